@@ -1,0 +1,103 @@
+"""Wires settings, database and modules into one ASGI application."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from pydantic import BaseModel
+
+from core import health
+from core.body_limit import BodyLimit
+from core.database import open_database
+from core.docs import install_docs
+from core.identity import current_user
+from core.logs import configure_logs
+from core.module import Module, check_disjoint, discover, the_authenticator
+from core.openapi import ANY_ROUTE, PROTECTED_ROUTE, install_openapi, operation_id
+from core.problem_details import install_error_handlers
+from core.request_frame import RequestFrame
+from core.settings import Settings, read_settings
+from core.startup import PlainStartupErrors
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """\
+Student records behind per-user keys: register, sign in, and keep roll numbers, names, branches and marks.
+
+Every error is an `application/problem+json` document (RFC 9457), and every answer carries an `X-Request-ID`.
+"""
+
+
+class Welcome(BaseModel):
+    """The service's greeting."""
+
+    message: str = "Welcome to the Student Management API"
+
+
+def create_app(settings: Settings | None = None, modules: Sequence[Module] | None = None) -> FastAPI:
+    """The application. By default its settings come from the environment and its modules from `modules/`.
+
+    Raises `StartupError` when either cannot be used. The database is opened when the app starts, not here.
+    """
+    settings = settings or read_settings()
+    modules = discover() if modules is None else modules
+    check_disjoint(modules)
+    app = FastAPI(
+        title="Student Management API",
+        description=DESCRIPTION,
+        version="0.1.0",
+        lifespan=_lifespan(settings, modules),
+        openapi_tags=[{"name": module.name, "description": module.description} for module in modules],
+        generate_unique_id_function=operation_id,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=ANY_ROUTE,
+    )
+    app.state.authenticator = the_authenticator(modules)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestFrame, settings=settings)
+    app.add_middleware(PlainStartupErrors)
+    install_error_handlers(app)
+    install_openapi(app)
+    install_docs(app)
+    app.include_router(_service_router())
+    for module in modules:
+        _include(app, module)
+    return app
+
+
+def _include(app: FastAPI, module: Module) -> None:
+    """Add a module's routes. A route is protected unless the module says that it is public."""
+    if module.public_router:
+        app.include_router(module.public_router, tags=[module.name])
+    if module.router:
+        app.include_router(
+            module.router, tags=[module.name], dependencies=[Depends(current_user)], responses=PROTECTED_ROUTE
+        )
+
+
+def _service_router() -> APIRouter:
+    router = APIRouter(tags=["service"])
+
+    @router.get("/")
+    async def welcome() -> Welcome:
+        """Greet the caller."""
+        return Welcome()
+
+    router.include_router(health.router)
+    return router
+
+
+def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    documents = [document for module in modules for document in module.documents]
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        configure_logs(settings.log_level)
+        async with open_database(settings, documents) as app.state.database:
+            yield
+
+    return lifespan

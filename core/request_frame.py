@@ -1,0 +1,78 @@
+"""What surrounds every request: its id, its settings, its line in the access log, and the 500 nobody expected."""
+
+import logging
+import re
+import uuid
+from time import perf_counter
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.errors import InternalError
+from core.problem_details import ProblemResponse
+from core.settings import Settings, use_settings
+
+REQUEST_ID = "X-Request-ID"
+
+access_log = logging.getLogger("access")
+error_log = logging.getLogger(__name__)
+
+_ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+
+
+class RequestFrame:
+    """ASGI middleware, the outermost of ours. It stands inside the framework's own handler of unhandled errors,
+    which knows neither problem documents nor request ids."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        use_settings(self.settings)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_framed)
+        except Exception:
+            error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
+            if status:  # the answer is under way: all that is left is to break it off
+                raise
+            await ProblemResponse(InternalError(), request_id)(scope, receive, send_framed)
+        finally:
+            access_log.info("request", extra={"fields": _access_fields(scope, status, started)})
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own id where it is harmless in a header and a log, else a new one."""
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    return given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _access_fields(scope: Scope, status: int, started: float) -> dict[str, object]:
+    """The route's template rather than the address asked for, and no query: either may hold what is private."""
+    return {
+        "id": scope["state"]["request_id"],
+        "method": scope["method"],
+        "route": getattr(scope.get("route"), "path", None),
+        "status": status,
+        "ms": round((perf_counter() - started) * 1000, 1),
+        "user": scope["state"].get("user"),
+        "address": scope["client"][0] if scope.get("client") else None,
+    }

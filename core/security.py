@@ -1,0 +1,88 @@
+"""Password hashes and signed tokens: pure functions, without a database and without a web framework."""
+
+import logging
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from jose import jwt
+from passlib.context import CryptContext
+
+from core.clock import utc_now
+
+ALGORITHM = "HS256"
+
+# Far more than our own tokens need (about 300 bytes); what is longer is not even parsed.
+MAX_TOKEN_BYTES = 8192
+
+# bcrypt reads no further, and passlib cuts silently: longer passwords must be refused before they come here.
+MAX_PASSWORD_BYTES = 72
+
+# passlib 1.7.4 looks for a version attribute that bcrypt 4.1 dropped, logs a traceback, and works all the same.
+logging.getLogger("passlib.handlers.bcrypt").setLevel(logging.ERROR)
+
+_passwords = CryptContext(schemes=["bcrypt"], bcrypt__ident="2b")
+
+# The signature alone proves too little: every claim that we rely on must be there.
+_REQUIRED = {f"require_{claim}": True for claim in ("sub", "iat", "exp", "jti")}
+
+# How far the clocks of two servers may differ before one refuses what the other has just issued.
+CLOCK_SKEW = timedelta(seconds=30)
+
+
+class InvalidToken(ValueError):
+    """A token that must not be believed. Does not say why: the reason would help only a forger."""
+
+
+def hash_password(password: str, cost: int) -> str:
+    """The bcrypt hash (`$2b$`) of a password of at most 72 bytes. `cost` is log2 of the rounds: 12 takes 0.25 s
+    of a core, so call it in a thread."""
+    hashed: str = _passwords.using(bcrypt__rounds=cost).hash(password)
+    return hashed
+
+
+def verify_password(password: str, hashed: str) -> bool:
+    """Whether `password` is the one behind `hashed`. Takes as long as making the hash did."""
+    return bool(_passwords.verify(password, hashed))
+
+
+def new_secret_key() -> str:
+    """A user's signing key: 32 random bytes, as 64 hexadecimal digits."""
+    return secrets.token_hex(32)
+
+
+def sign_token(subject: str, key: str, lifetime: timedelta) -> str:
+    """A JWT (RFC 7519) for `subject`, signed with that user's own key."""
+    now = utc_now()
+    claims = {"sub": subject, "iat": now, "exp": now + lifetime, "jti": secrets.token_urlsafe(16)}
+    token: str = jwt.encode(claims, key, algorithm=ALGORITHM)
+    return token
+
+
+def unverified_subject(token: str) -> str:
+    """Whom the token claims to speak for: tells which key to try, and nothing else may rest on it."""
+    if len(token) > MAX_TOKEN_BYTES:
+        raise InvalidToken
+    try:
+        subject = jwt.get_unverified_claims(token).get("sub")
+    except Exception as error:  # python-jose lets far more than JWTError through: RecursionError, UnicodeError …
+        raise InvalidToken from error
+    if not isinstance(subject, str):
+        raise InvalidToken
+    return subject
+
+
+def verify_token(token: str, key: str) -> dict[str, Any]:
+    """The claims of a token that `key` signed and that is valid now; raises `InvalidToken`."""
+    if not key:  # python-jose would accept a token that was forged with an empty key
+        raise InvalidToken
+    try:
+        claims: dict[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], options=_REQUIRED)
+    except Exception as error:  # as above
+        raise InvalidToken from error
+    # python-jose takes "123" and true for numbers, and does not look whether `iat` lies in the future.
+    if type(claims["exp"]) is not int or type(claims["iat"]) is not int:
+        raise InvalidToken
+    if claims["iat"] > (utc_now() + CLOCK_SKEW).timestamp():
+        raise InvalidToken
+    return claims

@@ -1,0 +1,62 @@
+"""Process-wide settings, read from the environment and from `.env`."""
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import StartupError
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. `.env.example` explains each one to the person who runs the service."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+
+    # A MongoDB URL may hold a password, so it is never printed.
+    mongodb_url: SecretStr | None = None
+    mongodb_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = "student_management"
+    data_dir: Path = Path("data")
+    mongod_bin: Path | None = None
+    allow_memory_db: bool = False
+
+    access_token_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 30
+    bcrypt_cost: Annotated[int, Field(ge=4, le=31)] = 12
+    marks_max: Annotated[float, Field(gt=0, le=1_000_000)] = 100
+
+
+def read_settings() -> Settings:
+    """Settings from the environment; raises `StartupError` that names every setting that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
+        raise StartupError(f"Settings cannot be used: {wrong}. See .env.example.") from None
+
+
+_current: ContextVar[Settings] = ContextVar("settings")
+
+use_settings = _current.set
+
+
+def current_settings() -> Settings:
+    """The settings of the app that handles this request; outside of any app, those of the environment.
+
+    Ambient, so that services and validators need not hand them down; per context, so that two apps in one process
+    (as in tests) do not mix.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        settings = read_settings()
+        use_settings(settings)
+        return settings

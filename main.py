@@ -1,0 +1,19 @@
+"""The service: `python main.py` serves it, and so does `uvicorn main:app`."""
+
+import uvicorn
+
+from core.app import create_app
+from core.errors import StartupError
+from core.logs import configure_logs
+from core.settings import read_settings
+
+try:
+    settings = read_settings()
+    app = create_app(settings)
+except StartupError as error:
+    raise SystemExit(f"The service cannot start. {error}") from None
+
+
+if __name__ == "__main__":
+    configure_logs(settings.log_level)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None)

@@ -1,0 +1,53 @@
+"""Hashing passwords without holding up anyone else: in threads of its own, with a bounded queue."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import TypeVar
+
+from core.errors import Unavailable
+from core.security import MAX_PASSWORD_BYTES, hash_password, verify_password
+from core.settings import current_settings
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+# bcrypt frees the interpreter's lock: with a core left over for the event loop, a login storm delays no read.
+_THREADS = max(1, (os.cpu_count() or 1) - 1)
+
+# Of those that wait behind as many as these, the last would wait ten seconds or more.
+_places = BoundedSemaphore(_THREADS * 40)
+_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="bcrypt")
+
+
+async def hash_of(password: str) -> str:
+    """The hash to store for a password; raises `Unavailable` when too many are waiting."""
+    return await _in_pool(hash_password, password, current_settings().bcrypt_cost)
+
+
+async def matches(password: str, hashed: str | None) -> bool:
+    """Whether `password` is the one behind `hashed`; raises `Unavailable` when too many are waiting.
+
+    Takes as long, and says no, when there is no hash, or when no stored password can be like this one: an answer's
+    time must not tell whether an account exists.
+    """
+    if hashed is None or "\0" in password or len(password.encode()) > MAX_PASSWORD_BYTES:
+        await _in_pool(verify_password, "", _decoy(current_settings().bcrypt_cost))
+        return False
+    return await _in_pool(verify_password, password, hashed)
+
+
+def _decoy(cost: int) -> str:
+    """A well-formed hash that no password is known for: salt and digest are all zero."""
+    return f"$2b${cost:02}${'.' * 53}"
+
+
+async def _in_pool(work: Callable[[str, A], T], password: str, argument: A) -> T:
+    if not _places.acquire(blocking=False):
+        raise Unavailable("Too many people are signing in just now.", retry_after=5)
+    job = _pool.submit(work, password, argument)
+    # On the job, not on the waiting request: a client that leaves frees no thread.
+    job.add_done_callback(lambda _: _places.release())
+    return await asyncio.wrap_future(job)

@@ -1,0 +1,89 @@
+"""What clients send and receive of accounts."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from core.security import MAX_PASSWORD_BYTES
+
+MIN_PASSWORD_CHARACTERS = 8
+
+_USERNAME = r"[A-Za-z0-9][A-Za-z0-9._-]{2,63}"
+
+
+def is_username(text: str) -> bool:
+    """Whether some user may bear this name: 3 to 64 of ASCII letters, digits and `. _ -`, not first a sign."""
+    return re.fullmatch(_USERNAME, text, re.ASCII) is not None
+
+
+def _check_username(username: str) -> str:
+    if not is_username(username):
+        raise PydanticCustomError(
+            "username_form",
+            "A user name has 3 to 64 characters: the letters A to Z, digits, '.', '_' and '-', "
+            "and begins with a letter or a digit.",
+        )
+    return username
+
+
+def _check_password(password: SecretStr) -> SecretStr:
+    text = password.get_secret_value()
+    if len(text) < MIN_PASSWORD_CHARACTERS:
+        raise PydanticCustomError("password_short", "A password has at least 8 characters.")
+    if len(text.encode()) > MAX_PASSWORD_BYTES:
+        raise PydanticCustomError("password_long", "A password has at most 72 bytes (72 plain letters, 18 emoji).")
+    if "\0" in text:
+        raise PydanticCustomError("password_nul", "A password cannot contain the character U+0000.")
+    return password
+
+
+Username = Annotated[
+    str, AfterValidator(_check_username), WithJsonSchema({"type": "string", "pattern": f"^{_USERNAME}$"})
+]
+
+Password = Annotated[
+    SecretStr,
+    AfterValidator(_check_password),
+    WithJsonSchema(
+        {"type": "string", "format": "password", "writeOnly": True, "minLength": 8, "maxLength": MAX_PASSWORD_BYTES}
+    ),
+]
+
+
+class UserCreate(BaseModel):
+    """A new account."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"username": "alice", "email": "alice@example.com", "password": "secure123"}]},
+    )
+
+    username: Username
+    email: EmailStr
+    password: Password
+
+
+class UserRead(BaseModel):
+    """An account, as others may see it."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "examples": [{"username": "alice", "email": "alice@example.com", "created_at": "2026-11-22T09:30:00.125000Z"}]
+        },
+    )
+
+    username: str
+    email: str
+    created_at: datetime
+
+
+class Token(BaseModel):
+    """An access token (RFC 6749, section 5.1)."""
+
+    access_token: Annotated[str, Field(description="Send it as `Authorization: Bearer …`.")]
+    token_type: str = "bearer"  # noqa: S105  # not a secret: the name of a kind of token
+    expires_in: Annotated[int, Field(description="Seconds until the token expires.", examples=[1800])]

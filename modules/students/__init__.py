@@ -1,0 +1,14 @@
+"""Student records: roll number, name, branch and marks."""
+
+from core.module import Module
+from modules.students.models import Student
+from modules.students.router import router
+
+__all__ = ["module"]
+
+module = Module(
+    name="students",
+    description="Student records, addressed by roll number.",
+    router=router,
+    documents=(Student,),
+)

@@ -1,0 +1,103 @@
+"""What all tests share: one real mongod for the whole run, and clients of an app on a database of its own."""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from fastapi.testclient import TestClient
+from pymongo import MongoClient
+
+import core.database
+from core.app import create_app
+from core.embedded import find_mongod, run_embedded
+from core.module import Module
+from core.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+AppClient = Callable[..., TestClient]
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting comes from the shell or the `.env` of whoever runs the tests."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real mongod: the service's own embedded one, on data of its own."""
+    data = tmp_path_factory.mktemp("data")
+    mongod = find_mongod(None, data)
+    assert mongod, "the wheel in requirements.txt brings a mongod"
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(run_embedded(mongod, data)) as embedded:
+        yield embedded.url
+
+
+@pytest.fixture
+def database_name(mongodb_url: str) -> Iterator[str]:
+    """A database that is empty at first and gone afterwards."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    yield name
+    with MongoClient[dict[str, object]](mongodb_url) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+def settings(mongodb_url: str, database_name: str) -> Settings:
+    """Settings for the real mongod, with passwords hashed as cheaply as bcrypt can."""
+    return Settings.model_validate(
+        {"mongodb_url": mongodb_url, "mongodb_database": database_name, "bcrypt_cost": 4, "log_level": "WARNING"}
+    )
+
+
+@pytest.fixture
+def open_client(settings: Settings) -> Iterator[AppClient]:
+    """Opens clients of apps that are started and stopped: `open_client(modules=…, marks_max=…)`."""
+    opened: list[TestClient] = []
+
+    def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:
+        app = create_app(settings.model_copy(update=changes), modules)
+        client = TestClient(app, raise_server_exceptions=False)
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield open_client
+    for client in reversed(opened):
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(open_client: AppClient) -> TestClient:
+    """A client of the whole service, nobody signed in, on the real mongod."""
+    return open_client()
+
+
+@pytest.fixture(params=["mongod", "memory"])
+def any_client(
+    request: pytest.FixtureRequest, open_client: AppClient, monkeypatch: pytest.MonkeyPatch
+) -> TestClient:
+    """Like `client`, once on the real mongod and once on mongomock-motor."""
+    if request.param == "mongod":
+        return open_client()
+    monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
+    return open_client(mongodb_url=None, allow_memory_db=True)
+
+
+def sign_in(client: TestClient, username: str = "alice", password: str = "secure123") -> TestClient:
+    """Register a user and let `client` send that user's token from now on."""
+    body = {"username": username, "email": f"{username}@example.com", "password": password}
+    assert client.post("/register", json=body).status_code == 201
+    token = client.post("/login", data={"username": username, "password": password}).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
