@@ -25,6 +25,11 @@ class PageQuery(BaseModel):
         str | None, Query(max_length=2000, description="Where the page begins: taken from the `Link` header.")
     ] = None
 
+    def key(self, scope: str) -> str | None:
+        """The key that the page begins behind; None for the first page. Raises `Invalid` for a cursor that is not
+        one of the list that `scope` names."""
+        return None if self.cursor is None else decode_cursor(scope, self.cursor)
+
 
 LINK = header("Link", 'The address of the next page, `<…>; rel="next"` (RFC 8288); absent on the last page.')
 

@@ -84,9 +84,7 @@ def client(open_client: AppClient) -> TestClient:
 
 
 @pytest.fixture(params=["mongod", "memory"])
-def any_client(
-    request: pytest.FixtureRequest, open_client: AppClient, monkeypatch: pytest.MonkeyPatch
-) -> TestClient:
+def any_client(request: pytest.FixtureRequest, open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """Like `client`, once on the real mongod and once on mongomock-motor."""
     if request.param == "mongod":
         return open_client()

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from core.openapi import header, problem_responses
-from core.pagination import LINK, PageQuery, decode_cursor, encode_cursor, link_next
+from core.pagination import LINK, PageQuery, encode_cursor, link_next
 from modules.students import service
 from modules.students.models import Student
 from modules.students.schemas import RollNo, StudentCreate, StudentRead, StudentReplace
@@ -33,8 +33,7 @@ async def create(data: StudentCreate, request: Request, response: Response) -> S
 @router.get("", responses={200: {"headers": LINK}})
 async def list_(page: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[StudentRead]:
     """List students in order of roll number."""
-    behind = page.cursor and decode_cursor(BY_ROLL_NO, page.cursor)
-    students = await service.list_after(behind, page.limit + 1)
+    students = await service.list_after(page.key(BY_ROLL_NO), page.limit + 1)
     if len(students) > page.limit:
         students.pop()
         link_next(request, response, encode_cursor(BY_ROLL_NO, students[-1].roll_no))

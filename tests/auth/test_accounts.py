@@ -1,0 +1,126 @@
+"""Registering and signing in, over HTTP; each test on the real mongod and on mongomock-motor."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.conftest import sign_in
+
+ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
+
+
+def test_registering_answers_with_the_account_and_nothing_secret(any_client: TestClient) -> None:
+    answer = any_client.post("/register", json=ALICE)
+
+    assert answer.status_code == 201
+    assert answer.json().keys() == {"username", "email", "created_at"}
+    assert answer.json()["username"] == "alice"
+    assert answer.json()["email"] == "alice@example.com"
+
+
+@pytest.mark.parametrize(
+    ("other", "pointer", "problem"),
+    [
+        ({"email": "b@example.com"}, "#/username", "/problems/username-taken"),
+        ({"email": "b@example.com", "username": "ALICE"}, "#/username", "/problems/username-taken"),
+        ({"username": "bob"}, "#/email", "/problems/email-taken"),
+        ({"username": "bob", "email": "Alice@Example.com"}, "#/email", "/problems/email-taken"),
+    ],
+)
+def test_a_taken_name_or_address_is_named(
+    any_client: TestClient, other: dict[str, str], pointer: str, problem: str
+) -> None:
+    any_client.post("/register", json=ALICE)
+
+    answer = any_client.post("/register", json=ALICE | other)
+
+    assert answer.status_code == 409
+    assert answer.json()["type"] == problem
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("username", value) for value in ("", "al", "a" * 65, ".alice", "al ice", "alíce", "a/b", "a\0b", 5, None)],
+        *[("email", value) for value in ("", "alice", "alice@", "a@b@c.org", "a" * 300 + "@example.com", 5, None)],
+        *[("password", value) for value in ("", "seven77", "p" * 73, "é" * 37, "secure\x00123", 12345678, None)],
+    ],
+)
+def test_a_value_that_cannot_be_accepted_is_named_and_not_repeated(
+    any_client: TestClient, field: str, value: Any
+) -> None:
+    answer = any_client.post("/register", json=ALICE | {field: value})
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [error["pointer"] for error in answer.json()["errors"]] == [f"#/{field}"]
+    if field == "password" and value:
+        assert str(value) not in answer.text
+
+
+@pytest.mark.parametrize("password", ["eight888", "p" * 72, "é" * 36, "🔑" * 18, "  spaces  "])
+def test_a_password_at_the_limits_signs_in(any_client: TestClient, password: str) -> None:
+    sign_in(any_client, password=password)
+
+    assert any_client.get("/students").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["role", "secret_key", "_id", "created_at", "username_key"])
+def test_no_further_field_is_taken(any_client: TestClient, field: str) -> None:
+    answer = any_client.post("/register", json=ALICE | {field: "x"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"detail": "This is not a known field.", "pointer": f"#/{field}"}]
+
+
+def test_signing_in_gives_a_bearer_token_for_half_an_hour(any_client: TestClient) -> None:
+    any_client.post("/register", json=ALICE)
+
+    answer = any_client.post("/login", data={"username": "alice", "password": "secure123"})
+
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json().keys() == {"access_token", "token_type", "expires_in"}
+    assert answer.json()["token_type"] == "bearer"
+    assert answer.json()["expires_in"] == 1800
+
+
+def test_a_user_name_signs_in_whatever_its_case(any_client: TestClient) -> None:
+    any_client.post("/register", json=ALICE)
+
+    assert any_client.post("/login", data={"username": "ALICE", "password": "secure123"}).status_code == 200
+
+
+def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(any_client: TestClient) -> None:
+    any_client.post("/register", json=ALICE)
+    tries = [
+        {"username": "alice", "password": "secure124"},
+        {"username": "bob", "password": "secure123"},
+        {"username": "$ne", "password": "secure123"},
+        {"username": "alice", "password": "p" * 100},
+        {"username": "alice", "password": "secure123\0"},
+    ]
+
+    answers = [any_client.post("/login", data=form, headers={"X-Request-ID": "same"}) for form in tries]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.content for answer in answers}) == 1
+    assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
+    assert answers[0].json()["error"] == "invalid_grant"
+
+
+def test_a_long_password_does_not_match_by_its_first_72_bytes(any_client: TestClient) -> None:
+    any_client.post("/register", json=ALICE | {"password": "p" * 72})
+
+    assert any_client.post("/login", data={"username": "alice", "password": "p" * 73}).status_code == 401
+
+
+def test_a_sign_in_form_without_a_password_is_told_so_for_people_and_for_oauth_clients(any_client: TestClient) -> None:
+    answer = any_client.post("/login", data={"username": "alice"})
+
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["#/password"]
+    assert answer.json()["error"] == "invalid_request"
+    assert answer.json()["error_description"]
