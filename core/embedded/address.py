@@ -12,11 +12,12 @@ from core.errors import StartupError
 
 # A socket's path must fit into 108 bytes on Linux, 104 on macOS, with a NUL at the end.
 _LONGEST = 103
-# mongod takes a member's host apart at colons and brackets.
+# mongod takes the host of a member apart at colons and brackets.
 _PLAIN = re.compile(r"[\w/.,+=@~ -]+", re.ASCII)
 
 
 def url(socket: Path) -> str:
+    """What a MongoDB client takes. Direct, because the set knows its member by a path that clients cannot read."""
     return f"mongodb://{quote(str(socket), safe='')}/?directConnection=true"
 
 

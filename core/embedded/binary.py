@@ -91,7 +91,7 @@ def _inspect(path: Path, data_dir: Path) -> Mongod:
 
 def _ask_version(path: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 (the operator chose it)
             [path, "--version"],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from typing import Any
 
 _ELSE_URL = "or set MONGODB_URL to a running server."
 
@@ -10,42 +11,46 @@ _ELSE_URL = "or set MONGODB_URL to a running server."
 _CAUSES: list[tuple[str, str]] = [
     (
         r"shared librar.*libcurl\.so\.4",
-        "mongod needs the library libcurl.so.4. Install it (`apt-get install libcurl4`), or install all of "
-        f"requirements.txt, whose pycurl brings a copy, {_ELSE_URL}",
+        ("mongod needs the library libcurl.so.4. Install it (`apt-get install libcurl4`), or install all of "
+        f"requirements.txt, whose pycurl brings a copy, {_ELSE_URL}"),
     ),
     (
         r"(?:loading shared libraries|Library not loaded): ([^:\s]+)",
-        f"mongod needs the library {{0}}, which this system lacks. Install it, or set MONGOD_BIN to a mongod that "
-        f"is made for this system, {_ELSE_URL}",
+        (f"mongod needs the library {{0}}, which this system lacks. Install it, or set MONGOD_BIN to a mongod that "
+        f"is made for this system, {_ELSE_URL}"),
     ),
     (
         r"version `(GLIBC[^']*)' not found",
-        "mongod needs a newer C library ({0}) than this system has. Use Debian 12, Ubuntu 22.04 or later, or set "
-        f"MONGOD_BIN to a mongod that is made for this system, {_ELSE_URL}",
+        ("mongod needs a newer C library ({0}) than this system has. Use Debian 12, Ubuntu 22.04 or later, or set "
+        f"MONGOD_BIN to a mongod that is made for this system, {_ELSE_URL}"),
     ),
     (
         r"No space left on device|Disk quota exceeded",
         "mongod has no space left on the disk. Free some, or set DATA_DIR to a folder on a disk that has some.",
     ),
     (
+        r"DBPathInUse",
+        "Another mongod, started by hand, runs on the data files. Stop it, or set MONGODB_URL to it.",
+    ),
+    (
         r"featureCompatibilityVersion|Wrong mongod version|unsupported WiredTiger file version",
-        "The data files were made by another major version of MongoDB. Set MONGOD_BIN to a mongod of that version, "
-        "or DATA_DIR to another folder.",
+        ("The data files were made by another major version of MongoDB. Set MONGOD_BIN to a mongod of that version, "
+        "or DATA_DIR to another folder."),
     ),
     (
         r"Failed to (?:unlink socket file|set up listener|chmod socket file)",
-        "mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong to "
-        "the user who runs this: set DATA_DIR to one that is.",
+        ("mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong to "
+        "the user who runs this: set DATA_DIR to one that is."),
     ),
     (
         r"Permission denied|Operation not permitted|[Rr]ead-only",
-        "mongod may not write its data folder. Give the folder to the user who runs this, or set DATA_DIR to "
-        "another.",
+        ("mongod may not write its data folder. Give the folder to the user who runs this, or set DATA_DIR to "
+        "another."),
     ),
     (
         r"with --repair|WT_PANIC|WT_TRY_SALVAGE",
-        "The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to another "
-        "folder to start with an empty database.",
+        ("The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to another "
+        "folder to start with an empty database."),
     ),
 ]
 
@@ -58,14 +63,14 @@ _SIGNALS = {
 
 def explain(code: int, output: str) -> str:
     """One line for an operator. `code` is the exit status, negative for a signal; `output` the last it said."""
+    complaints = "\n".join(filter(_is_complaint, output.splitlines()))
     for pattern, text in _CAUSES:
-        match = re.search(pattern, output)
+        match = re.search(pattern, complaints)
         if match is not None:
             return text.format(*match.groups())
     if -code in _SIGNALS:
         return _SIGNALS[signal.Signals(-code)]
-    last = _last_words(output)
-    return f"mongod stopped with status {code}" + (f": {last}" if last else ".")
+    return f"mongod stopped with status {code}: {_last_words(complaints or output)[:500]}"
 
 
 def was_killed(code: int) -> bool:
@@ -73,19 +78,22 @@ def was_killed(code: int) -> bool:
     return -code in (signal.SIGKILL, signal.SIGTERM)
 
 
-def _last_words(output: str) -> str:
-    """The last error in mongod's log, whose lines are JSON, or else its last line of any kind."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    errors = [entry for entry in map(_error, lines) if entry]
-    return (errors or lines or [""])[-1].strip()[:500]
+def _is_complaint(line: str) -> bool:
+    """mongod's log is JSON; what comes from the system's loader is not. Mere information may name any cause."""
+    entry = _parsed(line)
+    return entry is None or entry.get("s") in ("W", "E", "F")
 
 
-def _error(line: str) -> str | None:
+def _last_words(complaints: str) -> str:
+    """The last error that says more than that there was one, or else the last line."""
+    entries = [entry for entry in map(_parsed, complaints.splitlines()) if entry]
+    details = [f"{entry['msg']}: {entry['attr']['error']}" for entry in entries if "error" in entry.get("attr", ())]
+    return (details or complaints.splitlines() or ["it said nothing"])[-1]
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(entry, dict) or entry.get("s") not in ("E", "F"):
-        return None
-    detail = entry.get("attr", {}).get("error")
-    return f"{entry.get('msg', '')}: {detail}" if detail else None
+    return entry if isinstance(entry, dict) else None

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.embedded import supervisor
 from core.embedded.address import socket_path
 from core.errors import StartupError
 
@@ -23,7 +24,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        return self.root / "mongod.log"
+        return self.root / supervisor.LOG
 
 
 def prepare(data_dir: Path, series: str) -> Folder:

@@ -69,7 +69,9 @@ class Keeper:
                 if self._check() is not None:
                     log.error("The embedded MongoDB failed and is tried again: %s", self.last_problem)
             except OSError as error:
-                log.error("The data folder %s cannot be used: %s", self._folder.root, error.strerror)
+                log.error(  # noqa: TRY400 (the reason is in the text)
+                    "The data folder %s cannot be used: %s", self._folder.root, error.strerror
+                )
 
     def _check(self) -> _Failure | None:
         """Start a supervisor unless one lives. Answers a failure that was not heard of before."""

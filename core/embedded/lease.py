@@ -16,7 +16,7 @@ async def shared_lease(path: Path) -> AsyncIterator[None]:
     # Python opens files with O_CLOEXEC, so the lease is not passed on to the supervisor.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        while not _try_shared(descriptor):
+        while not _try_shared(descriptor):  # noqa: ASYNC110 (no event comes from another process)
             await asyncio.sleep(_RETRY)
         yield
     finally:

@@ -39,6 +39,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> int:
+    """Run until mongod is not needed or fails, or at once leave it to the supervisor that there is."""
     folder, grace, *command = arguments
     root = Path(folder)
     signal.signal(signal.SIGTERM, _leave)
@@ -69,7 +70,7 @@ class Supervisor:
     def serve(self) -> None:
         """Keep mongod running until nobody needs it, or until it fails."""
         while True:
-            started, offset = time.monotonic(), os.path.getsize(self.root / LOG)
+            started, offset = time.monotonic(), (self.root / LOG).stat().st_size
             try:
                 process = _start(self.command, self.mongod_lock)
             except OSError as error:
@@ -103,7 +104,7 @@ class Supervisor:
     def _is_displaced(self) -> bool:
         """Whether the folder was removed or moved away, so that its path may come to belong to another."""
         try:
-            return not os.path.samestat(os.stat(self.root / LOCK), os.fstat(self.lock))
+            return not os.path.samestat((self.root / LOCK).stat(), os.fstat(self.lock))
         except OSError:
             return True
 
@@ -126,7 +127,10 @@ def _start(command: list[str], mongod_lock: int) -> "subprocess.Popen[bytes]":
         os.ftruncate(mongod_lock, 0)
         os.pwrite(mongod_lock, f"{os.getpid()} {os.getsid(0)}".encode(), 0)
 
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[mongod_lock], preexec_fn=prepare)
+    # There is one thread here, so that code may run between fork and exec.
+    return subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.DEVNULL, pass_fds=[mongod_lock], preexec_fn=prepare  # noqa: PLW1509
+    )
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -194,8 +198,9 @@ def _open_log(path: Path) -> None:
 
 
 def tail(path: Path, offset: int = 0) -> str:
+    """The end of a log, from no earlier than an offset in bytes."""
     with path.open("rb") as log:
-        log.seek(max(offset, os.path.getsize(path) - _TAIL))
+        log.seek(max(offset, path.stat().st_size - _TAIL))
         return log.read().decode("utf-8", "replace")
 
 

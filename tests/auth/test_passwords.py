@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from core.errors import Unavailable
-from core.security import hash_password
+from core.security import hash_password, verify_password
 from core.settings import Settings, use_settings
 from modules.auth import passwords
 
@@ -58,8 +58,12 @@ async def test_without_an_account_nothing_matches_but_the_work_is_done(
     password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified: list[str] = []
-    real = passwords.verify_password
-    monkeypatch.setattr(passwords, "verify_password", lambda p, h: verified.append(h) or real(p, h))
+
+    def verify(password: str, hashed: str) -> bool:
+        verified.append(hashed)
+        return verify_password(password, hashed)
+
+    monkeypatch.setattr(passwords, "verify_password", verify)
 
     assert not await passwords.matches(password, None)
     assert len(verified) == 1

@@ -36,7 +36,8 @@ def test_each_user_has_a_key_of_their_own_and_a_bcrypt_hash(client: TestClient, 
 
     alice, bob = users.find_one({"username": "alice"}), users.find_one({"username": "bob"})
 
-    assert alice and bob
+    assert alice
+    assert bob
     assert re.fullmatch(r"[0-9a-f]{64}", alice["secret_key"])
     assert alice["secret_key"] != bob["secret_key"]
     assert alice["password"].startswith("$2b$")
@@ -117,7 +118,7 @@ def test_a_deleted_users_token_is_refused(client: TestClient, users: Users) -> N
 def test_what_is_no_token_is_401_with_a_challenge(client: TestClient, header: str) -> None:
     sign_in(client)
 
-    answer = client.get("/students", headers={"Authorization": header.encode("latin-1")})
+    answer = client.get("/students", headers={b"Authorization": header.encode("latin-1")})
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")

@@ -25,28 +25,26 @@ def marks(text: str) -> str:
     return f'{{"roll_no":"S1","name":"n","branch":"b","marks":{text}}}'
 
 
+ROLL_NUMBERS: list[Any] = [
+    "",
+    "  ",
+    "a/b",
+    "a b",
+    "a\\b",
+    "é",
+    "a\0",
+    "a\n b",
+    "\ud800",
+    ".",
+    "..",
+    "x" * 65,
+    5,
+    None,
+    [],
+]
+
 WRONG: list[tuple[str | dict[str, Any], str]] = [
-    *[
-        (FINE | {"roll_no": value}, "#/roll_no")
-        for value in (
-            "",
-            "  ",
-            "a/b",
-            "a b",
-            "a\\b",
-            "é",
-            "a\0",
-            "a\n b",
-            "\ud800",
-            ".",
-            "..",
-            "x" * 65,
-            5,
-            None,
-            [],
-            {},
-        )
-    ],
+    *[(FINE | {"roll_no": value}, "#/roll_no") for value in ROLL_NUMBERS],
     *[
         (FINE | {field: value}, f"#/{field}")
         for field in ("name", "branch")
@@ -113,7 +111,7 @@ def test_the_message_says_what_to_write_instead(client: TestClient, roll_no: str
     [
         ("roll_no", "  S1 ", "S1"),
         ("name", "  Jose\u0301 ", "José"),
-        ("name", "علی\u200cرضا", "علی\u200cرضا"),
+        ("name", "क्\u200dष", "क्\u200dष"),
         ("name", "O'Neil, Zoë-Ann (2nd)", "O'Neil, Zoë-Ann (2nd)"),
         ("branch", "x" * 200, "x" * 200),
         ("marks", {" Art / Design ": 0}, {"Art / Design": 0}),

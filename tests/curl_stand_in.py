@@ -1,0 +1,34 @@
+"""The few of curl's options that the README's walk uses, for machines without curl: `python curl_stand_in.py …`."""
+
+import argparse
+import sys
+import urllib.error
+import urllib.request
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="curl", allow_abbrev=False)
+    parser.add_argument("url")
+    parser.add_argument("-s", dest="silent", action="store_true")
+    parser.add_argument("-X", dest="method")
+    parser.add_argument("-H", dest="headers", action="append", default=[])
+    parser.add_argument("-d", dest="data", action="append")
+    parser.add_argument("-w", dest="write_out", default="")
+    options = parser.parse_args()
+
+    data = "&".join(options.data).encode() if options.data else None
+    request = urllib.request.Request(options.url, data, method=options.method)
+    for header in options.headers:
+        name, _, value = header.partition(": ")
+        request.add_header(name, value)
+    try:
+        answer = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        sys.stdout.write(answer.read().decode())
+        sys.stdout.write(options.write_out.replace("%{http_code}", str(answer.status)).replace("\\n", "\n"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Real servers: the service as a process of its own, reached over HTTP."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parent.parent
+
+# Generous: a machine that tests on all its cores can be slow. Whatever is waited for is polled.
+PATIENCE = 60.0
+
+
+class Server:
+    """A running service on a data folder of its own; `log` is the file that its log goes to."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.url = ""
+
+    def client(self) -> httpx2.Client:
+        """A client for this server; close it."""
+        return httpx2.Client(base_url=self.url, timeout=PATIENCE)
+
+    def log_lines(self) -> list[dict[str, object]]:
+        """What the service has logged so far, other than lines of a process that is not ours."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def wait_until_ready(self) -> None:
+        """Find out the address from the log, and await the first answer of /readyz."""
+        self.url = wait_for(self._address)
+        wait_for(self._ready)
+
+    def kill(self) -> None:
+        """End the process and its workers at once, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask the process to stop, as Ctrl-C does; answers its exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
+    def _address(self) -> str | None:
+        assert self.process.poll() is None, f"the server ended: {self.log.read_text()}"
+        found = re.search(r"running on (http://[\d.]+:\d+)", self.log.read_text())
+        return found and found.group(1)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/readyz", timeout=PATIENCE).is_success
+        except httpx2.TransportError:
+            return False
+
+
+def wait_for(condition: Callable[[], T | None]) -> T:
+    """The first true value of `condition`, polled for a bounded time."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return value
+
+
+@contextmanager
+def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]:
+    """`python main.py`, or `uvicorn` with `arguments`, on the data folder `folder/data`, which outlives it."""
+    command = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--port", "0", *arguments]
+    if not arguments:
+        command = [str(ROOT / "main.py")]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,  # no `.env` of whoever runs the tests
+            env=os.environ | {"PORT": "0", "BCRYPT_COST": "4", **environment},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    server = Server(process, log)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        if process.poll() is None:
+            server.stop()
+
+
+def processes_on(folder: Path) -> list[int]:
+    """The processes, supervisor and mongod, whose command line names `folder`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+        if os.fsencode(folder) in command:
+            found.append(int(entry.name))
+    return found

@@ -1,0 +1,63 @@
+"""The import rules, as a test; and a test that each rule can be broken."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ROOT
+
+
+def lint_imports(folder: Path) -> "subprocess.CompletedProcess[str]":
+    program = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_import_rules_hold() -> None:
+    done = lint_imports(ROOT)
+
+    assert done.returncode == 0, done.stdout
+    assert "5 kept, 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "rule"),
+    [
+        ("core/clock.py", "import modules.auth", "Core never imports modules"),
+        ("modules/students/service.py", "import modules.auth.service", "A module uses another only"),
+        ("modules/students/models.py", "import modules.students.schemas", "Inside a module"),
+        ("modules/students/schemas.py", "import modules.students.service", "Inside a module"),
+        ("modules/students/service.py", "import modules.students.router", "Inside a module"),
+        ("modules/students/service.py", "import fastapi", "Services and documents know no web framework"),
+        ("modules/auth/models.py", "import starlette", "Services and documents know no web framework"),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_is_found(tmp_path: Path, file: str, line: str, rule: str) -> None:
+    copy_house(tmp_path)
+    with (tmp_path / file).open("a") as source:
+        source.write(f"\n{line}\n")
+
+    done = lint_imports(tmp_path)
+
+    assert done.returncode == 1
+    assert rule in done.stdout.partition("Broken contracts")[2]
+
+
+def test_a_cycle_between_modules_is_found(tmp_path: Path) -> None:
+    copy_house(tmp_path)
+    for module, other in (("auth", "students"), ("students", "auth")):
+        with (tmp_path / "modules" / module / "router.py").open("a") as source:
+            source.write(f"\nimport modules.{other}\n")
+
+    done = lint_imports(tmp_path)
+
+    assert done.returncode == 1
+    assert "No cycles between modules" in done.stdout.partition("Broken contracts")[2]
+
+
+def copy_house(folder: Path) -> None:
+    for name in ("core", "modules"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)

@@ -1,0 +1,98 @@
+"""The README's promises: its first walk is walked, and its tables are complete."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from core.app import create_app
+from core.settings import Settings
+from tests.servers import ROOT, serve
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+STAND_IN = ROOT / "tests" / "curl_stand_in.py"
+
+BETWEEN = "\n=== next ===\n"
+
+# What is another in each run: times, ids, and tokens.
+CHANGING = [
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "TIME"),
+    (r'"access_token":"[\w.-]+"', "TOKEN"),
+    (r'"request_id":\s?"[0-9a-f]{32}"', "ID"),
+]
+
+
+def walk() -> Iterator[tuple[str, str]]:
+    """Each of the walk's commands with the answer that the README shows below it."""
+    section = README.partition("\n## A first walk\n")[2].partition("\n## ")[0]
+    yield from re.findall(r"```sh\n(.*?)\n```\n+```(?:json|text)\n(.*?)\n```", section, re.DOTALL)
+
+
+def steady(answer: str) -> str:
+    for pattern, name in CHANGING:
+        answer = re.sub(pattern, name, answer)
+    return answer.strip()
+
+
+@pytest.fixture(params=["curl", "stand-in"])
+def path_with_curl(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "curl":
+        if not shutil.which("curl"):
+            pytest.skip("curl is not installed: the walk was only tried with a stand-in for it")
+        return
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    shim = folder / "curl"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+
+@pytest.mark.usefixtures("path_with_curl")
+def test_the_first_walk_answers_as_the_readme_shows(tmp_path: Path) -> None:
+    commands, shown = zip(*walk(), strict=True)
+    assert len(commands) == 8
+
+    with serve(tmp_path) as server:
+        script = f"\nprintf {BETWEEN!r}\n".join(commands).replace("http://127.0.0.1:8000", server.url)
+        done = subprocess.run(["sh", "-eu"], input=script, capture_output=True, text=True, cwd=tmp_path, check=True)
+
+    assert [steady(answer) for answer in done.stdout.split(BETWEEN)] == [steady(answer) for answer in shown]
+
+
+def test_the_settings_are_all_in_the_readme_and_explained_in_the_example() -> None:
+    names = {name.upper() for name in Settings.model_fields}
+    table = README.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"`([A-Z][A-Z_]+)`(?=[,| ]|$)", table)) >= names
+    assert set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)) == names
+    explained = re.findall(r"^# .+\n#([A-Z_]+)=", example, re.MULTILINE)
+    assert set(explained) == names
+
+
+def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    env = tmp_path / ".env"
+    env.write_text(re.sub(r"^#([A-Z_]+=)", r"\1", example, flags=re.MULTILINE))
+
+    assert Settings(_env_file=env) == Settings()
+
+
+def test_the_routes_are_all_in_the_readme() -> None:
+    table = README.partition("\n## Routes\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", table)
+    served = {
+        f"{method} {route.path}"
+        for route in iter_route_contexts(create_app(Settings()).routes)
+        if getattr(route, "include_in_schema", False)
+        for method in route.methods or ()
+    }
+
+    assert served <= set(named)
+    assert set(named) - served == {"GET /docs"}
