@@ -18,13 +18,19 @@ class Health(BaseModel):
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """Tell that the process lives. Touches nothing."""
+    """Tell that the process lives.
+
+    Touches nothing, not even the database.
+    """
     return Health()
 
 
 @router.get("/readyz", responses=problem_responses(Unavailable))
 async def readyz(request: Request) -> Health:
-    """Tell whether requests can be served: asks MongoDB."""
+    """Tell whether requests can be served.
+
+    Asks MongoDB.
+    """
     try:
         await request.app.state.database.ping()
     except PyMongoError as error:

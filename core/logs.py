@@ -23,9 +23,13 @@ class JsonFormatter(logging.Formatter):
 
 def configure_logs(level: str) -> None:
     """Send every log line through one handler, uvicorn's too, whose access log ours replaces."""
+    root = logging.getLogger()
+    for old in [old for old in root.handlers if isinstance(old.formatter, JsonFormatter)]:
+        root.removeHandler(old)
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+    root.addHandler(handler)
+    root.setLevel(level)
     logging.getLogger("pymongo").setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -89,16 +89,28 @@ PROTECTED_ROUTE = problem_responses(Unauthenticated)
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Let the generated schema also define the problem document, which no route returns as its model."""
+    """Let the generated document also say what FastAPI cannot know: see `_complete`."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in (ProblemDetails, ProblemError):
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schema.pop("$defs", None)
-            schemas[model.__name__] = schema
-        return document
+        if app.openapi_schema is None:
+            _complete(generate())
+        return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+
+def _complete(document: dict[str, Any]) -> None:
+    """Define the problem document, which no route returns as its model, and let each operation's summary be the
+    first line of its docstring."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in (ProblemDetails, ProblemError):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema.pop("$defs", None)
+        schemas[model.__name__] = schema
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            summary, _, description = operation.pop("description", operation["summary"]).partition("\n")
+            operation["summary"] = summary.rstrip(".")
+            if description:
+                operation["description"] = description.strip()

@@ -63,7 +63,7 @@ class ProblemResponse(Response):
         }
         present = {name: value for name, value in body.items() if value not in (None, [])}
         # A lone surrogate in a field's name must not break the answer that complains about it.
-        content = json.dumps(present, ensure_ascii=False).encode(errors="replace")
+        content = json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         super().__init__(content, problem.status, problem.headers)
 
 

@@ -11,18 +11,24 @@ _ELSE_URL = "or set MONGODB_URL to a running server."
 _CAUSES: list[tuple[str, str]] = [
     (
         r"shared librar.*libcurl\.so\.4",
-        ("mongod needs the library libcurl.so.4. Install it (`apt-get install libcurl4`), or install all of "
-        f"requirements.txt, whose pycurl brings a copy, {_ELSE_URL}"),
+        (
+            "mongod needs the library libcurl.so.4. Install it (`apt-get install libcurl4`), or install all of "
+            f"requirements.txt, whose pycurl brings a copy, {_ELSE_URL}"
+        ),
     ),
     (
         r"(?:loading shared libraries|Library not loaded): ([^:\s]+)",
-        (f"mongod needs the library {{0}}, which this system lacks. Install it, or set MONGOD_BIN to a mongod that "
-        f"is made for this system, {_ELSE_URL}"),
+        (
+            f"mongod needs the library {{0}}, which this system lacks. Install it, or set MONGOD_BIN to a mongod that "
+            f"is made for this system, {_ELSE_URL}"
+        ),
     ),
     (
         r"version `(GLIBC[^']*)' not found",
-        ("mongod needs a newer C library ({0}) than this system has. Use Debian 12, Ubuntu 22.04 or later, or set "
-        f"MONGOD_BIN to a mongod that is made for this system, {_ELSE_URL}"),
+        (
+            "mongod needs a newer C library ({0}) than this system has. Use Debian 12, Ubuntu 22.04 or later, or set "
+            f"MONGOD_BIN to a mongod that is made for this system, {_ELSE_URL}"
+        ),
     ),
     (
         r"No space left on device|Disk quota exceeded",
@@ -34,23 +40,31 @@ _CAUSES: list[tuple[str, str]] = [
     ),
     (
         r"featureCompatibilityVersion|Wrong mongod version|unsupported WiredTiger file version",
-        ("The data files were made by another major version of MongoDB. Set MONGOD_BIN to a mongod of that version, "
-        "or DATA_DIR to another folder."),
+        (
+            "The data files were made by another major version of MongoDB. Set MONGOD_BIN to a mongod of that version, "
+            "or DATA_DIR to another folder."
+        ),
     ),
     (
         r"Failed to (?:unlink socket file|set up listener|chmod socket file)",
-        ("mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong to "
-        "the user who runs this: set DATA_DIR to one that is."),
+        (
+            "mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong to "
+            "the user who runs this: set DATA_DIR to one that is."
+        ),
     ),
     (
         r"Permission denied|Operation not permitted|[Rr]ead-only",
-        ("mongod may not write its data folder. Give the folder to the user who runs this, or set DATA_DIR to "
-        "another."),
+        (
+            "mongod may not write its data folder. Give the folder to the user who runs this, or set DATA_DIR to "
+            "another."
+        ),
     ),
     (
         r"with --repair|WT_PANIC|WT_TRY_SALVAGE",
-        ("The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to another "
-        "folder to start with an empty database."),
+        (
+            "The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to another "
+            "folder to start with an empty database."
+        ),
     ),
 ]
 

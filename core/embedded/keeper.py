@@ -22,7 +22,7 @@ from core.errors import StartupError
 log = logging.getLogger(__name__)
 
 _RETRY = 0.02
-_CHECK = 2.0
+_CHECK = 1.0
 
 
 class _Supervisor(subprocess.Popen[bytes]):
@@ -66,7 +66,7 @@ class Keeper:
         while True:
             await asyncio.sleep(_CHECK)
             try:
-                if self._check() is not None:
+                while self._check() is not None:
                     log.error("The embedded MongoDB failed and is tried again: %s", self.last_problem)
             except OSError as error:
                 log.error(  # noqa: TRY400 (the reason is in the text)

@@ -5,7 +5,7 @@ The wheel brings the library under a name with a hash in it, in `pycurl.libs` be
 where the libraries are on which this one stands in turn.
 """
 
-import importlib.util
+import importlib.metadata
 import os
 import tempfile
 from pathlib import Path
@@ -27,10 +27,12 @@ def borrowed_libcurl(data_dir: Path) -> dict[str, str]:
 
 
 def _bundled() -> Path | None:
-    spec = importlib.util.find_spec("pycurl")
-    if spec is None or spec.origin is None:
+    """Looked up in what pip has recorded: where the module lies differs from one pycurl to the next."""
+    try:
+        files = importlib.metadata.files("pycurl") or []
+    except importlib.metadata.PackageNotFoundError:
         return None
-    return next((Path(spec.origin).parent / "pycurl.libs").glob("libcurl-*.so.4*"), None)
+    return next((Path(file.locate()) for file in files if file.match("libcurl-*.so.4*")), None)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -31,7 +31,7 @@ _TICK = 0.1
 _ELECTION = 1.0
 _ORPHAN = 2.0
 _STOP = 10.0
-# A mongod that dies sooner is not started again from here: apps do that, every two seconds, for as long as they live.
+# A mongod that dies sooner is not started again from here: apps do that, every second, for as long as they live.
 _STEADY = 3.0
 _LONGEST_LOG = 5 * 2**20
 _TAIL = 16 * 2**10
@@ -129,7 +129,10 @@ def _start(command: list[str], mongod_lock: int) -> "subprocess.Popen[bytes]":
 
     # There is one thread here, so that code may run between fork and exec.
     return subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.DEVNULL, pass_fds=[mongod_lock], preexec_fn=prepare  # noqa: PLW1509
+        command,
+        stdin=subprocess.DEVNULL,
+        pass_fds=[mongod_lock],
+        preexec_fn=prepare,  # noqa: PLW1509
     )
 
 
