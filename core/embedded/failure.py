@@ -48,8 +48,8 @@ _CAUSES: list[tuple[str, str]] = [
     (
         r"Failed to (?:unlink socket file|set up listener|chmod socket file)",
         (
-            "mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong to "
-            "the user who runs this: set DATA_DIR to one that is."
+            "mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong "
+            "to the user who runs this: set DATA_DIR to one that is."
         ),
     ),
     (
@@ -62,8 +62,8 @@ _CAUSES: list[tuple[str, str]] = [
     (
         r"with --repair|WT_PANIC|WT_TRY_SALVAGE",
         (
-            "The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to another "
-            "folder to start with an empty database."
+            "The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to "
+            "another folder to start with an empty database."
         ),
     ),
 ]
@@ -95,7 +95,7 @@ def was_killed(code: int) -> bool:
 def _is_complaint(line: str) -> bool:
     """mongod's log is JSON; what comes from the system's loader is not. Mere information may name any cause."""
     entry = _parsed(line)
-    return entry is None or entry.get("s") in ("W", "E", "F")
+    return entry is None or entry.get("s") in ("E", "F")
 
 
 def _last_words(complaints: str) -> str:

@@ -1,0 +1,395 @@
+"""What an operator is told when no embedded server can run, and which mongod is chosen when one can.
+
+The programs here are scripts that fail in the words of the system's loader or of mongod.
+"""
+
+import asyncio
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import stat
+import time
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pymongo.errors import OperationFailure
+
+from core.embedded import Mongod, address, binary, find_mongod, folder, keeper, replica, run_embedded
+from core.embedded.failure import explain
+from core.errors import StartupError
+from tests.core.embedded_processes import kill, running, until
+
+NO_LIBCURL = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file"
+NO_LZMA = "mongod: error while loading shared libraries: liblzma.so.5: cannot open shared object file"
+OLD_GLIBC = "mongod: /lib/libc.so.6: version `GLIBC_2.34' not found (required by mongod)"
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[..., Path]:
+    """Make a program that answers `--version` with one piece of shell, and runs another for all else."""
+
+    def make(run: str = "exit 0", *, version: str = "echo db version v6.0.5", name: str = "mongod") -> Path:
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\nif [ "$1" = --version ]; then {version}; exit; fi\n{run}\n')
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, ModuleSpec]:
+    """No mongod on PATH and no wheel; a test adds the modules that there are to be."""
+    specs: dict[str, ModuleSpec] = {}
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.setattr(importlib.util, "find_spec", specs.get)
+    return specs
+
+
+def installed(location: Path) -> ModuleSpec:
+    spec = ModuleSpec(location.name, None, is_package=True)
+    spec.submodule_search_locations = [str(location)]
+    return spec
+
+
+def run(mongod: Path, data: Path, *, patience: float = 10.0) -> None:
+    async def main() -> None:
+        async with run_embedded(Mongod(mongod, "6.0.5"), data, grace=0.1, patience=patience):
+            raise AssertionError("it started")
+
+    try:
+        asyncio.run(main())
+    finally:
+        until(lambda: not running(data), within=15)
+
+
+# Which program
+
+
+def test_nothing_to_be_found(nothing_installed: dict[str, ModuleSpec], tmp_path: Path) -> None:
+    assert find_mongod(None, tmp_path) is None
+
+
+def test_the_given_program_comes_first(
+    nothing_installed: dict[str, ModuleSpec],
+    script: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", str(script().parent))
+    given = script(version="echo db version v7.0.28", name="given")
+    assert find_mongod(given, tmp_path) == Mongod(given, "7.0.28")
+    assert find_mongod(None, tmp_path) == Mongod(tmp_path / "bin" / "mongod", "6.0.5")
+
+
+def test_the_wheel_comes_last(
+    nothing_installed: dict[str, ModuleSpec],
+    script: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    program = tmp_path / "fiftyone" / "db" / "bin" / "mongod"
+    program.parent.mkdir(parents=True)
+    script().rename(program)
+    nothing_installed["fiftyone"] = installed(tmp_path / "fiftyone")
+    assert find_mongod(None, tmp_path) == Mongod(program, "6.0.5")
+    monkeypatch.setenv("PATH", str(script(version="echo db version v3.2.1").parent))
+    assert find_mongod(None, tmp_path) == Mongod(program, "6.0.5"), "one that will not do is passed over"
+    assert "MongoDB 3.2" in caplog.text
+    program.unlink()
+    with pytest.raises(StartupError, match=r"5\.0 is the oldest"):
+        find_mongod(None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("echo hello", "does not answer as a mongod"),
+        ("echo db version v4.4.1", r"MongoDB 4\.4, and 5\.0 is the oldest"),
+        (f'echo "{NO_LZMA}" >&2; exit 127', r"liblzma\.so\.5.*Install it"),
+        ('echo "' + OLD_GLIBC.replace("`", "\\`") + '" >&2; exit 1', r"\(GLIBC_2\.34\).*Ubuntu 22\.04"),
+        ("kill -ILL $$", "AVX"),
+    ],
+)
+def test_a_given_program_that_does_not_run(
+    script: Callable[..., Path], tmp_path: Path, version: str, told: str
+) -> None:
+    with pytest.raises(StartupError, match=told):
+        find_mongod(script(version=version), tmp_path)
+
+
+def test_a_given_program_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "garbage").write_bytes(b"\x7fELF garbage")
+    (tmp_path / "garbage").chmod(0o755)
+    with pytest.raises(StartupError, match=r"MONGOD_BIN is .*/absent"):
+        find_mongod(tmp_path / "absent", tmp_path)
+    with pytest.raises(StartupError, match="cannot be run on this system"):
+        find_mongod(tmp_path / "garbage", tmp_path)
+
+
+def test_a_given_program_that_does_not_answer(
+    script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binary, "_PATIENCE", 0.1)
+    with pytest.raises(StartupError, match="timed out"):
+        find_mongod(script(version="exec sleep 5"), tmp_path)
+
+
+# libcurl
+
+# Answers as the loader does: the link is there, and so is the folder of what it stands on.
+NEEDS_LIBCURL = f"""
+    first=${{LD_LIBRARY_PATH%%:*}}; rest=${{LD_LIBRARY_PATH#*:}}
+    if [ -e "$first/libcurl.so.4" ] && [ -e "${{rest%%:*}}/libssl-1.so.3" ]; then echo db version v6.0.5
+    else echo "{NO_LIBCURL}" >&2; exit 127; fi"""
+
+
+def bring_pycurl(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pip's record tell of a pycurl with two libraries."""
+    names = ("pycurl.libs/libcurl-330bcbb6.so.4.8.0", "pycurl.libs/libssl-1.so.3", "pycurl.so")
+    files = [importlib.metadata.PackagePath(name) for name in names]
+    (site / "pycurl.libs").mkdir(parents=True, exist_ok=True)
+    for file in files:
+        file.dist = importlib.metadata.PathDistribution(site / "pycurl.dist-info")
+        (site / file).touch()
+    monkeypatch.setattr(importlib.metadata, "files", lambda _: files)
+
+
+def no_pycurl(name: str) -> None:
+    raise importlib.metadata.PackageNotFoundError(name)
+
+
+def test_libcurl_is_borrowed_from_pycurl(
+    script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/elsewhere")
+    data = tmp_path / "data"
+    program = script(version=NEEDS_LIBCURL)
+    for site in (tmp_path / "site", tmp_path / "moved"):
+        bring_pycurl(site, monkeypatch)
+        mongod = find_mongod(program, data)
+        assert mongod is not None
+        assert mongod.environment == {"LD_LIBRARY_PATH": f"{data}/lib:{site}/pycurl.libs:/elsewhere"}
+        assert (data / "lib" / "libcurl.so.4").resolve().parent.parent == site
+    assert [path.name for path in (data / "lib").iterdir()] == ["libcurl.so.4"]
+    assert stat.S_IMODE((data / "lib").stat().st_mode) == 0o700
+
+
+def test_a_library_that_is_there_is_not_replaced(
+    script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_pycurl(tmp_path / "site", monkeypatch)
+    mongod = find_mongod(script(), tmp_path / "data")
+    assert mongod is not None
+    assert mongod.environment == {}
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("pycurl", ["absent", "without record", "without libraries", "of no use"])
+def test_no_libcurl_to_borrow(
+    script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pycurl: str
+) -> None:
+    if pycurl == "of no use":
+        bring_pycurl(tmp_path, monkeypatch)
+        (tmp_path / "pycurl.libs" / "libssl-1.so.3").unlink()
+    else:
+        answer: Callable[[str], Any] = {
+            "absent": no_pycurl,
+            "without record": lambda _: None,
+            "without libraries": lambda _: [],
+        }[pycurl]
+        monkeypatch.setattr(importlib.metadata, "files", answer)
+    with pytest.raises(StartupError, match="apt-get install libcurl4"):
+        find_mongod(script(version=NEEDS_LIBCURL), tmp_path / "data")
+
+
+# The data folder
+
+
+@pytest.mark.parametrize("path", ["file", "file/below", "loop"])
+def test_a_folder_that_cannot_be_made(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(StartupError, match=r"data folder .* cannot be used: .*Set DATA_DIR"):
+        folder.prepare(tmp_path / path, "6.0")
+
+
+def test_a_folder_that_cannot_be_written() -> None:
+    with pytest.raises(StartupError, match=r"cannot be used: .*Set DATA_DIR"):
+        folder.prepare(Path("/proc/data"), "6.0")
+
+
+def test_a_relative_folder_is_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("data")
+    assert folder.prepare(Path("data"), "6.0") == folder.prepare(tmp_path / "link", "6.0")
+
+
+def test_a_socket_is_beside_the_data_where_mongod_can_read_its_path(tmp_path: Path) -> None:
+    assert address.socket_path(Path("/srv/my data")) == Path("/srv/my data/m.sock")
+    assert address.socket_path(Path("/srv/Schüler")).parent.parent != Path("/srv")
+
+
+def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
+    with pytest.raises(StartupError, match="3 MB free, and MongoDB needs 100"):
+        folder.prepare(tmp_path, "6.0")
+
+
+def test_data_of_another_series_is_never_passed_over(tmp_path: Path) -> None:
+    folder.prepare(tmp_path, "7.0")
+    folder.prepare(tmp_path, "6.0")  # no data was written, so there is none to lose
+    (tmp_path / "mongodb-7.0" / "WiredTiger").touch()
+    with pytest.raises(StartupError, match=r"holds the data of MongoDB 7\.0, .* Set MONGOD_BIN to a mongod 7\.0"):
+        folder.prepare(tmp_path, "6.0")
+    (tmp_path / "mongodb-6.0" / "WiredTiger").touch()
+    assert folder.prepare(tmp_path, "6.0").data == tmp_path / "mongodb-6.0"
+
+
+@pytest.mark.parametrize("in_the_way", ["file", "link", "open", "nowhere", "long"])
+def test_a_socket_folder_that_is_not_ours_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
+) -> None:
+    temporary = {"nowhere": tmp_path / "absent", "long": tmp_path / ("t" * 80)}.get(in_the_way, tmp_path)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(temporary))
+    root = Path("/" + "d" * 120)
+    if in_the_way == "long":
+        temporary.mkdir()
+    elif in_the_way != "nowhere":
+        place = address.socket_path(root).parent
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        place.rmdir()
+        {"file": place.touch, "link": lambda: place.symlink_to(tmp_path), "open": place.mkdir}[in_the_way]()
+    with pytest.raises(StartupError, match=r"socket.*DATA_DIR to a folder with a shorter path"):
+        address.socket_path(root)
+
+
+def test_a_socket_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    assert address._ours_alone(tmp_path.stat())
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    assert not address._ours_alone(tmp_path.stat())
+
+
+# mongod ends as it starts
+
+
+def logged(severity: str, message: str, error: str = "") -> str:
+    entry = {"s": severity, "msg": message, "attr": {"error": error} if error else {}}
+    return f"echo '{json.dumps(entry)}'"
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (f'echo "{NO_LIBCURL}" >&2; exit 127', "apt-get install libcurl4"),
+        ("kill -ILL $$", "AVX"),
+        (logged("E", "write failed", "28: No space left on device") + "; exit 14", "no space left.*Free some"),
+        (logged("E", "Failed to unlink socket file") + "; exit 14", "cannot make its socket.*DATA_DIR"),
+        (logged("E", "terminating", "DBPathInUse: locked") + "; exit 100", "Another mongod"),
+        (logged("F", "Wrong mongod version") + "; exit 62", "another major version.*MONGOD_BIN"),
+        (logged("E", "open", "13: Permission denied") + "; exit 1", "may not write its data folder"),
+        (logged("F", "run with --repair") + "; exit 14", "damaged"),
+        (logged("I", "No space left on device") + "; exit 3", r"status 3: .*No space left"),
+        (logged("E", "Odd", "very odd") + ";" + logged("F", "aborting") + "; exit 3", "status 3: Odd: very odd"),
+        ("echo what now; exit 3", "status 3: what now"),
+        ("echo 3; exit 3", "status 3: 3"),
+        ("exit 0", "status 0: it said nothing"),
+    ],
+)
+def test_the_reason_is_told(script: Callable[..., Path], tmp_path: Path, end: str, told: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(StartupError, match=told) as raised:
+        run(script(end), tmp_path / "data")
+    assert str(tmp_path / "data" / "mongod.log") in str(raised.value)
+    assert time.monotonic() - started < 5, "it does not wait for a time-out"
+
+
+def test_mongod_gets_its_environment(script: Callable[..., Path], tmp_path: Path) -> None:
+    async def main() -> None:
+        mongod = Mongod(script("echo it is $BORROWED; exit 3"), "6.0.5", {"BORROWED": "here"})
+        async with run_embedded(mongod, tmp_path / "data", grace=0.1):
+            raise AssertionError("it started")
+
+    with pytest.raises(StartupError, match="it is here"):
+        asyncio.run(main())
+    until(lambda: not running(tmp_path / "data"))
+
+
+def test_a_program_that_was_removed(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match=r"status 127: .*No such file"):
+        run(tmp_path / "absent", tmp_path / "data")
+
+
+def test_a_supervisor_that_fails(script: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "data" / "mongod.pid").mkdir(parents=True)
+    with pytest.raises(StartupError, match="IsADirectoryError"):
+        run(script(), tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", ["lease", "supervisor.lock", "mongod.log"])
+def test_a_file_that_cannot_be_opened(script: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    (tmp_path / "data" / name).mkdir(parents=True)
+    with pytest.raises(StartupError, match=f"cannot be used: .*/{name} Is a directory"):
+        run(script(), tmp_path / "data")
+
+
+def test_time_runs_out(script: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match=r"within 0\.5 seconds\. Its log, .*mongod\.log, may say why"):
+        run(script("exec sleep 30"), tmp_path / "data", patience=0.5)
+
+
+def test_being_killed_is_worth_another_try(script: Callable[..., Path], tmp_path: Path) -> None:
+    tries = tmp_path / "tries"
+    with pytest.raises(StartupError, match=r"within 2 seconds\. mongod was killed, perhaps"):
+        run(script(f"echo >> {tries}; kill -9 $$"), tmp_path / "data", patience=2)
+    assert len(tries.read_text()) > 1
+
+
+def test_a_server_that_fails_later_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeper, "_CHECK", 0.1)
+    data = tmp_path / "data"
+    real = find_mongod(None, data)
+    assert real is not None
+    program = tmp_path / "mongod"
+    program.symlink_to(real.path)
+
+    async def main() -> None:
+        async with run_embedded(Mongod(program, real.version), data, grace=0.1):
+            program.unlink()
+            kill(*running(data))
+            await asyncio.to_thread(until, lambda: caplog.text.count("tried again") > 1)
+
+    asyncio.run(main())
+    assert "No such file" in caplog.text
+    until(lambda: not running(data))
+
+
+def test_a_server_that_does_not_answer_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replica, "_PATIENCE", 50)
+    assert not asyncio.run(replica.is_writable(tmp_path / "m.sock"))
+
+
+def test_an_unknown_refusal_is_not_taken_for_a_new_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Admin:
+        async def command(self, _: str) -> None:
+            raise OperationFailure("not authorized", 13)
+
+    with pytest.raises(OperationFailure, match="not authorized"):
+        asyncio.run(replica._configure(Admin(), "/m.sock"))  # type: ignore[arg-type]
+
+
+def test_the_status_is_named_when_nothing_else_is_known() -> None:
+    assert explain(-signal.SIGSEGV, "") == "mongod stopped with status -11: it said nothing"
+    assert explain(1, "[]") == "mongod stopped with status 1: []"
