@@ -4,10 +4,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
-from pydantic import BaseModel
+from fastapi import Depends, FastAPI
 
-from core import health
 from core.body_limit import BodyLimit
 from core.database import open_database
 from core.docs import install_docs
@@ -17,6 +15,7 @@ from core.module import Module, check_disjoint, discover, the_authenticator
 from core.openapi import ANY_ROUTE, PROTECTED_ROUTE, install_openapi, operation_id
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
+from core.service import service
 from core.settings import Settings, read_settings
 from core.startup import PlainStartupErrors
 
@@ -29,12 +28,6 @@ Every error is an `application/problem+json` document (RFC 9457), and every answ
 """
 
 
-class Welcome(BaseModel):
-    """The service's greeting."""
-
-    message: str = "Welcome to the Student Management API"
-
-
 def create_app(settings: Settings | None = None, modules: Sequence[Module] | None = None) -> FastAPI:
     """The application. By default its settings come from the environment and its modules from `modules/`.
 
@@ -42,13 +35,13 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     """
     settings = settings or read_settings()
     modules = discover() if modules is None else modules
-    check_disjoint(modules)
+    parts = (*modules, service)
     app = FastAPI(
         title="Student Management API",
         description=DESCRIPTION,
         version="0.1.0",
         lifespan=_lifespan(settings, modules),
-        openapi_tags=[{"name": module.name, "description": module.description} for module in modules],
+        openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
         generate_unique_id_function=operation_id,
         docs_url=None,
         redoc_url=None,
@@ -63,9 +56,9 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     install_error_handlers(app)
     install_openapi(app)
     install_docs(app)
-    app.include_router(_service_router())
-    for module in modules:
-        _include(app, module)
+    check_disjoint(parts, reserved=app.routes)
+    for part in parts:
+        _include(app, part)
     return app
 
 
@@ -77,18 +70,6 @@ def _include(app: FastAPI, module: Module) -> None:
         app.include_router(
             module.router, tags=[module.name], dependencies=[Depends(current_user)], responses=PROTECTED_ROUTE
         )
-
-
-def _service_router() -> APIRouter:
-    router = APIRouter(tags=["service"])
-
-    @router.get("/")
-    async def welcome() -> Welcome:
-        """Greet the caller."""
-        return Welcome()
-
-    router.include_router(health.router)
-    return router
 
 
 def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -7,11 +7,11 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from beanie import Document, init_beanie
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from core.embedded import find_mongod, run_embedded
 from core.errors import StartupError
@@ -27,10 +27,12 @@ _CLIENT_OPTIONS: dict[str, Any] = {
     "retryWrites": True,
     "heartbeatFrequencyMS": 1000,
     "connectTimeoutMS": 2000,
-    "serverSelectionTimeoutMS": 5000,
     "timeoutMS": 5000,
     "maxPoolSize": 100,
 }
+
+# The driver ignores these where `timeoutMS` is set, so it gives way to them.
+_FINER_TIMEOUTS = {"serverselectiontimeoutms", "sockettimeoutms", "wtimeoutms"}
 
 _NO_MONGOD = (
     "There is no MongoDB to use. Set MONGODB_URL to a running server, or MONGOD_BIN to a mongod program, or install "
@@ -58,12 +60,15 @@ async def open_database(settings: Settings, documents: Sequence[type[Document]])
     Raises `StartupError` when there is none, in words that say what to do.
     """
     async with _open_client(settings) as (client, description):
+        database = Database(client, settings.mongodb_database)
         try:
+            await database.ping()
             await init_beanie(database=client[settings.mongodb_database], document_models=list(documents))
         except PyMongoError as error:
-            raise StartupError(f"{description} cannot be used: {error}") from error
+            problem = "does not answer. Start it, or correct MONGODB_URL." if is_outage(error) else f"says: {error}"
+            raise StartupError(f"{description} {problem}") from error
         log.info("Using %s; the database is %s", description, settings.mongodb_database)
-        yield Database(client, settings.mongodb_database)
+        yield database
 
 
 @asynccontextmanager
@@ -72,7 +77,7 @@ async def _open_client(settings: Settings) -> AsyncIterator[tuple[Any, str]]:
     if settings.mongodb_url:
         url = settings.mongodb_url.get_secret_value()
         with closing(_connect(url)) as client:
-            yield client, f"the MongoDB server at {_without_credentials(url)}"
+            yield client, f"the MongoDB server at {_servers(url)}"
     elif mongod := find_mongod(settings.mongod_bin, settings.data_dir):
         async with run_embedded(mongod, settings.data_dir) as embedded:
             with closing(_connect(embedded.url)) as client:
@@ -87,12 +92,23 @@ async def _open_client(settings: Settings) -> AsyncIterator[tuple[Any, str]]:
 
 def _connect(url: str) -> Any:
     """A client for `url`, whose own options win over ours. Connects when it is first used."""
-    given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
-    defaults = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in given}
     try:
-        return AsyncIOMotorClient(url, tz_aware=True, **defaults)
+        parsed = parse_uri(url)
+        if "@" in (parsed["database"] or ""):
+            raise InvalidURI("its password has a slash that is not percent-encoded")
+        given = {name.lower() for name in parsed["options"]}
+        left_out = given | ({"timeoutms"} if given & _FINER_TIMEOUTS else set())
+        options = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in left_out}
+        return AsyncIOMotorClient(url, tz_aware=True, **options)
     except (PyMongoError, ValueError) as error:
-        raise StartupError(f"MONGODB_URL cannot be used: {str(error).replace(url, 'it')}") from None
+        # What the driver makes of a mistyped URL may hold its password.
+        reason = "percent-encode what is special in its password" if "@" in url else str(error)
+        raise StartupError(f"MONGODB_URL is not a usable MongoDB connection string: {reason}") from None
+
+
+def _servers(url: str) -> str:
+    """The hosts that `url` names, without its credentials, for a log."""
+    return ", ".join(f"{host}:{port}" if port else host for host, port in parse_uri(url)["nodelist"])
 
 
 def _memory_client() -> Any:
@@ -102,13 +118,9 @@ def _memory_client() -> Any:
     return AsyncMongoMockClient(tz_aware=True)
 
 
-def _without_credentials(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
 def is_outage(error: PyMongoError) -> bool:
     """Whether the database is away or too slow, so that a later try may succeed; anything else is our mistake."""
-    return error.timeout or isinstance(error, ConnectionFailure | ExecutionTimeout)
+    return error.timeout or isinstance(error, ConnectionFailure)
 
 
 def taken_field(error: DuplicateKeyError) -> str:

@@ -6,6 +6,7 @@ Services raise these; nothing here knows a web framework. `core.problem_details`
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 
@@ -30,8 +31,8 @@ class Problem(Exception):
     """Base of every error that a client sees. A subclass states its status, its title and, as docstring, its
     meaning; `detail` says what happened this time. `extensions` become further members of the answer."""
 
-    status: ClassVar[int]
-    title: ClassVar[str]
+    status: int
+    title: str
     documented_headers: ClassVar[Mapping[str, str]] = {}
     """Header name to its description, for the headers that this answer always carries."""
 
@@ -58,6 +59,19 @@ class Problem(Exception):
     def meaning(cls) -> str:
         """The first sentence of the docstring: what the API documentation says of this problem."""
         return " ".join((cls.__doc__ or cls.title).split()).partition(". ")[0].rstrip(".") + "."
+
+
+class HttpProblem(Problem):
+    """A status that has no problem type of its own here; `type` is then `about:blank` (RFC 9457, section 4.2.1)."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.title = HTTPStatus(status).phrase
+        super().__init__(detail, headers=headers)
+
+    @classmethod
+    def type_uri(cls) -> str:
+        return "about:blank"
 
 
 class BadRequest(Problem):
@@ -109,7 +123,7 @@ class BodyTooLarge(Problem):
     title = "Body too large"
 
 
-class Invalid(Problem):
+class InvalidRequest(Problem):
     """The request is understood but some of its values cannot be accepted. `errors` names each of them."""
 
     status = 422

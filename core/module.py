@@ -14,6 +14,7 @@ from pathlib import Path
 from beanie import Document
 from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute
 
 from core.errors import StartupError
 from core.identity import Authenticator
@@ -42,20 +43,22 @@ class Module:
 def discover(package: str = "modules") -> list[Module]:
     """The declarations of every folder of `package`, in sorted order; raises `StartupError`."""
     root = Path(importlib.import_module(package).__path__[0])
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name.isidentifier())
-    return [_load(package, folder) for folder in folders if not folder.name.startswith("_")]
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
+    return [_load(package, folder.name) for folder in folders]
 
 
-def _load(package: str, folder: Path) -> Module:
-    where = f"{package}/{folder.name}/__init__.py"
+def _load(package: str, name: str) -> Module:
+    where = f"{package}/{name}/__init__.py"
+    if not name.isidentifier():
+        raise StartupError(f"The folder {package}/{name} cannot be imported: name it with letters, digits and '_'.")
     try:
-        module = getattr(importlib.import_module(f"{package}.{folder.name}"), "module", None)
+        module = getattr(importlib.import_module(f"{package}.{name}"), "module", None)
     except Exception as error:
         raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(module, Module):
-        raise StartupError(f"{where} declares no module. Add: module = Module(name={folder.name!r}, …)")
-    if module.name != folder.name:
-        raise StartupError(f"{where} declares the name {module.name!r}. Make it {folder.name!r}.")
+        raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")
+    if module.name != name:
+        raise StartupError(f"{where} declares the name {module.name!r}. Make it {name!r}.")
     return module
 
 
@@ -68,9 +71,12 @@ def the_authenticator(modules: Sequence[Module]) -> Authenticator:
     return found[0][1]
 
 
-def check_disjoint(modules: Sequence[Module]) -> None:
-    """Raise `StartupError` when two modules claim one name, one collection or one route."""
+def check_disjoint(modules: Sequence[Module], reserved: Sequence[BaseRoute] = ()) -> None:
+    """Raise `StartupError` when two modules claim one name, one collection or one route, or one claims a route
+    that is `reserved`: one of the service's own."""
     claims: dict[str, list[str]] = defaultdict(list)
+    for claim in _route_claims(reserved):
+        claims[claim].append("the service itself")
     for module in modules:
         for claim in _claims(module):
             claims[claim].append(module.name)
@@ -83,12 +89,15 @@ def _claims(module: Module) -> Iterator[str]:
     yield f"module {module.name}"
     for document in module.documents:
         yield f"collection {_collection_name(document)}"
-    routers = [router for router in (module.router, module.public_router) if router]
-    for router in routers:
-        for route in iter_route_contexts(router.routes):
-            path = re.sub(r"\{[^}]*\}", "{}", route.path or "")
-            yield from (f"route {method} {path}" for method in sorted(route.methods or ()))
+    for router in (module.router, module.public_router):
+        yield from _route_claims(router.routes if router else ())
+
+
+def _route_claims(routes: Sequence[BaseRoute]) -> Iterator[str]:
+    for route in iter_route_contexts(routes):
+        path = re.sub(r"\{[^}]*\}", "{}", route.path or "")
+        yield from (f"route {method} {path}" for method in sorted(route.methods or ()))
 
 
 def _collection_name(document: type[Document]) -> str:
-    return str(getattr(document.Settings, "name", document.__name__))
+    return str(getattr(getattr(document, "Settings", None), "name", document.__name__))

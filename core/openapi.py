@@ -10,7 +10,7 @@ from core.errors import (
     BadRequest,
     BodyTooLarge,
     InternalError,
-    Invalid,
+    InvalidRequest,
     Problem,
     Unauthenticated,
     Unavailable,
@@ -84,7 +84,7 @@ def _example(problem: type[Problem]) -> dict[str, Any]:
 
 
 # What any route may answer, whatever it does.
-ANY_ROUTE = problem_responses(BadRequest, BodyTooLarge, Invalid, InternalError, Unavailable)
+ANY_ROUTE = problem_responses(BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
 PROTECTED_ROUTE = problem_responses(Unauthenticated)
 
 

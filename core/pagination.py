@@ -1,7 +1,6 @@
 """Lists by keyset: a page continues behind the last key of the one before, at the same cost wherever it lies."""
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import Annotated
 from urllib.parse import urlencode
@@ -9,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from core.errors import FieldError, Invalid
+from core.errors import FieldError, InvalidRequest
 from core.openapi import header
 
 _CHECK_BYTES = 6
@@ -26,8 +25,8 @@ class PageQuery(BaseModel):
     ] = None
 
     def key(self, scope: str) -> str | None:
-        """The key that the page begins behind; None for the first page. Raises `Invalid` for a cursor that is not
-        one of the list that `scope` names."""
+        """The key that the page begins behind; None for the first page. Raises `InvalidRequest` for a cursor that
+        is not one of the list that `scope` names."""
         return None if self.cursor is None else decode_cursor(scope, self.cursor)
 
 
@@ -36,22 +35,21 @@ LINK = header("Link", 'The address of the next page, `<…>; rel="next"` (RFC 82
 
 def encode_cursor(scope: str, key: str) -> str:
     """An opaque cursor behind `key`, good only for the list that `scope` names."""
-    text = json.dumps(key).encode()
+    text = key.encode()
     return urlsafe_b64encode(_check(scope, text) + text).decode().rstrip("=")
 
 
 def decode_cursor(scope: str, cursor: str) -> str:
-    """The key that `encode_cursor` was given; raises `Invalid` for anything else."""
+    """The key that `encode_cursor` was given; raises `InvalidRequest` for anything else."""
     try:
-        raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        raw = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         check, text = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
         if check != _check(scope, text):
             raise ValueError(cursor)
-        key: str = json.loads(text)
+        return text.decode()
     except ValueError:
         detail = "This cursor is not one of this list's. Begin again without it."
-        raise Invalid(errors=[FieldError(detail=detail, parameter="cursor")]) from None
-    return key
+        raise InvalidRequest(errors=[FieldError(detail=detail, parameter="cursor")]) from None
 
 
 def _check(scope: str, text: bytes) -> bytes:

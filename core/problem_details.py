@@ -3,35 +3,39 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
-from starlette.types import Scope
+from starlette.routing import Mount
 
 from core.database import is_outage
 from core.errors import (
     BadRequest,
     FieldError,
+    HttpProblem,
     InternalError,
-    Invalid,
+    InvalidRequest,
     MethodNotAllowed,
     NotFound,
     Problem,
     Unavailable,
 )
-
-MEDIA_TYPE = "application/problem+json"
+from core.openapi import PROBLEM_MEDIA_TYPE
 
 # The longest list of errors in one answer: a hostile body could earn a hundred thousand of them.
 MAX_ERRORS = 100
 
-# What pydantic says, in words for someone who has never heard of it. Anything else keeps pydantic's sentence.
+# The longest step of a pointer, likewise. No field of ours has a longer name.
+MAX_STEP = 200
+
+# What the libraries say, in words for someone who has never heard of them. Anything else keeps their sentence.
 _SENTENCES = {
     "missing": "This is required.",
-    "extra_forbidden": "This is not a known field.",
+    "extra_forbidden": "This is not known here.",
     "json_invalid": "This is not valid JSON: {error}.",
     "string_type": "This must be text.",
     "string_unicode": "This must be valid Unicode text, without lone surrogates.",
@@ -43,13 +47,15 @@ _SENTENCES = {
     "int_parsing": "This must be a whole number.",
     "greater_than_equal": "This must be {ge} or more.",
     "less_than_equal": "This must be {le} or less.",
+    # FastAPI's own, for bytes that are not UTF-8, nesting without end, numbers of five thousand digits.
+    "There was an error parsing the body": "The body cannot be read as what its Content-Type says it is.",
 }
 
 
 class ProblemResponse(Response):
     """A problem, rendered. `request_id` ties it to the access log."""
 
-    media_type = MEDIA_TYPE
+    media_type = PROBLEM_MEDIA_TYPE
 
     def __init__(self, problem: Problem, request_id: str) -> None:
         body: dict[str, Any] = {
@@ -62,7 +68,7 @@ class ProblemResponse(Response):
             **problem.extensions,
         }
         present = {name: value for name, value in body.items() if value not in (None, [])}
-        # A lone surrogate in a field's name must not break the answer that complains about it.
+        # A lone surrogate in what is complained about must not break the answer.
         content = json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         super().__init__(content, problem.status, problem.headers)
 
@@ -72,12 +78,65 @@ def _member(error: FieldError) -> dict[str, str]:
     return {"detail": error.detail, **place}
 
 
-def invalid_from(raw: Sequence[Mapping[str, Any]]) -> Invalid:
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a problem document. What nothing here expects is `RequestFrame`'s."""
+
+    async def answer(request: Request, exc: Exception) -> Response:
+        problem = as_problem(request, exc)
+        if problem is None:
+            raise exc
+        return ProblemResponse(problem, request.state.request_id)
+
+    for kind in (Problem, RequestValidationError, HTTPException, PyMongoError):
+        app.add_exception_handler(kind, answer)
+
+
+def as_problem(request: Request, error: Exception) -> Problem | None:
+    """The problem that an exception amounts to, or None for one that only a mistake of ours can explain."""
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return _from_validation(error.errors())
+        case HTTPException():
+            return _from_http(request, error)
+        case PyMongoError() if is_outage(error):
+            return Unavailable("The database does not answer.")
+        case _:
+            return None
+
+
+def _from_http(request: Request, error: HTTPException) -> Problem:
+    if isinstance(error.__cause__, Problem):  # FastAPI wraps what fails while it reads the body
+        return error.__cause__
+    match error.status_code:
+        case 400:
+            return BadRequest(_SENTENCES.get(error.detail, error.detail))
+        case 404:
+            return NotFound(f"There is nothing at {request.url.path}.")
+        case 405:
+            return MethodNotAllowed(headers={"Allow": ", ".join(_allowed_methods(request))})
+        case status if status < 500:
+            return HttpProblem(status, error.detail, error.headers)
+        case _:
+            return InternalError()
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Every method that some route answers at this path; the framework's own list stops at the first route."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(request.scope["path"]):
+            methods |= {"GET", "HEAD"} if isinstance(route.original_route, Mount) else route.methods or set()
+    return sorted(methods)
+
+
+def _from_validation(raw: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     """The problem for a list of pydantic's errors. Never repeats a value that was sent."""
     errors = [_field_error(error) for error in raw[:MAX_ERRORS]]
     left = len(raw) - len(errors)
     detail = f"The first {len(errors)} errors are listed; there are {left} more." if left else None
-    return Invalid(detail, errors=errors)
+    return InvalidRequest(detail, errors=errors)
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
@@ -85,58 +144,20 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     detail = sentence.format_map(error.get("ctx", {})) if sentence else error["msg"]
     source, *path = error["loc"]
     if source != "body":
-        return FieldError(detail=detail, parameter=".".join(str(part) for part in path))
+        return FieldError(detail=detail, parameter=".".join(str(step) for step in path))
     if error["type"] == "json_invalid":
         return FieldError(detail=f"{detail} Look at character {path[0]}.", pointer="#")
-    return FieldError(detail=detail, pointer=_pointer(path))
+    return FieldError(detail=detail, pointer=_pointer(path[:-1] if _is_about_key(path, error) else path))
+
+
+def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:
+    """Whether the error is about a key of an object rather than its value: pydantic marks that with a last step
+    `[key]`, which a client's own key may be as well."""
+    marked = len(path) > 1 and path[-1] == "[key]"
+    return marked and (error.get("input") == path[-2] or error["type"] == "string_unicode")
 
 
 def _pointer(path: Sequence[str | int]) -> str:
-    """A JSON Pointer (RFC 6901). pydantic marks a wrong key, as opposed to its value, with a last `[key]`."""
-    parts = path[:-1] if path and path[-1] == "[key]" else path
-    return "#" + "".join("/" + str(part)[:100].replace("~", "~0").replace("/", "~1") for part in parts)
-
-
-def install_error_handlers(app: FastAPI) -> None:
-    """Make every error of `app` a problem document. What nothing here expects is `RequestFrame`'s."""
-
-    @app.exception_handler(Problem)
-    async def problem(request: Request, exc: Problem) -> Response:
-        return ProblemResponse(exc, request.state.request_id)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, exc: RequestValidationError) -> Response:
-        return ProblemResponse(invalid_from(exc.errors()), request.state.request_id)
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, exc: HTTPException) -> Response:
-        return ProblemResponse(_from_http(request, exc), request.state.request_id)
-
-    @app.exception_handler(PyMongoError)
-    async def outage(request: Request, exc: PyMongoError) -> Response:
-        if not is_outage(exc):
-            raise exc
-        return ProblemResponse(Unavailable("The database does not answer."), request.state.request_id)
-
-
-def _from_http(request: Request, exc: HTTPException) -> Problem:
-    if isinstance(exc.__cause__, Problem):  # FastAPI wraps what fails while it reads the body
-        return exc.__cause__
-    match exc.status_code:
-        case 404:
-            return NotFound(f"There is nothing at {request.url.path}.")
-        case 405:
-            return MethodNotAllowed(headers={"Allow": ", ".join(allowed_methods(request.app, request.scope))})
-        case status if status < 500:
-            return BadRequest(str(exc.detail))
-        case _:
-            return InternalError()
-
-
-def allowed_methods(app: FastAPI, scope: Scope) -> list[str]:
-    """Every method that some route answers at this path; the framework's own list stops at the first route."""
-    methods: set[str] = set()
-    for route in iter_route_contexts(app.routes):
-        if route.methods and route.path_regex.match(scope["path"]):
-            methods |= route.methods
-    return sorted(methods)
+    """A JSON Pointer as a URI fragment (RFC 6901, section 6)."""
+    steps = (str(step)[:MAX_STEP].replace("~", "~0").replace("/", "~1") for step in path)
+    return "#" + "".join("/" + quote(step, safe="~!$&'()*+,;=:@?", errors="replace") for step in steps)

@@ -34,8 +34,16 @@ class InvalidToken(ValueError):
     """A token that must not be believed. Does not say why: the reason would help only a forger."""
 
 
+def is_hashable(password: str) -> bool:
+    """Whether bcrypt can tell this password from every other: text of at most 72 bytes in UTF-8, without a NUL."""
+    try:
+        return len(password.encode()) <= MAX_PASSWORD_BYTES and "\0" not in password
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+
+
 def hash_password(password: str, cost: int) -> str:
-    """The bcrypt hash (`$2b$`) of a password of at most 72 bytes. `cost` is log2 of the rounds: 12 takes 0.25 s
+    """The bcrypt hash (`$2b$`) of a password that `is_hashable`. `cost` is log2 of the rounds: 12 takes 0.25 s
     of a core, so call it in a thread."""
     hashed: str = _passwords.using(bcrypt__rounds=cost).hash(password)
     return hashed

@@ -1,13 +1,16 @@
 """Kinds of text that records are made of."""
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 # Joiners are part of how Persian, Hindi and others spell names; every other invisible character is a trap.
 _JOINERS = "\u200c\u200d"
+
+# Letters and symbols by their category, that nonetheless show nothing.
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 def spoken(character: str) -> str:
@@ -18,19 +21,30 @@ def spoken(character: str) -> str:
     return "a space" if character == " " else f"U+{ord(character):04X} ({name})"
 
 
-def _printable(text: str) -> str:
-    normal = unicodedata.normalize("NFC", text)
-    for character in normal:
+def _composed(text: Any) -> Any:
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+
+
+def _check_printable(text: str) -> str:
+    for character in text:
         if not character.isprintable() and character not in _JOINERS:
             raise PydanticCustomError(
                 "not_printable",
                 "This must be one line of printable characters; remove {character}.",
                 {"character": spoken(character)},
             )
-    return normal
+    if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS for character in text):
+        raise PydanticCustomError("not_visible", "This must have a character that can be seen.")
+    return text
 
+
+Composed = BeforeValidator(_composed)
+"""Brings text into Unicode's composed form (NFC), before its length is looked at."""
+
+Printable = AfterValidator(_check_printable)
+"""Lets only one line of printable text pass."""
 
 PrintableLine = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Composed, Printable
 ]
-"""One line of 1 to 200 printable characters, trimmed and in Unicode's composed form (NFC)."""
+"""One line of 1 to 200 printable characters, trimmed and composed."""

@@ -4,11 +4,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from core.errors import Problem
-from core.problem_details import invalid_from
+from core.problem_details import as_problem
 
 _CODES = {401: "invalid_grant", 503: "temporarily_unavailable"}
 
@@ -22,17 +21,19 @@ class OAuthRoute(APIRoute):
         async def handle_oauth(request: Request) -> Response:
             try:
                 return await handle(request)
-            except RequestValidationError as error:
-                raise _for_oauth(invalid_from(error.errors())) from error
-            except Problem as problem:
-                raise _for_oauth(problem) from problem
+            except Exception as error:
+                problem = as_problem(request, error)
+                if problem is None:
+                    raise
+                raise _for_oauth(problem) from error
 
         return handle_oauth
 
 
 def _for_oauth(problem: Problem) -> Problem:
+    wrong_grant = any(error.pointer == "#/grant_type" for error in problem.errors)
     problem.extensions |= {
-        "error": _CODES.get(problem.status, "invalid_request"),
+        "error": "unsupported_grant_type" if wrong_grant else _CODES.get(problem.status, "invalid_request"),
         "error_description": problem.detail or problem.title,
     }
     return problem

@@ -8,7 +8,7 @@ from threading import BoundedSemaphore
 from typing import TypeVar
 
 from core.errors import Unavailable
-from core.security import MAX_PASSWORD_BYTES, hash_password, verify_password
+from core.security import hash_password, is_hashable, verify_password
 from core.settings import current_settings
 
 A = TypeVar("A")
@@ -33,7 +33,7 @@ async def matches(password: str, hashed: str | None) -> bool:
     Takes as long, and says no, when there is no hash, or when no stored password can be like this one: an answer's
     time must not tell whether an account exists.
     """
-    if hashed is None or "\0" in password or len(password.encode()) > MAX_PASSWORD_BYTES:
+    if hashed is None or not is_hashable(password):
         await _in_pool(verify_password, "", _decoy(current_settings().bcrypt_cost))
         return False
     return await _in_pool(verify_password, password, hashed)

@@ -12,7 +12,8 @@ from modules.auth.schemas import Token, UserCreate, UserRead
 from modules.auth.service import EmailTaken, UsernameTaken, WrongCredentials
 
 router = APIRouter()
-oauth = APIRouter(route_class=OAuthRoute)
+# Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
+oauth = APIRouter(route_class=OAuthRoute, form_limits={"max_fields": 20, "max_part_size": 4096})
 
 NO_STORE = header("Cache-Control", "`no-store`: a token belongs in no cache.")
 

@@ -65,6 +65,7 @@ async def sign_in(username: str, password: str) -> Token:
     lifetime = timedelta(minutes=current_settings().access_token_minutes)
     return Token(
         access_token=sign_token(user.username, user.secret_key, lifetime),
+        token_type="bearer",  # noqa: S106  # not a secret: the name of a kind of token
         expires_in=int(lifetime.total_seconds()),
     )
 

@@ -18,8 +18,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from core.request_body import RequestBody
 from core.settings import current_settings
-from core.text import PrintableLine, spoken
+from core.text import Composed, Printable, PrintableLine, spoken
 
 MAX_SUBJECTS = 100
 
@@ -44,7 +45,9 @@ RollNo = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
     AfterValidator(_check_roll_no),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 64, "pattern": f"^[{_ROLL_NO_CHARACTERS}]+$"}),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": 64, "pattern": rf"^(?!\.{{1,2}}$)[{_ROLL_NO_CHARACTERS}]+$"}
+    ),
 ]
 """1 to 64 of ASCII letters, digits and `. _ -`: a roll number stands in an address as it is."""
 
@@ -59,10 +62,13 @@ def _check_subject(subject: str) -> str:
 
 
 Subject = Annotated[
-    PrintableLine,
-    Field(max_length=64),
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    Composed,
+    Printable,
     AfterValidator(_check_subject),
 ]
+"""What a mark is for: one line of 1 to 64 printable characters that MongoDB can hold as a key."""
 
 
 def _check_mark(mark: Any) -> int | float:
@@ -80,7 +86,9 @@ Mark = Annotated[int | float, PlainValidator(_check_mark), WithJsonSchema({"type
 """A finite number from 0 to `MARKS_MAX`, with at most two decimals. Whole numbers stay whole."""
 
 
-def _keep_every_subject(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, int | float]:
+def _check_marks(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, int | float]:
+    if isinstance(marks, dict) and len(marks) > MAX_SUBJECTS:  # before anyone looks at each of them
+        raise PydanticCustomError("subjects", "This must have at most {most} entries.", {"most": MAX_SUBJECTS})
     checked: dict[str, int | float] = check(marks)
     if len(checked) != len(marks):
         raise PydanticCustomError("subject_twice", "Two subjects have the same name once spaces are trimmed.")
@@ -90,11 +98,11 @@ def _keep_every_subject(marks: Any, check: ValidatorFunctionWrapHandler) -> dict
 Marks = Annotated[
     dict[Subject, Mark],
     Field(
-        max_length=MAX_SUBJECTS,
+        json_schema_extra={"maxProperties": MAX_SUBJECTS},
         description="Subject to mark: from 0 to `MARKS_MAX` (100 by default), at most two decimals. "
         "A subject that is left out has no mark, which is not zero.",
     ),
-    WrapValidator(_keep_every_subject),
+    WrapValidator(_check_marks),
 ]
 
 _EXAMPLE: dict[str, JsonValue] = {
@@ -104,8 +112,8 @@ _EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class _StudentContent(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
+class _StudentContent(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     name: PrintableLine
     branch: PrintableLine

@@ -6,7 +6,7 @@ from beanie import UpdateResponse
 from pymongo.errors import DuplicateKeyError
 
 from core.clock import utc_now
-from core.errors import Conflict, FieldError, Invalid, NotFound
+from core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from modules.students.models import Student
 from modules.students.schemas import StudentCreate, StudentReplace
 
@@ -46,11 +46,11 @@ async def list_after(roll_no: str | None, limit: int) -> list[Student]:
 
 
 async def replace(roll_no: str, data: StudentReplace) -> Student:
-    """Put `data` in place of what is stored, as one more version; raises `StudentNotFound`, or `Invalid` when
+    """Put `data` in place of what is stored, as one more version; raises `StudentNotFound`, or `InvalidRequest` when
     `data` names another roll number."""
     if data.roll_no not in (None, roll_no):
         detail = f"This must be {roll_no}, as in the address, or be left out."
-        raise Invalid(errors=[FieldError(detail=detail, pointer="#/roll_no")])
+        raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/roll_no")])
     content = data.model_dump(exclude={"roll_no"})
     student = await Student.find_one(Student.roll_no == roll_no).update(
         {"$set": {**content, "updated_at": utc_now()}, "$inc": {"version": 1}},

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,8 +15,10 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
-def _cheap(settings: Settings) -> None:
-    use_settings(settings)
+def _cheap(settings: Settings) -> Iterator[None]:
+    token = use_settings(settings)
+    yield
+    token.var.reset(token)
 
 
 async def test_the_event_loop_goes_on_while_a_password_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,14 +62,16 @@ WRONG: list[tuple[str | dict[str, Any], str]] = [
             ("$set", "$set"),
             ("a.b", "a.b"),
             ("", ""),
-            ("  ", "  "),
-            ("a\\u0000", "a\0"),
-            ("a\\nb", "a\nb"),
+            ("  ", "%20%20"),
+            ("a\\u0000", "a%00"),
+            ("a\\nb", "a%0Ab"),
             ("x" * 65, "x" * 65),
             ("a/b$.~", "a~1b$.~0"),
         )
     ],
-    (marks('{"\\ud800":1}'), "#/marks/\ufffd\ufffd\ufffd"),
+    (marks('{"\\ud800":1}'), "#/marks/%EF%BF%BD%EF%BF%BD%EF%BF%BD"),
+    *[(FINE | {"name": blank}, "#/name") for blank in ("\u200d", "\u2800", "\u3164", "\u0301", "\ufe0f")],
+    (FINE | {"name": "\U0001d160" * 67}, "#/name"),  # 201 characters once it is composed
     (marks('{"math":1," math":2}'), "#/marks"),
     (marks("[]"), "#/marks"),
     (marks("null"), "#/marks"),
@@ -127,6 +129,23 @@ def test_text_is_trimmed_and_composed_and_otherwise_kept(
     assert answer.status_code == 201, answer.text
     assert answer.json()[field] == kept
     assert client.get(f"/students/{answer.json()['roll_no']}").json()[field] == kept
+
+
+@pytest.mark.parametrize("subject", ["x" * 65, "x" * 201])
+def test_a_long_subject_is_told_of_characters(client: TestClient, subject: str) -> None:
+    answer = post(client, FINE | {"marks": {subject: 1}})
+
+    assert answer.json()["errors"][0]["detail"] == "This must have at most 64 characters."
+
+
+def test_what_a_read_gives_a_replacement_takes(client: TestClient) -> None:
+    post(client, FINE | {"name": "\U0001d160" * 66})
+    read = client.get("/students/S1").json()
+
+    answer = client.put("/students/S1", json={name: read[name] for name in FINE})
+
+    assert answer.status_code == 200
+    assert answer.json()["name"] == read["name"]
 
 
 def test_minus_zero_is_zero(client: TestClient) -> None:

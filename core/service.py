@@ -1,19 +1,34 @@
-"""Whether the process lives, and whether it can serve."""
+"""The service's own addresses: a greeting, and its health. Included like a module's."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
+from core.module import Module
 from core.openapi import problem_responses
 
-router = APIRouter(tags=["service"])
+router = APIRouter()
+
+service = Module(name="service", description="The service itself: is it there, is it well?", public_router=router)
+
+
+class Welcome(BaseModel):
+    """The service's greeting."""
+
+    message: str = "Welcome to the Student Management API"
 
 
 class Health(BaseModel):
     """The state of the service."""
 
     status: str = "ok"
+
+
+@router.get("/")
+async def welcome() -> Welcome:
+    """Greet the caller."""
+    return Welcome()
 
 
 @router.get("/healthz")

@@ -1,0 +1,84 @@
+"""The service as a whole: greeting, health, request ids, and each module on its own."""
+
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+
+from core.module import Module, discover
+from tests.conftest import AppClient
+from tests.core.stubs import JSON, stub, unopened
+
+
+def test_root_greets(client: TestClient) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.json()) == (200, {"message": "Welcome to the Student Management API"})
+
+
+def test_healthz_needs_no_database() -> None:
+    answer = unopened().get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_readyz_asks_the_database(client: TestClient) -> None:
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("given", ["a", "b9f3c1a2-d4e5.4f6a_8b7c", "x" * 128])
+def test_a_harmless_request_id_comes_back(given: str) -> None:
+    assert unopened().get("/", headers={"X-Request-ID": given}).headers.get_list("X-Request-ID") == [given]
+
+
+@pytest.mark.parametrize("given", [b"", b"a b", b"a\nb", b"a\n", b"x" * 129, "é".encode(), b'"', b"a,b", b"../x"])
+def test_a_harmful_request_id_is_replaced(given: bytes) -> None:
+    (answered,) = unopened().get("/", headers={b"X-Request-ID": given}).headers.get_list("X-Request-ID")
+    assert re.fullmatch("[0-9a-f]{32}", answered)
+
+
+def test_each_request_gets_an_id_of_its_own() -> None:
+    client = unopened()
+    assert client.get("/").headers["X-Request-ID"] != client.get("/").headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status"),
+    [
+        ("GET", "/nowhere", {}, 404),
+        ("GET", "/static/nowhere", {}, 404),
+        ("PUT", "/things/x", {"headers": {"Authorization": ""}}, 401),
+        ("PATCH", "/things", {}, 405),
+        ("POST", "/things", {"content": b"x" * 101, "headers": JSON}, 413),
+        ("POST", "/things", {"json": {}}, 422),
+        ("GET", "/failures/bug", {}, 500),
+        ("GET", "/failures/away", {}, 503),
+    ],
+)
+def test_an_error_carries_the_request_id(method: str, path: str, sent: dict[str, object], status: int) -> None:
+    client = unopened(max_body_bytes=100)
+    client.headers["X-Request-ID"] = "mine"
+    answer = client.request(method, path, **sent)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.headers.get_list("X-Request-ID"), answer.json()["request_id"]) == (
+        status,
+        ["mine"],
+        "mine",
+    )
+
+
+@pytest.mark.parametrize("module", discover(), ids=lambda module: module.name)
+def test_a_module_runs_alone(module: Module, open_client: AppClient) -> None:
+    client = open_client([module] if module.authenticator else [module, stub()])
+    assert client.get("/readyz").status_code == 200
+    paths = client.get("/openapi.json").json()["paths"].values()
+    assert {tag for path in paths for operation in path.values() for tag in operation["tags"]} == {
+        "service",
+        module.name,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/students", "GET, POST"), ("/students/x", "DELETE, GET, PUT"), ("/login", "POST")]
+)
+def test_allow_lists_every_method_of_the_address(client: TestClient, path: str, allowed: str) -> None:
+    answer = client.patch(path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)

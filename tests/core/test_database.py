@@ -1,0 +1,219 @@
+"""The ladder of databases, and how a start fails when none can be used."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beanie import Document
+from pymongo.errors import ConnectionFailure, DuplicateKeyError
+
+import core.database
+from core.clock import utc_now
+from core.database import _connect, open_database, taken_field
+from core.embedded import Embedded, Mongod
+from core.errors import StartupError
+from core.settings import Settings
+from tests.core.stubs import stub, unopened
+
+NOBODY = "127.0.0.1:1"
+
+
+class Thing(Document):
+    class Settings:
+        name = "things"
+
+
+def options_of(query: str) -> dict[str, object]:
+    with closing(_connect(f"mongodb://host/{query}")) as client:
+        options, concern = client.delegate.options, client.delegate.write_concern.document
+        return {
+            "w": concern.get("w"),
+            "journal": concern.get("j"),
+            "retryWrites": options.retry_writes,
+            "timeoutMS": options.timeout and round(options.timeout * 1000),
+            "serverSelectionTimeoutMS": round(options.server_selection_timeout * 1000),
+            "connectTimeoutMS": round(options.pool_options.connect_timeout * 1000),
+            "maxPoolSize": options.pool_options.max_pool_size,
+        }
+
+
+DEFAULTS = {
+    "w": "majority",
+    "journal": True,
+    "retryWrites": True,
+    "timeoutMS": 5000,
+    "serverSelectionTimeoutMS": 30000,  # the driver's, which does not count beside timeoutMS
+    "connectTimeoutMS": 2000,
+    "maxPoolSize": 100,
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "changed"),
+    [
+        ("", {}),
+        ("?appName=x", {}),
+        ("?w=1", {"w": 1}),
+        ("?W=2&JOURNAL=false", {"w": 2, "journal": False}),
+        ("?retryWrites=false", {"retryWrites": False}),
+        ("?timeoutms=77", {"timeoutMS": 77}),
+        ("?connectTimeoutMS=99&maxPoolSize=3", {"connectTimeoutMS": 99, "maxPoolSize": 3}),
+        # With an overall timeout the driver does not look at this one: an operator who sets it means it.
+        ("?serverSelectionTimeoutMS=200", {"serverSelectionTimeoutMS": 200, "timeoutMS": None}),
+    ],
+)
+def test_the_options_of_the_address_win(query: str, changed: dict[str, object]) -> None:
+    assert options_of(query) == {**DEFAULTS, **changed}
+
+
+def test_times_are_read_with_their_zone() -> None:
+    with closing(_connect("mongodb://host")) as client:
+        assert client.delegate.codec_options.tz_aware
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://",
+        "http://user:hunter2@host",
+        "mongodb://user:hunter2@host:port",
+        "mongodb://user:hunter2@host:99999/",
+        "mongodb://user:hun%ter2@host/",
+        "mongodb://user:hun@ter2@host/",
+        "mongodb://user:hun:ter2@host/",
+        "mongodb://user:x/hunter2@host/db",
+        "mongodb://user:1/hunter2@host",
+        "mongodb://user:x?hunter2@host/db",
+        "mongodb://user:hunter2@[::1/",
+        "mongodb://user:hunter2@host/a b",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(StartupError) as raised:
+        _connect(url).close()
+    text = str(raised.value)
+    assert text.startswith("MONGODB_URL is not a usable MongoDB connection string: ")
+    assert "\n" not in text
+    assert not [part for part in ("hunter2", "ter2") if part in text]
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None, "a traceback would show it"
+
+
+def settings_for(url: str | None, **others: Any) -> Settings:
+    return Settings.model_validate({"mongodb_url": url, **others})
+
+
+def open_and_close(settings: Settings, *documents: type[Document]) -> None:
+    async def run() -> None:
+        async with open_database(settings, documents) as database:
+            await database.ping()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "credentials", ["", "user:hunter2@", "user:hunter%402@", "user:hunter2#@", "user:hunter2[@", "user:hunter2]@"]
+)
+def test_a_server_that_does_not_answer_is_named_without_its_password(credentials: str) -> None:
+    settings = settings_for(f"mongodb://{credentials}{NOBODY}/?timeoutMS=100")
+    with pytest.raises(StartupError) as raised:
+        open_and_close(settings, Thing)
+    text = str(raised.value)
+    assert text == f"the MongoDB server at {NOBODY} does not answer. Start it, or correct MONGODB_URL."
+
+
+def test_the_database_in_use_is_logged_without_its_password(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "core.database")
+    assert settings.mongodb_url
+    real, connect = settings.mongodb_url.get_secret_value(), _connect
+    monkeypatch.setattr(core.database, "_connect", lambda _: connect(real))
+    url = "mongodb://user:hunter2@one:1,two:2/?replicaSet=rs"
+    open_and_close(settings_for(url, mongodb_database=settings.mongodb_database), Thing)
+    assert caplog.messages == [f"Using the MongoDB server at one:1, two:2; the database is {settings.mongodb_database}"]
+
+
+def test_without_any_mongod_the_start_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
+    with pytest.raises(StartupError) as raised:
+        open_and_close(settings_for(None))
+    assert {"MONGODB_URL", "MONGOD_BIN", "requirements.txt,", "ALLOW_MEMORY_DB=1"} <= set(str(raised.value).split())
+
+
+def test_memory_is_used_when_it_is_allowed_and_nothing_better_is_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "core.database")
+    monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
+    open_and_close(settings_for(None, allow_memory_db=True), Thing)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "ALLOW_MEMORY_DB is set: everything will be lost when this process exits"),
+        ("INFO", "Using a database in memory; the database is student_management"),
+    ]
+
+
+def test_a_mongod_that_is_found_is_started_on_the_data_folder(
+    mongodb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "core.database")
+    started: list[tuple[Mongod, Path]] = []
+
+    @asynccontextmanager
+    async def run(mongod: Mongod, data_dir: Path) -> AsyncIterator[Embedded]:
+        started.append((mongod, data_dir))
+        yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5")
+
+    found = Mongod(path=tmp_path / "mongod", version="6.0.5")
+    monkeypatch.setattr(core.database, "find_mongod", lambda *_: found)
+    monkeypatch.setattr(core.database, "run_embedded", run)
+    open_and_close(settings_for(None, data_dir=tmp_path, allow_memory_db=True))
+    assert started == [(found, tmp_path)]
+    assert caplog.messages == [
+        f"Using the embedded MongoDB 6.0.5 with its data in {tmp_path}/files; the database is student_management"
+    ]
+
+
+def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def find(mongod_bin: Path | None, data_dir: Path) -> Mongod:
+        tried.append(f"{mongod_bin} {data_dir}")
+        raise StartupError("found")
+
+    monkeypatch.setattr(core.database, "find_mongod", find)
+    with pytest.raises(StartupError, match=NOBODY):
+        open_and_close(settings_for(f"mongodb://{NOBODY}/?timeoutMS=100", allow_memory_db=True), Thing)
+    assert tried == []
+    with pytest.raises(StartupError, match="found"):
+        open_and_close(settings_for(None, allow_memory_db=True, mongod_bin="m", data_dir="d"))
+    assert tried == ["m d"]
+
+
+def test_a_ping_of_a_database_that_is_gone_fails() -> None:
+    async def run() -> None:
+        with closing(_connect(f"mongodb://{NOBODY}/?timeoutMS=100")) as client:
+            await core.database.Database(client, "x").ping()
+
+    with pytest.raises(ConnectionFailure):
+        asyncio.run(run())
+
+
+def test_the_field_that_a_unique_index_refused_is_named() -> None:
+    error = DuplicateKeyError("taken", details={"keyPattern": {"email_key": 1}, "keyValue": {"email_key": "x"}})
+    assert taken_field(error) == "email_key"
+
+
+def test_a_failed_start_raises_its_own_error() -> None:
+    client = unopened(stub(documents=(Thing,)), mongodb_url=f"mongodb://{NOBODY}/?timeoutMS=100")
+    with pytest.raises(StartupError, match=NOBODY), client:
+        pass  # entering the client starts the app
+
+
+def test_the_time_is_as_precise_as_the_database() -> None:
+    now = utc_now()
+    assert now.microsecond % 1000 == 0
+    assert now.utcoffset() is not None

@@ -1,0 +1,185 @@
+"""The documentation is whole without the internet, and tells everything that a client meets."""
+
+import re
+from importlib.machinery import ModuleSpec
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+from fastapi.testclient import TestClient
+
+import core.docs
+from core.app import create_app
+from core.errors import StartupError
+from core.openapi import operation_id
+from core.settings import Settings
+from tests.conftest import sign_in
+
+PAGES = ["/docs", "/redoc"]
+REFERENCE = r"""(?:href|src|url)\s*[=:]\s*["']([^"']+)"""
+PROBLEM = {"application/problem+json"}
+
+Operation = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    document: dict[str, Any] = TestClient(create_app(Settings.model_construct())).get("/openapi.json").json()
+    return document
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[str, Operation]:
+    found = [operation for path in document["paths"].values() for operation in path.values()]
+    by_id = {operation["operationId"]: operation for operation in found}
+    assert len(by_id) == len(found), "an operationId is used twice"
+    return by_id
+
+
+@pytest.fixture(scope="module")
+def docs_client() -> TestClient:
+    return TestClient(create_app(Settings.model_construct()))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_refers_to_this_host_only(docs_client: TestClient, page: str) -> None:
+    text = docs_client.get(page).text
+    assert not re.findall(r"https?:|[\"'(]//", text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_refers_to_is_there(docs_client: TestClient, page: str) -> None:
+    references = re.findall(REFERENCE, docs_client.get(page).text)
+    assert "/openapi.json" in references
+    assert len(references) >= 3
+    for reference in references:
+        answer = docs_client.get(reference)
+        assert (reference, answer.status_code) == (reference, 200)
+        assert answer.content
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_may_load_nothing_foreign(docs_client: TestClient, page: str) -> None:
+    policy = docs_client.get(page).headers["Content-Security-Policy"]
+    directives = dict(directive.split(maxsplit=1) for directive in policy.split("; "))
+    assert directives["default-src"] == "'self'"
+    assert directives["frame-ancestors"] == "'none'"
+    sources = {source for value in directives.values() for source in value.split()}
+    assert sources <= {"'self'", "'none'", "'unsafe-inline'", "data:", "blob:"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_follows_the_prefix_that_a_proxy_gives_it(page: str) -> None:
+    proxied = TestClient(create_app(Settings.model_construct()), root_path="/api")
+    references = re.findall(REFERENCE, proxied.get(f"/api{page}").text)
+    assert "/api/openapi.json" in references
+    assert {(reference, proxied.get(reference).status_code) for reference in references} == {
+        (reference, 200) for reference in references if reference.startswith("/api/")
+    }
+
+
+def test_authorize_signs_in(client: TestClient) -> None:
+    sign_in(client)
+    schemes = client.get("/openapi.json").json()["components"]["securitySchemes"]
+    (scheme,) = schemes.values()
+    token_url = urljoin("/docs", scheme["flows"]["password"]["tokenUrl"])
+    form = {"grant_type": "password", "username": "alice", "password": "secure123"}
+    answer = client.post(token_url, data=form, headers={"Authorization": ""})
+    assert (answer.status_code, answer.json()["token_type"]) == (200, "bearer")
+
+
+def test_operations_are_named_as_a_clients_methods(operations: dict[str, Operation]) -> None:
+    assert {
+        "service-welcome",
+        "service-healthz",
+        "service-readyz",
+        "auth-register",
+        "auth-login",
+        "students-create",
+        "students-list",
+        "students-get",
+        "students-replace",
+        "students-delete",
+    } <= set(operations)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", name) for name in operations)
+
+
+def test_each_operation_says_what_it_does_in_one_line(operations: dict[str, Operation]) -> None:
+    summaries = {name: operation["summary"] for name, operation in operations.items()}
+    assert summaries["service-welcome"] == "Greet the caller"
+    assert not {name: text for name, text in summaries.items() if not re.fullmatch(r"[A-Z][a-z]+ [^\n]+[^.\s]", text)}
+    assert all(operation.get("description", "x.").endswith(".") for operation in operations.values())
+
+
+def test_each_operation_has_the_one_tag_of_its_module(operations: dict[str, Operation]) -> None:
+    assert {name: operation["tags"] for name, operation in operations.items()} == {
+        name: [name.partition("-")[0]] for name in operations
+    }
+
+
+def test_each_tag_is_described(document: dict[str, Any], operations: dict[str, Operation]) -> None:
+    described = {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert described == {tag for operation in operations.values() for tag in operation["tags"]}
+
+
+def test_each_operation_documents_the_errors_of_any_route(operations: dict[str, Operation]) -> None:
+    for name, operation in operations.items():
+        errors = {status: set(r.get("content", {})) for status, r in operation["responses"].items() if status > "4"}
+        assert {"400", "413", "422", "500", "503"} <= set(errors), name
+        assert all(types == PROBLEM for types in errors.values()), name
+
+
+def test_503_documents_when_to_try_again(operations: dict[str, Operation]) -> None:
+    assert all("Retry-After" in operation["responses"]["503"]["headers"] for operation in operations.values())
+
+
+PUBLIC = {"service-welcome", "service-healthz", "service-readyz", "auth-register"}
+
+
+def test_a_protected_operation_documents_its_guard(operations: dict[str, Operation]) -> None:
+    guarded = {name for name, operation in operations.items() if operation.get("security")}
+    assert guarded == set(operations) - PUBLIC - {"auth-login"}
+    for name in guarded:
+        assert "WWW-Authenticate" in operations[name]["responses"]["401"]["headers"]
+    for name in PUBLIC:
+        assert "401" not in operations[name]["responses"]
+
+
+def test_the_frameworks_own_error_is_documented_nowhere(document: dict[str, Any]) -> None:
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r"'\$ref': '#/components/schemas/([^']+)'", str(document)))
+    assert {"ProblemDetails", "ProblemError"} <= references
+    assert references <= set(document["components"]["schemas"])
+
+
+def test_nothing_is_documented_as_a_document_of_the_database(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        assert not {"_id", "secret_key", "version", "hashed_password"} & set(schema.get("properties", {})), name
+
+
+@pytest.mark.parametrize(
+    ("tags", "name", "expected"),
+    [
+        (["students"], "create", "students-create"),
+        (["students"], "list_", "students-list"),
+        (["students"], "read_one", "students-read-one"),
+        ([], "x", "service-x"),
+    ],
+)
+def test_an_operation_id_is_made_of_tag_and_name(tags: list[str], name: str, expected: str) -> None:
+    class Route:
+        pass
+
+    route: Any = Route()
+    route.tags, route.name = tags, name
+    assert operation_id(route) == expected
+
+
+@pytest.mark.parametrize("spec", [None, ModuleSpec("fastapi_offline", None)])
+def test_missing_assets_stop_the_start_with_a_remedy(spec: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.docs, "find_spec", lambda _: spec)
+    with pytest.raises(StartupError, match=r"fastapi-offline is missing: pip install -r requirements\.txt"):
+        create_app(Settings())

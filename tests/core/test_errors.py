@@ -1,0 +1,299 @@
+"""Every error is a problem document (RFC 9457) that helps the client and betrays nothing."""
+
+import json
+import logging
+
+import pytest
+from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from httpx2 import Response
+
+from core.errors import BadRequest, Conflict, FieldError, InvalidRequest, Problem, Unavailable
+from core.problem_details import ProblemResponse, as_problem
+from tests.core.stubs import JSON, things, unopened
+
+
+def problem_of(answer: Response) -> dict[str, object]:
+    """The problem document of an answer, whose media type and status say the same."""
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, object] = answer.json()
+    assert problem["status"] == answer.status_code
+    assert str(problem["type"]).startswith(("/problems/", "about:blank"))
+    assert problem["title"]
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind", "status"),
+    [
+        ("GET", "/nowhere", "not-found", 404),
+        ("GET", "/things/", "not-found", 404),
+        ("GET", "/static/nowhere", "not-found", 404),
+        ("GET", "/things/x", "method-not-allowed", 405),
+        ("BREW", "/things", "method-not-allowed", 405),
+        ("POST", "/things", "invalid-request", 422),
+        ("GET", "/failures/bug", "internal-error", 500),
+        ("GET", "/failures/away", "unavailable", 503),
+    ],
+)
+def test_an_error_is_a_problem_document(method: str, path: str, kind: str, status: int) -> None:
+    problem = problem_of(unopened().request(method, path))
+    assert (problem["type"], problem["status"]) == (f"/problems/{kind}", status)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", "GET"),
+        ("/things", "GET, POST"),
+        ("/things/x", "PUT"),
+        ("/docs", "GET"),
+        ("/openapi.json", "GET, HEAD"),
+        ("/static/favicon.png", "GET, HEAD"),
+    ],
+)
+def test_405_lists_every_method_of_the_address(path: str, allowed: str) -> None:
+    answer = unopened().patch(path)
+    problem_of(answer)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
+    ("headers", "challenge"),
+    [
+        ({"Authorization": ""}, "Bearer"),
+        ({"Authorization": "Basic eDp5"}, "Bearer"),
+        ({"Authorization": "Bearer forged"}, 'Bearer error="invalid_token"'),
+    ],
+)
+def test_401_challenges(headers: dict[str, str], challenge: str) -> None:
+    answer = unopened().put("/things/x", headers=headers)
+    problem_of(answer)
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
+
+
+NOT_AN_OBJECT = "Send a JSON object, with the header Content-Type: application/json."
+NOT_JSON = "This is not valid JSON"
+NOT_A_NUMBER = "Input should be a valid number"
+UNKNOWN = "This is not known here."
+NOT_UNICODE = "This must be valid Unicode text, without lone surrogates."
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        (b"", [("#", "This is required.")]),
+        (b"null", [("#", NOT_AN_OBJECT)]),
+        (b"[]", [("#", NOT_AN_OBJECT)]),
+        (b'"hunter2"', [("#", NOT_AN_OBJECT)]),
+        (b"{", [("#", f"{NOT_JSON}: Expecting property name enclosed in double quotes. Look at character 1.")]),
+        (b'{"name": hunter2}', [("#", f"{NOT_JSON}: Expecting value. Look at character 9.")]),
+        (b'{"name": NaN}', [("#/name", "This must be text.")]),
+        (b"{}", [("#/name", "This is required.")]),
+        (b'{"name": "hunter2 hunter2 hunter2"}', [("#/name", "This must have at most 20 characters.")]),
+        (b'{"name": "hunter2\\ud800"}', [("#/name", NOT_UNICODE)]),
+        (b'{"name": "x", "unknown": "hunter2"}', [("#/unknown", UNKNOWN)]),
+        (b'{"name": "x", "\\ud800": "hunter2"}', [("#", NOT_UNICODE)]),
+        (b'{"name": "x", "a/b~c": "hunter2"}', [("#/a~1b~0c", UNKNOWN)]),
+        (b'{"name": "x", "marks": {"math": 100.5}}', [("#/marks/math", "This must be 100.0 or less.")]),
+        (
+            b'{"name": "x", "marks": {"math": "hunter2"}}',
+            [("#/marks/math", f"{NOT_A_NUMBER}, unable to parse string as a number")],
+        ),
+        (b'{"name": "x", "marks": {"math": Infinity}}', [("#/marks/math", "This must be 100.0 or less.")]),
+        (b'{"name": "x", "marks": "hunter2"}', [("#/marks", "This must be a JSON object.")]),
+        (
+            b'{"name": 1, "marks": {"a": 101, "b": {}}}',
+            [
+                ("#/name", "This must be text."),
+                ("#/marks/a", "This must be 100.0 or less."),
+                ("#/marks/b", NOT_A_NUMBER),
+            ],
+        ),
+        # A pointer is a URI fragment (RFC 6901, section 6): what such a fragment cannot hold is percent-encoded.
+        (b'{"name": "x", "a b%25": 1}', [("#/a%20b%2525", UNKNOWN)]),
+        (b'{"name": "x", "\xc3\xa9": 1}', [("#/%C3%A9", UNKNOWN)]),
+        # pydantic marks a wrong key in this way; a client's key may look the same.
+        (b'{"name": "x", "[key]": 1}', [("#/%5Bkey%5D", UNKNOWN)]),
+        (
+            b'{"name": "x", "marks": {"[key]": "hunter2"}}',
+            [("#/marks/%5Bkey%5D", f"{NOT_A_NUMBER}, unable to parse string as a number")],
+        ),
+    ],
+)
+def test_a_wrong_body_is_told_where_and_why(body: bytes, errors: list[tuple[str, str]]) -> None:
+    answer = unopened().post("/things", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert problem_of(answer)["errors"] == [{"detail": detail, "pointer": pointer} for pointer, detail in errors]
+    assert "hunter2" not in answer.text
+
+
+def test_a_lone_surrogate_in_a_key_is_answered_in_valid_utf_8() -> None:
+    body = b'{"name": "x", "marks": {"\\ud800": 1}}'
+    answer = unopened().post("/things", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert json.loads(answer.content.decode("utf-8", errors="strict"))["errors"][0]["detail"] == NOT_UNICODE
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", ""])
+def test_json_that_is_not_announced_is_refused(content_type: str) -> None:
+    answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": content_type})
+    assert answer.status_code == 422
+    assert problem_of(answer)["errors"] == [{"detail": NOT_AN_OBJECT, "pointer": "#"}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"9" * 6000,
+        b'{"name": ' + b"9" * 6000 + b"}",
+        b"[" * 100_000,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"name": "x", "marks": {"math": ' + b"9" * 400 + b"}}",
+        b'{"name": "x", "marks": {"math": ' + b"[" * 400 + b"]" * 400 + b"}}",
+        b"\xff\xfe\x00",
+        b'{"name": "\xff"}',
+        b'{"name": "x\x00"}',
+    ],
+    ids=lambda body: body[:40],
+)
+def test_a_hostile_body_is_the_clients_mistake(body: bytes) -> None:
+    answer = unopened().post("/things", content=body, headers=JSON)
+    assert answer.status_code in (400, 422)
+    problem_of(answer)
+    assert "999" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "detail"),
+    [
+        ("limit=0", "limit", "This must be 1 or more."),
+        ("limit=501", "limit", "This must be 500 or less."),
+        ("limit=hunter2", "limit", "This must be a whole number."),
+        ("limit=", "limit", "This must be a whole number."),
+        ("limit=1.5", "limit", None),
+        ("limit=" + "9" * 6000, "limit", None),
+        ("hunter2[$ne]=hunter3", "hunter2[$ne]", "This is not known here."),
+        ("cursor=" + "hunter3" * 300, "cursor", "This must have at most 2000 characters."),
+    ],
+)
+def test_a_wrong_query_parameter_is_named(query: str, parameter: str, detail: str | None) -> None:
+    answer = unopened().get(f"/things?{query}")
+    assert answer.status_code == 422
+    errors = problem_of(answer)["errors"]
+    assert isinstance(errors, list)
+    assert [error["parameter"] for error in errors] == [parameter]
+    assert detail in (None, errors[0]["detail"])
+    assert "hunter3" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("count", "listed", "detail"),
+    [
+        (1, 1, None),
+        (100, 100, None),
+        (101, 100, "The first 100 errors are listed; there are 1 more."),
+        (5000, 100, "The first 100 errors are listed; there are 4900 more."),
+    ],
+)
+def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, detail: str | None) -> None:
+    answer = unopened().post("/things", json={"name": "x", "marks": {str(n): "?" for n in range(count)}})
+    problem = problem_of(answer)
+    assert isinstance(problem["errors"], list)
+    assert (len(problem["errors"]), problem.get("detail")) == (listed, detail)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("bug", 500), ("refused", 500), ("driver", 500), ("away", 503), ("slow", 503), ("unconfirmed", 503)],
+)
+def test_a_failure_inside_is_told_to_the_log_only(kind: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    answer = unopened().get(f"/failures/{kind}", headers={"X-Request-ID": "mine"})
+    assert answer.status_code == status
+    assert set(problem_of(answer)) <= {"type", "title", "status", "detail", "request_id"}
+    assert "hunter2" not in answer.text
+    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+    assert ("hunter2" in caplog.text) == (status == 500)
+
+
+def test_an_unexpected_error_is_logged_with_its_traceback_and_id(caplog: pytest.LogCaptureFixture) -> None:
+    unopened().get("/failures/bug", headers={"X-Request-ID": "mine"})
+    (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert getattr(record, "fields", None) == {"id": "mine"}
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], RuntimeError)
+
+
+def test_an_answer_that_fails_half_way_is_broken_off(caplog: pytest.LogCaptureFixture) -> None:
+    client = unopened()
+    client._transport.raise_server_exceptions = True  # type: ignore[attr-defined]  # else the test client hides it
+    with pytest.raises(RuntimeError, match="hunter2 is inside"):
+        client.get("/broken-off")
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["Unhandled error"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "title"),
+    [
+        (400, "/problems/bad-request", "Bad request"),
+        (415, "about:blank", "Unsupported Media Type"),
+        (418, "about:blank", "I'm a Teapot"),
+    ],
+)
+def test_a_frameworks_error_below_500_keeps_its_detail(status: int, kind: str, title: str) -> None:
+    module = things()
+    assert module.public_router
+
+    @module.public_router.get("/teapot")
+    async def teapot() -> None:
+        raise HTTPException(status, "Short and stout.", {"Accept": "coffee/decaf"})
+
+    answer = unopened(module).get("/teapot")
+    problem = problem_of(answer)
+    assert (problem["type"], problem["title"], problem["detail"]) == (kind, title, "Short and stout.")
+    assert answer.headers.get("Accept") == (None if status == 400 else "coffee/decaf")
+
+
+def test_a_frameworks_error_from_500_on_tells_nothing() -> None:
+    module = things()
+    assert module.public_router
+
+    @module.public_router.get("/broken")
+    async def broken() -> None:
+        raise HTTPException(502, "hunter2 is inside")
+
+    answer = unopened(module).get("/broken")
+    assert problem_of(answer)["type"] == "/problems/internal-error"
+    assert "hunter2" not in answer.text
+
+
+class LongNamedProblem(Conflict):
+    """It has a meaning.  And
+    more to say."""
+
+    title = "Long"
+
+
+@pytest.mark.parametrize(
+    ("problem", "uri", "meaning"),
+    [
+        (LongNamedProblem, "/problems/long-named-problem", "It has a meaning."),
+        (BadRequest, "/problems/bad-request", "The request is not valid HTTP for this route."),
+        (Unavailable, "/problems/unavailable", "The service cannot answer just now."),
+    ],
+)
+def test_a_problem_documents_itself(problem: type[Problem], uri: str, meaning: str) -> None:
+    assert (problem.type_uri(), problem.meaning()) == (uri, meaning)
+
+
+def test_a_lone_surrogate_does_not_break_the_answer_that_names_it() -> None:
+    problem = InvalidRequest("\ud800", errors=[FieldError(detail="\ud800", pointer="#/\ud800")])
+    assert json.loads(bytes(ProblemResponse(problem, "mine").body))["request_id"] == "mine"
+
+
+def test_an_error_of_an_unknown_kind_keeps_pydantics_sentence() -> None:
+    raw = RequestValidationError([{"type": "new_kind", "loc": ("body", "x", 0), "msg": "Whatever."}])
+    problem = as_problem(Request({"type": "http"}), raw)
+    assert problem
+    (error,) = problem.errors
+    assert (error.detail, error.pointer) == ("Whatever.", "#/x/0")

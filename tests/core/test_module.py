@@ -1,0 +1,214 @@
+"""A module declares itself, and whatever is wrong with one stops the start."""
+
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from beanie import Document
+from fastapi import APIRouter
+
+from core.app import create_app
+from core.errors import StartupError
+from core.identity import CurrentUser, Principal
+from core.module import Module, discover
+from core.settings import Settings
+from tests.core.stubs import stub, unopened
+
+Package = Callable[[dict[str, str | None]], str]
+
+DECLARED = "from core.module import Module\nmodule = Module(name={name!r})\n"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
+    """Makes a package of the given folders, each with its `__init__.py`, or without one if that is None."""
+    name = f"package_{uuid.uuid4().hex}"
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(folders: dict[str, str | None]) -> str:
+        for folder, text in {"": "", **folders}.items():
+            path = tmp_path / name / folder
+            path.mkdir(parents=True)
+            if text is not None:
+                (path / "__init__.py").write_text(text)
+        return name
+
+    yield make
+    for loaded in [module for module in sys.modules if module.partition(".")[0] == name]:
+        del sys.modules[loaded]
+
+
+def test_the_service_has_its_modules() -> None:
+    assert [module.name for module in discover()] == sorted(module.name for module in discover())
+    assert {"auth", "students"} <= {module.name for module in discover()}
+
+
+def test_modules_are_found_in_sorted_order(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter(sorted(listed(path), reverse=True)))
+    names = ["zebra", "apple", "mango2", "mango10", "_private"]
+    found = discover(package({name: DECLARED.format(name=name) for name in names}))
+    assert [module.name for module in found] == ["apple", "mango10", "mango2", "zebra"]
+
+
+def test_folders_that_are_no_modules_are_passed_over(package: Package) -> None:
+    assert discover(package({"__pycache__": None, ".git": None, "_drafts": "raise RuntimeError"})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "{}/x/__init__.py declares no module. Add: module = Module(name='x', …)"),
+        (None, "{}/x/__init__.py declares no module. Add: module = Module(name='x', …)"),
+        ("module = 'x'", "{}/x/__init__.py declares no module. Add: module = Module(name='x', …)"),
+        (DECLARED.format(name="y"), "{}/x/__init__.py declares the name 'y'. Make it 'x'."),
+        ("raise RuntimeError('oh')", "{}/x/__init__.py cannot be imported: RuntimeError: oh"),
+        ("import nowhere_at_all", "{}/x/__init__.py cannot be imported: ModuleNotFoundError: No module named "),
+        ("def", "{}/x/__init__.py cannot be imported: SyntaxError: "),
+        (
+            "from core.module import Module\nmodule = Module(nmae='x')",
+            "{}/x/__init__.py cannot be imported: TypeError: ",
+        ),
+    ],
+)
+def test_a_broken_module_is_named(package: Package, text: str | None, sentence: str) -> None:
+    name = package({"a": DECLARED.format(name="a"), "x": text})
+    with pytest.raises(StartupError) as raised:
+        discover(name)
+    assert str(raised.value).startswith(sentence.format(name))
+
+
+def test_a_folder_whose_name_python_cannot_import_does_not_vanish(package: Package) -> None:
+    with pytest.raises(StartupError, match="report-cards"):
+        discover(package({"report-cards": DECLARED.format(name="report-cards")}))
+
+
+def test_a_module_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        stub().name = "other"  # type: ignore[misc]
+
+
+def routes(*paths: str, method: str = "GET") -> APIRouter:
+    """A router with one route for each path."""
+    router = APIRouter()
+
+    async def route() -> None:
+        """Do nothing."""
+
+    for path in paths:
+        router.add_api_route(path, route, methods=[method], name=f"{method}_{len(path)}")
+    return router
+
+
+def nested(prefix: str, router: APIRouter) -> APIRouter:
+    outer = APIRouter()
+    outer.include_router(router, prefix=prefix)
+    return outer
+
+
+class Alpha(Document):
+    class Settings:
+        name = "things"
+
+
+class Beta(Document):
+    class Settings:
+        name = "things"
+
+
+class Gamma(Document):
+    class Settings:
+        name = "others"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "claim"),
+    [
+        ({"name": "one"}, {"name": "one"}, "module one"),
+        ({"documents": (Alpha,)}, {"documents": (Beta,)}, "collection things"),
+        ({"documents": (Alpha,)}, {"documents": (Alpha,)}, "collection things"),
+        ({"router": routes("/a")}, {"router": routes("/a")}, "route GET /a"),
+        ({"router": routes("/a")}, {"public_router": routes("/a")}, "route GET /a"),
+        ({"router": routes("/a/{x}/b")}, {"router": routes("/a/{y}/b")}, "route GET /a/{}/b"),
+        ({"router": routes("/a/{x}")}, {"router": routes("/a/{y:path}")}, "route GET /a/{}"),
+        ({"router": nested("/a", routes("/b"))}, {"router": routes("/a/b")}, "route GET /a/b"),
+    ],
+)
+def test_no_two_modules_claim_the_same(first: dict[str, object], second: dict[str, object], claim: str) -> None:
+    modules = [stub(**{"name": "one", **first}), Module(**{"name": "two", **second})]  # type: ignore[arg-type]
+    with pytest.raises(StartupError, match=r"declared more than once: by one and (two|one)\.$") as raised:
+        create_app(Settings(), modules)
+    assert f"The {claim} is" in str(raised.value)
+
+
+def test_what_differs_is_not_refused() -> None:
+    one = stub(name="one", router=routes("/a", "/b/{x}"), documents=(Alpha,))
+    two = Module(name="two", router=routes("/a", "/b/{x}", method="POST"), public_router=routes("/b"))
+    three = Module(name="three", documents=(Gamma,), router=routes("/b/{x}/c"))
+    paths = create_app(Settings(), [one, two, three]).openapi()["paths"]
+    assert {f"{method} {path}" for path, operations in paths.items() for method in operations} >= {
+        "get /a",
+        "post /a",
+        "get /b",
+        "get /b/{x}",
+        "post /b/{x}",
+        "get /b/{x}/c",
+    }
+
+
+class Plain(Document):
+    """Keeps Beanie's own choice of a collection's name."""
+
+
+def test_a_document_need_not_name_its_collection() -> None:
+    with pytest.raises(StartupError, match="The collection Plain is declared more than once"):
+        create_app(Settings(), [stub(documents=(Plain,)), Module(name="two", documents=(Plain,))])
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"])
+def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
+    with pytest.raises(StartupError, match=path):
+        create_app(Settings(), [stub(public_router=routes(path))])
+
+
+@pytest.mark.parametrize(
+    ("modules", "names"),
+    [
+        ([], "none"),
+        ([Module(name="one")], "none"),
+        ([stub(name="one"), Module(name="two"), stub(name="three")], "one, three"),
+    ],
+)
+def test_exactly_one_module_tells_who_asks(modules: list[Module], names: str) -> None:
+    with pytest.raises(StartupError, match=f"Exactly one .* authenticator; these do: {names}.$"):
+        create_app(Settings(), modules)
+
+
+def test_a_route_is_protected_unless_it_is_declared_public() -> None:
+    client = unopened(stub(router=routes("/mine"), public_router=routes("/everyones")))
+    statuses = {
+        (path, token): client.get(path, headers={"Authorization": token}).status_code
+        for path in ("/mine", "/everyones")
+        for token in ("", "Bearer forged", "Bearer valid")
+    }
+    assert statuses == {
+        ("/mine", ""): 401,
+        ("/mine", "Bearer forged"): 401,
+        ("/mine", "Bearer valid"): 200,
+        ("/everyones", ""): 200,
+        ("/everyones", "Bearer forged"): 200,
+        ("/everyones", "Bearer valid"): 200,
+    }
+
+
+def test_a_route_learns_who_asks() -> None:
+    router = APIRouter()
+
+    @router.get("/me")
+    async def me(user: CurrentUser) -> Principal:
+        """Tell who asks."""
+        return user
+
+    assert unopened(stub(router=router)).get("/me").json()["username"] == "stub"

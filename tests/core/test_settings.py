@@ -1,0 +1,147 @@
+"""Settings come from the environment, and are refused in words when they are wrong."""
+
+import re
+from contextvars import Context
+from pathlib import Path
+
+import pytest
+from fastapi import APIRouter
+from fastapi.testclient import TestClient
+from pydantic import ValidationError
+
+from core.errors import StartupError
+from core.settings import Settings, current_settings, read_settings
+from tests.core.stubs import stub, unopened
+
+WRONG = {
+    "PORT": "hunter2",
+    "LOG_LEVEL": "LOUD",
+    "MAX_BODY_BYTES": "0",
+    "MONGODB_DATABASE": "a b",
+    "ALLOW_MEMORY_DB": "hunter2",
+    "ACCESS_TOKEN_MINUTES": "0",
+    "BCRYPT_COST": "3",
+    "MARKS_MAX": "nan",
+}
+
+
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in WRONG.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError) as raised:
+        read_settings()
+    text = str(raised.value)
+    assert set(re.findall(r"([A-Z_]+): ", text)) == set(WRONG)
+    assert "\n" not in text
+    assert "hunter2" not in text
+    assert raised.value.__suppress_context__, "a traceback would show what pydantic says"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("MAX_BODY_BYTES", "-1"),
+        ("MONGODB_DATABASE", "a.b"),
+        ("MONGODB_DATABASE", "a/b"),
+        ("MONGODB_DATABASE", "a$b"),
+        ("MONGODB_DATABASE", "x" * 39),
+        ("MONGODB_DATABASE", "x\n"),
+        ("ACCESS_TOKEN_MINUTES", "525601"),
+        ("BCRYPT_COST", "32"),
+        ("MARKS_MAX", "0"),
+        ("MARKS_MAX", "-5"),
+        ("MARKS_MAX", "inf"),
+        ("MARKS_MAX", "1000001"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError, match=f"^Settings cannot be used: {name}: .* See .env.example.$"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("HOST", "0.0.0.0", "0.0.0.0"),
+        ("PORT", "0", 0),
+        ("LOG_LEVEL", "DEBUG", "DEBUG"),
+        ("MAX_BODY_BYTES", "1", 1),
+        ("MONGODB_DATABASE", "x" * 38, "x" * 38),
+        ("DATA_DIR", "/srv/data", Path("/srv/data")),
+        ("MONGOD_BIN", "/opt/mongod", Path("/opt/mongod")),
+        ("ALLOW_MEMORY_DB", "1", True),
+        ("ACCESS_TOKEN_MINUTES", "525600", 525600),
+        ("BCRYPT_COST", "31", 31),
+        ("MARKS_MAX", "7.5", 7.5),
+    ],
+)
+def test_a_setting_is_read_from_the_environment(
+    name: str, value: str, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert getattr(read_settings(), name.lower()) == expected
+
+
+def test_an_empty_setting_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+    assert read_settings() == Settings.model_construct()
+
+
+def test_settings_are_read_from_the_env_file_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("PORT=1234\nMARKS_MAX=50\nOF_ANOTHER_PROGRAM=x\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
+    monkeypatch.setenv("MARKS_MAX", "60")
+    settings = read_settings()
+    assert (settings.port, settings.marks_max) == (1234, 60)
+
+
+def test_the_address_of_the_database_is_never_shown() -> None:
+    settings = Settings.model_validate({"mongodb_url": "mongodb://user:hunter2@host"})
+    assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()} {settings.model_dump()}"
+
+
+def test_an_error_does_not_repeat_what_was_given() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.model_validate({"port": "hunter2", "mongodb_url": ["hunter2"]})
+    assert raised.value.error_count() == 2
+    assert "hunter2" not in str(raised.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+
+
+def test_two_apps_in_one_process_keep_their_own_settings() -> None:
+    def app(marks_max: int) -> TestClient:
+        router = APIRouter()
+
+        @router.get("/here")
+        async def here() -> float:
+            return current_settings().marks_max
+
+        @router.get("/in-a-thread")
+        def in_a_thread() -> float:
+            return current_settings().marks_max
+
+        return unopened(stub(router=router), marks_max=marks_max)
+
+    first, second = app(1000), app(10)
+    for path in ("/here", "/in-a-thread"):
+        assert [client.get(path).json() for client in (first, second, first, second)] == [1000, 10, 1000, 10]
+
+
+def test_outside_of_any_app_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "4321")
+    context = Context()
+    assert context.run(current_settings).port == 4321
+    assert context.run(current_settings) is context.run(current_settings)

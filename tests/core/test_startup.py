@@ -1,0 +1,72 @@
+"""A start that fails says why in one line, and the process ends with an error."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+DEAD = "mongodb://user:hunter2@127.0.0.1:1/?timeoutMS=200"
+UVICORN = ["-m", "uvicorn", "--app-dir", str(ROOT), "--port", "0", "main:app"]
+MAIN = [str(ROOT / "main.py")]
+
+
+def failed_start(command: list[str], folder: Path, **environment: str) -> str:
+    """What a start that must fail says; neither a traceback nor a password is part of it."""
+    result = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, "PORT": "0", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode not in (0, -6, -9, -11), output
+    assert "Traceback" not in output
+    assert "hunter2" not in output
+    return output
+
+
+@pytest.mark.parametrize("command", [MAIN, UVICORN], ids=["main.py", "uvicorn"])
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (DEAD, "the MongoDB server at 127.0.0.1:1 does not answer. Start it, or correct MONGODB_URL."),
+        (
+            "mongodb://user:hunter2@127.0.0.1:x/",
+            "MONGODB_URL is not a usable MongoDB connection string: percent-encode",
+        ),
+    ],
+    ids=["dead", "wrong"],
+)
+def test_a_database_that_cannot_be_used_is_one_line(
+    command: list[str], url: str, sentence: str, tmp_path: Path
+) -> None:
+    output = failed_start(command, tmp_path, MONGODB_URL=url)
+    logged = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    (told,) = [line for line in logged if sentence in line["message"]]
+    assert (told["level"], "\n" in told["message"]) == ("ERROR", False)
+
+
+def test_wrong_settings_are_one_line(tmp_path: Path) -> None:
+    output = failed_start(MAIN, tmp_path, PORT="hunter2", MARKS_MAX="0")
+    assert output.startswith("The service cannot start. Settings cannot be used: PORT: ")
+    assert "MARKS_MAX: " in output
+    assert output.count("\n") == 1
+
+
+def test_a_module_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
+    text = "import core.module as m, runpy\nm.discover.__defaults__ = ('no_such_package',)\n"
+    (tmp_path / "no_such_package" / "x").mkdir(parents=True)
+    (tmp_path / "no_such_package" / "x" / "__init__.py").write_text("raise RuntimeError('oh')")
+    (tmp_path / "start.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{text}runpy.run_path({MAIN[0]!r}, run_name='__main__')\n"
+    )
+    output = failed_start(["start.py"], tmp_path)
+    assert output == ("The service cannot start. no_such_package/x/__init__.py cannot be imported: RuntimeError: oh\n")
