@@ -366,7 +366,7 @@ def test_a_server_that_fails_later_is_tried_again(
     program.symlink_to(real.path)
 
     async def main() -> None:
-        async with run_embedded(Mongod(program, real.version), data, grace=0.1):
+        async with run_embedded(Mongod(program, real.version, real.environment), data, grace=0.1):
             program.unlink()
             kill(*running(data))
             await asyncio.to_thread(until, lambda: caplog.text.count("tried again") > 1)
