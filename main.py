@@ -16,4 +16,4 @@ except StartupError as error:
 
 if __name__ == "__main__":
     configure_logs(settings.log_level)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, proxy_headers=False)

@@ -4,18 +4,17 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from core.body_limit import BodyLimit
 from core.database import open_database
 from core.docs import install_docs
-from core.identity import current_user
+from core.health import service
 from core.logs import configure_logs
 from core.module import Module, check_disjoint, discover, the_authenticator
-from core.openapi import ANY_ROUTE, PROTECTED_ROUTE, install_openapi, operation_id
+from core.openapi import ANY_ROUTE, install_openapi, operation_id
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
-from core.service import service
 from core.settings import Settings, read_settings
 from core.startup import PlainStartupErrors
 
@@ -63,13 +62,9 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
 
 
 def _include(app: FastAPI, module: Module) -> None:
-    """Add a module's routes. A route is protected unless the module says that it is public."""
-    if module.public_router:
-        app.include_router(module.public_router, tags=[module.name])
-    if module.router:
-        app.include_router(
-            module.router, tags=[module.name], dependencies=[Depends(current_user)], responses=PROTECTED_ROUTE
-        )
+    for router in (module.public_router, module.router):
+        if router:
+            app.include_router(router, tags=[module.name])
 
 
 def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
+import pymongo
 from beanie import Document, init_beanie
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from core.embedded import find_mongod, run_embedded
+from core.embedded import Mongod, find_mongod, run_embedded
 from core.errors import StartupError
 from core.settings import Settings
 
@@ -63,10 +64,14 @@ async def open_database(settings: Settings, documents: Sequence[type[Document]])
         database = Database(client, settings.mongodb_database)
         try:
             await database.ping()
-            await init_beanie(database=client[settings.mongodb_database], document_models=list(documents))
+            # An index on a large collection takes minutes. (None would mean the client's own five seconds.)
+            with pymongo.timeout(3600):
+                await init_beanie(database=client[settings.mongodb_database], document_models=list(documents))
         except PyMongoError as error:
-            problem = "does not answer. Start it, or correct MONGODB_URL." if is_outage(error) else f"says: {error}"
-            raise StartupError(f"{description} {problem}") from error
+            if is_outage(error):
+                remedy = " Start it, or correct MONGODB_URL." if settings.mongodb_url else ""
+                raise StartupError(f"There is no answer from {description}.{remedy}") from error
+            raise StartupError(f"Not accepted by {description}: {error}") from error
         log.info("Using %s; the database is %s", description, settings.mongodb_database)
         yield database
 
@@ -78,7 +83,7 @@ async def _open_client(settings: Settings) -> AsyncIterator[tuple[Any, str]]:
         url = settings.mongodb_url.get_secret_value()
         with closing(_connect(url)) as client:
             yield client, f"the MongoDB server at {_servers(url)}"
-    elif mongod := find_mongod(settings.mongod_bin, settings.data_dir):
+    elif mongod := _mongod(settings):
         async with run_embedded(mongod, settings.data_dir) as embedded:
             with closing(_connect(embedded.url)) as client:
                 yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
@@ -88,6 +93,16 @@ async def _open_client(settings: Settings) -> AsyncIterator[tuple[Any, str]]:
             yield client, "a database in memory"
     else:
         raise StartupError(_NO_MONGOD)
+
+
+def _mongod(settings: Settings) -> Mongod | None:
+    """The mongod to embed. One that does not run here counts as none where memory will do instead."""
+    try:
+        return find_mongod(settings.mongod_bin, settings.data_dir)
+    except StartupError:
+        if settings.mongod_bin or not settings.allow_memory_db:
+            raise
+        return None
 
 
 def _connect(url: str) -> Any:

@@ -75,7 +75,7 @@ class HttpProblem(Problem):
 
 
 class BadRequest(Problem):
-    """The request is not valid HTTP for this route."""
+    """The request cannot be read."""
 
     status = 400
     title = "Bad request"

@@ -6,6 +6,7 @@ stops the start, in one line that says which folder and why; a broken module nev
 
 import importlib
 import re
+import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute
 
 from core.errors import StartupError
 from core.identity import Authenticator
+from core.routing import ProtectedRouter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class Module:
 
     name           its folder's name, which is also its tag in the API documentation
     description    what the documentation says of the tag
-    router         routes that need a signed-in user
+    router         routes that need a signed-in user: a `ProtectedRouter`
     public_router  routes that anyone may call
     documents      the Beanie documents whose collections it owns
     authenticator  fills the identity slot; exactly one module of an app declares it
@@ -34,15 +36,25 @@ class Module:
 
     name: str
     description: str = ""
-    router: APIRouter | None = None
+    router: ProtectedRouter | None = None
     public_router: APIRouter | None = None
     documents: tuple[type[Document], ...] = ()
     authenticator: Authenticator | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a router that would let anyone in."""
+        if self.router is not None and not isinstance(self.router, ProtectedRouter):
+            raise StartupError(
+                f"Module {self.name}: router must be a ProtectedRouter; routes for everyone go into public_router."
+            )
 
 
 def discover(package: str = "modules") -> list[Module]:
     """The declarations of every folder of `package`, in sorted order; raises `StartupError`."""
     root = Path(importlib.import_module(package).__path__[0])
+    for stray in root.glob("*.py"):
+        if stray.name != "__init__.py":
+            raise StartupError(f"{package}/{stray.name} is not a module. Make it a folder: {package}/{stray.stem}/")
     folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
     return [_load(package, folder.name) for folder in folders]
 
@@ -54,7 +66,9 @@ def _load(package: str, name: str) -> Module:
     try:
         module = getattr(importlib.import_module(f"{package}.{name}"), "module", None)
     except Exception as error:
-        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{last.filename}, line {last.lineno}"
+        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {error} ({place})") from error
     if not isinstance(module, Module):
         raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")
     if module.name != name:

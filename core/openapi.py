@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from core.errors import (
     BadRequest,
     BodyTooLarge,
+    FieldError,
     InternalError,
     InvalidRequest,
     Problem,
@@ -21,14 +22,6 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 Responses = dict[int | str, dict[str, Any]]
 
 
-class ProblemError(BaseModel):
-    """One thing that is wrong with the request."""
-
-    detail: str
-    pointer: str | None = None
-    parameter: str | None = None
-
-
 class ProblemDetails(BaseModel):
     """An error, as RFC 9457 describes it."""
 
@@ -37,7 +30,7 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str | None = None
     request_id: str
-    errors: list[ProblemError] | None = None
+    errors: list[FieldError] | None = None
 
 
 def operation_id(route: APIRoute) -> str:
@@ -104,10 +97,8 @@ def _complete(document: dict[str, Any]) -> None:
     """Define the problem document, which no route returns as its model, and let each operation's summary be the
     first line of its docstring."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (ProblemDetails, ProblemError):
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema.pop("$defs", None)
-        schemas[model.__name__] = schema
+    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**problem.pop("$defs"), ProblemDetails.__name__: problem}
     for operations in document["paths"].values():
         for operation in operations.values():
             summary, _, description = operation.pop("description", operation["summary"]).partition("\n")

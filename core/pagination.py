@@ -58,7 +58,8 @@ def _check(scope: str, text: bytes) -> bytes:
 
 
 def link_next(request: Request, response: Response, cursor: str) -> None:
-    """Point the answer at its next page, which keeps every other query parameter. The address is relative, so it
-    is right behind any proxy."""
-    query = {**request.query_params, "cursor": cursor}
+    """Point the answer at its next page, which keeps every other query parameter. The address is relative:
+    it holds whatever host and scheme the client used."""
+    others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    query = [*others, ("cursor", cursor)]
     response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'

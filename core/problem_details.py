@@ -124,9 +124,12 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
 
 def _allowed_methods(request: Request) -> list[str]:
     """Every method that some route answers at this path; the framework's own list stops at the first route."""
+    scope = request.scope
+    # Inside of a mount `root_path` holds the mount's path as well.
+    path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
-        if route.path_regex.match(request.scope["path"]):
+        if route.path_regex.match(path):
             methods |= {"GET", "HEAD"} if isinstance(route.original_route, Mount) else route.methods or set()
     return sorted(methods)
 

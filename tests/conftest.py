@@ -1,7 +1,6 @@
 """What all tests share: one real mongod for the whole run, and clients of an app on a database of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -13,8 +12,6 @@ from core.app import create_app
 from core.embedded import find_mongod, run_embedded
 from core.module import Module
 from core.settings import Settings
-
-ROOT = Path(__file__).parent.parent
 
 AppClient = Callable[..., TestClient]
 

@@ -6,17 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import httpx2
 
-T = TypeVar("T")
-
-ROOT = Path(__file__).parent.parent
+from tests.processes import ROOT, until
 
 # Generous: a machine that tests on all its cores can be slow. Whatever is waited for is polled.
 PATIENCE = 60.0
@@ -40,8 +36,8 @@ class Server:
 
     def wait_until_ready(self) -> None:
         """Find out the address from the log, and await the first answer of /readyz."""
-        self.url = wait_for(self._address)
-        wait_for(self._ready)
+        self.url = until(self._address)
+        until(self._ready)
 
     def kill(self) -> None:
         """End the process and its workers at once, as a power cut would."""
@@ -63,15 +59,6 @@ class Server:
             return httpx2.get(f"{self.url}/readyz", timeout=PATIENCE).is_success
         except httpx2.TransportError:
             return False
-
-
-def wait_for(condition: Callable[[], T | None]) -> T:
-    """The first true value of `condition`, polled for a bounded time."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 @contextmanager
@@ -97,16 +84,3 @@ def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]
     finally:
         if process.poll() is None:
             server.stop()
-
-
-def processes_on(folder: Path) -> list[int]:
-    """The processes, supervisor and mongod, whose command line names `folder`."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (entry / "cmdline").read_bytes()
-        except OSError:  # it has ended meanwhile
-            continue
-        if os.fsencode(folder) in command:
-            found.append(int(entry.name))
-    return found

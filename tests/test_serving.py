@@ -2,8 +2,6 @@
 
 import csv
 import itertools
-import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.servers import ROOT, Server, processes_on, serve, wait_for
+from tests.processes import ROOT, kill, mongods, running, until
+from tests.servers import Server, serve
 
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 
@@ -84,10 +83,9 @@ def test_every_acknowledged_student_is_there_after_kill_9_in_the_middle_of_writi
     with serve(tmp_path) as server, signed_in(server) as client, ThreadPoolExecutor(4) as pool:
         numbers = itertools.count()
         writers = [pool.submit(write, client, numbers) for _ in range(4)]
-        wait_for(lambda: len(acknowledged) >= 200)
+        until(lambda: len(acknowledged) >= 200)
         if victims == "the server and its database":
-            for process in processes_on(tmp_path / "data"):
-                os.kill(process, signal.SIGKILL)
+            kill(*running(tmp_path / "data"))
         server.kill()
         for writer in writers:
             writer.result()
@@ -100,7 +98,7 @@ def test_every_acknowledged_student_is_there_after_kill_9_in_the_middle_of_writi
 
 def test_four_workers_share_one_embedded_database(tmp_path: Path) -> None:
     with serve(tmp_path, "--workers", "4") as server:
-        wait_for(lambda: len([line for line in server.log_lines() if "embedded" in str(line["message"])]) == 4)
+        until(lambda: len([line for line in server.log_lines() if "embedded" in str(line["message"])]) == 4)
         with signed_in(server) as client:
             token = client.headers["Authorization"]
         for number in range(40):
@@ -109,14 +107,9 @@ def test_four_workers_share_one_embedded_database(tmp_path: Path) -> None:
                 body = {"roll_no": f"S{number}", "name": "n", "branch": "b"}
                 assert client.post("/students", json=body).status_code == 201
                 assert client.get(f"/students/S{number}").status_code == 200
-        mongods = [pid for pid in processes_on(tmp_path / "data") if is_mongod(pid)]
-        assert len(mongods) == 1
+        assert len(mongods(tmp_path / "data")) == 1
         with signed_in(server) as client:
             assert len(list(all_students(client))) == 40
-
-
-def is_mongod(pid: int) -> bool:
-    return Path(f"/proc/{pid}/comm").read_text().strip() == "mongod"
 
 
 def test_the_database_ends_with_the_last_server_and_keeps_what_was_written(tmp_path: Path) -> None:
@@ -124,7 +117,7 @@ def test_the_database_ends_with_the_last_server_and_keeps_what_was_written(tmp_p
         body = {"roll_no": "S1", "name": "n", "branch": "b"}
         assert client.post("/students", json=body).status_code == 201
         assert server.stop() == 0
-    wait_for(lambda: not processes_on(tmp_path / "data"))
+    until(lambda: not running(tmp_path / "data"))
 
     with serve(tmp_path) as server, signed_in(server) as client:
         assert [record["roll_no"] for record in all_students(client)] == ["S1"]
@@ -138,7 +131,7 @@ def test_a_reload_finds_the_same_database(tmp_path: Path) -> None:
         before = starts(server)
 
         (watched / "changed.py").write_text("changed = True\n")
-        wait_for(lambda: starts(server) > before)
+        until(lambda: starts(server) > before)
         server.wait_until_ready()
 
         with signed_in(server) as after:

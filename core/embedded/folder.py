@@ -37,11 +37,12 @@ def prepare(data_dir: Path, series: str) -> Folder:
 
 
 def make_private(path: Path) -> Path:
-    """Make a folder that only its owner may enter, and that can be written; answer its real path."""
+    """Make a folder that only its owner may write, or accept one that is; answer its real path."""
     try:
         path = path.expanduser().resolve()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
+        if path.stat().st_mode & 0o022:
+            raise RuntimeError("other users may write to it (`chmod go-w` forbids them)")
         _try_writing(path)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from core.embedded import supervisor
@@ -72,6 +73,9 @@ class Keeper:
                 log.error(  # noqa: TRY400 (the reason is in the text)
                     "The data folder %s cannot be used: %s", self._folder.root, error.strerror
                 )
+            except Exception:
+                # Whatever it was, the next round may bring the database back.
+                log.exception("The embedded MongoDB could not be looked after")
 
     def _check(self) -> _Failure | None:
         """Start a supervisor unless one lives. Answers a failure that was not heard of before."""
@@ -107,7 +111,7 @@ class Keeper:
 
 def _spawn(mongod: Mongod, folder: Folder, grace: float) -> _Supervisor:
     arguments = [str(folder.root), str(grace), *command(mongod, folder)]
-    with folder.log.open("ab") as output:
+    with open(folder.log, "ab", opener=partial(os.open, mode=0o600)) as output:
         child = _Supervisor(
             # Isolated: this folder and PYTHONPATH must not stand in front of the standard library.
             [sys.executable, "-I", supervisor.__file__, *arguments],

@@ -25,7 +25,7 @@ class OAuthRoute(APIRoute):
                 problem = as_problem(request, error)
                 if problem is None:
                     raise
-                raise _for_oauth(problem) from error
+                raise _for_oauth(problem) from (None if problem is error else error)
 
         return handle_oauth
 

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from core.openapi import header, problem_responses
 from core.pagination import LINK, PageQuery, encode_cursor, link_next
+from core.routing import ProtectedRouter
 from modules.students import service
 from modules.students.models import Student
 from modules.students.schemas import RollNo, StudentCreate, StudentRead, StudentReplace
 from modules.students.service import RollNoTaken, StudentNotFound
 
-router = APIRouter(prefix="/students")
+router = ProtectedRouter(prefix="/students")
 
 RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.", examples=["S101"])]
 

@@ -139,3 +139,30 @@ def test_the_same_registration_twenty_times_at_once_makes_one_account(client: Te
 
     assert sorted(statuses) == [201] + [409] * 19
     assert users.count_documents({}) == 1
+
+
+def test_neither_answers_nor_logs_hold_what_is_secret(
+    open_client: AppClient, users: Users, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = open_client(log_level="DEBUG")
+    registered = client.post("/register", json={"username": "amy", "email": "amy@example.com", "password": "secure123"})
+    signed_in = client.post("/login", data={"username": "amy", "password": "secure123"})
+    token = signed_in.json()["access_token"]
+    refused = client.post("/login", data={"username": "amy", "password": "secure124"})
+    listed = client.get("/students", headers={"Authorization": f"Bearer {token}"})
+    amy = users.find_one({"username": "amy"})
+    assert amy
+
+    logged = capfd.readouterr().err
+    assert '"user": "amy"' in logged
+    for secret in (amy["password"], amy["secret_key"], "secure123", "secure124", token):
+        assert secret not in logged
+        assert secret not in registered.text + refused.text + listed.text
+    assert amy["secret_key"] not in signed_in.text
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"x" * 2_000_000])
+def test_a_stranger_is_turned_away_before_the_body_is_read(client: TestClient, body: bytes) -> None:
+    answer = client.post("/students", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 401

@@ -14,6 +14,7 @@ from core.errors import Unauthenticated
 from core.identity import CurrentUser, Principal
 from core.module import Module
 from core.pagination import PageQuery
+from core.routing import ProtectedRouter
 from core.settings import Settings
 
 SIGNED_IN = {"Authorization": "Bearer valid"}
@@ -51,7 +52,7 @@ def stub(**declared: Any) -> Module:
 
 def things() -> Module:
     """A module with routes under `/things`, and one public route that fails in a chosen way."""
-    router = APIRouter()
+    router = ProtectedRouter()
     public = APIRouter()
 
     @router.get("/things")

@@ -122,7 +122,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(credentials
     with pytest.raises(StartupError) as raised:
         open_and_close(settings, Thing)
     text = str(raised.value)
-    assert text == f"the MongoDB server at {NOBODY} does not answer. Start it, or correct MONGODB_URL."
+    assert text == f"There is no answer from the MongoDB server at {NOBODY}. Start it, or correct MONGODB_URL."
 
 
 def test_the_database_in_use_is_logged_without_its_password(
@@ -154,6 +154,20 @@ def test_memory_is_used_when_it_is_allowed_and_nothing_better_is_there(
         ("WARNING", "ALLOW_MEMORY_DB is set: everything will be lost when this process exits"),
         ("INFO", "Using a database in memory; the database is student_management"),
     ]
+
+
+def test_memory_will_do_where_a_mongod_does_not_run_unless_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find(*_: object) -> Mongod:
+        raise StartupError("an old glibc")
+
+    monkeypatch.setattr(core.database, "find_mongod", find)
+    open_and_close(settings_for(None, allow_memory_db=True), Thing)
+    with pytest.raises(StartupError, match="an old glibc"):
+        open_and_close(settings_for(None), Thing)
+    with pytest.raises(StartupError, match="an old glibc"):
+        open_and_close(settings_for(None, allow_memory_db=True, mongod_bin="m"), Thing)
 
 
 def test_a_mongod_that_is_found_is_started_on_the_data_folder(
@@ -189,7 +203,7 @@ def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatc
         open_and_close(settings_for(f"mongodb://{NOBODY}/?timeoutMS=100", allow_memory_db=True), Thing)
     assert tried == []
     with pytest.raises(StartupError, match="found"):
-        open_and_close(settings_for(None, allow_memory_db=True, mongod_bin="m", data_dir="d"))
+        open_and_close(settings_for(None, mongod_bin="m", data_dir="d", allow_memory_db=True))
     assert tried == ["m d"]
 
 

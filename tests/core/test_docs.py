@@ -151,7 +151,7 @@ def test_the_frameworks_own_error_is_documented_nowhere(document: dict[str, Any]
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     references = set(re.findall(r"'\$ref': '#/components/schemas/([^']+)'", str(document)))
-    assert {"ProblemDetails", "ProblemError"} <= references
+    assert {"ProblemDetails", "FieldError"} <= references
     assert references <= set(document["components"]["schemas"])
 
 

@@ -18,7 +18,8 @@ from pymongo import MongoClient
 
 from core.embedded import Embedded, Mongod, find_mongod, run_embedded, supervisor
 from core.embedded.lease import is_locked
-from tests.core.embedded_processes import App, kill, mongods, running, supervisors, until
+from tests.core.embedded_processes import App
+from tests.processes import kill, mongods, running, supervisors, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 

@@ -23,8 +23,9 @@ from pymongo.errors import OperationFailure
 
 from core.embedded import Mongod, address, binary, find_mongod, folder, keeper, replica, run_embedded
 from core.embedded.failure import explain
+from core.embedded.folder import make_private
 from core.errors import StartupError
-from tests.core.embedded_processes import kill, running, until
+from tests.processes import kill, running, until
 
 NO_LIBCURL = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file"
 NO_LZMA = "mongod: error while loading shared libraries: liblzma.so.5: cannot open shared object file"
@@ -373,6 +374,38 @@ def test_a_server_that_fails_later_is_tried_again(
 
     asyncio.run(main())
     assert "No such file" in caplog.text
+    until(lambda: not running(data))
+
+
+def test_a_folder_that_others_can_write_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o775)
+    with pytest.raises(StartupError, match="other users may write to it"):
+        make_private(data)
+    assert data.stat().st_mode & 0o777 == 0o775
+
+
+def test_a_folder_of_our_own_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert make_private(tmp_path) == tmp_path.resolve()
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_whatever_goes_wrong_the_database_is_looked_after_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeper, "_CHECK", 0.01)
+    data = tmp_path / "data"
+    mongod = find_mongod(None, data)
+    assert mongod is not None
+
+    async def main() -> None:
+        async with run_embedded(mongod, data, grace=0.1):
+            monkeypatch.setattr(keeper.Keeper, "_check", lambda: "a mistake of ours: it takes no arguments")
+            await asyncio.to_thread(until, lambda: caplog.text.count("could not be looked after") > 1)
+
+    asyncio.run(main())
     until(lambda: not running(data))
 
 

@@ -13,6 +13,7 @@ from core.app import create_app
 from core.errors import StartupError
 from core.identity import CurrentUser, Principal
 from core.module import Module, discover
+from core.routing import ProtectedRouter
 from core.settings import Settings
 from tests.core.stubs import stub, unopened
 
@@ -85,14 +86,21 @@ def test_a_folder_whose_name_python_cannot_import_does_not_vanish(package: Packa
         discover(package({"report-cards": DECLARED.format(name="report-cards")}))
 
 
+def test_a_file_beside_the_folders_does_not_vanish(package: Package, tmp_path: Path) -> None:
+    name = package({"x": DECLARED.format(name="x")})
+    (tmp_path / name / "courses.py").touch()
+    with pytest.raises(StartupError, match=r"courses\.py is not a module\. Make it a folder: .*/courses/"):
+        discover(name)
+
+
 def test_a_module_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         stub().name = "other"  # type: ignore[misc]
 
 
-def routes(*paths: str, method: str = "GET") -> APIRouter:
+def routes(*paths: str, method: str = "GET") -> ProtectedRouter:
     """A router with one route for each path."""
-    router = APIRouter()
+    router = ProtectedRouter()
 
     async def route() -> None:
         """Do nothing."""
@@ -102,8 +110,8 @@ def routes(*paths: str, method: str = "GET") -> APIRouter:
     return router
 
 
-def nested(prefix: str, router: APIRouter) -> APIRouter:
-    outer = APIRouter()
+def nested(prefix: str, router: ProtectedRouter) -> ProtectedRouter:
+    outer = ProtectedRouter()
     outer.include_router(router, prefix=prefix)
     return outer
 
@@ -187,7 +195,9 @@ def test_exactly_one_module_tells_who_asks(modules: list[Module], names: str) ->
 
 
 def test_a_route_is_protected_unless_it_is_declared_public() -> None:
-    client = unopened(stub(router=routes("/mine"), public_router=routes("/everyones")))
+    public = APIRouter()
+    public.add_api_route("/everyones", lambda: None)
+    client = unopened(stub(router=routes("/mine"), public_router=public))
     statuses = {
         (path, token): client.get(path, headers={"Authorization": token}).status_code
         for path in ("/mine", "/everyones")
@@ -203,8 +213,13 @@ def test_a_route_is_protected_unless_it_is_declared_public() -> None:
     }
 
 
+def test_a_router_that_would_let_anyone_in_is_refused() -> None:
+    with pytest.raises(StartupError, match="Module one: router must be a ProtectedRouter"):
+        Module(name="one", router=APIRouter())  # type: ignore[arg-type]
+
+
 def test_a_route_learns_who_asks() -> None:
-    router = APIRouter()
+    router = ProtectedRouter()
 
     @router.get("/me")
     async def me(user: CurrentUser) -> Principal:

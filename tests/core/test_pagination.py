@@ -75,9 +75,22 @@ def test_the_link_keeps_every_other_parameter() -> None:
     async def things(request: Request, response: Response) -> None:
         link_next(request, response, CURSOR)
 
-    link = unopened(stub(router=router)).get("/things?branch=a%26b&limit=2&cursor=old&name=%C3%A9").headers["Link"]
+    link = (
+        unopened(stub(public_router=router)).get("/things?branch=a%26b&limit=2&cursor=old&name=%C3%A9").headers["Link"]
+    )
     address, relation = link.split("; ")
     assert relation == 'rel="next"'
     parts = urlsplit(address.strip("<>"))
     assert (parts.netloc, parts.path) == ("", "/things")
     assert parse_qs(parts.query) == {"branch": ["a&b"], "limit": ["2"], "cursor": [CURSOR], "name": ["é"]}
+
+
+def test_the_link_keeps_a_parameter_that_is_given_twice() -> None:
+    router = APIRouter()
+
+    @router.get("/things")
+    async def things(request: Request, response: Response) -> None:
+        link_next(request, response, CURSOR)
+
+    link = unopened(stub(public_router=router)).get("/things?branch=a&branch=b").headers["Link"]
+    assert f"branch=a&branch=b&cursor={CURSOR}" in link

@@ -133,7 +133,7 @@ def test_two_apps_in_one_process_keep_their_own_settings() -> None:
         def in_a_thread() -> float:
             return current_settings().marks_max
 
-        return unopened(stub(router=router), marks_max=marks_max)
+        return unopened(stub(public_router=router), marks_max=marks_max)
 
     first, second = app(1000), app(10)
     for path in ("/here", "/in-a-thread"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.processes import ROOT
 
 DEAD = "mongodb://user:hunter2@127.0.0.1:1/?timeoutMS=200"
 UVICORN = ["-m", "uvicorn", "--app-dir", str(ROOT), "--port", "0", "main:app"]
@@ -37,7 +37,7 @@ def failed_start(command: list[str], folder: Path, **environment: str) -> str:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        (DEAD, "the MongoDB server at 127.0.0.1:1 does not answer. Start it, or correct MONGODB_URL."),
+        (DEAD, "There is no answer from the MongoDB server at 127.0.0.1:1. Start it, or correct MONGODB_URL."),
         (
             "mongodb://user:hunter2@127.0.0.1:x/",
             "MONGODB_URL is not a usable MongoDB connection string: percent-encode",
@@ -69,4 +69,6 @@ def test_a_module_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{text}runpy.run_path({MAIN[0]!r}, run_name='__main__')\n"
     )
     output = failed_start(["start.py"], tmp_path)
-    assert output == ("The service cannot start. no_such_package/x/__init__.py cannot be imported: RuntimeError: oh\n")
+    place = tmp_path / "no_such_package" / "x" / "__init__.py"
+    problem = f"no_such_package/x/__init__.py cannot be imported: RuntimeError: oh ({place}, line 1)"
+    assert output == f"The service cannot start. {problem}\n"

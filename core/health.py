@@ -6,7 +6,6 @@ from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
 from core.module import Module
-from core.openapi import problem_responses
 
 router = APIRouter()
 
@@ -40,7 +39,7 @@ async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses=problem_responses(Unavailable))
+@router.get("/readyz")
 async def readyz(request: Request) -> Health:
     """Tell whether requests can be served.
 
