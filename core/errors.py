@@ -95,6 +95,19 @@ class Unauthenticated(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
+class Forbidden(Problem):
+    """The signed-in user's role does not allow this."""
+
+    status = 403
+    title = "Not allowed"
+    documented_headers = {"WWW-Authenticate": '`Bearer` with `error="insufficient_scope"` and the role as `scope`.'}
+
+    def __init__(self, detail: str, *, role: str) -> None:
+        """`role` is the least role that would do (RFC 6750, section 3)."""
+        challenge = f'Bearer error="insufficient_scope", scope="{role}"'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
 class NotFound(Problem):
     """There is nothing at this address."""
 
@@ -128,6 +141,17 @@ class InvalidRequest(Problem):
 
     status = 422
     title = "Invalid request"
+
+
+class TooManyRequests(Problem):
+    """There were too many tries. Try again after `Retry-After` seconds."""
+
+    status = 429
+    title = "Too many tries"
+    documented_headers = {"Retry-After": "Seconds to wait before the next try."}
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class InternalError(Problem):

@@ -1,16 +1,31 @@
 """Who is asking: a slot that core defines and exactly one module fills.
 
-Modules say `user: CurrentUser` and never learn how a token becomes a user.
+Modules say `user: CurrentUser`, or `dependencies=[at_least(Role.TEACHER)]`, and never learn how a token becomes a user.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
 
-from fastapi import Depends, Request
-from fastapi.security import OAuth2PasswordBearer
+from fastapi import Depends, Request, Security
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 
-from core.errors import Unauthenticated
+from core.errors import Forbidden, Unauthenticated
+
+
+class Role(StrEnum):
+    """What a user may do. Each role may also do what those before it may."""
+
+    VIEWER = "viewer"
+    TEACHER = "teacher"
+    ADMIN = "admin"
+
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do all that `other` may."""
+        ranking = list(Role)
+        return ranking.index(self) >= ranking.index(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +33,25 @@ class Principal:
     """The user on whose behalf a request is made."""
 
     username: str
+    role: Role
+    authenticated_at: datetime | None = None
+    """When the user last gave the password, where the authenticator knows."""
 
 
 Authenticator = Callable[[str], Awaitable[Principal]]
 """Turns an access token into its user, or raises `Unauthenticated`. Declared by one module."""
 
 # The documentation's Authorize button signs in at this address: the service's public contract, not a module's name.
-_bearer = OAuth2PasswordBearer(tokenUrl="login", auto_error=False, description="Sign in with `POST /login`.")
+_bearer = OAuth2PasswordBearer(
+    tokenUrl="login",
+    auto_error=False,
+    description="Sign in with `POST /login`. The scopes are roles, which belong to the user: none needs to be chosen.",
+    scopes={
+        Role.VIEWER: "read students",
+        Role.TEACHER: "read and write students",
+        Role.ADMIN: "also manage accounts",
+    },
+)
 
 
 async def authenticated(request: Request) -> Principal:
@@ -49,3 +76,15 @@ async def current_user(request: Request, _: Annotated[str | None, Depends(_beare
 
 
 CurrentUser = Annotated[Principal, Depends(current_user)]
+
+
+def at_least(role: Role) -> Any:
+    """A route's dependency that lets only users pass whose role includes `role`; shows in OpenAPI as a scope.
+    Raises `Forbidden`, which the route documents."""
+    return Security(_check_role, scopes=[role])
+
+
+async def _check_role(user: CurrentUser, required: SecurityScopes) -> None:
+    for scope in required.scopes:
+        if not user.role.includes(Role(scope)):
+            raise Forbidden(f"This needs the role {scope}; yours is {user.role}.", role=scope)

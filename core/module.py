@@ -17,6 +17,7 @@ from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
+from core.command import Command
 from core.errors import StartupError
 from core.identity import Authenticator
 from core.routing import ProtectedRouter
@@ -32,6 +33,7 @@ class Module:
     public_router  routes that anyone may call
     documents      the Beanie documents whose collections it owns
     authenticator  fills the identity slot; exactly one module of an app declares it
+    commands       what `python -m core` can do with the module, from a terminal
     """
 
     name: str
@@ -40,6 +42,7 @@ class Module:
     public_router: APIRouter | None = None
     documents: tuple[type[Document], ...] = ()
     authenticator: Authenticator | None = None
+    commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a router that would let anyone in."""

@@ -8,6 +8,7 @@ from time import perf_counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.caller import Caller, client_address, use_caller
 from core.errors import InternalError
 from core.problem_details import ProblemResponse
 from core.settings import Settings, use_settings
@@ -38,6 +39,8 @@ class RequestFrame:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
         request_id = _request_id(scope)
+        address = client_address(scope, self.settings.trusted_proxies)
+        use_caller(Caller(request_id=request_id, address=address))
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
 
@@ -56,7 +59,7 @@ class RequestFrame:
                 raise
             await ProblemResponse(InternalError(), request_id)(scope, receive, send_framed)
         finally:
-            access_log.info("request", extra={"fields": _access_fields(scope, status, started)})
+            access_log.info("request", extra={"fields": _access_fields(scope, status, started) | {"address": address}})
 
 
 def _request_id(scope: Scope) -> str:
@@ -74,5 +77,4 @@ def _access_fields(scope: Scope, status: int, started: float) -> dict[str, objec
         "status": status,
         "ms": round((perf_counter() - started) * 1000, 1),
         "user": scope["state"].get("user"),
-        "address": scope["client"][0] if scope.get("client") else None,
     }

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -59,11 +60,11 @@ def new_secret_key() -> str:
     return secrets.token_hex(32)
 
 
-def sign_token(subject: str, key: str, lifetime: timedelta) -> str:
-    """A JWT (RFC 7519) for `subject`, signed with that user's own key."""
+def sign_token(claims: Mapping[str, Any], key: str, lifetime: timedelta) -> str:
+    """A JWT (RFC 7519) of `claims`, `sub` among them, signed with that user's own key."""
     now = utc_now()
-    claims = {"sub": subject, "iat": now, "exp": now + lifetime, "jti": secrets.token_urlsafe(16)}
-    token: str = jwt.encode(claims, key, algorithm=ALGORITHM)
+    times = {"iat": now, "exp": now + lifetime, "jti": secrets.token_urlsafe(16)}
+    token: str = jwt.encode({**claims, **times}, key, algorithm=ALGORITHM)
     return token
 
 
@@ -80,17 +81,30 @@ def unverified_subject(token: str) -> str:
     return subject
 
 
-def verify_token(token: str, key: str) -> dict[str, Any]:
-    """The claims of a token that `key` signed and that is valid now; raises `InvalidToken`."""
+def verify_token(
+    token: str, key: str, *, longest: timedelta | None = None, issuer: str | None = None
+) -> dict[str, Any]:
+    """The claims of a token that `key` signed and that is valid now; raises `InvalidToken`.
+
+    `longest` is how far ahead a token of ours can expire at most; `issuer`, if given, is the only one believed.
+    """
     if not key:  # python-jose would accept a token that was forged with an empty key
         raise InvalidToken
     try:
-        claims: dict[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], options=_REQUIRED)
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=[ALGORITHM], issuer=issuer, options=_REQUIRED | {"require_iss": issuer is not None}
+        )
+        critical = "crit" in jwt.get_unverified_header(token)
     except Exception as error:  # as above
         raise InvalidToken from error
-    # python-jose takes "123" and true for numbers, and does not look whether `iat` lies in the future.
-    if type(claims["exp"]) is not int or type(claims["iat"]) is not int:
+    if critical:  # extensions that must be understood (RFC 7515, section 4.1.11); we know none
         raise InvalidToken
-    if claims["iat"] > (utc_now() + CLOCK_SKEW).timestamp():
+    # python-jose takes "123" and true for numbers, and does not look whether `iat` lies in the future.
+    if any(type(claims.get(name, 0)) is not int for name in ("exp", "iat", "auth_time")):
+        raise InvalidToken
+    soon = utc_now() + CLOCK_SKEW
+    if not all(0 <= claims.get(name, 0) <= soon.timestamp() for name in ("iat", "auth_time")):
+        raise InvalidToken
+    if longest is not None and claims["exp"] > (soon + longest).timestamp():
         raise InvalidToken
     return claims

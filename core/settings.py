@@ -4,10 +4,14 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import StartupError
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -29,8 +33,21 @@ class Settings(BaseSettings):
     mongod_bin: Path | None = None
     allow_memory_db: bool = False
 
+    # Written as `10.0.0.0/8,192.0.2.7`.
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)] = ()
+
+    registration: Literal["open", "closed"] = "open"
+    default_role: Literal["teacher", "viewer"] = "teacher"
     access_token_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 30
+    session_max_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 12
+    issuer: str | None = None
+    token_pepper: SecretStr | None = None
     bcrypt_cost: Annotated[int, Field(ge=4, le=31)] = 12
+    password_min_score: Annotated[int, Field(ge=0, le=4)] = 1
+    login_failures: Annotated[int, Field(ge=1)] = 5
+    login_failures_per_address: Annotated[int, Field(ge=1)] = 20
+    login_window_minutes: Annotated[int, Field(ge=1, le=60 * 24)] = 5
+    audit_days: Annotated[int, Field(ge=1)] = 365
     marks_max: Annotated[float, Field(gt=0, le=1_000_000)] = 100
 
 

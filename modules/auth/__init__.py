@@ -1,16 +1,19 @@
 """Accounts: registering, signing in, and the tokens that each user's own key signs."""
 
 from core.module import Module
-from modules.auth.models import User
-from modules.auth.router import router
-from modules.auth.service import authenticate
+from modules.auth.commands import create_admin
+from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, User
+from modules.auth.router import public_router, router
+from modules.auth.tokens import authenticate
 
 __all__ = ["module"]
 
 module = Module(
     name="auth",
     description="Accounts and access tokens. Each user's tokens are signed with that user's own key.",
-    public_router=router,
-    documents=(User,),
+    router=router,
+    public_router=public_router,
+    documents=(User, AdminRoster, LoginFailures, AuthEvent),
     authenticator=authenticate,
+    commands=(create_admin,),
 )

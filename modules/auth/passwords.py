@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from core.errors import Unavailable
+from zxcvbn import zxcvbn
+
+from core.errors import FieldError, InvalidRequest, Unavailable
 from core.security import hash_password, is_hashable, verify_password
 from core.settings import current_settings
 
@@ -25,6 +28,27 @@ _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="bcrypt")
 async def hash_of(password: str) -> str:
     """The hash to store for a password; raises `Unavailable` when too many are waiting."""
     return await _in_pool(hash_password, password, current_settings().bcrypt_cost)
+
+
+async def refuse_weak(password: str, pointer: str, *known: str) -> None:
+    """Raise `InvalidRequest` at `pointer` when a password is easily guessed, above all from the `known` words."""
+    least = current_settings().password_min_score
+    # In a thread, for it may take as long as ten database queries.
+    found = await _in_pool(_estimate, password, known)
+    if found["score"] < least:
+        hints = " ".join([found["feedback"]["warning"] or "", *found["feedback"]["suggestions"]]).strip()
+        detail = f"This password is too easy to guess. {hints}".strip()
+        raise InvalidRequest(errors=[FieldError(detail=detail, pointer=pointer)])
+
+
+def _estimate(password: str, known: tuple[str, ...]) -> Any:
+    words = [word for text in known for word in (text, *re.split(r"[^0-9A-Za-z]+", text)) if word]
+    return zxcvbn(password, user_inputs=words)
+
+
+def needs_renewal(hashed: str) -> bool:
+    """Whether a hash was made at a lower cost than passwords get now."""
+    return int(hashed.split("$")[2]) < current_settings().bcrypt_cost
 
 
 async def matches(password: str, hashed: str | None) -> bool:

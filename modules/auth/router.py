@@ -1,34 +1,198 @@
-"""The addresses of accounts. All of them are public."""
+"""The addresses of accounts: those for everyone, those of one's own account, and those for admins."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
+from core.errors import Forbidden, TooManyRequests
+from core.identity import CurrentUser, Role, at_least
 from core.openapi import header, problem_responses
-from modules.auth import service
+from core.pagination import LINK, PageQuery, encode_cursor, link_next
+from core.routing import ProtectedRouter
+from modules.auth import administration, audit, service
+from modules.auth.administration import UserNotFound
+from modules.auth.admins import AccountChanged, LastAdmin
+from modules.auth.audit import Event
 from modules.auth.oauth import OAuthRoute
-from modules.auth.schemas import Token, UserCreate, UserRead
-from modules.auth.service import EmailTaken, UsernameTaken, WrongCredentials
+from modules.auth.schemas import (
+    AccountRead,
+    AccountUpdate,
+    AuthEventRead,
+    EmailChange,
+    PasswordChange,
+    PasswordReset,
+    ResetCode,
+    Token,
+    UserCreate,
+    Username,
+    UserRead,
+)
+from modules.auth.service import EmailTaken, RegistrationClosed, UsernameTaken, WrongCredentials
 
-router = APIRouter()
+public_router = APIRouter()
 # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
 oauth = APIRouter(route_class=OAuthRoute, form_limits={"max_fields": 20, "max_part_size": 4096})
+router = ProtectedRouter()
 
-NO_STORE = header("Cache-Control", "`no-store`: a token belongs in no cache.")
+NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.")
+ADMIN = at_least(Role.ADMIN)
+USERS = "users by name"
+EVENTS = "auth events, newest first"
+
+UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.", examples=["alice"])]
 
 
-@router.post("/register", status_code=201, responses=problem_responses(UsernameTaken, EmailTaken))
+def no_store(response: Response) -> None:
+    """Keep an answer that holds a secret out of every cache."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+SECRET = Depends(no_store)
+
+
+@public_router.post(
+    "/register", status_code=201, responses=problem_responses(UsernameTaken, EmailTaken, RegistrationClosed)
+)
 async def register(data: UserCreate) -> UserRead:
     """Register a new account."""
     return UserRead.model_validate(await service.register(data))
 
 
-@oauth.post("/login", responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials)})
-async def login(form: Annotated[OAuth2PasswordRequestForm, Depends()], response: Response) -> Token:
+@oauth.post(
+    "/login",
+    dependencies=[SECRET],
+    responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
+)
+async def login(form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
     """Sign in with user name and password, and get an access token."""
-    response.headers["Cache-Control"] = "no-store"
     return await service.sign_in(form.username, form.password)
 
 
-router.include_router(oauth)
+@public_router.post("/password-reset", status_code=204, response_class=Response)
+async def reset_password(data: PasswordReset) -> None:
+    """Set a new password with a one-time code from an admin.
+
+    The code is good for an hour and for one use. Every older token of the user is dead afterwards.
+    """
+    await administration.finish_reset(data.code.get_secret_value(), data.new_password.get_secret_value())
+
+
+public_router.include_router(oauth)
+
+
+@router.get("/me")
+async def me(user: CurrentUser) -> AccountRead:
+    """Read your own account."""
+    return AccountRead.model_validate(await service.account_of(user))
+
+
+@router.patch("/me", responses=problem_responses(EmailTaken, AccountChanged))
+async def change_me(user: CurrentUser, data: EmailChange) -> AccountRead:
+    """Change your e-mail address."""
+    return AccountRead.model_validate(await service.change_email(user, data.email))
+
+
+@router.delete("/me", status_code=204, response_class=Response, responses=problem_responses(LastAdmin, AccountChanged))
+async def delete_me(user: CurrentUser) -> None:
+    """Delete your own account."""
+    await service.leave(user)
+
+
+@router.post(
+    "/me/password",
+    dependencies=[SECRET],
+    responses={200: {"headers": NO_STORE}, **problem_responses(AccountChanged, TooManyRequests)},
+)
+async def change_password(user: CurrentUser, data: PasswordChange) -> Token:
+    """Change your password, and get a fresh token.
+
+    Every older token of yours is dead afterwards.
+    """
+    return await service.change_password(user, data)
+
+
+@router.post("/renew", dependencies=[SECRET], responses={200: {"headers": NO_STORE}})
+async def renew(user: CurrentUser) -> Token:
+    """Get a fresh token for one that is still valid.
+
+    A session ends `SESSION_MAX_HOURS` after the password was last given.
+    """
+    return await service.renew(user)
+
+
+@router.post("/logout-all", status_code=204, response_class=Response)
+async def logout_all(user: CurrentUser) -> None:
+    """Sign out everywhere: every token of yours is dead at once."""
+    await service.sign_out_everywhere(user)
+
+
+@router.get("/users", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
+async def list_users(page: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[AccountRead]:
+    """List accounts in order of user name."""
+    users = await administration.list_after(page.key(USERS), page.limit + 1)
+    if len(users) > page.limit:
+        users.pop()
+        link_next(request, response, encode_cursor(USERS, users[-1].username_key))
+    return [AccountRead.model_validate(user) for user in users]
+
+
+@router.get("/users/{username}", dependencies=[ADMIN], responses=problem_responses(Forbidden, UserNotFound))
+async def get_user(username: UsernameInPath) -> AccountRead:
+    """Read an account."""
+    return AccountRead.model_validate(await administration.get(username))
+
+
+@router.patch(
+    "/users/{username}",
+    dependencies=[ADMIN],
+    responses=problem_responses(Forbidden, UserNotFound, LastAdmin, AccountChanged),
+)
+async def update_user(user: CurrentUser, username: UsernameInPath, data: AccountUpdate) -> AccountRead:
+    """Change an account's role, or whether it is active.
+
+    Every token of the user is dead afterwards.
+    """
+    return AccountRead.model_validate(await administration.update(user, username, data))
+
+
+@router.delete(
+    "/users/{username}",
+    status_code=204,
+    response_class=Response,
+    dependencies=[ADMIN],
+    responses=problem_responses(Forbidden, UserNotFound, LastAdmin, AccountChanged),
+)
+async def delete_user(user: CurrentUser, username: UsernameInPath) -> None:
+    """Delete an account."""
+    await administration.delete(user, username)
+
+
+@router.post(
+    "/users/{username}/password-reset",
+    dependencies=[ADMIN, SECRET],
+    responses={200: {"headers": NO_STORE}, **problem_responses(Forbidden, UserNotFound, AccountChanged)},
+)
+async def start_password_reset(user: CurrentUser, username: UsernameInPath) -> ResetCode:
+    """Make a one-time code with which the user can set a new password."""
+    return await administration.start_reset(user, username)
+
+
+class EventQuery(PageQuery):
+    """Which rows of the audit."""
+
+    event: Annotated[Event | None, Query(description="Only events of this kind.")] = None
+    username: Annotated[Username | None, Query(description="Only events about or by this user.")] = None
+
+
+@router.get("/auth-events", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
+async def list_auth_events(
+    query: Annotated[EventQuery, Query()], request: Request, response: Response
+) -> list[AuthEventRead]:
+    """List what happened to accounts, newest first."""
+    key = query.key(EVENTS)
+    events = await audit.list_before(key, query.limit + 1, event=query.event, username=query.username)
+    if len(events) > query.limit:
+        events.pop()
+        link_next(request, response, encode_cursor(EVENTS, str(events[-1].id)))
+    return [AuthEventRead.model_validate(event) for event in events]

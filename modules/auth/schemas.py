@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from core.identity import Role
 from core.request_body import RequestBody
 from core.security import MAX_PASSWORD_BYTES, is_hashable
 
@@ -77,13 +78,17 @@ class UserCreate(RequestBody):
 
 
 class UserRead(BaseModel):
-    """An account, as others may see it."""
+    """An account, without what is secret."""
 
     model_config = ConfigDict(
         from_attributes=True,
         json_schema_extra={
             "examples": [
-                {"username": "alice", "email": "alice@example.com", "created_at": "2026-11-22T09:30:00.125000Z"}
+                {
+                    "username": "alice",
+                    "email": "alice@example.com",
+                    "created_at": "2026-11-22T09:30:00.125000Z",
+                }
             ]
         },
     )
@@ -91,6 +96,61 @@ class UserRead(BaseModel):
     username: str
     email: str
     created_at: datetime
+
+
+class AccountRead(UserRead):
+    """An account, as its owner and admins see it."""
+
+    role: Role
+    active: bool
+
+
+class EmailChange(RequestBody):
+    """Another e-mail address."""
+
+    email: Email
+
+
+class PasswordChange(RequestBody):
+    """The password that is, and the one that is to be."""
+
+    current_password: SecretStr
+    new_password: Password
+
+
+class AccountUpdate(RequestBody):
+    """What an admin changes of an account. What is left out stays."""
+
+    role: Role | None = None
+    active: bool | None = None
+
+
+class ResetCode(BaseModel):
+    """A one-time code, to be handed to the user."""
+
+    code: str
+    expires_at: datetime
+
+
+class PasswordReset(RequestBody):
+    """A one-time code, and the password that is to be."""
+
+    code: Annotated[SecretStr, Field(max_length=200)]
+    new_password: Password
+
+
+class AuthEventRead(BaseModel):
+    """One row of the audit. `who` did it; `whom` it concerns."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at: datetime
+    event: str
+    who: str | None
+    whom: str | None
+    address: str
+    request_id: str
+    detail: str | None
 
 
 class Token(BaseModel):

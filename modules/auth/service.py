@@ -1,17 +1,17 @@
-"""What can be done with accounts."""
-
-from datetime import timedelta
+"""What people do with their own accounts: register, sign in, change things, leave."""
 
 from pymongo.errors import DuplicateKeyError
 
 from core.database import taken_field
-from core.errors import Conflict, FieldError, Unauthenticated
-from core.identity import Principal
-from core.security import InvalidToken, new_secret_key, sign_token, unverified_subject, verify_token
+from core.errors import Conflict, FieldError, InvalidRequest, Problem, Unauthenticated
+from core.identity import Principal, Role
+from core.security import new_secret_key
 from core.settings import current_settings
-from modules.auth import passwords
-from modules.auth.models import Credentials, User
-from modules.auth.schemas import Token, UserCreate, is_username
+from modules.auth import admins, audit, passwords, throttle, tokens
+from modules.auth.admins import AccountChanged
+from modules.auth.audit import Event
+from modules.auth.models import User
+from modules.auth.schemas import PasswordChange, Token, UserCreate, is_username
 
 
 class UsernameTaken(Conflict):
@@ -26,6 +26,13 @@ class EmailTaken(Conflict):
     title = "E-mail address taken"
 
 
+class RegistrationClosed(Problem):
+    """Accounts are made by admins here: registration is closed."""
+
+    status = 403
+    title = "Registration closed"
+
+
 class WrongCredentials(Unauthenticated):
     """There is no account with this user name and password; which of the two is wrong is not told."""
 
@@ -33,14 +40,28 @@ class WrongCredentials(Unauthenticated):
 
 
 async def register(data: UserCreate) -> User:
-    """Make an account with a signing key of its own; raises `UsernameTaken` or `EmailTaken`."""
+    """Make an account with the default role; raises `RegistrationClosed`, and what `create` raises."""
+    settings = current_settings()
+    if settings.registration == "closed":
+        raise RegistrationClosed
+    user = await create(data, Role(settings.default_role))
+    await audit.record(Event.REGISTERED, who=user.username, whom=user.username)
+    return user
+
+
+async def create(data: UserCreate, role: Role) -> User:
+    """Store an account with a signing key of its own. Raises `UsernameTaken`, `EmailTaken`, and `InvalidRequest`
+    for a password that is easy to guess."""
+    password = data.password.get_secret_value()
+    await passwords.refuse_weak(password, "#/password", data.username, data.email)
     user = User(
         username=data.username,
         username_key=data.username.lower(),
         email=data.email,
         email_key=data.email.lower(),
-        password=await passwords.hash_of(data.password.get_secret_value()),
+        password=await passwords.hash_of(password),
         secret_key=new_secret_key(),
+        role=role,
     )
     try:
         await user.insert()
@@ -56,38 +77,90 @@ def _taken(error: DuplicateKeyError) -> Conflict:
 
 
 async def sign_in(username: str, password: str) -> Token:
-    """A token for the user whose password this is; raises `WrongCredentials`, in the same time for an unknown user
-    as for a wrong password."""
-    user = await _credentials(username)
+    """A token for the user whose password this is. Raises `TooManyRequests` after too many failures, and
+    `WrongCredentials`, in the same time for an unknown user, a wrong password and an inactive account."""
+    attempt = throttle.attempt_of(username)
+    await throttle.refuse_if_blocked(attempt)
+    user = await find(username)
     correct = await passwords.matches(password, user.password if user else None)
-    if user is None or not correct:
+    # Once more: of many guesses at the same moment, those behind the limit must not tell which one was right.
+    await throttle.refuse_if_blocked(attempt)
+    if user is None or not correct or not user.active:
+        await throttle.count_failure(attempt)
+        await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None)
         raise WrongCredentials
-    lifetime = timedelta(minutes=current_settings().access_token_minutes)
-    return Token(
-        access_token=sign_token(user.username, user.secret_key, lifetime),
-        token_type="bearer",  # noqa: S106  # not a secret: the name of a kind of token
-        expires_in=int(lifetime.total_seconds()),
-    )
+    await throttle.forget_failures(attempt)
+    if passwords.needs_renewal(user.password):
+        await user.change({"password": await passwords.hash_of(password)})
+    await audit.record(Event.SIGNED_IN, who=user.username, whom=user.username)
+    return tokens.issue(user)
 
 
-async def authenticate(token: str) -> Principal:
-    """The user whose key signed `token`; raises `Unauthenticated`. Fills core's identity slot.
+async def find(username: str) -> User | None:
+    """The account with this name, in any case; None for a name that no account can have."""
+    return await User.find_one(User.username_key == username.lower()) if is_username(username) else None
 
-    One query: the token names its user, and that user's own key must verify it.
-    """
+
+async def account_of(principal: Principal) -> User:
+    """The account of the user who asks; raises `Unauthenticated` if it has gone since the request began."""
+    user = await find(principal.username)
+    if user is None:
+        raise Unauthenticated("This account is no more.", error="invalid_token")
+    return user
+
+
+async def renew(principal: Principal) -> Token:
+    """A fresh token for a user whose token is valid still; raises `Unauthenticated` when the session has lasted as
+    long as it may since the password was last given."""
+    return tokens.issue(await account_of(principal), principal.authenticated_at)
+
+
+async def change_email(principal: Principal, email: str) -> User:
+    """Give the account another address; raises `EmailTaken`."""
     try:
-        user = await _credentials(unverified_subject(token))
-        if user is None:
-            raise InvalidToken
-        verify_token(token, user.secret_key)
-    except InvalidToken as error:
-        raise Unauthenticated(
-            "This access token is not valid, or no longer. Sign in again.", error="invalid_token"
-        ) from error
-    return Principal(user.username)
+        user = await (await account_of(principal)).change({"email": email, "email_key": email.lower()})
+    except DuplicateKeyError as error:
+        raise _taken(error) from error
+    if user is None:
+        raise AccountChanged
+    await audit.record(Event.EMAIL_CHANGED, who=principal.username, whom=principal.username)
+    return user
 
 
-async def _credentials(username: str) -> Credentials | None:
-    if not is_username(username):
-        return None
-    return await User.find_one(User.username_key == username.lower(), projection_model=Credentials)
+async def change_password(principal: Principal, data: PasswordChange) -> Token:
+    """Replace the password and the key: every older token of this user is dead, the one in the answer lives.
+    Raises `InvalidRequest` for a wrong or a weak password, `TooManyRequests` after too many failures."""
+    user, attempt = await account_of(principal), throttle.attempt_of(principal.username)
+    await throttle.refuse_if_blocked(attempt)
+    if not await passwords.matches(data.current_password.get_secret_value(), user.password):
+        await throttle.count_failure(attempt)
+        await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username)
+        wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")
+        raise InvalidRequest(errors=[wrong])
+    changed = await set_password(user, data.new_password.get_secret_value())
+    if changed is None:
+        raise AccountChanged
+    await audit.record(Event.PASSWORD_CHANGED, who=user.username, whom=user.username)
+    return tokens.issue(changed)
+
+
+async def set_password(user: User, password: str) -> User | None:
+    """Replace an account's password and key, and forget its one-time code; None if the account is not as it was
+    read. Raises `InvalidRequest` for a weak password."""
+    await passwords.refuse_weak(password, "#/new_password", user.username, user.email)
+    changes = {"password": await passwords.hash_of(password), "secret_key": new_secret_key()}
+    return await user.change(changes, unset=("reset_hash", "reset_expires_at"))
+
+
+async def sign_out_everywhere(principal: Principal) -> None:
+    """Replace the user's key: every token of theirs is dead at once."""
+    # One that was changed meanwhile has a new key already.
+    await (await account_of(principal)).change({"secret_key": new_secret_key()})
+    await audit.record(Event.SIGNED_OUT_EVERYWHERE, who=principal.username, whom=principal.username)
+
+
+async def leave(principal: Principal) -> None:
+    """Delete the user's own account; raises `LastAdmin`."""
+    user = await account_of(principal)
+    await admins.delete(user)
+    await audit.record(Event.DELETED, who=user.username, whom=user.username)

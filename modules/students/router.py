@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
+from core.errors import Forbidden
+from core.identity import Role, at_least
 from core.openapi import header, problem_responses
 from core.pagination import LINK, PageQuery, encode_cursor, link_next
 from core.routing import ProtectedRouter
@@ -16,6 +18,8 @@ router = ProtectedRouter(prefix="/students")
 
 RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.", examples=["S101"])]
 
+WRITER = at_least(Role.TEACHER)
+
 ETAG = header("ETag", "Names this state of the record; opaque (RFC 9110).")
 LOCATION = header("Location", "The address of the new record.")
 
@@ -23,7 +27,12 @@ LOCATION = header("Location", "The address of the new record.")
 BY_ROLL_NO = "students by roll_no"
 
 
-@router.post("", status_code=201, responses={201: {"headers": LOCATION | ETAG}, **problem_responses(RollNoTaken)})
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[WRITER],
+    responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken)},
+)
 async def create(data: StudentCreate, request: Request, response: Response) -> StudentRead:
     """Create a student."""
     student = await service.create(data)
@@ -47,13 +56,23 @@ async def get(roll_no: RollNoInPath, response: Response) -> StudentRead:
     return _read(await service.get(roll_no), response)
 
 
-@router.put("/{roll_no}", responses={200: {"headers": ETAG}, **problem_responses(StudentNotFound)})
+@router.put(
+    "/{roll_no}",
+    dependencies=[WRITER],
+    responses={200: {"headers": ETAG}, **problem_responses(Forbidden, StudentNotFound)},
+)
 async def replace(roll_no: RollNoInPath, data: StudentReplace, response: Response) -> StudentRead:
     """Replace a student's record."""
     return _read(await service.replace(roll_no, data), response)
 
 
-@router.delete("/{roll_no}", status_code=204, response_class=Response, responses=problem_responses(StudentNotFound))
+@router.delete(
+    "/{roll_no}",
+    status_code=204,
+    response_class=Response,
+    dependencies=[WRITER],
+    responses=problem_responses(Forbidden, StudentNotFound),
+)
 async def delete(roll_no: RollNoInPath) -> None:
     """Delete a student."""
     await service.delete(roll_no)

@@ -72,8 +72,8 @@ def test_a_token_signed_with_another_users_key_is_refused(client: TestClient, us
     bob = users.find_one({"username": "bob"})
     assert bob
 
-    assert status_with(client, sign_token("bob", bob["secret_key"], timedelta(minutes=1))) == 200
-    assert status_with(client, sign_token("alice", bob["secret_key"], timedelta(minutes=1))) == 401
+    assert status_with(client, sign_token({"sub": "bob"}, bob["secret_key"], timedelta(minutes=1))) == 200
+    assert status_with(client, sign_token({"sub": "alice"}, bob["secret_key"], timedelta(minutes=1))) == 401
 
 
 def test_rotating_a_key_signs_that_user_out_and_no_one_else(client: TestClient, users: Users) -> None:
@@ -111,8 +111,8 @@ def test_a_deleted_users_token_is_refused(client: TestClient, users: Users) -> N
         "Bearer " + jwt.encode({"sub": "alice\0"}, "x"),
         "Bearer " + jwt.encode({"sub": "a" * 5000}, "x"),
         "Bearer " + jwt.encode({}, "x"),
-        "Bearer " + sign_token("alice", "x", timedelta(minutes=1)),
-        "Bearer " + sign_token("nobody", "x", timedelta(minutes=1)),
+        "Bearer " + sign_token({"sub": "alice"}, "x", timedelta(minutes=1)),
+        "Bearer " + sign_token({"sub": "nobody"}, "x", timedelta(minutes=1)),
     ],
 )
 def test_what_is_no_token_is_401_with_a_challenge(client: TestClient, header: str) -> None:

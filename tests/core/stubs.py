@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, Py
 
 from core.app import create_app
 from core.errors import Unauthenticated
-from core.identity import CurrentUser, Principal
+from core.identity import CurrentUser, Principal, Role
 from core.module import Module
 from core.pagination import PageQuery
 from core.routing import ProtectedRouter
@@ -42,7 +42,7 @@ class Thing(BaseModel):
 async def authenticate(token: str) -> Principal:
     if token != "valid":
         raise Unauthenticated(error="invalid_token")
-    return Principal("stub")
+    return Principal("stub", Role.ADMIN)
 
 
 def stub(**declared: Any) -> Module:

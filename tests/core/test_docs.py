@@ -133,7 +133,7 @@ def test_503_documents_when_to_try_again(operations: dict[str, Operation]) -> No
     assert all("Retry-After" in operation["responses"]["503"]["headers"] for operation in operations.values())
 
 
-PUBLIC = {"service-welcome", "service-healthz", "service-readyz", "auth-register"}
+PUBLIC = {"service-welcome", "service-healthz", "service-readyz", "auth-register", "auth-reset-password"}
 
 
 def test_a_protected_operation_documents_its_guard(operations: dict[str, Operation]) -> None:

@@ -10,12 +10,12 @@ PROGRAM = """
 import sys
 from fastapi.testclient import TestClient
 from core.app import create_app
-from core.identity import Principal
+from core.identity import Principal, Role
 from core.module import Module
 from modules.students import module
 
 async def authenticate(token):
-    return Principal(token)
+    return Principal(token, Role.TEACHER)
 
 with TestClient(create_app(modules=[module, Module(name="stand_in", authenticator=authenticate)])) as client:
     client.headers["Authorization"] = "Bearer asha"

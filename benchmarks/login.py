@@ -1,0 +1,295 @@
+"""How login behaves: `python -m benchmarks.login` times it on a real server, and reads beside a storm of it.
+
+The figures describe a machine as much as the code, so they are printed and never asserted. An answer with a status
+that does not belong there does fail the run.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from asyncio import Future, Task
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx2
+
+from core.settings import Settings
+from tests.processes import ROOT, running, until
+from tests.servers import PATIENCE, Server, serve
+
+COST = Settings.model_fields["bcrypt_cost"].default
+ROUNDS = 40
+BURSTS = 2
+LOGINS = 32
+READS_PER_SECOND = 50
+QUIET_SECONDS = 5.0
+TARGET_DIFFERENCE = 0.10
+TARGET_RATIO = 3.0
+
+ADMIN, KNOWN, INACTIVE, UNKNOWN = "principal", "known", "inactive", "unknown"
+STORM = tuple(f"member{number}" for number in range(4))
+RIGHT, WRONG = "violet-Harbour-271", "violet-Harbour-272"
+# Beside a wrong password for an account that is there: no such account, and the right password of an inactive one.
+REFUSED = {"wrong password": (KNOWN, WRONG), "unknown user": (UNKNOWN, WRONG), "inactive user": (INACTIVE, RIGHT)}
+PACKAGES = ("fastapi", "starlette", "uvicorn", "motor", "pymongo", "beanie", "passlib", "bcrypt", "httpx2")
+
+
+class UnexpectedStatus(Exception):
+    """An answer whose status does not belong there."""
+
+
+@dataclass
+class Storm:
+    """Milliseconds of each read without and during bursts of logins, and the statuses of those logins."""
+
+    quiet: list[float] = field(default_factory=list)
+    during: list[float] = field(default_factory=list)
+    logins: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is reported; all times in milliseconds."""
+
+    login_medians: dict[str, float]
+    login_ratios: dict[str, float]
+    """Each median over that of a wrong password."""
+    reads: dict[str, dict[str, float]]
+    p99_ratio: float
+    storm_logins: dict[int, int]
+
+
+def expect(answer: httpx2.Response, *statuses: int) -> httpx2.Response:
+    """The answer; raises `UnexpectedStatus` if its status is none of these."""
+    if answer.status_code not in statuses:
+        request = answer.request
+        raise UnexpectedStatus(f"{request.method} {request.url.path}: {answer.status_code} {answer.text}")
+    return answer
+
+
+def milliseconds_since(start: float) -> float:
+    """From a time of `time.perf_counter` until now."""
+    return (time.perf_counter() - start) * 1000
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """The service with its embedded MongoDB, on a new folder that is removed once nothing runs on it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        try:
+            with serve(folder, **settings(folder)) as running_server:
+                make_admin(folder)
+                yield running_server
+        finally:
+            until(lambda: not running(folder))
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """The defaults, other than limits on failures that are never reached; an empty one counts as not set."""
+    limits = {"LOGIN_FAILURES": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
+    own = {"MONGODB_URL": "", "DATA_DIR": str(folder / "data"), "ALLOW_MEMORY_DB": "0", "REGISTRATION": "open"}
+    return {"BCRYPT_COST": str(COST)} | limits | own
+
+
+def make_admin(folder: Path) -> None:
+    """The first admin, as anyone makes one."""
+    subprocess.run(  # noqa: S603  # our own command
+        [sys.executable, "-m", "core", "create-admin", ADMIN, "--email", f"{ADMIN}@example.com"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | settings(folder),
+        input=RIGHT.encode(),
+        stdout=subprocess.DEVNULL,
+        check=True,
+        timeout=PATIENCE,
+    )
+
+
+def prepare(client: httpx2.Client) -> None:
+    """Sign the client in as the admin; make the accounts, one of them inactive, and a student."""
+    token = expect(client.post("/login", data={"username": ADMIN, "password": RIGHT}), 200).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+    for name in (KNOWN, INACTIVE, *STORM):
+        account = {"username": name, "email": f"{name}@example.com", "password": RIGHT}
+        expect(client.post("/register", json=account), 201)
+    expect(client.patch(f"/users/{INACTIVE}", json={"active": False}), 200)
+    student = {"roll_no": "S101", "name": "Asha Rao", "branch": "Physics", "marks": {"math": 91, "art": 78.5}}
+    expect(client.post("/students", json=student), 201)
+
+
+def time_refusals(url: str) -> dict[str, list[float]]:
+    """Milliseconds of each kind of refused login. The kinds take turns, in a new order each time: whatever slows the
+    machine at regular intervals must not always hit the same kind."""
+    times = defaultdict(list)
+    shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
+    with httpx2.Client(base_url=url, timeout=PATIENCE) as client:
+        for turn in range(ROUNDS + 1):
+            for kind in shuffled(list(REFUSED), len(REFUSED)):
+                took = time_refusal(client, *REFUSED[kind])
+                if turn:  # the first only warms up
+                    times[kind].append(took)
+    return times
+
+
+def time_refusal(client: httpx2.Client, username: str, password: str) -> float:
+    """Milliseconds of one refused login."""
+    start = time.perf_counter()
+    answer = client.post("/login", data={"username": username, "password": password})
+    took = milliseconds_since(start)
+    expect(answer, 401)
+    return took
+
+
+async def measure_storm(url: str, headers: httpx2.Headers) -> Storm:
+    """Reads without and with a burst of logins, by turns. The logins come from a process of their own, so that
+    making them does not hold up the reader."""
+    storm, loop = Storm(), asyncio.get_running_loop()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE) as client:
+            await loop.run_in_executor(pool, burst, url, 1)  # warms up
+            await read_until(client, asyncio.ensure_future(asyncio.sleep(1)))
+            for _ in range(BURSTS):
+                storm.quiet += await read_until(client, asyncio.ensure_future(asyncio.sleep(QUIET_SECONDS)))
+                logins = loop.run_in_executor(pool, burst, url, LOGINS)
+                storm.during += await read_until(client, logins)
+                storm.logins.update(await logins)
+    return storm
+
+
+async def read_until(client: httpx2.AsyncClient, end: "Future[Any]") -> list[float]:
+    """Milliseconds of each read, begun at a steady rate until `end`, however long the earlier ones take."""
+    reads: list[Task[float]] = []
+    due = time.perf_counter()
+    while not end.done():
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        reads.append(asyncio.create_task(read(client, due)))
+        due += 1 / READS_PER_SECOND
+    return await asyncio.gather(*reads)
+
+
+async def read(client: httpx2.AsyncClient, due: float) -> float:
+    """Milliseconds of one read, from when it was due: one that waited its turn has waited."""
+    answer = await client.get("/students/S101")
+    took = milliseconds_since(due)
+    expect(answer, 200)
+    return took
+
+
+def burst(url: str, logins: int) -> list[int]:
+    """The statuses of so many right logins at once."""
+    return asyncio.run(log_in_at_once(url, logins))
+
+
+async def log_in_at_once(url: str, logins: int) -> list[int]:
+    """As `burst`."""
+    forms = [{"username": STORM[number % len(STORM)], "password": RIGHT} for number in range(logins)]
+    async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
+        answers = await asyncio.gather(*(client.post("/login", data=form) for form in forms))
+    return [expect(answer, 200, 503).status_code for answer in answers]
+
+
+def figures_of(refusals: dict[str, list[float]], storm: Storm) -> Figures:
+    """Medians, percentiles and ratios."""
+    medians = {kind: median(times) for kind, times in refusals.items()}
+    reads = {"without": percentiles(storm.quiet), "during": percentiles(storm.during)}
+    return Figures(
+        login_medians=medians,
+        login_ratios={kind: value / medians["wrong password"] for kind, value in medians.items()},
+        reads=reads,
+        p99_ratio=reads["during"]["p99"] / reads["without"]["p99"],
+        storm_logins=dict(storm.logins),
+    )
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    """How many there are, their median, 99th percentile and maximum."""
+    cuts = quantiles(times, n=100, method="inclusive")
+    return {"count": len(times), "p50": cuts[49], "p99": cuts[98], "max": max(times)}
+
+
+def table(figures: Figures) -> str:
+    """The figures for a reader, each with its target."""
+    rows = ["| refused login | median, ms | ratio |", "|---|---:|---:|"]
+    rows += [f"| {kind} | {ms:.1f} | {figures.login_ratios[kind]:.3f} |" for kind, ms in figures.login_medians.items()]
+    rows += ["", f"| `GET /students/{{roll_no}}`, {READS_PER_SECOND} a second | reads | p50, ms | p99, ms | max, ms |"]
+    rows += ["|---|---:|---:|---:|---:|"]
+    for when, row in figures.reads.items():
+        rows += [
+            f"| {when} {LOGINS} logins | {row['count']:.0f} | {row['p50']:.1f} | {row['p99']:.1f} | {row['max']:.1f} |"
+        ]
+    return "\n".join([*rows, "", *verdicts(figures)])
+
+
+def verdicts(figures: Figures) -> list[str]:
+    """One sentence for each target."""
+    furthest = max(abs(ratio - 1) for ratio in figures.login_ratios.values())
+    logins = ", ".join(f"{count} x {status}" for status, count in sorted(figures.storm_logins.items()))
+    return [
+        f"Medians differ by {furthest:.1%} at most: {kept(furthest <= TARGET_DIFFERENCE)} (10%).",
+        f"The p99 of reads grows {figures.p99_ratio:.2f}-fold: {kept(figures.p99_ratio <= TARGET_RATIO)} (3-fold).",
+        f"Logins of the storm ({BURSTS} bursts of {LOGINS}): {logins}.",
+    ]
+
+
+def kept(within: bool) -> str:
+    """A word for whether a target is met."""
+    return "within the target" if within else "NOT within the target"
+
+
+def surroundings(log: str) -> dict[str, Any]:
+    """When, where and on what the figures were made."""
+    database = log.partition("embedded MongoDB ")[2].split(" ")[0]
+    versions = {"python": platform.python_version(), "mongod": database} | {name: version(name) for name in PACKAGES}
+    machine = {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()}
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "versions": versions}
+
+
+def processor() -> str:
+    """Its model's name, where Linux tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def measure() -> tuple[Figures, dict[str, Any]]:
+    """The whole run."""
+    with server() as service, service.client() as client:
+        prepare(client)
+        refusals = time_refusals(service.url)
+        storm = asyncio.run(measure_storm(service.url, client.headers))
+        return figures_of(refusals, storm), surroundings(service.log.read_text())
+
+
+def main() -> None:
+    """Measure, print, and write the JSON if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.login", description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
+    chosen = parser.parse_args()
+    print("Takes one to two minutes; leave the machine alone meanwhile.", file=sys.stderr)
+    try:
+        figures, where = measure()
+    except UnexpectedStatus as error:
+        sys.exit(f"Unexpected answer: {error}")
+    print(table(figures))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(where | {"bcrypt_cost": COST} | asdict(figures), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

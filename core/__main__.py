@@ -1,0 +1,36 @@
+"""`python -m core COMMAND`: the commands that the modules declare, on the database that the service uses."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from core.command import parser_for, run_command
+from core.database import open_database
+from core.errors import StartupError
+from core.module import Module, discover
+from core.settings import read_settings, use_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; answers the exit status."""
+    try:
+        modules = discover()
+    except StartupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    parser = parser_for([command for module in modules for command in module.commands])
+    chosen = parser.parse_args(arguments)
+    return run_command(_run(chosen, modules))
+
+
+async def _run(chosen: argparse.Namespace, modules: Sequence[Module]) -> str:
+    settings = read_settings()
+    use_settings(settings)
+    documents = [document for module in modules for document in module.documents]
+    async with open_database(settings, documents):
+        answer: str = await chosen.command.run(chosen)
+        return answer
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Commands for a terminal, which modules declare: `python -m core NAME …`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from core.errors import Problem, StartupError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command: its name, a line of help, the arguments that it takes, and what it does with them. It runs with
+    the database open; an error's text is what the person at the terminal reads."""
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], Awaitable[str]]
+    """Answers with what to print."""
+
+
+def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
+    """The command line of all the commands together."""
+    parser = argparse.ArgumentParser(prog="python -m core", description="Commands of the Student Management API.")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in commands:
+        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        command.add_arguments(subparser)
+        subparser.set_defaults(command=command)
+    return parser
+
+
+def told(problem: Problem) -> str:
+    """A problem, for someone at a terminal."""
+    return " ".join([problem.detail or problem.title, *(error.detail for error in problem.errors)])
+
+
+def run_command(work: Awaitable[str]) -> int:
+    """Do the work of a command and print its answer; the exit status, with the reason on standard error."""
+
+    async def wait() -> str:
+        return await work
+
+    try:
+        print(asyncio.run(wait()))
+    except Problem as problem:
+        print(told(problem), file=sys.stderr)
+        return 1
+    except StartupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,97 @@
+"""What admins do with the accounts of others."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from core.clock import utc_now
+from core.errors import FieldError, InvalidRequest, NotFound
+from core.identity import Principal, Role
+from core.security import new_secret_key
+from modules.auth import admins, audit, service
+from modules.auth.admins import AccountChanged
+from modules.auth.audit import Event
+from modules.auth.models import User
+from modules.auth.schemas import AccountUpdate, ResetCode
+
+CODE_LIFETIME = timedelta(hours=1)
+
+
+class UserNotFound(NotFound):
+    """There is no account with this user name."""
+
+    title = "No such user"
+
+
+async def list_after(key: str | None, limit: int) -> list[User]:
+    """Up to `limit` accounts in order of user name in lower case, those behind `key` if one is given."""
+    behind: dict[str, Any] = {} if key is None else {"username_key": {"$gt": key}}
+    return await User.find(behind).sort("+username_key").limit(limit).to_list()
+
+
+async def get(username: str) -> User:
+    """The account with this name; raises `UserNotFound`."""
+    user = await service.find(username)
+    if user is None:
+        raise UserNotFound(f"There is no user {username}.")
+    return user
+
+
+async def update(principal: Principal, username: str, data: AccountUpdate) -> User:
+    """Change an account's role or whether it is active, and its key, so that what it may do changes at once.
+    Raises `UserNotFound`, `LastAdmin` and `AccountChanged`."""
+    user = await get(username)
+    role = user.role if data.role is None else data.role
+    active = user.active if data.active is None else data.active
+    will_be_admin = active and role is Role.ADMIN
+    if (role, active) == (user.role, user.active) and not will_be_admin:
+        return user
+    if user.is_active_admin and not will_be_admin:
+        await admins.withdraw(user)
+    changed = await user.change({"role": role, "active": active, "secret_key": new_secret_key()})
+    if changed is None:
+        raise AccountChanged
+    if will_be_admin:
+        await admins.enter(changed)
+    if role is not user.role:
+        await _record(Event.ROLE_CHANGED, principal, changed, f"{user.role} → {role}")
+    if active != user.active:
+        await _record(Event.ACTIVATED if active else Event.DEACTIVATED, principal, changed)
+    return changed
+
+
+async def delete(principal: Principal, username: str) -> None:
+    """Delete an account; raises `UserNotFound` and `LastAdmin`."""
+    user = await get(username)
+    await admins.delete(user)
+    await _record(Event.DELETED, principal, user)
+
+
+async def start_reset(principal: Principal, username: str) -> ResetCode:
+    """A one-time code with which the user can set a new password, of which only the hash is kept. Raises
+    `UserNotFound` and `AccountChanged`."""
+    user, code, expires_at = await get(username), secrets.token_urlsafe(32), utc_now() + CODE_LIFETIME
+    if await user.change({"reset_hash": _hash(code), "reset_expires_at": expires_at}) is None:
+        raise AccountChanged
+    await _record(Event.RESET_STARTED, principal, user)
+    return ResetCode(code=code, expires_at=expires_at)
+
+
+async def finish_reset(code: str, password: str) -> None:
+    """Set a new password by a one-time code; raises `InvalidRequest` for a code that is wrong, used or too old, and
+    for a weak password, with which the code stays good."""
+    user = await User.find_one({"reset_hash": _hash(code), "reset_expires_at": {"$gt": utc_now()}})
+    if user is None or await service.set_password(user, password) is None:
+        wrong = FieldError(detail="This code is wrong, used, or older than an hour.", pointer="#/code")
+        raise InvalidRequest(errors=[wrong])
+    await audit.record(Event.RESET_FINISHED, who=None, whom=user.username)
+
+
+def _hash(code: str) -> str:
+    # Fast is enough: a code has 256 random bits, so that nobody can try them all.
+    return hashlib.sha256(code.encode(errors="replace")).hexdigest()
+
+
+async def _record(event: Event, principal: Principal, user: User, detail: str | None = None) -> None:
+    await audit.record(event, who=principal.username, whom=user.username, detail=detail)

@@ -1,0 +1,61 @@
+"""The audit: one row for each thing that happens to an account. No row holds a password, a key, a code or a token."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from beanie import PydanticObjectId
+
+from core.caller import current_caller
+from core.clock import utc_now
+from core.settings import current_settings
+from modules.auth.models import AuthEvent
+
+
+class Event(StrEnum):
+    """What can happen to an account."""
+
+    REGISTERED = "registered"
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
+    EMAIL_CHANGED = "email_changed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # the name of an event
+    PASSWORD_CHANGE_FAILED = "password_change_failed"  # noqa: S105  # as above
+    RESET_STARTED = "reset_started"
+    RESET_FINISHED = "reset_finished"
+    ROLE_CHANGED = "role_changed"
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
+    DELETED = "deleted"
+
+
+async def record(event: Event, *, who: str | None, whom: str | None, detail: str | None = None) -> None:
+    """Write one row: `who` did it (None if nobody was signed in), `whom` it concerns (None if no such account).
+    Names are kept in lower case, so that they are found in any."""
+    caller, now = current_caller(), utc_now()
+    await AuthEvent(
+        at=now,
+        event=event,
+        who=who and who.lower(),
+        whom=whom and whom.lower(),
+        address=caller.address,
+        request_id=caller.request_id,
+        detail=detail,
+        expires_at=now + timedelta(days=current_settings().audit_days),
+    ).insert()
+
+
+async def list_before(
+    key: str | None, limit: int, *, event: Event | None = None, username: str | None = None
+) -> list[AuthEvent]:
+    """Up to `limit` rows from the newest back, those before the row `key` if one is given; of one kind, and about
+    or by one user, if asked."""
+    query: dict[str, Any] = {}
+    if key is not None:
+        query["_id"] = {"$lt": PydanticObjectId(key)}
+    if event is not None:
+        query["event"] = event
+    if username is not None:
+        query["$or"] = [{"whom": username.lower()}, {"who": username.lower()}]
+    return await AuthEvent.find(query).sort("-_id").limit(limit).to_list()

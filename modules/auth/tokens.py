@@ -1,0 +1,71 @@
+"""Access tokens, each signed with its user's own key."""
+
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+
+from core.clock import utc_now
+from core.errors import Unauthenticated
+from core.identity import Principal
+from core.security import InvalidToken, sign_token, unverified_subject, verify_token
+from core.settings import current_settings
+from modules.auth.models import SigningKey, User
+from modules.auth.schemas import Token, is_username
+
+
+def signing_key(secret_key: str) -> str:
+    """The key that signs: the user's own, or with `TOKEN_PEPPER` an HMAC of it, so that who has stolen the database
+    alone can forge nothing."""
+    pepper = current_settings().token_pepper
+    if pepper is None:
+        return secret_key
+    return hmac.digest(pepper.get_secret_value().encode(), secret_key.encode(), hashlib.sha256).hex()
+
+
+def issue(user: User, authenticated_at: datetime | None = None) -> Token:
+    """A token for `user`, who gave the password at `authenticated_at`, or just now. It ends with the session."""
+    settings, now = current_settings(), utc_now()
+    authenticated_at = authenticated_at or now
+    session_ends = authenticated_at + timedelta(hours=settings.session_max_hours)
+    lifetime = min(timedelta(minutes=settings.access_token_minutes), session_ends - now)
+    if lifetime < timedelta(seconds=1):
+        raise Unauthenticated("This session has lasted as long as it may. Sign in again.", error="invalid_token")
+    claims = {"sub": user.username, "auth_time": int(authenticated_at.timestamp())}
+    if settings.issuer:
+        claims["iss"] = settings.issuer
+    return Token(
+        access_token=sign_token(claims, signing_key(user.secret_key), lifetime),
+        token_type="bearer",  # noqa: S106  # not a secret: the name of a kind of token
+        expires_in=int(lifetime.total_seconds()),
+    )
+
+
+async def authenticate(token: str) -> Principal:
+    """The user whose key signed `token`; raises `Unauthenticated`. Fills core's identity slot.
+
+    One query: the token names its user, and that user's own key must verify it.
+    """
+    try:
+        user = await _named_by(token)
+        settings = current_settings()
+        claims = verify_token(
+            token,
+            signing_key(user.secret_key),
+            longest=timedelta(minutes=settings.access_token_minutes),
+            issuer=settings.issuer,
+        )
+    except InvalidToken as error:
+        raise Unauthenticated(
+            "This access token is not valid, or no longer. Sign in again.", error="invalid_token"
+        ) from error
+    authenticated_at = datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC)
+    return Principal(user.username, user.role, authenticated_at)
+
+
+async def _named_by(token: str) -> SigningKey:
+    name = unverified_subject(token)
+    if is_username(name):
+        user = await User.find_one(User.username_key == name.lower(), projection_model=SigningKey)
+        if user is not None and user.active:
+            return user
+    raise InvalidToken

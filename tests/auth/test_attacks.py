@@ -1,0 +1,954 @@
+"""Attacks on accounts, each with the answer that it must get: over HTTP, on a server process and a real mongod.
+
+Every answer is kept. The last tests of the file look through them all, through the server's log and through the audit
+for anything that is secret.
+"""
+
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count, product
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, quote
+
+import httpx2
+import pytest
+from pymongo import MongoClient
+
+from core.embedded import address
+from core.settings import Settings
+from tests.auth.forging import HS256, b64, forge, good
+from tests.servers import Server, serve
+
+PASSWORD = "Quittenbrot-7-Fjord"
+OTHER_PASSWORD = "Sanddorn-9-Geysir"
+WRONG_PASSWORD = "Haferkeks-3-Lagune"
+
+# Shorter words are in every text; of what the tests send, only malformed tokens are.
+SHORTEST_SECRET = 16
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+PROBLEM = "application/problem+json"
+INVALID_TOKEN = 'Bearer error="invalid_token"'
+
+# An operator of MongoDB's query language, that would match anything.
+OPERATOR = {"$ne": ""}
+
+# Throttling would answer most of these attacks by itself; what is set in the shell would change the answers.
+ENVIRONMENT = {name.upper(): "" for name in Settings.model_fields} | {
+    "PORT": "0",
+    "BCRYPT_COST": "4",
+    "LOG_LEVEL": "DEBUG",
+    "LOGIN_FAILURES": "1000",
+    "LOGIN_FAILURES_PER_ADDRESS": "10000",
+}
+
+
+@dataclass
+class Stage:
+    """A server under attack, its database behind its back, and all that was sent and answered."""
+
+    server: Server
+    http: httpx2.Client
+    database: Any
+    tokens: dict[str, str] = field(default_factory=dict)
+    answers: list[httpx2.Response] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def send(self, method: str, path: str, *, by: str | None = None, **request: Any) -> httpx2.Response:
+        """A request, signed in as `by`; what is secret in it and in its answer is noted."""
+        headers = list(request.pop("headers", {}).items())
+        if by is not None:
+            headers.append(("Authorization", f"Bearer {self.tokens[by]}"))
+        return self.send_raw(method, path, headers, **request)
+
+    def send_raw(self, method: str, path: str, headers: Sequence[tuple[Any, Any]], **request: Any) -> httpx2.Response:
+        """A request with exactly these headers, of which some may come twice."""
+        answer = self.http.request(method, path, headers=headers, **request)
+        self.answers.append(answer)
+        self.secrets |= sent_secrets(answer.request) | set(handed_out(answer))
+        return answer
+
+    def with_token(self, token: str, path: str = "/students") -> httpx2.Response:
+        return self.send("GET", path, headers={"Authorization": f"Bearer {token}"})
+
+    def account(self, name: str = "", role: str = "teacher") -> str:
+        """The name of a new account that is signed in."""
+        name = name or f"someone{next(self.numbers)}"
+        body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+        assert self.send("POST", "/register", json=body).status_code == 201
+        self.database.users.update_one({"username": name}, {"$set": {"role": role}})
+        self.sign_in(name)
+        return name
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> None:
+        answer = self.login(name, password)
+        assert answer.status_code == 200
+        self.tokens[name] = answer.json()["access_token"]
+
+    def login(self, name: str, password: str = PASSWORD, **headers: str) -> httpx2.Response:
+        return self.send("POST", "/login", data={"username": name, "password": password}, headers=headers)
+
+    def key(self, name: str) -> str:
+        key: str = self.stored(name)["secret_key"]
+        return key
+
+    def stored(self, name: str) -> dict[str, Any]:
+        """An account as the database has it; its secrets are noted, since the next change may replace them."""
+        user: dict[str, Any] = self.database.users.find_one({"username": name})
+        self.secrets |= {user[name] for name in ("password", "secret_key", "reset_hash") if name in user}
+        return user
+
+    def accounts(self) -> list[dict[str, Any]]:
+        names = [user["username"] for user in self.database.users.find().sort("_id")]
+        return [self.stored(name) for name in names]
+
+
+def sent_secrets(request: httpx2.Request) -> set[str]:
+    """The passwords, codes and tokens of a request, also of one that is refused."""
+    words = {word.strip('",') for header in request.headers.get_list("Authorization") for word in header.split()}
+    words |= {part for word in words for part in word.split(".")}
+    given = [value for name, value in sent_members(request) if name == "code" or name.endswith("password")]
+    # Blanks are in every log, and are refused as a password.
+    passwords = {value for value in given if isinstance(value, str) and value.strip() and len(value) >= 8}
+    return {word for word in words if len(word) >= SHORTEST_SECRET} | passwords
+
+
+def sent_members(request: httpx2.Request) -> list[tuple[str, Any]]:
+    """The names and values of a JSON object or a form."""
+    if request.headers.get("Content-Type") == FORM["Content-Type"]:
+        return list(parse_qsl(request.content.decode()))
+    try:
+        body = json.loads(request.content)
+    except (ValueError, RecursionError):
+        return []
+    return list(body.items()) if isinstance(body, dict) else []
+
+
+def handed_out(answer: httpx2.Response) -> list[str]:
+    """The token or one-time code that an answer is there to hand out."""
+    if answer.status_code != 200 or not re.search(r"/(login|renew|password|password-reset)$", answer.url.path):
+        return []
+    return [answer.json()[name] for name in ("access_token", "code") if name in answer.json()]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """alice and bob, who are teachers, a viewer and an admin, all signed in."""
+    folder = tmp_path_factory.mktemp("attacks")
+    with serve(folder, **ENVIRONMENT) as server, server.client() as http:
+        url = address.url(address.socket_path(folder / "data"))
+        with MongoClient[dict[str, Any]](url) as mongo:
+            stage = Stage(server, http, mongo["student_management"])
+            for name, role in {"alice": "teacher", "bob": "teacher", "viewer": "viewer", "root": "admin"}.items():
+                stage.account(name, role)
+            yield stage
+
+
+def assert_refused(answer: httpx2.Response, status: int, problem: str = "") -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == PROBLEM
+    if problem:
+        assert answer.json()["type"] == f"/problems/{problem}"
+
+
+# --- Tokens -----------------------------------------------------------------------------------------------------
+
+
+def alices(stage: Stage, header: object = HS256, **changes: object) -> str:
+    """A token of alice's but for `changes`, signed with her key."""
+    return forge(good("alice", **changes), stage.key("alice"), header)
+
+
+def of_subject(subject: object) -> Callable[[Stage], str]:
+    """A token about anyone, signed with alice's key."""
+    return lambda stage: alices(stage, sub=subject)
+
+
+def with_claim(**changes: object) -> Callable[[Stage], str]:
+    """A token of alice's but for these claims; a function is asked for the time it makes of now."""
+    now = time.time
+    return lambda stage: alices(
+        stage, **{name: value(int(now())) if callable(value) else value for name, value in changes.items()}
+    )
+
+
+def with_header(**parameters: object) -> Callable[[Stage], str]:
+    return lambda stage: alices(stage, HS256 | parameters)
+
+
+def with_parts(change: Callable[[str, str, str], str]) -> Callable[[Stage], str]:
+    """The three parts of a good token, put together otherwise."""
+    return lambda stage: change(*alices(stage).split("."))
+
+
+def with_claims(claims: bytes) -> Callable[[Stage], str]:
+    return lambda stage: forge(claims, stage.key("alice"))
+
+
+def raw_claim(name: str, value: str) -> Callable[[Stage], str]:
+    """A claim as JSON text that Python would not write."""
+    return lambda stage: forge(
+        json.dumps(good("alice", **{name: 0})).replace(f'"{name}": 0', f'"{name}": {value}').encode(),
+        stage.key("alice"),
+    )
+
+
+def unsigned(alg: str) -> Callable[[Stage], str]:
+    return lambda stage: alices(stage, {"alg": alg}).rsplit(".", 1)[0] + "."
+
+
+def with_own_key(stage: Stage) -> str:
+    """A token that brings the key that signed it."""
+    jwk = {"kty": "oct", "k": b64(b"attacker").decode(), "alg": "HS256"}
+    return forge(good("alice"), "attacker", HS256 | {"jwk": jwk})
+
+
+YEAR = 365 * 24 * 3600
+
+UNBELIEVABLE: dict[str, Callable[[Stage], str]] = {
+    "alg none, unsigned": unsigned("none"),
+    "alg None, unsigned": unsigned("None"),
+    "alg NONE, unsigned": unsigned("NONE"),
+    "alg HS256, unsigned": unsigned("HS256"),
+    "alg none, signed": with_header(alg="none"),
+    "alg HS384": with_header(alg="HS384"),
+    "alg HS512": with_header(alg="HS512"),
+    "alg RS256": with_header(alg="RS256"),
+    "alg ES256": with_header(alg="ES256"),
+    "alg hs256": with_header(alg="hs256"),
+    "alg Hs256": with_header(alg="Hs256"),
+    "alg a list": with_header(alg=["HS256"]),
+    "alg null": with_header(alg=None),
+    "alg missing": lambda stage: alices(stage, {"typ": "JWT"}),
+    "signed with the key of another user": lambda stage: forge(good("alice"), stage.key("bob")),
+    "signed with an admin's key": lambda stage: forge(good("alice"), stage.key("root")),
+    "signed with an empty key": lambda _: forge(good("alice"), ""),
+    "signed with the key in upper case": lambda stage: forge(good("alice"), stage.key("alice").upper()),
+    "signed with the password's hash": lambda stage: forge(good("alice"), stage.stored("alice")["password"]),
+    "signed with the bytes that the key spells": lambda stage: forge(good("alice"), stage.key("alice")[:32]),
+    "sub another user": of_subject("bob"),
+    "sub an admin": of_subject("root"),
+    "sub nobody": of_subject("nobody"),
+    "sub an object": of_subject({"username": "alice"}),
+    "sub an operator": of_subject(OPERATOR),
+    "sub an operator as text": of_subject(json.dumps(OPERATOR)),
+    "sub a regular expression": of_subject("^alice"),
+    "sub a wildcard": of_subject("al.*"),
+    "sub a list": of_subject(["alice"]),
+    "sub a number": of_subject(1),
+    "sub true": of_subject(True),
+    "sub null": of_subject(None),
+    "sub missing": of_subject(...),
+    "sub empty": of_subject(""),
+    "sub with NUL": of_subject("alice\0"),
+    "sub with a line feed": of_subject("alice\n"),
+    "sub with spaces": of_subject(" alice "),
+    "sub with a lone surrogate": of_subject("alice\ud800"),
+    "sub in full-width letters": of_subject("ａｌｉｃｅ"),  # noqa: RUF001
+    "sub of 10 KB": of_subject("a" * 10_240),
+    "sub of 5 KB": of_subject("a" * 5000),
+    "exp missing": with_claim(exp=...),
+    "exp null": with_claim(exp=None),
+    "exp past": with_claim(exp=lambda now: now - 1),
+    "exp zero": with_claim(exp=0),
+    "exp negative": with_claim(exp=-(10**30)),
+    "exp in ten years": with_claim(exp=lambda now: now + 10 * YEAR),
+    "exp in an hour, when tokens live half of one": with_claim(exp=lambda now: now + 3600),
+    "exp beyond any calendar": with_claim(exp=10**30),
+    "exp a string": with_claim(exp=lambda now: str(now + 600)),
+    "exp a float": with_claim(exp=lambda now: now + 600.5),
+    "exp true": with_claim(exp=True),
+    "exp a list": with_claim(exp=lambda now: [now + 600]),
+    "exp NaN": raw_claim("exp", "NaN"),
+    "exp Infinity": raw_claim("exp", "Infinity"),
+    "exp 1e400": raw_claim("exp", "1e400"),
+    "exp of 5000 digits": raw_claim("exp", "9" * 5000),
+    "iat missing": with_claim(iat=...),
+    "iat in the future": with_claim(iat=lambda now: now + 300),
+    "iat a string": with_claim(iat=str),
+    "iat true": with_claim(iat=True),
+    "iat NaN": raw_claim("iat", "NaN"),
+    "iat before any calendar": with_claim(iat=-(10**18), auth_time=...),
+    "auth_time in the future": with_claim(auth_time=lambda now: now + 300),
+    "auth_time before any calendar": with_claim(auth_time=-(10**18)),
+    "auth_time true": with_claim(auth_time=True),
+    "nbf in the future": with_claim(nbf=lambda now: now + 300),
+    "jti missing": with_claim(jti=...),
+    "jti a number": with_claim(jti=1),
+    "no part": lambda _: "garbage",
+    "two parts": with_parts(lambda head, body, _: f"{head}.{body}"),
+    "four parts": with_parts(lambda head, body, mac: f"{head}.{body}.{mac}.{mac}"),
+    "five parts": lambda _: "a.b.c.d.e",
+    "empty parts": lambda _: "..",
+    "parts swapped": with_parts(lambda head, body, mac: f"{body}.{head}.{mac}"),
+    "header not base64": with_parts(lambda _, body, mac: f"~~~~.{body}.{mac}"),
+    "claims not base64": with_parts(lambda head, _, mac: f"{head}.~~~~.{mac}"),
+    "signature not base64": with_parts(lambda head, body, _: f"{head}.{body}.{'~' * 43}"),
+    "signature of zeros": with_parts(lambda head, body, _: f"{head}.{body}.{'A' * 43}"),
+    "signature cut": with_parts(lambda head, body, mac: f"{head}.{body}.{mac[:-4]}"),
+    "claims changed": with_parts(
+        lambda head, _, mac: f"{head}.{b64(json.dumps(good('root')).encode()).decode()}.{mac}"
+    ),
+    "header not JSON": lambda stage: alices(stage, b"{"),
+    "header a list": lambda stage: alices(stage, b"[]"),
+    "header not UTF-8": lambda stage: alices(stage, b'{"alg":"HS256\xff"}'),
+    "header of deep lists": lambda stage: alices(stage, b"[" * 3000),
+    "claims not JSON": with_claims(b"{"),
+    "claims a list": with_claims(b"[]"),
+    "claims null": with_claims(b"null"),
+    "claims not UTF-8": with_claims(b'{"sub":"\xff"}'),
+    "claims of deep objects": with_claims(b'{"sub":' * 700 + b"1" + b"}" * 700),
+    "10 KB, signed rightly": with_claim(padding="x" * 10_240),
+    "10 KB of dots": lambda _: "." * 10_240,
+    "its own key in jwk": with_own_key,
+    "crit with nothing in it": with_header(crit=[]),
+    "crit that names an unknown extension": with_header(crit=["exp2"], exp2=1),
+    "crit that names a registered parameter": with_header(crit=["alg"]),
+    "crit that is no list": with_header(crit="b64"),
+    "crit null": with_header(crit=None),
+    "crit and b64": with_header(crit=["b64"], b64=True),
+}
+
+
+@pytest.mark.parametrize("make", UNBELIEVABLE.values(), ids=UNBELIEVABLE)
+def test_a_token_that_is_not_to_be_believed_is_401(stage: Stage, make: Callable[[Stage], str]) -> None:
+    answer = stage.with_token(make(stage))
+
+    assert_refused(answer, 401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"] == INVALID_TOKEN
+
+
+# RFC 7515, section 4: header parameters that are not understood must be ignored. None of these tells which key to
+# use: that is always the one that is stored for the user in `sub`.
+HARMLESS: dict[str, Callable[[Stage], str]] = {
+    "nothing odd": alices,
+    "kid": with_header(kid="1"),
+    "kid that names a file": with_header(kid="../../dev/null"),
+    "kid that is an operator": with_header(kid=OPERATOR),
+    "jwk of another key": with_header(jwk={"kty": "oct", "k": "AAAA"}),
+    "jku": with_header(jku="http://127.0.0.1:9/keys"),
+    "x5u": with_header(x5u="http://127.0.0.1:9/certificate"),
+    "no typ": lambda stage: alices(stage, {"alg": "HS256"}),
+    "sub in another case": lambda stage: alices(stage, sub="ALICE"),
+    "auth_time missing": with_claim(auth_time=...),
+    "further claims": with_claim(role="admin", scope="admin", active=True),
+}
+
+
+@pytest.mark.parametrize("make", HARMLESS.values(), ids=HARMLESS)
+def test_what_a_rightly_signed_token_says_besides_changes_nothing(stage: Stage, make: Callable[[Stage], str]) -> None:
+    token = make(stage)
+
+    assert stage.with_token(token).status_code == 200
+    assert stage.with_token(token, "/me").json()["role"] == "teacher"
+    assert_refused(stage.with_token(token, "/users"), 403, "forbidden")
+
+
+@pytest.mark.parametrize("parameter", ["jku", "x5u"])
+def test_no_address_in_a_token_is_asked_for_a_key(stage: Stage, parameter: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+
+        assert_refused(stage.with_token(forge(good("alice"), "attacker", HS256 | {parameter: url})), 401)
+
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+AUTHORIZATIONS: dict[str, tuple[list[str], int]] = {
+    "none": ([], 401),
+    "empty": ([""], 401),
+    "the scheme alone": (["Bearer"], 401),
+    "the token alone": (["{token}"], 401),
+    "Bearer twice": (["Bearer Bearer {token}"], 401),
+    "Bearer twice, with a comma": (["Bearer {token}, Bearer {token}"], 401),
+    "the token twice": (["Bearer {token} {token}"], 401),
+    "no space": (["Bearer{token}"], 401),
+    "a colon": (["Bearer: {token}"], 401),
+    "quotes": (['Bearer "{token}"'], 401),
+    "Basic": (["Basic {token}"], 401),
+    "Token": (["Token {token}"], 401),
+    "JWT": (["JWT {token}"], 401),
+    "a line of Latin-1": (["Bearer \u00e9\u00e9.\u00e9.\u00e9"], 401),
+    "a twin of the scheme": (["B\u00e9arer {token}"], 401),
+    # RFC 9110, section 11.1: the name of a scheme is the same in any case.
+    "the scheme in lower case": (["bearer {token}"], 200),
+    "the scheme in upper case": (["BEARER {token}"], 200),
+    # Whichever counts, a stranger gains nothing by a second header: the first one counts.
+    "a bad header before a good one": (["Bearer x", "Bearer {token}"], 401),
+}
+
+
+@pytest.mark.parametrize(("values", "status"), AUTHORIZATIONS.values(), ids=AUTHORIZATIONS)
+def test_only_one_bearer_token_signs_in(stage: Stage, values: list[str], status: int) -> None:
+    headers = [(b"Authorization", value.format(token=stage.tokens["alice"]).encode("latin-1")) for value in values]
+
+    answer = stage.send_raw("GET", "/students", headers)
+
+    assert answer.status_code == status
+    if status == 401:
+        assert_refused(answer, 401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"] in ("Bearer", INVALID_TOKEN)
+
+
+@pytest.mark.parametrize("place", ["query", "cookie", "X-Access-Token"])
+def test_a_token_anywhere_else_signs_nobody_in(stage: Stage, place: str) -> None:
+    token = stage.tokens["alice"]
+    requests: dict[str, dict[str, Any]] = {
+        "query": {"params": {"access_token": token}},
+        "cookie": {"headers": {"Cookie": f"access_token={token}"}},
+        "X-Access-Token": {"headers": {"X-Access-Token": token}},
+    }
+
+    answer = stage.send("GET", "/me", **requests[place])
+
+    assert_refused(answer, 401)
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+# --- Keys that are no more ----------------------------------------------------------------------------------------
+
+
+def change_password(stage: Stage, name: str) -> httpx2.Response:
+    body = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
+    return stage.send("POST", "/me/password", by=name, json=body)
+
+
+def reset_password(stage: Stage, name: str) -> httpx2.Response:
+    code = stage.send("POST", f"/users/{name}/password-reset", by="root").json()["code"]
+    stage.stored(name)
+    return stage.send("POST", "/password-reset", json={"code": code, "new_password": OTHER_PASSWORD})
+
+
+def change_account(**changes: object) -> Callable[[Stage, str], httpx2.Response]:
+    return lambda stage, name: stage.send("PATCH", f"/users/{name}", by="root", json=changes)
+
+
+def deactivate_and_activate(stage: Stage, name: str) -> httpx2.Response:
+    change_account(active=False)(stage, name)
+    return change_account(active=True)(stage, name)
+
+
+def delete_and_register_again(stage: Stage, name: str) -> httpx2.Response:
+    stage.send("DELETE", f"/users/{name}", by="root")
+    body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+    return stage.send("POST", "/register", json=body)
+
+
+ENDINGS: dict[str, Callable[[Stage, str], httpx2.Response]] = {
+    "a sign-out everywhere": lambda stage, name: stage.send("POST", "/logout-all", by=name),
+    "a change of password": change_password,
+    "a password reset": reset_password,
+    "a change of role by an admin": change_account(role="viewer"),
+    "deactivation": change_account(active=False),
+    "deactivation and activation": deactivate_and_activate,
+    "deletion by an admin": lambda stage, name: stage.send("DELETE", f"/users/{name}", by="root"),
+    "deletion by the user": lambda stage, name: stage.send("DELETE", "/me", by=name),
+    "deletion and a new account of that name": delete_and_register_again,
+}
+
+
+@pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
+def test_no_token_of_the_previous_key_outlives(stage: Stage, end: Callable[[Stage, str], httpx2.Response]) -> None:
+    name = stage.account()
+    token, key = stage.tokens[name], stage.key(name)
+    assert stage.with_token(token).status_code == 200
+
+    assert end(stage, name).is_success
+
+    for dead in (token, forge(good(name), key), forge(good(name, iat=0), key)):
+        answer = stage.with_token(dead)
+        assert_refused(answer, 401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"] == INVALID_TOKEN
+        assert_refused(stage.send("POST", "/renew", headers={"Authorization": f"Bearer {dead}"}), 401)
+
+
+def test_a_token_signed_with_the_key_of_an_inactive_user_is_refused(stage: Stage) -> None:
+    name = stage.account()
+    assert change_account(active=False)(stage, name).status_code == 200
+
+    assert_refused(stage.with_token(forge(good(name), stage.key(name))), 401, "unauthenticated")
+
+
+def test_an_account_that_has_lost_its_key_lets_nobody_in(stage: Stage) -> None:
+    name = stage.account()
+    stage.database.users.update_one({"username": name}, {"$set": {"secret_key": ""}})
+
+    answer = stage.with_token(forge(good(name), ""))
+
+    stage.database.users.delete_one({"username": name})
+    assert_refused(answer, 401, "unauthenticated")
+
+
+def test_an_inactive_user_is_told_what_a_stranger_is_told(stage: Stage) -> None:
+    name = stage.account()
+    assert change_account(active=False)(stage, name).status_code == 200
+    tries = [(name, PASSWORD), (name, WRONG_PASSWORD), ("nobody", PASSWORD), ("alice", WRONG_PASSWORD)]
+
+    answers = [stage.login(*words, **{"X-Request-ID": "same"}) for words in tries]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.content for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("spoiled", ["used", "old", "replaced", "changed", "not a code", "hash"])
+def test_a_one_time_code_is_good_once_and_for_an_hour(stage: Stage, spoiled: str) -> None:
+    name = stage.account()
+    code = stage.send("POST", f"/users/{name}/password-reset", by="root").json()["code"]
+    body = {"code": code, "new_password": OTHER_PASSWORD}
+    match spoiled:
+        case "used":
+            assert stage.send("POST", "/password-reset", json=body).status_code == 204
+        case "old":
+            past = {"$set": {"reset_expires_at": stage.stored(name)["created_at"]}}
+            stage.database.users.update_one({"username": name}, past)
+        case "replaced":
+            assert stage.send("POST", f"/users/{name}/password-reset", by="root").status_code == 200
+        case "changed":
+            assert change_password(stage, name).status_code == 200
+        case "not a code":
+            body["code"] = code[::-1]
+        case "hash":
+            body["code"] = stage.stored(name)["reset_hash"]
+    before = stage.accounts()
+
+    assert_refused(stage.send("POST", "/password-reset", json=body), 422, "invalid-request")
+
+    assert stage.accounts() == before
+
+
+# --- Rights -------------------------------------------------------------------------------------------------------
+
+STUDENT = {"roll_no": "S1", "name": "Ada", "branch": "CS", "marks": {}}
+
+FORBIDDEN = [
+    ("viewer", "POST", "/students", STUDENT),
+    ("viewer", "PUT", "/students/S1", STUDENT),
+    ("viewer", "DELETE", "/students/S1", None),
+    *[
+        (role, method, path, body)
+        for role in ("alice", "viewer")
+        for method, path, body in (
+            ("GET", "/users", None),
+            ("GET", "/users/root", None),
+            ("PATCH", "/users/root", {"active": False}),
+            ("PATCH", "/users/{sender}", {"role": "admin"}),
+            ("DELETE", "/users/root", None),
+            ("POST", "/users/root/password-reset", None),
+            ("GET", "/auth-events", None),
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("sender", "method", "path", "body"), FORBIDDEN)
+def test_what_a_role_may_not_do_is_403(stage: Stage, sender: str, method: str, path: str, body: object) -> None:
+    before = stage.accounts()
+
+    answer = stage.send(method, path.format(sender=sender), by=sender, json=body)
+
+    least = "teacher" if path.startswith("/students") else "admin"
+    assert_refused(answer, 403, "forbidden")
+    assert answer.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{least}"'
+    assert stage.accounts() == before
+
+
+@pytest.mark.parametrize(("method", "path"), sorted({(method, path) for _, method, path, _ in FORBIDDEN}))
+def test_a_stranger_may_do_none_of_it(stage: Stage, method: str, path: str) -> None:
+    answer = stage.send(method, path.format(sender="alice"), content=b"{", headers=JSON)
+
+    assert_refused(answer, 401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_viewer_may_read(stage: Stage) -> None:
+    assert stage.send("GET", "/students", by="viewer").status_code == 200
+
+
+@pytest.mark.parametrize("extra", [{"scope": "admin"}, {"scope": "admin teacher viewer"}, {"role": "admin"}], ids=repr)
+def test_nobody_gains_a_role_by_asking_for_it(stage: Stage, extra: dict[str, str]) -> None:
+    answer = stage.send("POST", "/login", data={"username": "viewer", "password": PASSWORD, **extra})
+
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"access_token", "token_type", "expires_in"}
+    token = answer.json()["access_token"]
+    assert_refused(stage.with_token(token, "/users"), 403, "forbidden")
+    assert stage.with_token(token, "/me").json()["role"] == "viewer"
+
+
+# --- Bodies -------------------------------------------------------------------------------------------------------
+
+
+class Attack(NamedTuple):
+    """A request that must be refused and change no account."""
+
+    status: int
+    method: str
+    path: str
+    request: dict[str, Any]
+    by: str | None = None
+    problem: str = ""
+    pointer: str = ""
+
+
+def sending(body: object) -> dict[str, Any]:
+    """A JSON body in plain ASCII, so that it can hold what UTF-8 cannot; bytes as they are."""
+    return {"content": body if isinstance(body, bytes) else json.dumps(body).encode(), "headers": JSON}
+
+
+def posting(form: bytes | str) -> dict[str, Any]:
+    return {"content": form, "headers": FORM}
+
+
+def registration(**changes: object) -> dict[str, Any]:
+    return sending({"username": "mallory", "email": "mallory@example.com", "password": PASSWORD, **changes})
+
+
+def invalid(method: str, path: str, body: object, pointer: str, by: str | None = None) -> Attack:
+    request = body if isinstance(body, dict) and "content" in body else sending(body)
+    return Attack(422, method, path, request, by, "invalid-request", pointer)
+
+
+def register_refuses(pointer: str, **changes: object) -> Attack:
+    return invalid("POST", "/register", registration(**changes), pointer)
+
+
+RIGHTS = {
+    "role": "admin",
+    "secret_key": "0" * 64,
+    "active": True,
+    "_id": "0" * 24,
+    "password_hash": "x",
+    "is_admin": True,
+    "$set": {"role": "admin"},
+    "__proto__": {"role": "admin"},
+}
+
+TWINS = {
+    "full-width letters": "\uff41\uff4c\uff49\uff43\uff45",
+    "one full-width letter": "alic\uff45",
+    "a Cyrillic a": "\u0430lice",
+    "a dotless i": "al\u0131ce",
+    "a capital I with a dot": "AL\u0130CE",
+    "a ligature": "\ufb01ona",
+    "a Kelvin sign": "\u212aelvin",
+    "a long s": "ro\u017fe",
+    "a combining accent": "alice\u0301",
+    "a precomposed accent": "alic\u00e9",
+    "mathematical letters": "\U0001d41alice",
+    "a superscript digit": "alice\u00b9",
+    "an Arabic digit": "alice\u0661",
+    "a zero-width joiner": "al\u200dice",
+    "a soft hyphen": "al\u00adice",
+    "a turn of direction": "\u202eecila",
+    "a non-breaking space": "alice\u00a0",
+    "a space": "alice ",
+    "a line feed": "alice\n",
+    "a NUL": "alice\0",
+    "a lone surrogate": "alice\ud800",
+}
+
+BAD_PASSWORDS = {
+    "of 73 bytes": "p4ssW-" * 12 + "x",
+    "of 73 bytes in 37 letters": "\u00e9" * 36 + "x",
+    "of 19 emoji": "\U0001f511\U0001f418\U0001f33b\U0001f3b7\U0001fa81" * 4,
+    "of 10 KB": "Quittenbrot" * 900,
+    "with NUL": "Quitten\0brot-7-Fjord",
+    "of NULs": "\0" * 12,
+    "of spaces": " " * 24,
+    "of one emoji again and again": "\U0001f600" * 12,
+    "of a lone surrogate": "Quittenbrot\ud800-7-Fjord",
+    "that is known": "password1",
+    "that is the e-mail address": "mallory@example.com",
+}
+
+DEEP = b"[" * 100_000
+LARGE = json.dumps({"username": "x" * 1_000_001}).encode()
+
+ATTACKS: dict[str, Attack] = {
+    **{f"{name} on /register": register_refuses(f"#/{name}", **{name: value}) for name, value in RIGHTS.items()},
+    **{
+        f"{name} on PATCH /me": invalid(
+            "PATCH", "/me", {"email": "new@example.com", name: value}, f"#/{name}", by="alice"
+        )
+        for name, value in {**RIGHTS, "username": "root", "password": OTHER_PASSWORD, "email_key": "x"}.items()
+    },
+    **{
+        f"{name} on PATCH /users/alice": invalid(
+            "PATCH", "/users/alice", {"role": "viewer", name: value}, f"#/{name}", by="root"
+        )
+        for name, value in {"secret_key": "0" * 64, "_id": "0", "username": "x", "password": PASSWORD}.items()
+    },
+    "a role that is not one": invalid("PATCH", "/users/alice", {"role": "superuser"}, "#/role", by="root"),
+    "a list of roles": invalid("PATCH", "/users/alice", {"role": ["admin"]}, "#/role", by="root"),
+    "an operator as role": invalid("PATCH", "/users/alice", {"role": OPERATOR}, "#/role", by="root"),
+    "an operator as active": invalid("PATCH", "/users/alice", {"active": {"$ne": False}}, "#/active", by="root"),
+    **{
+        f"an operator as {name} on /register": register_refuses(f"#/{name}", **{name: OPERATOR})
+        for name in ("username", "email", "password")
+    },
+    "a regular expression as username": register_refuses("#/username", username={"$regex": ".*"}),
+    "an operator as email on PATCH /me": invalid("PATCH", "/me", {"email": OPERATOR}, "#/email", by="alice"),
+    "an operator as current password": invalid(
+        "POST",
+        "/me/password",
+        {"current_password": OPERATOR, "new_password": OTHER_PASSWORD},
+        "#/current_password",
+        by="alice",
+    ),
+    "an operator as code": invalid(
+        "POST", "/password-reset", {"code": OPERATOR, "new_password": OTHER_PASSWORD}, "#/code"
+    ),
+    "null as code": invalid("POST", "/password-reset", {"code": None, "new_password": OTHER_PASSWORD}, "#/code"),
+    "an empty code": invalid("POST", "/password-reset", {"code": "", "new_password": OTHER_PASSWORD}, "#/code"),
+    "a code with a lone surrogate": invalid(
+        "POST", "/password-reset", {"code": "\ud800" * 20, "new_password": OTHER_PASSWORD}, "#/code"
+    ),
+    "an operator in a form, as name": Attack(
+        401, "POST", "/login", {"data": {"username": json.dumps(OPERATOR), "password": PASSWORD}}
+    ),
+    "an operator in a form, as password": Attack(
+        401, "POST", "/login", {"data": {"username": "alice", "password": '{"$ne": "Wacholder"}'}}
+    ),
+    "an operator in a form, in PHP's way": Attack(422, "POST", "/login", posting("username[$ne]=&password[$ne]=")),
+    "an operator for the password alone": Attack(422, "POST", "/login", posting("username=alice&password[$ne]=")),
+    "a sign-in as JSON": Attack(422, "POST", "/login", sending({"username": OPERATOR, "password": OPERATOR})),
+    "a wildcard as name": Attack(401, "POST", "/login", {"data": {"username": "al*", "password": PASSWORD}}),
+    "a list as name": Attack(401, "POST", "/login", {"data": {"username": "alice,bob", "password": WRONG_PASSWORD}}),
+    "two names in a form, the last not the password's": Attack(
+        401, "POST", "/login", posting(f"username=alice&username=nobody&password={PASSWORD}")
+    ),
+    "an operator in the query": Attack(422, "GET", "/auth-events?username[$ne]=x", {}, "root"),
+    "an operator as value in the query": Attack(
+        422, "GET", "/auth-events?username=" + quote(json.dumps(OPERATOR)), {}, "root"
+    ),
+    "an operator as event": Attack(422, "GET", "/auth-events?event=" + quote(json.dumps(OPERATOR)), {}, "root"),
+    "an operator as cursor": Attack(422, "GET", "/users?cursor=" + quote(json.dumps(OPERATOR)), {}, "root"),
+    "an operator in the path": Attack(422, "DELETE", "/users/" + quote(json.dumps(OPERATOR)), {}, "root"),
+    "a NUL in the path": Attack(422, "GET", "/users/alice%00", {}, "root"),
+    "bytes that are not UTF-8 in the path": Attack(422, "GET", "/users/alice%ff", {}, "root"),
+    **{f"{name} in a user name": register_refuses("#/username", username=twin) for name, twin in TWINS.items()},
+    **{
+        f"a case twin {twin}": Attack(
+            409, "POST", "/register", registration(username=twin), None, "username-taken", "#/username"
+        )
+        for twin in ("ALICE", "aLICE", "alicE")
+    },
+    "a case twin of an address": Attack(
+        409, "POST", "/register", registration(email="ALICE@Example.COM"), None, "email-taken", "#/email"
+    ),
+    "another's address on PATCH /me": Attack(
+        409, "PATCH", "/me", sending({"email": "Bob@example.com"}), "alice", "email-taken", "#/email"
+    ),
+    **{
+        f"a sign-in with {name} in the name": Attack(
+            401, "POST", "/login", {"data": {"username": twin, "password": PASSWORD}}
+        )
+        for name, twin in TWINS.items()
+        if "\ud800" not in twin
+    },
+    **{f"a password {name}": register_refuses("#/password", password=bad) for name, bad in BAD_PASSWORDS.items()},
+    **{
+        f"a new password {name}": invalid(
+            "POST", "/me/password", {"current_password": PASSWORD, "new_password": bad}, "#/new_password", by="alice"
+        )
+        for name, bad in BAD_PASSWORDS.items()
+        if name != "that is the e-mail address"
+    },
+    "a sign-in with 73 bytes of password": Attack(
+        401, "POST", "/login", {"data": {"username": "alice", "password": BAD_PASSWORDS["of 73 bytes"]}}
+    ),
+    "a sign-in with NUL after the password": Attack(
+        401, "POST", "/login", posting(f"username=alice&password={PASSWORD}%00")
+    ),
+    "a sign-in with a surrogate after the password": Attack(
+        401, "POST", "/login", posting(f"username=alice&password={PASSWORD}%ED%A0%80")
+    ),
+    "a sign-in with the password in another case": Attack(
+        401, "POST", "/login", {"data": {"username": "alice", "password": PASSWORD.upper()}}
+    ),
+    "a sign-in with the password's normalisation twin": Attack(
+        401, "POST", "/login", {"data": {"username": "alice", "password": PASSWORD.replace("7", "\uff17")}}
+    ),
+    "a sign-in without a password": Attack(422, "POST", "/login", posting("username=alice&password=")),
+    "another grant": Attack(
+        422, "POST", "/login", posting(f"grant_type=client_credentials&username=alice&password={PASSWORD}")
+    ),
+    **{
+        f"more than 1 MB to {method} {path}": Attack(413, method, path, {"content": LARGE, "headers": media}, by)
+        for method, path, media, by in (
+            ("POST", "/register", JSON, None),
+            ("POST", "/login", FORM, None),
+            ("POST", "/password-reset", JSON, None),
+            ("PATCH", "/me", JSON, "alice"),
+            ("PATCH", "/users/alice", JSON, "root"),
+        )
+    },
+    "deep lists": Attack(400, "POST", "/register", sending(DEEP)),
+    "deep objects": Attack(400, "POST", "/register", sending(b'{"username":' * 50_000)),
+    "deep lists that end": invalid("POST", "/register", sending(b"[" * 500 + b"]" * 500), "#"),
+    "a deep list as username": invalid(
+        "POST", "/register", registration(username=json.loads("[" * 500 + "]" * 500)), "#/username"
+    ),
+    "deep lists to PATCH /me": Attack(400, "PATCH", "/me", sending(DEEP), "alice"),
+    "a number of 5000 digits": Attack(400, "POST", "/register", sending(b'{"username": ' + b"9" * 5000 + b"}")),
+    "NaN as username": register_refuses("#/username", username=float("nan")),
+    "JSON that is not UTF-8": Attack(400, "POST", "/register", sending(b'{"username": "\xff"}')),
+    "JSON that is cut off": Attack(422, "POST", "/register", sending(b'{"username": "mallory"')),
+    "JSON that is called text": Attack(
+        422, "POST", "/register", {"content": registration()["content"], "headers": {"Content-Type": "text/plain"}}
+    ),
+    "a list of registrations": invalid("POST", "/register", sending(b"[{}]"), "#"),
+    "fifty thousand fields": invalid("POST", "/register", {f"x{number}": 1 for number in range(50_000)}, "#"),
+    "a refused role after an accepted one": invalid(
+        "PATCH", "/users/alice", sending(b'{"role": "viewer", "role": "superuser"}'), "#/role", by="root"
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_a_hostile_request_is_refused_and_changes_no_account(stage: Stage, attack: Attack) -> None:
+    before = stage.accounts()
+
+    answer = stage.send(attack.method, attack.path, by=attack.by, **attack.request)
+
+    assert_refused(answer, attack.status, attack.problem)
+    if attack.pointer:
+        assert attack.pointer in [error.get("pointer") for error in answer.json()["errors"]]
+    assert stage.accounts() == before
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "\U0001f511\U0001f418\U0001f33b\U0001f3b7\U0001fa81\U0001f6b2\U0001f34b\U0001f388\U0001f98a",
+        "Fjord 7 am Quitten",
+    ],
+    ids=["emoji", "words with spaces"],
+)
+def test_a_password_of_any_characters_that_is_hard_to_guess_is_taken(stage: Stage, password: str) -> None:
+    name = f"someone{next(stage.numbers)}"
+    body = {"username": name, "email": f"{name}@example.com", "password": password}
+
+    assert stage.send("POST", "/register", json=body).status_code == 201
+    assert stage.login(name, password).status_code == 200
+    assert_refused(stage.login(name, password[:-1]), 401)
+
+
+def test_of_a_key_that_comes_twice_in_json_the_last_counts(stage: Stage) -> None:
+    body = b'{"username": "root", "username": "twice", "email": "twice@example.com", "password": "%s"}'
+
+    answer = stage.send("POST", "/register", **sending(body % PASSWORD.encode()))
+
+    assert answer.status_code == 201
+    assert answer.json()["username"] == "twice"
+
+
+def test_of_a_name_that_comes_twice_in_a_form_the_last_counts(stage: Stage) -> None:
+    answer = stage.send("POST", "/login", **posting(f"username=root&username=alice&password={PASSWORD}"))
+
+    assert answer.status_code == 200
+    assert stage.with_token(answer.json()["access_token"], "/me").json()["username"] == "alice"
+
+
+ALIKE = ["".join(letters) for letters in product(*("qQ", "uU", "iI", "lL", "lL"))]
+
+
+@pytest.mark.parametrize(
+    "names_and_addresses",
+    [
+        [("racing", "racing@example.com")] * 20,
+        [(name, f"{number}@example.com") for number, name in enumerate(ALIKE[:20])],
+        [(f"runner{number}", f"{name}@example.com") for number, name in enumerate(ALIKE[:20])],
+    ],
+    ids=["the same", "case twins of a name", "case twins of an address"],
+)
+def test_of_twenty_registrations_at_once_one_succeeds(stage: Stage, names_and_addresses: list[tuple[str, str]]) -> None:
+    bodies = [{"username": name, "email": email, "password": PASSWORD} for name, email in names_and_addresses]
+    before = stage.database.users.count_documents({})
+
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(lambda body: stage.send("POST", "/register", json=body).status_code, bodies))
+
+    assert sorted(statuses) == [201] + [409] * 19
+    assert stage.database.users.count_documents({}) == before + 1
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP"])
+def test_without_trusted_proxies_no_header_changes_the_callers_address(stage: Stage, header: str) -> None:
+    name = stage.account()
+    failed_before = list(stage.database.login_failures.find())
+    for last in range(3):
+        value = f"for=192.0.2.{last}" if header == "Forwarded" else f"192.0.2.{last}"
+        assert_refused(stage.login(name, WRONG_PASSWORD, **{header: value}), 401, "wrong-credentials")
+
+    events = list(stage.database.auth_events.find({"whom": name, "event": "sign_in_failed"}))
+    assert [event["address"] for event in events] == ["127.0.0.1"] * 3
+    # One counter for the account's three failures; that of the address was there, or is the other new one.
+    counters = {counter["_id"] for counter in failed_before}
+    new = [counter["failures"] for counter in stage.database.login_failures.find() if counter["_id"] not in counters]
+    assert 3 in new
+    assert len(new) <= 2
+
+
+# --- What is left behind ------------------------------------------------------------------------------------------
+
+
+@cache
+def spellings(secret: str) -> set[str]:
+    """A secret as it would stand in a text, in JSON, in an address, or in a traceback."""
+    quoted = quote(secret.encode(errors="surrogatepass"))
+    return {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1], quoted}
+
+
+def secrets_in(stage: Stage, text: str, besides: Sequence[str] = ()) -> list[str]:
+    allowed = {part for token in besides for part in (token, *token.split("."))}
+    return [word for word in stage.secrets - allowed if any(spelling in text for spelling in spellings(word))]
+
+
+def test_no_attack_was_answered_with_a_failure_of_the_server(stage: Stage) -> None:
+    assert [(answer.request.method, answer.url.path) for answer in stage.answers if answer.status_code >= 500] == []
+    assert "Traceback" not in stage.server.log.read_text()
+
+
+def test_no_answer_holds_a_secret_but_the_one_that_hands_it_out(stage: Stage) -> None:
+    stage.accounts()
+    for answer in stage.answers:
+        text = f"{answer.headers.multi_items()} {answer.text}"
+        assert secrets_in(stage, text, handed_out(answer)) == []
+        assert not re.search(r"\$2[aby]\$\d\d\$", text)
+
+
+def test_every_answer_that_hands_out_a_secret_stays_out_of_caches(stage: Stage) -> None:
+    answers = [answer for answer in stage.answers if handed_out(answer)]
+
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+
+
+@pytest.mark.parametrize("log", ["server.log", "data/mongod.log"])
+def test_no_log_holds_a_secret(stage: Stage, log: str) -> None:
+    text = (stage.server.log.parent / log).read_text(errors="replace")
+    stage.accounts()
+
+    assert text
+    assert secrets_in(stage, text) == []
+    assert not re.search(r"\$2[aby]\$\d\d\$|[0-9a-f]{64}", text)
+
+
+@pytest.mark.parametrize("collection", ["auth_events", "login_failures"])
+def test_no_row_holds_a_secret(stage: Stage, collection: str) -> None:
+    rows = list(stage.database[collection].find())
+    stage.accounts()
+
+    assert rows
+    assert secrets_in(stage, "\n".join(map(str, rows))) == []

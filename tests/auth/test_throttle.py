@@ -1,0 +1,137 @@
+"""Sign-ins that resist guessing."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from core.clock import utc_now
+from modules.auth.models import LoginFailures
+from tests.auth.people import PASSWORD, Person
+from tests.conftest import AppClient
+
+
+@pytest.fixture
+def client(open_client: AppClient) -> TestClient:
+    """An app whose test client, at the address `testclient`, may say for whom it asks."""
+    client = open_client(trusted_proxies=(ip_network("127.0.0.0/8"),))
+    client._transport.client = ("127.0.0.1", 50000)  # type: ignore[attr-defined]
+    return client
+
+
+def sign_in(client: TestClient, name: str, password: str, address: str = "192.0.2.1") -> Any:
+    return client.post("/login", data={"username": name, "password": password}, headers={"X-Forwarded-For": address})
+
+
+def test_five_failures_block_and_say_for_how_long(teacher: Person) -> None:
+    statuses = [sign_in(teacher.client, "teacher", "wrong").status_code for _ in range(5)]
+    blocked = sign_in(teacher.client, "teacher", PASSWORD)
+
+    assert statuses == [401] * 5
+    assert (blocked.status_code, blocked.json()["type"]) == (429, "/problems/too-many-requests")
+    assert 240 < int(blocked.headers["retry-after"]) <= 301
+    assert blocked.json()["error"] == "invalid_request"
+
+
+def test_a_stranger_does_not_lock_the_owner_out_from_another_address(teacher: Person) -> None:
+    for _ in range(6):
+        sign_in(teacher.client, "teacher", "wrong", "198.51.100.7")
+
+    assert sign_in(teacher.client, "teacher", PASSWORD, "198.51.100.7").status_code == 429
+    assert sign_in(teacher.client, "teacher", PASSWORD, "192.0.2.1").status_code == 200
+
+
+def test_an_unknown_name_is_blocked_like_a_known_one(teacher: Person) -> None:
+    for name in ("teacher", "nobody", "not a name"):
+        statuses = [sign_in(teacher.client, name, "wrong", f"192.0.2.{len(name)}").status_code for _ in range(6)]
+        assert statuses == [401] * 5 + [429]
+
+
+def test_the_case_of_a_name_makes_no_further_tries(teacher: Person) -> None:
+    names = ["teacher", "Teacher", "TEACHER", "tEacher", "teaCher", "teacheR"]
+
+    assert [sign_in(teacher.client, name, "wrong").status_code for name in names] == [401] * 5 + [429]
+
+
+def test_an_address_that_tries_many_names_is_blocked(teacher: Person) -> None:
+    statuses = [sign_in(teacher.client, f"user{number}", "wrong").status_code for number in range(21)]
+
+    assert statuses == [401] * 20 + [429]
+    assert sign_in(teacher.client, "teacher", PASSWORD).status_code == 429
+    assert sign_in(teacher.client, "teacher", PASSWORD, "192.0.2.2").status_code == 200
+
+
+def test_one_ipv6_network_counts_as_one_address(teacher: Person) -> None:
+    statuses = [sign_in(teacher.client, "teacher", "wrong", f"2001:db8::{number}").status_code for number in range(6)]
+
+    assert statuses == [401] * 5 + [429]
+    assert sign_in(teacher.client, "teacher", "wrong", "2001:db8:0:1::1").status_code == 401
+
+
+def test_the_right_password_forgets_what_was_mistyped(teacher: Person) -> None:
+    for _ in range(3):
+        for _ in range(4):
+            assert sign_in(teacher.client, "teacher", "wrong").status_code == 401
+        assert sign_in(teacher.client, "teacher", PASSWORD).status_code == 200
+
+
+def test_a_block_ends_with_its_window(teacher: Person) -> None:
+    for _ in range(6):
+        sign_in(teacher.client, "teacher", "wrong")
+
+    async def let_time_pass() -> None:
+        await LoginFailures.find({}).update({"$set": {"expires_at": utc_now() - timedelta(seconds=1)}})
+
+    assert teacher.client.portal
+    teacher.client.portal.call(let_time_pass)
+
+    assert [sign_in(teacher.client, "teacher", "wrong").status_code for _ in range(6)] == [401] * 5 + [429]
+
+
+def test_the_limits_are_settings(open_client: AppClient) -> None:
+    client = open_client(login_failures=2, login_failures_per_address=3, login_window_minutes=60)
+
+    statuses = [client.post("/login", data={"username": "a11", "password": "x"}) for _ in range(3)]
+
+    assert [answer.status_code for answer in statuses] == [401, 401, 429]
+    assert int(statuses[2].headers["retry-after"]) > 3000
+    assert [client.post("/login", data={"username": f"b{n}b", "password": "x"}).status_code for n in range(2)] == [
+        401,
+        429,
+    ]
+
+
+def test_failures_at_the_same_moment_are_all_counted(teacher: Person) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda _: sign_in(teacher.client, "teacher", "wrong"), range(20)))
+
+    async def counts() -> list[int]:
+        return sorted(counter.failures for counter in await LoginFailures.find({}).to_list())
+
+    assert teacher.client.portal
+    account, address = teacher.client.portal.call(counts)
+    assert account == address >= 5
+
+
+def test_of_guesses_at_the_same_moment_the_right_one_comes_too_late(teacher: Person) -> None:
+    guesses = ["wrong"] * 30 + [PASSWORD]
+
+    with ThreadPoolExecutor(31) as pool:
+        statuses = list(pool.map(lambda guess: sign_in(teacher.client, "teacher", guess).status_code, guesses))
+
+    assert set(statuses[:30]) == {401, 429}
+    assert statuses.count(401) < 15
+    assert statuses[-1] in (200, 429)
+
+
+def test_what_is_typed_for_a_name_is_not_stored(client: TestClient) -> None:
+    sign_in(client, "hunter2-is-my-password", "x")
+
+    async def keys() -> list[str]:
+        return [counter.id for counter in await LoginFailures.find({}).to_list()]
+
+    assert client.portal
+    assert not [key for key in client.portal.call(keys) if "hunter2" in key or "192.0.2" in key]
