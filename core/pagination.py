@@ -1,8 +1,10 @@
 """Lists by keyset: a page continues behind the last key of the one before, at the same cost wherever it lies."""
 
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
@@ -10,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import FieldError, InvalidRequest
 from core.openapi import header
+
+T = TypeVar("T")
 
 _CHECK_BYTES = 6
 
@@ -23,11 +27,6 @@ class PageQuery(BaseModel):
     cursor: Annotated[
         str | None, Query(max_length=2000, description="Where the page begins: taken from the `Link` header.")
     ] = None
-
-    def key(self, scope: str) -> str | None:
-        """The key that the page begins behind; None for the first page. Raises `InvalidRequest` for a cursor that
-        is not one of the list that `scope` names."""
-        return None if self.cursor is None else decode_cursor(scope, self.cursor)
 
 
 LINK = header("Link", 'The address of the next page, `<…>; rel="next"` (RFC 8288); absent on the last page.')
@@ -48,8 +47,12 @@ def decode_cursor(scope: str, cursor: str) -> str:
             raise ValueError(cursor)
         return text.decode()
     except ValueError:
-        detail = "This cursor is not one of this list's. Begin again without it."
-        raise InvalidRequest(errors=[FieldError(detail=detail, parameter="cursor")]) from None
+        raise _wrong_cursor() from None
+
+
+def _wrong_cursor() -> InvalidRequest:
+    detail = "This cursor is not one of this list's. Begin again without it."
+    return InvalidRequest(errors=[FieldError(detail=detail, parameter="cursor")])
 
 
 def _check(scope: str, text: bytes) -> bytes:
@@ -57,7 +60,35 @@ def _check(scope: str, text: bytes) -> bytes:
     return blake2b(scope.encode() + b"\0" + text, digest_size=_CHECK_BYTES).digest()
 
 
-def link_next(request: Request, response: Response, cursor: str) -> None:
+@dataclass(frozen=True)
+class Keyset(Generic[T]):
+    """The order of a list: its name, which binds cursors to this list alone; the key of a record, behind which the
+    next page continues; and what can be a key, since anyone can make up a cursor."""
+
+    name: str
+    key_of: Callable[[T], str]
+    is_key: Callable[[str], bool] = bool
+
+    def begin(self, page: PageQuery) -> str | None:
+        """The key that the page begins behind; None for the first page. Raises `InvalidRequest` for a cursor that
+        is not one of this list."""
+        if page.cursor is None:
+            return None
+        key = decode_cursor(self.name, page.cursor)
+        if not self.is_key(key):
+            raise _wrong_cursor()
+        return key
+
+    def cut(self, found: list[T], page: PageQuery, request: Request, response: Response) -> list[T]:
+        """The page itself, of what was found when one record more than `page.limit` was asked for. Where there is
+        that one, the answer's `Link` leads behind the last record of the page."""
+        if len(found) > page.limit:
+            found = found[: page.limit]
+            _link_next(request, response, encode_cursor(self.name, self.key_of(found[-1])))
+        return found
+
+
+def _link_next(request: Request, response: Response, cursor: str) -> None:
     """Point the answer at its next page, which keeps every other query parameter. The address is relative:
     it holds whatever host and scheme the client used."""
     others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]

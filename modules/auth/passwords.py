@@ -20,7 +20,7 @@ T = TypeVar("T")
 # bcrypt frees the interpreter's lock: with a core left over for the event loop, a login storm delays no read.
 _THREADS = max(1, (os.cpu_count() or 1) - 1)
 
-# 40 for each thread: the last of them waits about ten seconds.
+# 40 for each thread: the last of them waits ten seconds or more.
 _places = BoundedSemaphore(_THREADS * 40)
 _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="bcrypt")
 

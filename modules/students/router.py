@@ -7,7 +7,7 @@ from fastapi import Path, Query, Request, Response
 from core.errors import Forbidden
 from core.identity import Role, at_least
 from core.openapi import header, problem_responses
-from core.pagination import LINK, PageQuery, encode_cursor, link_next
+from core.pagination import LINK, Keyset, PageQuery
 from core.routing import ProtectedRouter
 from modules.students import service
 from modules.students.models import Student
@@ -23,8 +23,7 @@ WRITER = at_least(Role.TEACHER)
 ETAG = header("ETag", "Names this state of the record; opaque (RFC 9110).")
 LOCATION = header("Location", "The address of the new record.")
 
-# A cursor of this list is good for no other.
-BY_ROLL_NO = "students by roll_no"
+BY_ROLL_NO = Keyset[Student]("students by roll_no", lambda student: student.roll_no)
 
 
 @router.post(
@@ -43,11 +42,8 @@ async def create(data: StudentCreate, request: Request, response: Response) -> S
 @router.get("", responses={200: {"headers": LINK}})
 async def list_(page: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[StudentRead]:
     """List students in order of roll number."""
-    students = await service.list_after(page.key(BY_ROLL_NO), page.limit + 1)
-    if len(students) > page.limit:
-        students.pop()
-        link_next(request, response, encode_cursor(BY_ROLL_NO, students[-1].roll_no))
-    return [StudentRead.model_validate(student) for student in students]
+    found = await service.list_after(BY_ROLL_NO.begin(page), page.limit + 1)
+    return [StudentRead.model_validate(student) for student in BY_ROLL_NO.cut(found, page, request, response)]
 
 
 @router.get("/{roll_no}", responses={200: {"headers": ETAG}, **problem_responses(StudentNotFound)})

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from core.pagination import encode_cursor
 from modules.auth.models import AuthEvent
 from tests.auth.people import PASSWORD, Person, signed_in
 
@@ -84,6 +85,14 @@ def test_a_wrong_filter_is_named(admin: Person, query: str) -> None:
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == query.partition("=")[0]
+
+
+def test_a_made_up_cursor_is_refused(admin: Person) -> None:
+    cursor = encode_cursor("auth events, newest first", "not the key of a row")
+
+    answer = admin.ask("GET", f"/auth-events?cursor={cursor}")
+
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "cursor")
 
 
 def test_rows_are_kept_for_a_number_of_days(admin: Person) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fastapi import APIRouter, Request, Response
 
 from core.errors import InvalidRequest
-from core.pagination import _check, decode_cursor, encode_cursor, link_next
+from core.pagination import _check, _link_next, decode_cursor, encode_cursor
 from tests.conftest import AppClient, sign_in
 from tests.core.stubs import stub, unopened
 
@@ -73,7 +73,7 @@ def test_the_link_keeps_every_other_parameter() -> None:
 
     @router.get("/things")
     async def things(request: Request, response: Response) -> None:
-        link_next(request, response, CURSOR)
+        _link_next(request, response, CURSOR)
 
     link = (
         unopened(stub(public_router=router)).get("/things?branch=a%26b&limit=2&cursor=old&name=%C3%A9").headers["Link"]
@@ -90,7 +90,7 @@ def test_the_link_keeps_a_parameter_that_is_given_twice() -> None:
 
     @router.get("/things")
     async def things(request: Request, response: Response) -> None:
-        link_next(request, response, CURSOR)
+        _link_next(request, response, CURSOR)
 
     link = unopened(stub(public_router=router)).get("/things?branch=a&branch=b").headers["Link"]
     assert f"branch=a&branch=b&cursor={CURSOR}" in link
