@@ -10,8 +10,10 @@ from typing import Any
 
 import pymongo
 from beanie import Document, init_beanie
-from motor.motor_asyncio import AsyncIOMotorClient
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
+from pymongo import ReadPreference
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 
 from core.embedded import Mongod, find_mongod, run_embedded
@@ -136,6 +138,17 @@ def _memory_client() -> Any:
 def is_outage(error: PyMongoError) -> bool:
     """Whether the database is away or too slow, so that a later try may succeed; anything else is our mistake."""
     return error.timeout or isinstance(error, ConnectionFailure)
+
+
+def settled(document: type[Document]) -> Any:
+    """A document's collection, read in the newest state that no change of a replica set's primary will undo."""
+    collection = document.get_motor_collection()
+    if type(collection) is not AsyncIOMotorCollection:
+        return collection  # one in memory, where nothing is undone; it says that it is an instance
+    return collection.with_options(
+        read_concern=ReadConcern("majority"),
+        read_preference=ReadPreference.PRIMARY,  # type: ignore[arg-type]  # the stubs name the class of constants
+    )
 
 
 def taken_field(error: DuplicateKeyError) -> str:

@@ -129,6 +129,17 @@ class Conflict(Problem):
     title = "Conflict"
 
 
+class PreconditionFailed(Problem):
+    """The record is not in the state that `If-Match` or `If-None-Match` expects. Read it again, and decide anew."""
+
+    status = 412
+    title = "Precondition failed"
+    documented_headers = {"ETag": "Names the current state of the record."}
+
+    def __init__(self, detail: str, *, etag: str) -> None:
+        super().__init__(detail, headers={"ETag": etag})
+
+
 class BodyTooLarge(Problem):
     """The request body is larger than the server accepts."""
 
@@ -141,6 +152,13 @@ class InvalidRequest(Problem):
 
     status = 422
     title = "Invalid request"
+
+
+class PreconditionRequired(Problem):
+    """This server wants `If-Match` with each change. Send the `ETag` of the state that you mean to change."""
+
+    status = 428
+    title = "Precondition required"
 
 
 class TooManyRequests(Problem):

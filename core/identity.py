@@ -37,6 +37,11 @@ class Principal:
     authenticated_at: datetime | None = None
     """When the user last gave the password, where the authenticator knows."""
 
+    def require(self, role: Role) -> None:
+        """Raise `Forbidden` unless the user may do all that `role` may."""
+        if not self.role.includes(role):
+            raise Forbidden(f"This needs the role {role}; yours is {self.role}.", role=role)
+
 
 Authenticator = Callable[[str], Awaitable[Principal]]
 """Turns an access token into its user, or raises `Unauthenticated`. Declared by one module."""
@@ -86,5 +91,4 @@ def at_least(role: Role) -> Any:
 
 async def _check_role(user: CurrentUser, required: SecurityScopes) -> None:
     for scope in required.scopes:
-        if not user.role.includes(Role(scope)):
-            raise Forbidden(f"This needs the role {scope}; yours is {user.role}.", role=scope)
+        user.require(Role(scope))

@@ -45,6 +45,10 @@ _SENTENCES = {
     "model_attributes_type": "Send a JSON object, with the header Content-Type: application/json.",
     "too_long": "This must have at most {max_length} entries.",
     "int_parsing": "This must be a whole number.",
+    "bool_parsing": "This must be true or false.",
+    "datetime_parsing": "This must be a time, such as 2026-11-22T09:30:00Z.",
+    "datetime_from_date_parsing": "This must be a time, such as 2026-11-22T09:30:00Z.",
+    "timezone_aware": "This must be a time with its zone, such as 2026-11-22T09:30:00Z.",
     "greater_than_equal": "This must be {ge} or more.",
     "less_than_equal": "This must be {le} or less.",
     # FastAPI's own, for bytes that are not UTF-8, nesting without end, numbers of five thousand digits.
@@ -146,11 +150,14 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     sentence = _SENTENCES.get(error["type"])
     detail = sentence.format_map(error.get("ctx", {})) if sentence else error["msg"]
     source, *path = error["loc"]
+    if _is_about_key(path, error):
+        path = path[:-1]
     if source != "body":
-        return FieldError(detail=detail, parameter=".".join(str(step) for step in path))
+        # Not which one of several values of one parameter it is about.
+        return FieldError(detail=detail, parameter=".".join(step for step in path if isinstance(step, str)))
     if error["type"] == "json_invalid":
         return FieldError(detail=f"{detail} Look at character {path[0]}.", pointer="#")
-    return FieldError(detail=detail, pointer=_pointer(path[:-1] if _is_about_key(path, error) else path))
+    return FieldError(detail=detail, pointer=_pointer(path))
 
 
 def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:

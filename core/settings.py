@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     login_failures_per_address: Annotated[int, Field(ge=1)] = 20
     login_window_minutes: Annotated[int, Field(ge=1, le=60 * 24)] = 5
     audit_days: Annotated[int, Field(ge=1)] = 365
+    require_if_match: bool = False
     marks_max: Annotated[float, Field(gt=0, le=1_000_000)] = 100
 
 

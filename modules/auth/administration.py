@@ -3,11 +3,11 @@
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import Any
 
 from core.clock import utc_now
 from core.errors import FieldError, InvalidRequest, NotFound
 from core.identity import Principal, Role
+from core.keyset import Page, Window
 from core.security import new_secret_key
 from modules.auth import admins, audit, service
 from modules.auth.admins import AccountChanged
@@ -24,10 +24,9 @@ class UserNotFound(NotFound):
     title = "No such user"
 
 
-async def list_after(key: str | None, limit: int) -> list[User]:
-    """Up to `limit` accounts in order of user name in lower case, those behind `key` if one is given."""
-    behind: dict[str, Any] = {} if key is None else {"username_key": {"$gt": key}}
-    return await User.find(behind).sort("+username_key").limit(limit).to_list()
+async def list_(window: Window) -> Page[User]:
+    """The accounts of one page."""
+    return window.page(await User.find(window.filter).sort(window.sort).limit(window.limit + 1).to_list())
 
 
 async def get(username: str) -> User:

@@ -4,10 +4,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from beanie import PydanticObjectId
-
 from core.caller import current_caller
 from core.clock import utc_now
+from core.keyset import Page, Window
 from core.settings import current_settings
 from modules.auth.models import AuthEvent
 
@@ -46,16 +45,11 @@ async def record(event: Event, *, who: str | None, whom: str | None, detail: str
     ).insert()
 
 
-async def list_before(
-    key: str | None, limit: int, *, event: Event | None = None, username: str | None = None
-) -> list[AuthEvent]:
-    """Up to `limit` rows from the newest back, those before the row `key` if one is given; of one kind, and about
-    or by one user, if asked."""
-    query: dict[str, Any] = {}
-    if key is not None:
-        query["_id"] = {"$lt": PydanticObjectId(key)}
+async def list_(window: Window, *, event: Event | None = None, username: str | None = None) -> Page[AuthEvent]:
+    """The rows of one page; of one kind, and about or by one user, if asked."""
+    query: dict[str, Any] = dict(window.filter)
     if event is not None:
         query["event"] = event
     if username is not None:
         query["$or"] = [{"whom": username.lower()}, {"who": username.lower()}]
-    return await AuthEvent.find(query).sort("-_id").limit(limit).to_list()
+    return window.page(await AuthEvent.find(query).sort(window.sort).limit(window.limit + 1).to_list())

@@ -2,20 +2,19 @@
 
 from typing import Annotated
 
-from bson import ObjectId
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
+from core.keyset import SortKey, object_id
 from core.openapi import header, problem_responses
-from core.pagination import LINK, Keyset, PageQuery
+from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter
 from modules.auth import administration, audit, service
 from modules.auth.administration import UserNotFound
 from modules.auth.admins import AccountChanged, LastAdmin
 from modules.auth.audit import Event
-from modules.auth.models import AuthEvent, User
 from modules.auth.oauth import OAuthRoute
 from modules.auth.schemas import (
     AccountRead,
@@ -39,8 +38,8 @@ router = ProtectedRouter()
 
 NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.")
 ADMIN = at_least(Role.ADMIN)
-BY_NAME = Keyset[User]("users by name", lambda user: user.username_key)
-NEWEST_FIRST = Keyset[AuthEvent]("auth events, newest first", lambda event: str(event.id), ObjectId.is_valid)
+USERS = Listing("users", (SortKey("username_key"),))
+EVENTS = Listing("auth-events", (SortKey("_id", descending=True, parse=object_id),))
 
 UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.", examples=["alice"])]
 
@@ -130,10 +129,11 @@ async def logout_all(user: CurrentUser) -> None:
 
 
 @router.get("/users", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
-async def list_users(page: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[AccountRead]:
+async def list_users(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[AccountRead]:
     """List accounts in order of user name."""
-    found = await administration.list_after(BY_NAME.begin(page), page.limit + 1)
-    return [AccountRead.model_validate(user) for user in BY_NAME.cut(found, page, request, response)]
+    page = await administration.list_(USERS.window(query))
+    USERS.link(page, request, response)
+    return [AccountRead.model_validate(user) for user in page.items]
 
 
 @router.get("/users/{username}", dependencies=[ADMIN], responses=problem_responses(Forbidden, UserNotFound))
@@ -189,6 +189,6 @@ async def list_auth_events(
     query: Annotated[EventQuery, Query()], request: Request, response: Response
 ) -> list[AuthEventRead]:
     """List what happened to accounts, newest first."""
-    before = NEWEST_FIRST.begin(query)
-    found = await audit.list_before(before, query.limit + 1, event=query.event, username=query.username)
-    return [AuthEventRead.model_validate(event) for event in NEWEST_FIRST.cut(found, query, request, response)]
+    page = await audit.list_(EVENTS.window(query), event=query.event, username=query.username)
+    EVENTS.link(page, request, response)
+    return [AuthEventRead.model_validate(event) for event in page.items]

@@ -1,32 +1,157 @@
-"""What is stored of a student."""
+"""What is stored of students: the current record, the versions before it, and the order in which they changed."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
 
-from beanie import Document
-from pydantic import Field
+from beanie import Document, PydanticObjectId
+from pydantic import BaseModel, Field
 from pymongo import IndexModel
 
+from core.caller import current_caller
 from core.clock import utc_now
 from core.etag import strong_etag
+from modules.students.words import words_of
 
 
-class Student(Document):
-    """A student's current record. `version` counts its writes; a subject without an entry in `marks` has no mark."""
+class Action(StrEnum):
+    """What made a version of a record."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    RENAMED = "renamed"
+    DELETED = "deleted"
+    RESTORED = "restored"
+
+
+class Record(BaseModel):
+    """One version of a student's record. `version` counts them from 1, without gaps. A subject without an entry in
+    `marks` has no mark. A version with `deleted_at` says that the student is deleted, and what was there."""
 
     roll_no: str
     name: str
     branch: str
     marks: dict[str, int | float]
     version: int = 1
+    action: Action = Action.CREATED
+    updated_by: str
     created_at: datetime = Field(default_factory=utc_now)
     updated_at: datetime = Field(default_factory=utc_now)
+    deleted_at: datetime | None = None
+
+
+# No subject contains a dot.
+SUBJECT_SEPARATOR = "."
+
+
+class Keys(BaseModel):
+    """What the indexes need, made from the rest of the record. That of a deleted student is empty.
+
+    live        whether the student is not deleted
+    words       of name and roll number, for searches
+    subjects    the names of the subjects with a mark, in order and joined: a school has few of these, so they tell
+                quickly who has no mark in one
+    """
+
+    live: bool = False
+    words: list[str] = []
+    subjects: str | None = None
+
+
+def _keys_of(record: Mapping[str, Any]) -> Keys:
+    if record["deleted_at"] is not None:
+        return Keys()
+    return Keys(
+        live=True,
+        words=words_of(f"{record['name']} {record['roll_no']}"),
+        subjects=SUBJECT_SEPARATOR.join(sorted(record["marks"])),
+    )
+
+
+class Student(Record, Document):
+    """A student's current record, deleted or not."""
+
+    keys: Keys = Field(default_factory=_keys_of)
+    unsequenced: bool = True
+    """Whether the feed of changes has still to give this version a place; absent when it has one."""
 
     class Settings:
+        """The indexes: one for each order of a list, and for each of the filters that narrow a list down."""
+
         name = "students"
-        indexes = [IndexModel("roll_no", name="roll_no_unique", unique=True)]
+        indexes = [
+            IndexModel("roll_no", name="roll_no_unique", unique=True),
+            IndexModel([("keys.live", 1), ("roll_no", 1)], name="by_roll_no"),
+            IndexModel([("keys.live", 1), ("name", 1), ("roll_no", 1)], name="by_name"),
+            IndexModel([("keys.live", 1), ("branch", 1), ("roll_no", 1)], name="by_branch"),
+            IndexModel([("keys.live", 1), ("branch", -1), ("roll_no", 1)], name="by_branch_falling"),
+            IndexModel([("keys.live", 1), ("branch", 1), ("name", 1), ("roll_no", 1)], name="by_branch_and_name"),
+            IndexModel([("keys.live", 1), ("created_at", 1), ("roll_no", 1)], name="by_created_at"),
+            IndexModel([("keys.live", 1), ("updated_at", 1), ("roll_no", 1)], name="by_updated_at"),
+            IndexModel([("keys.live", 1), ("keys.subjects", 1), ("roll_no", 1)], name="by_subjects"),
+            IndexModel([("keys.words", 1), ("roll_no", 1)], name="by_word"),
+            IndexModel([("marks.$**", 1)], name="by_mark"),
+            IndexModel("unsequenced", name="unsequenced", sparse=True),
+        ]
 
     @property
     def etag(self) -> str:
         """The entity tag of this state of the record."""
         assert self.id, "only a stored record has an entity tag"
         return strong_etag(self.id, self.version)
+
+    def successor(self, action: Action, by: str, **changes: Any) -> Self:
+        """The next version of this record, made by the user `by`; not stored yet."""
+        made = {"version": self.version + 1, "action": action, "updated_by": by, "updated_at": utc_now()}
+        kept = self.model_dump(include=set(Record.model_fields))
+        return type(self)(id=self.id, **kept | made | changes)
+
+    def deleted(self, by: str) -> Self:
+        """The version that says that the student is deleted; not stored yet."""
+        return self.successor(Action.DELETED, by, deleted_at=utc_now())
+
+    def stored(self) -> dict[str, Any]:
+        """The whole record as MongoDB keeps it, other than its `_id`."""
+        return self.model_dump(exclude={"id", "revision_id"})
+
+
+class StudentVersion(Record, Document):
+    """A version that has been replaced. Kept by the student's `_id`, so that a renamed student keeps its past."""
+
+    student: PydanticObjectId
+
+    class Settings:
+        """Each version is there once, however often it is copied."""
+
+        name = "student_history"
+        indexes = [IndexModel([("student", 1), ("version", 1)], name="version_unique", unique=True)]
+
+
+class Change(Document):
+    """A place in the feed of changes: its number, and the student that had changed when the number was given."""
+
+    id: int  # type: ignore[assignment]  # numbered from 1, without gaps
+    student: PydanticObjectId
+
+    class Settings:
+        """Read by number; a student's older places are cleared away."""
+
+        name = "student_changes"
+        indexes = [IndexModel([("student", 1), ("_id", 1)], name="by_student")]
+
+
+class Erasure(Document):
+    """The audit's row for a student who was erased: that it happened, and nothing of whom it concerned. Its `_id` is
+    what was the student's, so that it is written once."""
+
+    at: datetime = Field(default_factory=utc_now)
+    who: str
+    address: str = Field(default_factory=lambda: current_caller().address)
+    request_id: str = Field(default_factory=lambda: current_caller().request_id)
+
+    class Settings:
+        """Read from the newest back."""
+
+        name = "student_erasures"
+        indexes = [IndexModel([("at", -1), ("_id", -1)], name="newest_first")]

@@ -2,78 +2,179 @@
 
 from typing import Annotated
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Query, Request, Response
+from pydantic_core import to_json
 
+from core.conditional import (
+    ETAG,
+    NOT_MODIFIED,
+    IfNoneMatch,
+    also_as_merge_patch,
+    not_modified,
+)
 from core.errors import Forbidden
-from core.identity import Role, at_least
+from core.identity import CurrentUser, Role
 from core.openapi import header, problem_responses
-from core.pagination import LINK, Keyset, PageQuery
+from core.pagination import LINK, Listing
 from core.routing import ProtectedRouter
-from modules.students import service
-from modules.students.models import Student
-from modules.students.schemas import RollNo, StudentCreate, StudentRead, StudentReplace
-from modules.students.service import RollNoTaken, StudentNotFound
+from modules.students import erasure, listing, service, versions
+from modules.students.history_router import router as history_router
+from modules.students.http import (
+    CONDITIONAL,
+    LOCATION,
+    WRITER,
+    CurrentPutter,
+    CurrentWriter,
+    RollNoInPath,
+    address,
+    read,
+)
+from modules.students.marks_router import router as marks_router
+from modules.students.query import StudentQuery
+from modules.students.schemas import Rename, StudentCreate, StudentPart, StudentPatch, StudentRead, StudentReplace
+from modules.students.service import RollNoTaken
+from modules.students.versions import StudentNotFound, Writer
 
-router = ProtectedRouter(prefix="/students")
+router = ProtectedRouter()
 
-RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.", examples=["S101"])]
-
-WRITER = at_least(Role.TEACHER)
-
-ETAG = header("ETag", "Names this state of the record; opaque (RFC 9110).")
-LOCATION = header("Location", "The address of the new record.")
-
-BY_ROLL_NO = Keyset[Student]("students by roll_no", lambda student: student.roll_no)
+TOTAL = header("Total-Count", "How many students are selected, where `count=true` asks for it.")
 
 
 @router.post(
-    "",
+    "/students",
     status_code=201,
     dependencies=[WRITER],
     responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken)},
 )
-async def create(data: StudentCreate, request: Request, response: Response) -> StudentRead:
-    """Create a student."""
-    student = await service.create(data)
-    response.headers["Location"] = f"{request.url.path}/{student.roll_no}"
-    return _read(student, response)
+async def create(user: CurrentUser, data: StudentCreate, request: Request, response: Response) -> StudentRead:
+    """Create a student.
+
+    One who was deleted goes on with the versions of before.
+    """
+    student = await service.create(data, Writer(user.username))
+    response.headers["Location"] = address(request, student)
+    return read(student, response)
 
 
-@router.get("", responses={200: {"headers": LINK}})
-async def list_(page: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[StudentRead]:
-    """List students in order of roll number."""
-    found = await service.list_after(BY_ROLL_NO.begin(page), page.limit + 1)
-    return [StudentRead.model_validate(student) for student in BY_ROLL_NO.cut(found, page, request, response)]
+@router.get(
+    "/students",
+    response_model=list[StudentRead] | list[StudentPart],
+    responses={200: {"headers": LINK | TOTAL}},
+)
+async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Response:
+    """List students, filtered and sorted, page by page.
+
+    Walking all pages by the `next` links meets every student who stays as they are exactly once, whatever others do
+    meanwhile.
+    """
+    students = Listing(f"students {query.name}", query.order)
+    page = await listing.list_(query, students.window(query), query.chosen)
+    # What the database holds was checked on its way in: it is written as it is.
+    rows = [{field: row[field] for field in query.chosen} for row in page.items]
+    response = Response(to_json(rows), media_type="application/json")
+    students.link(page, request, response)
+    if query.count:
+        response.headers["Total-Count"] = str(await listing.count(query))
+    return response
 
 
-@router.get("/{roll_no}", responses={200: {"headers": ETAG}, **problem_responses(StudentNotFound)})
-async def get(roll_no: RollNoInPath, response: Response) -> StudentRead:
+@router.get(
+    "/students/{roll_no}",
+    response_model=StudentRead,
+    responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problem_responses(StudentNotFound)},
+)
+async def get(roll_no: RollNoInPath, known: IfNoneMatch, response: Response) -> StudentRead | Response:
     """Read one student."""
-    return _read(await service.get(roll_no), response)
+    student = await versions.get(roll_no)
+    return not_modified(student.etag, known) or read(student, response)
 
 
 @router.put(
-    "/{roll_no}",
+    "/students/{roll_no}",
     dependencies=[WRITER],
-    responses={200: {"headers": ETAG}, **problem_responses(Forbidden, StudentNotFound)},
+    responses={
+        200: {"headers": ETAG},
+        201: {"description": "Created.", "model": StudentRead, "headers": LOCATION | ETAG},
+        **problem_responses(*CONDITIONAL),
+    },
 )
-async def replace(roll_no: RollNoInPath, data: StudentReplace, response: Response) -> StudentRead:
-    """Replace a student's record."""
-    return _read(await service.replace(roll_no, data), response)
+async def replace(
+    writer: CurrentPutter,
+    roll_no: RollNoInPath,
+    data: StudentReplace,
+    request: Request,
+    response: Response,
+) -> StudentRead:
+    """Replace a student's record.
+
+    With `If-None-Match: *` it creates the student instead, and fails if there is one.
+    """
+    student, created = await service.put(roll_no, data, writer)
+    if created:
+        response.status_code = 201
+        response.headers["Location"] = address(request, student)
+    return read(student, response)
+
+
+@router.patch(
+    "/students/{roll_no}",
+    dependencies=[WRITER],
+    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
+    openapi_extra=also_as_merge_patch(StudentPatch),
+)
+async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch, response: Response) -> StudentRead:
+    """Change some of a student's record.
+
+    The body is a JSON merge patch (RFC 7396): what it leaves out stays, and a subject with null loses its mark.
+    """
+    return read(await service.patch(roll_no, data, writer), response)
 
 
 @router.delete(
-    "/{roll_no}",
+    "/students/{roll_no}",
     status_code=204,
     response_class=Response,
     dependencies=[WRITER],
-    responses=problem_responses(Forbidden, StudentNotFound),
+    responses=problem_responses(*CONDITIONAL),
 )
-async def delete(roll_no: RollNoInPath) -> None:
-    """Delete a student."""
-    await service.delete(roll_no)
+async def delete(
+    user: CurrentUser,
+    writer: CurrentWriter,
+    roll_no: RollNoInPath,
+    purge: Annotated[bool, Query(description="Erase the record and its history for good; for admins.")] = False,
+) -> None:
+    """Delete a student.
+
+    The history is kept, and `POST /students/{roll_no}/restore` brings the student back. An admin can erase both for
+    good, also of a student who is deleted already, with `purge=true`.
+    """
+    if purge:
+        user.require(Role.ADMIN)
+        await erasure.erase(roll_no, writer)
+    else:
+        await service.delete(roll_no, writer)
 
 
-def _read(student: Student, response: Response) -> StudentRead:
-    response.headers["ETag"] = student.etag
-    return StudentRead.model_validate(student)
+@router.post(
+    "/students/{roll_no}/rename",
+    dependencies=[WRITER],
+    responses={200: {"headers": LOCATION | ETAG}, **problem_responses(*CONDITIONAL, RollNoTaken)},
+)
+async def rename(
+    writer: CurrentWriter,
+    roll_no: RollNoInPath,
+    data: Rename,
+    request: Request,
+    response: Response,
+) -> StudentRead:
+    """Give a student another roll number.
+
+    The history goes with the student.
+    """
+    student = await service.rename(roll_no, data.roll_no, writer)
+    response.headers["Location"] = address(request, student)
+    return read(student, response)
+
+
+router.include_router(marks_router)
+router.include_router(history_router)

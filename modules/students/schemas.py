@@ -1,119 +1,34 @@
 """What clients send and receive of a student."""
 
-import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    PlainValidator,
-    StringConstraints,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    WrapValidator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from core.request_body import RequestBody
-from core.settings import current_settings
-from core.text import Composed, Printable, PrintableLine, spoken
-
-MAX_SUBJECTS = 100
-
-_ROLL_NO_CHARACTERS = "A-Za-z0-9._-"
-
-
-def _check_roll_no(roll_no: str) -> str:
-    if strange := re.search(f"[^{_ROLL_NO_CHARACTERS}]", roll_no):
-        raise PydanticCustomError(
-            "roll_no_character",
-            "A roll number is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
-            {"strange": spoken(strange.group())},
-        )
-    if roll_no in (".", ".."):
-        raise PydanticCustomError(
-            "roll_no_dots", "A roll number cannot be '.' or '..', which web addresses read as folders."
-        )
-    return roll_no
-
-
-RollNo = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
-    AfterValidator(_check_roll_no),
-    WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": 64, "pattern": rf"^(?!\.{{1,2}}$)[{_ROLL_NO_CHARACTERS}]+$"}
-    ),
-]
-"""1 to 64 of ASCII letters, digits and `. _ -`: a roll number stands in an address as it is."""
-
-
-def _check_subject(subject: str) -> str:
-    # MongoDB reads a leading `$` and any dot in a key as its own language.
-    if subject.startswith("$"):
-        raise PydanticCustomError("subject_dollar", "A subject cannot begin with '$'.")
-    if "." in subject:
-        raise PydanticCustomError("subject_dot", "A subject cannot contain a dot; write '-' or a space instead.")
-    return subject
-
-
-Subject = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
-    Composed,
-    Printable,
-    AfterValidator(_check_subject),
-]
-"""What a mark is for: one line of 1 to 64 printable characters that MongoDB can hold as a key."""
-
-
-def _check_mark(mark: Any) -> int | float:
-    if isinstance(mark, bool) or not isinstance(mark, int | float):
-        raise PydanticCustomError("mark_type", "A mark is a number, such as 85 or 72.5. Leave out what has no mark.")
-    highest = current_settings().marks_max
-    if not 0 <= mark <= highest:  # which NaN is not, either
-        raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
-    if isinstance(mark, float) and mark != round(mark, 2):
-        raise PydanticCustomError("mark_decimals", "A mark has at most two decimals.")
-    return abs(mark)  # what is left of the sign is that of -0.0
-
-
-Mark = Annotated[int | float, PlainValidator(_check_mark), WithJsonSchema({"type": "number", "minimum": 0})]
-"""A finite number from 0 to `MARKS_MAX`, with at most two decimals. Whole numbers stay whole."""
-
-
-def _check_marks(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, int | float]:
-    if isinstance(marks, dict) and len(marks) > MAX_SUBJECTS:  # before anyone looks at each of them
-        raise PydanticCustomError("subjects", "This must have at most {most} entries.", {"most": MAX_SUBJECTS})
-    checked: dict[str, int | float] = check(marks)
-    if len(checked) != len(marks):
-        raise PydanticCustomError("subject_twice", "Two subjects have the same name once spaces are trimmed.")
-    return checked
-
-
-Marks = Annotated[
-    dict[Subject, Mark],
-    Field(
-        json_schema_extra={"maxProperties": MAX_SUBJECTS},
-        description="Subject to mark: from 0 to `MARKS_MAX` (100 by default), at most two decimals. "
-        "A subject that is left out has no mark, which is not zero.",
-    ),
-    WrapValidator(_check_marks),
-]
+from core.text import PrintableLine
+from modules.students.models import Action, Record
+from modules.students.values import Mark, Marks, MarksPatch, RollNo
 
 _EXAMPLE: dict[str, JsonValue] = {
     "name": "Asha Rao",
     "branch": "Computer Science",
     "marks": {"math": 91, "physics": 78.5},
 }
+_TIMES: dict[str, JsonValue] = {
+    "created_at": "2026-11-22T09:30:00.125000Z",
+    "updated_at": "2026-11-22T09:30:00.125000Z",
+}
+_READ_EXAMPLE: dict[str, JsonValue] = {"roll_no": "S101", **_EXAMPLE, **_TIMES}
+_KEY = "b0c1k5yVdHV1c3RlZA"
+
+
+def _example(example: dict[str, JsonValue]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class _StudentContent(RequestBody):
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = _example(_EXAMPLE)
 
     name: PrintableLine
     branch: PrintableLine
@@ -123,33 +38,60 @@ class _StudentContent(RequestBody):
 class StudentCreate(_StudentContent):
     """A new student."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"roll_no": "S101", **_EXAMPLE}]})
+    model_config = _example({"roll_no": "S101", **_EXAMPLE})
 
     roll_no: RollNo
+
+
+def _optional(schema: dict[str, Any]) -> None:
+    # May be left out, but not null: the default only stands for "left out", and must not be told.
+    schema.pop("default")
+
+
+def _left_out(description: str) -> Any:
+    return Field(default=None, description=description, json_schema_extra=_optional)
+
+
+_SAME_ROLL_NO = "May be left out; must equal the one in the address."
 
 
 class StudentReplace(_StudentContent):
     """A whole record, in place of the one that is stored."""
 
-    roll_no: Annotated[RollNo | None, Field(description="May be left out; must equal the one in the address.")] = None
+    roll_no: RollNo = _left_out(_SAME_ROLL_NO)
+
+
+class StudentPatch(RequestBody):
+    """What is to change of a record (RFC 7396). Whatever is left out stays as it is."""
+
+    model_config = _example({"marks": {"math": 93, "physics": None}})
+
+    roll_no: RollNo = _left_out(_SAME_ROLL_NO)
+    name: PrintableLine = _left_out("The new name.")
+    branch: PrintableLine = _left_out("The new branch.")
+    marks: MarksPatch = {}
+
+
+class MarkWrite(RequestBody):
+    """One mark."""
+
+    model_config = _example({"mark": 93.5})
+
+    mark: Mark
+
+
+class Rename(RequestBody):
+    """Another roll number for the same student."""
+
+    model_config = _example({"roll_no": "S102"})
+
+    roll_no: RollNo
 
 
 class StudentRead(BaseModel):
     """A student, as the service keeps it."""
 
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "roll_no": "S101",
-                    **_EXAMPLE,
-                    "created_at": "2026-11-22T09:30:00.125000Z",
-                    "updated_at": "2026-11-22T09:30:00.125000Z",
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_READ_EXAMPLE]})
 
     roll_no: str
     name: str
@@ -157,3 +99,131 @@ class StudentRead(BaseModel):
     marks: dict[str, int | float]
     created_at: datetime
     updated_at: datetime
+
+
+class StudentPart(BaseModel):
+    """Those fields of a student that `fields` asked for."""
+
+    model_config = _example({"roll_no": "S101", "name": "Asha Rao"})
+
+    roll_no: str = _left_out("")
+    name: str = _left_out("")
+    branch: str = _left_out("")
+    marks: dict[str, int | float] = _left_out("")
+    created_at: datetime = _left_out("")
+    updated_at: datetime = _left_out("")
+
+
+class FieldChange(BaseModel):
+    """One field that a version changed: `name`, `branch`, `roll_no` or `marks.<subject>`; null is no value."""
+
+    model_config = ConfigDict(
+        serialize_by_alias=True,
+        validate_by_name=True,
+        json_schema_extra={"examples": [{"field": "marks.math", "from": 91, "to": 93}]},
+    )
+
+    field: str
+    before: Annotated[str | int | float | None, Field(alias="from")]
+    after: Annotated[str | int | float | None, Field(alias="to")]
+
+
+class VersionSummary(BaseModel):
+    """One version of a record: who made it, when, and what it changed."""
+
+    model_config = _example(
+        {
+            "version": 2,
+            "action": "updated",
+            "at": "2026-11-22T09:31:00.250000Z",
+            "by": "alice",
+            "changes": [{"field": "marks.math", "from": 91, "to": 93}],
+        }
+    )
+
+    version: int
+    action: Action
+    at: datetime
+    by: str
+    changes: list[FieldChange]
+
+
+class VersionRead(BaseModel):
+    """The whole record as one version left it. With `deleted`, the student was deleted then."""
+
+    model_config = _example(
+        {
+            "version": 2,
+            "action": "updated",
+            "at": "2026-11-22T09:31:00.250000Z",
+            "by": "alice",
+            "deleted": False,
+            "student": _READ_EXAMPLE,
+        }
+    )
+
+    version: int
+    action: Action
+    at: datetime
+    by: str
+    deleted: bool
+    student: StudentRead
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The version that a stored record is."""
+        return cls(
+            version=record.version,
+            action=record.action,
+            at=record.updated_at,
+            by=record.updated_by,
+            deleted=record.deleted_at is not None,
+            student=StudentRead.model_validate(record),
+        )
+
+
+class ChangedStudent(BaseModel):
+    """A student who was created, changed or deleted: the newest state. `key` names the student for good, also when
+    the roll number changes."""
+
+    key: str
+    roll_no: Annotated[str | None, Field(description="Null once the student has been erased.")]
+    deleted: bool
+    student: Annotated[StudentRead | None, Field(description="The whole record; null for a deleted student.")]
+
+
+class ChangesRead(BaseModel):
+    """What has changed since a token was given."""
+
+    model_config = _example(
+        {
+            "changes": [
+                {"key": _KEY, "roll_no": "S101", "deleted": False, "student": _READ_EXAMPLE},
+                {"key": "Zm9yZ290dGVuIG9uZQ", "roll_no": "S7", "deleted": True, "student": None},
+            ],
+            "next": "eIm0sPZ3MTI",
+            "more": False,
+        }
+    )
+
+    changes: list[ChangedStudent]
+    next: Annotated[str, Field(description="The token to ask with next time.")]
+    more: Annotated[bool, Field(description="Whether there is more already: ask again at once.")]
+
+
+class ErasureRead(BaseModel):
+    """That a student was erased: when, by whom, and from where. Nothing tells who it was."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "examples": [
+                {"at": _TIMES["updated_at"], "who": "principal", "address": "192.0.2.7", "request_id": "b9f3c1a2d4e5"}
+            ]
+        },
+    )
+
+    at: datetime
+    who: str
+    address: str
+    request_id: str

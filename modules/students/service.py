@@ -1,72 +1,146 @@
-"""What can be done with student records. Each write is one atomic command on one document."""
+"""What can be done with student records. Each write makes one more version."""
 
 from typing import Any
 
-from beanie import UpdateResponse
+from pydantic_core import PydanticCustomError
 from pymongo.errors import DuplicateKeyError
 
-from core.clock import utc_now
 from core.errors import Conflict, FieldError, InvalidRequest, NotFound
-from modules.students.models import Student
-from modules.students.schemas import StudentCreate, StudentReplace
-
-
-class StudentNotFound(NotFound):
-    """There is no student with this roll number."""
-
-    title = "No such student"
+from core.etag import UNCONDITIONAL
+from modules.students import versions
+from modules.students.models import Action, Student
+from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
+from modules.students.values import check_number_of_subjects
+from modules.students.versions import StudentNotFound, Writer
 
 
 class RollNoTaken(Conflict):
-    """Another student has this roll number."""
+    """Another student has this roll number. The number of a deleted student is free only for creating it again."""
 
     title = "Roll number taken"
 
 
-async def create(data: StudentCreate) -> Student:
-    """Store a new student; raises `RollNoTaken`. The unique index decides, so two at once cannot both succeed."""
-    student = Student(**data.model_dump())
+class MarkNotFound(NotFound):
+    """The student has no mark in this subject."""
+
+    title = "No such mark"
+
+
+def _taken(roll_no: str, detail: str = "Another student has this roll number.") -> RollNoTaken:
+    errors = [FieldError(detail=detail, pointer="#/roll_no")]
+    return RollNoTaken(f"There already is a student {roll_no}.", errors=errors)
+
+
+async def create(data: StudentCreate, writer: Writer) -> Student:
+    """Store a new student; one that was deleted goes on with its versions. Raises `RollNoTaken`. The unique index
+    decides, so two at once cannot both succeed."""
+    student = Student(**data.model_dump(), updated_by=writer.name)
     try:
         await student.insert()
-    except DuplicateKeyError as error:
-        taken = FieldError(detail="Another student has this roll number.", pointer="#/roll_no")
-        raise RollNoTaken(f"There already is a student {data.roll_no}.", errors=[taken]) from error
+    except DuplicateKeyError:
+        try:
+            return await _create_again(student)
+        except StudentNotFound:  # erased since
+            return await create(data, writer)
     return student
 
 
-async def get(roll_no: str) -> Student:
-    """The student with this roll number; raises `StudentNotFound`."""
-    return _found(await Student.find_one(Student.roll_no == roll_no), roll_no)
+async def _create_again(new: Student) -> Student:
+    content = new.model_dump(include={"name", "branch", "marks", "created_at"})
+
+    def edit(deleted: Student) -> Student:
+        if deleted.deleted_at is None:
+            raise _taken(new.roll_no)
+        return deleted.successor(Action.CREATED, new.updated_by, deleted_at=None, **content)
+
+    return await versions.change(new.roll_no, edit, UNCONDITIONAL, also_deleted=True)
 
 
-async def list_after(roll_no: str | None, limit: int) -> list[Student]:
-    """Up to `limit` students in order of roll number, those behind `roll_no` if one is given."""
-    behind: dict[str, Any] = {} if roll_no is None else {"roll_no": {"$gt": roll_no}}
-    return await Student.find(behind).sort("+roll_no").limit(limit).to_list()
+async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Student:
+    """Put `data` in place of what is stored; raises what `versions.change` raises, and `InvalidRequest` when `data`
+    names another roll number."""
+    _check_same_roll_no(roll_no, data.roll_no)
+    content = data.model_dump(exclude={"roll_no"})
+    return await versions.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
 
 
-async def replace(roll_no: str, data: StudentReplace) -> Student:
-    """Put `data` in place of what is stored, as one more version; raises `StudentNotFound`, or `InvalidRequest` when
-    `data` names another roll number."""
-    if data.roll_no not in (None, roll_no):
+async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Student, bool]:
+    """As `replace`, but where there is no such student and the client expects none (`If-None-Match: *`), create it;
+    whether that was done."""
+    if not (writer.expects.if_none_match and writer.expects.if_none_match.any):
+        return await replace(roll_no, data, writer), False
+    _check_same_roll_no(roll_no, data.roll_no)
+    new = StudentCreate(roll_no=roll_no, **data.model_dump(exclude={"roll_no"}))
+    try:
+        return await create(new, writer), True
+    except RollNoTaken:
+        return await replace(roll_no, data, writer), False
+
+
+async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> Student:
+    """Merge `data` into the record (RFC 7396); raises what `replace` raises."""
+    changes = data.model_dump(exclude_unset=True)
+    _check_same_roll_no(roll_no, changes.pop("roll_no", None))
+    marks = changes.pop("marks", {})
+
+    def edit(student: Student) -> Student | None:
+        return _updated(student, writer, changes | {"marks": _merged(student.marks, marks)})
+
+    return await versions.change(roll_no, edit, writer.expects)
+
+
+async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> Student:
+    """Give the student one mark; raises what `patch` raises."""
+    return await patch(roll_no, StudentPatch(marks={subject: mark}), writer)
+
+
+async def remove_mark(roll_no: str, subject: str, writer: Writer) -> Student:
+    """Take one mark away; raises `MarkNotFound`, and what `versions.change` raises."""
+
+    def edit(student: Student) -> Student | None:
+        if subject not in student.marks:
+            raise MarkNotFound(f"The student {roll_no} has no mark in {subject}.")
+        return _updated(student, writer, {"marks": _merged(student.marks, {subject: None})})
+
+    return await versions.change(roll_no, edit, writer.expects)
+
+
+async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> Student:
+    """Give the student another roll number; raises `RollNoTaken`, and what `versions.change` raises."""
+
+    def edit(student: Student) -> Student | None:
+        if student.roll_no == new_roll_no:
+            return None
+        return student.successor(Action.RENAMED, writer.name, roll_no=new_roll_no)
+
+    try:
+        return await versions.change(roll_no, edit, writer.expects)
+    except DuplicateKeyError:
+        detail = "Another student has this roll number, perhaps a deleted one: an admin can erase it."
+        raise _taken(new_roll_no, detail) from None
+
+
+async def delete(roll_no: str, writer: Writer) -> Student:
+    """Hide the student and keep its history; raises what `versions.change` raises."""
+    return await versions.change(roll_no, lambda student: student.deleted(writer.name), writer.expects)
+
+
+def _check_same_roll_no(roll_no: str, given: str | None) -> None:
+    if given not in (None, roll_no):
         detail = f"This must be {roll_no}, as in the address, or be left out."
         raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/roll_no")])
-    content = data.model_dump(exclude={"roll_no"})
-    student = await Student.find_one(Student.roll_no == roll_no).update(
-        {"$set": {**content, "updated_at": utc_now()}, "$inc": {"version": 1}},
-        response_type=UpdateResponse.NEW_DOCUMENT,
-    )
-    return _found(student, roll_no)
 
 
-async def delete(roll_no: str) -> None:
-    """Remove a student; raises `StudentNotFound`."""
-    result = await Student.find_one(Student.roll_no == roll_no).delete()
-    if not result or not result.deleted_count:
-        raise StudentNotFound(f"There is no student {roll_no}.")
+def _updated(student: Student, writer: Writer, content: dict[str, Any]) -> Student | None:
+    """The record with other content; None if the content is as it was, so that nothing is written."""
+    same = all(getattr(student, field) == value for field, value in content.items())
+    return None if same else student.successor(Action.UPDATED, writer.name, **content)
 
 
-def _found(student: Student | None, roll_no: str) -> Student:
-    if student is None:
-        raise StudentNotFound(f"There is no student {roll_no}.")
-    return student
+def _merged(marks: dict[str, int | float], changes: dict[str, int | float | None]) -> dict[str, int | float]:
+    merged = {subject: mark for subject, mark in (marks | changes).items() if mark is not None}
+    try:
+        check_number_of_subjects(merged)
+    except PydanticCustomError as error:
+        raise InvalidRequest(errors=[FieldError(detail=error.message(), pointer="#/marks")]) from None
+    return merged

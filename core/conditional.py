@@ -1,0 +1,87 @@
+"""Conditional requests (RFC 9110, section 13): what a route adds to its parameters to be one."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Response
+from pydantic import BaseModel
+
+from core.errors import FieldError, InvalidRequest, PreconditionRequired
+from core.etag import EntityTags, Preconditions
+from core.openapi import Responses, header
+from core.settings import current_settings
+
+ETAG = header("ETag", "Names this state of the record; opaque (RFC 9110).")
+
+NOT_MODIFIED: Responses = {304: {"description": "The record is as you know it.", "headers": ETAG}}
+
+
+def also_as_merge_patch(schema: type[BaseModel]) -> dict[str, Any]:
+    """A route's `openapi_extra`: its body may come as `application/merge-patch+json` (RFC 7396), too."""
+    reference = {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}}
+    return {"requestBody": {"content": {"application/merge-patch+json": reference}}}
+
+
+def _parse(name: str, values: list[str] | None) -> EntityTags | None:
+    if values is None:
+        return None
+    try:
+        return EntityTags.parse(", ".join(values))
+    except ValueError:
+        detail = 'Write entity tags as they came, in double quotes and joined by commas, or "*" without quotes.'
+        raise InvalidRequest(errors=[FieldError(detail=detail, parameter=name)]) from None
+
+
+async def _if_match(
+    values: Annotated[
+        list[str] | None,
+        Header(
+            alias="If-Match",
+            description="Write only if the record's current `ETag` is one of these; `*`: if there is a record.",
+        ),
+    ] = None,
+) -> EntityTags | None:
+    return _parse("If-Match", values)
+
+
+async def _if_none_match(
+    values: Annotated[
+        list[str] | None,
+        Header(
+            alias="If-None-Match",
+            description="Answer only if the record's current `ETag` is none of these; `*`: if there is no record.",
+        ),
+    ] = None,
+) -> EntityTags | None:
+    return _parse("If-None-Match", values)
+
+
+IfNoneMatch = Annotated[EntityTags | None, Depends(_if_none_match)]
+"""What a reader has already."""
+
+
+async def _preconditions(if_match: Annotated[EntityTags | None, Depends(_if_match)]) -> Preconditions:
+    return _required(Preconditions(if_match))
+
+
+async def _put_preconditions(
+    if_match: Annotated[EntityTags | None, Depends(_if_match)], if_none_match: IfNoneMatch
+) -> Preconditions:
+    return _required(Preconditions(if_match, if_none_match))
+
+
+def _required(given: Preconditions) -> Preconditions:
+    if current_settings().require_if_match and given == Preconditions():
+        raise PreconditionRequired("Send If-Match with the ETag of the state that you mean to change.")
+    return given
+
+
+IfMatch = Annotated[Preconditions, Depends(_preconditions)]
+"""What a writer expects of a record. With `REQUIRE_IF_MATCH` it must expect something: `PreconditionRequired`."""
+
+IfMatchOrNone = Annotated[Preconditions, Depends(_put_preconditions)]
+"""The same for a route that may also create the record."""
+
+
+def not_modified(etag: str, known: EntityTags | None) -> Response | None:
+    """The answer 304, if the client has this state already."""
+    return Response(status_code=304, headers={"ETag": etag}) if known and known.hold_weakly(etag) else None

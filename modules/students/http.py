@@ -1,0 +1,49 @@
+"""What the routes of student records have in common."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request, Response
+
+from core.conditional import IfMatch, IfMatchOrNone
+from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
+from core.identity import CurrentUser, Role, at_least
+from core.openapi import header
+from modules.students.models import Student
+from modules.students.schemas import StudentRead
+from modules.students.values import RollNo
+from modules.students.versions import StudentNotFound, Writer
+
+WRITER = at_least(Role.TEACHER)
+
+RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.", examples=["S101"])]
+
+
+async def _writer(user: CurrentUser, expects: IfMatch) -> Writer:
+    return Writer(user.username, expects)
+
+
+async def _putter(user: CurrentUser, expects: IfMatchOrNone) -> Writer:
+    return Writer(user.username, expects)
+
+
+CurrentWriter = Annotated[Writer, Depends(_writer)]
+"""Who changes a student, and in which state they expect it to be (`If-Match`)."""
+
+CurrentPutter = Annotated[Writer, Depends(_putter)]
+"""Likewise, where they may also expect that there is no such student (`If-None-Match`)."""
+
+LOCATION = header("Location", "The address of the record.")
+
+CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequired)
+"""What any change of a student may answer."""
+
+
+def read(student: Student, response: Response) -> StudentRead:
+    """The student as clients read it, with the entity tag in the answer's header."""
+    response.headers["ETag"] = student.etag
+    return StudentRead.model_validate(student)
+
+
+def address(request: Request, student: Student) -> str:
+    """The student's address, below the same prefix as the request's own."""
+    return f"{request.url.path.partition('/students')[0]}/students/{student.roll_no}"

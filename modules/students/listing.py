@@ -1,0 +1,120 @@
+"""Pages of students, each read at a cost that depends on its size and not on where it lies.
+
+Where no index holds the very order that is asked for, it is sorted by its first key only. One small query then finds
+how far that key goes on this page, so that the database has no more to sort than the page and what is level with its
+end.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from core.keyset import Filter, Order, Page, Position, SortKey, Window, beyond, position_of, sort_of
+from modules.students.models import SUBJECT_SEPARATOR, Student
+from modules.students.selection import Selection
+
+Row = dict[str, Any]
+
+# A school has fewer timetables than this. With more, those without a mark are found one by one.
+MAX_SUBJECT_SETS = 10_000
+
+LOWEST_MARK = 0
+
+
+async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> Page[Row]:
+    """One page of the selected students: those `fields` of each, and the ones that it is sorted by."""
+    projection = {path.partition(".")[0]: 1 for path in [*fields, *(key.path for key in window.order)]} | {"_id": 0}
+    base, wanted = await _filter(selection), window.limit + 1
+    found: list[Row] = []
+    async for part in _parts(base, window):
+        found += await _read(part, wanted - len(found), projection)
+        if len(found) == wanted:
+            break
+    return window.page(found)
+
+
+async def count(selection: Selection) -> int:
+    """How many students are selected."""
+    return int(await Student.get_motor_collection().count_documents(await _filter(selection)))
+
+
+async def _filter(selection: Selection) -> Filter:
+    return {"$and": [selection.filter, *[await _without_mark(subject) for subject in selection.missing]]}
+
+
+async def _without_mark(subject: str) -> Filter:
+    """What selects the students without a mark in a subject. No index knows what is not there; but the subjects that
+    a student has are one of a few sets."""
+    pipeline: list[Filter] = [
+        {"$match": {"keys.live": True}},
+        {"$group": {"_id": "$keys.subjects"}},
+        {"$limit": MAX_SUBJECT_SETS + 1},
+    ]
+    sets = [found["_id"] for found in await Student.get_motor_collection().aggregate(pipeline).to_list(None)]
+    if len(sets) > MAX_SUBJECT_SETS:
+        return {f"marks.{subject}": {"$exists": False}}
+    return {"keys.subjects": {"$in": [names for names in sets if subject not in names.split(SUBJECT_SEPARATOR)]}}
+
+
+Part = tuple[Filter, Order, Position | None]
+
+
+async def _parts(base: Filter, window: Window) -> AsyncIterator[Part]:
+    """What is to be read, one after the other. A list by marks has two parts, as an index on marks holds only those
+    who have one: those without come first where the order rises, and last where it falls."""
+    order, position = window.reading_order, window.position
+    lead = order[0]
+    if not lead.nullable:
+        yield base, order, position
+        return
+    among_unmarked = position is not None and position[0] is None
+    marked = {"$and": [base, {lead.path: {"$gte": LOWEST_MARK}}]}, order, None if among_unmarked else position
+    if lead.descending and not among_unmarked:
+        yield marked
+    if lead.descending or among_unmarked or position is None:
+        without_mark = await _without_mark(lead.path.partition(".")[2])
+        yield {"$and": [base, without_mark]}, order[1:], position[1:] if position and among_unmarked else None
+    if not lead.descending:
+        yield marked
+
+
+async def _read(part: Part, limit: int, projection: Filter) -> list[Row]:
+    """Up to `limit` students of one part, from its position on."""
+    base, order, position = part
+    query = {"$and": [base, beyond(order, position)]} if position else base
+    if not _is_indexed(order):
+        farthest = await _farthest(base, order[0], position, limit)
+        found = await _find({"$and": [query, *_between(order[0], position, farthest)]}, order, limit, projection)
+        if farthest is None or len(found) == limit:
+            return found
+        # Some of those counted on have gone since: what lies behind them must not seem to be absent.
+    return await _find(query, order, limit, projection)
+
+
+def _is_indexed(order: Order) -> bool:
+    """Whether an index holds this very order: that of one field and the roll number, both rising or both falling."""
+    directions = {key.descending for key in order}
+    return len(order) <= 2 and len(directions) == 1 and not order[0].nullable
+
+
+async def _farthest(base: Filter, lead: SortKey, position: Position | None, limit: int) -> Any:
+    """The value of an order's first key behind which nothing can be on this page; None if there is no such value."""
+    further = lead.beyond(position[0]) if position else {}
+    if further is None:
+        return None
+    found = await _find({"$and": [base, further]}, (lead,), 1, {lead.path: 1, "_id": 0}, skip=limit - 1)
+    return position_of((lead,), found[0])[0] if found else None
+
+
+def _between(lead: SortKey, position: Position | None, farthest: Any) -> Iterator[Filter]:
+    nearest = position[0] if position else None
+    lowest, highest = (farthest, nearest) if lead.descending else (nearest, farthest)
+    if lowest is not None:
+        yield {lead.path: {"$gte": lowest}}
+    if highest is not None:
+        yield {lead.path: {"$not": {"$gt": highest}} if lead.nullable else {"$lte": highest}}
+
+
+async def _find(query: Filter, order: Order, limit: int, projection: Filter, skip: int = 0) -> list[Row]:
+    cursor = Student.get_motor_collection().find(query, projection).sort(sort_of(order)).skip(skip).limit(limit)
+    rows: list[Row] = await cursor.to_list(None)
+    return rows

@@ -1,0 +1,47 @@
+"""The addresses of single marks. A subject may have a slash in it."""
+
+from typing import Annotated
+
+from fastapi import Path, Response
+
+from core.conditional import ETAG
+from core.openapi import problem_responses
+from core.routing import ProtectedRouter
+from modules.students import service
+from modules.students.http import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
+from modules.students.schemas import MarkWrite, StudentRead
+from modules.students.service import MarkNotFound
+from modules.students.values import Subject
+
+router = ProtectedRouter()
+
+SubjectInPath = Annotated[Subject, Path(description="The subject.", examples=["math"])]
+
+
+@router.put(
+    "/students/{roll_no}/marks/{subject:path}",
+    dependencies=[WRITER],
+    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
+)
+async def set_mark(
+    writer: CurrentWriter,
+    roll_no: RollNoInPath,
+    subject: SubjectInPath,
+    data: MarkWrite,
+    response: Response,
+) -> StudentRead:
+    """Give a student one mark."""
+    return read(await service.set_mark(roll_no, subject, data.mark, writer), response)
+
+
+@router.delete(
+    "/students/{roll_no}/marks/{subject:path}",
+    status_code=204,
+    response_class=Response,
+    dependencies=[WRITER],
+    responses={204: {"headers": ETAG}, **problem_responses(*CONDITIONAL, MarkNotFound)},
+)
+async def remove_mark(writer: CurrentWriter, roll_no: RollNoInPath, subject: SubjectInPath) -> Response:
+    """Take one mark away from a student."""
+    student = await service.remove_mark(roll_no, subject, writer)
+    return Response(status_code=204, headers={"ETag": student.etag})

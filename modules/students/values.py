@@ -1,0 +1,131 @@
+"""The kinds of values that records are made of, with errors for the person who mistyped one."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from core.settings import current_settings
+from core.text import Composed, Printable, spoken
+
+MAX_SUBJECTS = 100
+
+_ROLL_NO_CHARACTERS = "A-Za-z0-9._-"
+
+
+def _check_roll_no(roll_no: str) -> str:
+    if strange := re.search(f"[^{_ROLL_NO_CHARACTERS}]", roll_no):
+        raise PydanticCustomError(
+            "roll_no_character",
+            "A roll number is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
+            {"strange": spoken(strange.group())},
+        )
+    if roll_no in (".", ".."):
+        raise PydanticCustomError(
+            "roll_no_dots", "A roll number cannot be '.' or '..', which web addresses read as folders."
+        )
+    return roll_no
+
+
+RollNo = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    AfterValidator(_check_roll_no),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": 64, "pattern": rf"^(?!\.{{1,2}}$)[{_ROLL_NO_CHARACTERS}]+$"}
+    ),
+]
+"""1 to 64 of ASCII letters, digits and `. _ -`: a roll number stands in an address as it is."""
+
+
+def _check_subject(subject: str) -> str:
+    # MongoDB reads a leading `$` and any dot in a key as its own language.
+    if subject.startswith("$"):
+        raise PydanticCustomError("subject_dollar", "A subject cannot begin with '$'.")
+    if "." in subject:
+        raise PydanticCustomError("subject_dot", "A subject cannot contain a dot; write '-' or a space instead.")
+    return subject
+
+
+Subject = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    Composed,
+    Printable,
+    AfterValidator(_check_subject),
+]
+"""What a mark is for: one line of 1 to 64 printable characters that MongoDB can hold as a key."""
+
+_SUBJECT: TypeAdapter[str] = TypeAdapter(Subject)
+
+
+def subject_of(text: str) -> str:
+    """A subject out of a longer name, such as `marks.math`; raises `PydanticCustomError` if it is none."""
+    try:
+        return _SUBJECT.validate_python(text)
+    except ValidationError as error:
+        raise PydanticCustomError("subject", "{why}", {"why": error.errors()[0]["msg"]}) from None
+
+
+def _check_mark(mark: Any) -> int | float:
+    if isinstance(mark, bool) or not isinstance(mark, int | float):
+        raise PydanticCustomError("mark_type", "A mark is a number, such as 85 or 72.5. Leave out what has no mark.")
+    highest = current_settings().marks_max
+    if not 0 <= mark <= highest:  # which NaN is not, either
+        raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
+    if isinstance(mark, float) and mark != round(mark, 2):
+        raise PydanticCustomError("mark_decimals", "A mark has at most two decimals.")
+    return abs(mark)  # what is left of the sign is that of -0.0
+
+
+Mark = Annotated[int | float, PlainValidator(_check_mark), WithJsonSchema({"type": "number", "minimum": 0})]
+"""A finite number from 0 to `MARKS_MAX`, with at most two decimals. Whole numbers stay whole."""
+
+
+def check_number_of_subjects(marks: Mapping[str, Any]) -> None:
+    """Raise `PydanticCustomError` for more subjects than a record may have."""
+    if len(marks) > MAX_SUBJECTS:
+        raise PydanticCustomError("subjects", "This must have at most {most} entries.", {"most": MAX_SUBJECTS})
+
+
+def _check_marks(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, Any]:
+    if isinstance(marks, dict):  # before anyone looks at each of them
+        check_number_of_subjects(marks)
+    checked: dict[str, Any] = check(marks)
+    if len(checked) != len(marks):
+        raise PydanticCustomError("subject_twice", "Two subjects have the same name once spaces are trimmed.")
+    return checked
+
+
+_AS_MANY_AS_ALLOWED = {"maxProperties": MAX_SUBJECTS}
+
+Marks = Annotated[
+    dict[Subject, Mark],
+    Field(
+        json_schema_extra=_AS_MANY_AS_ALLOWED,
+        description="Subject to mark: from 0 to `MARKS_MAX` (100 by default), at most two decimals. "
+        "A subject that is left out has no mark, which is not zero.",
+    ),
+    WrapValidator(_check_marks),
+]
+
+MarksPatch = Annotated[
+    dict[Subject, Mark | None],
+    Field(
+        json_schema_extra=_AS_MANY_AS_ALLOWED,
+        description="Subject to mark; null takes the mark away. Subjects that are left out stay as they are.",
+    ),
+    WrapValidator(_check_marks),
+]

@@ -1,0 +1,89 @@
+"""How a record is changed without losing what it was, in three commands of one document each.
+
+Read the current version; copy it to the history; put its successor in its place, provided that it still is the current
+version. A process that dies between two of them leaves at most a copy too many, of a version that is the current one
+still: the history is read only up to the version before the current one, and the next write finds its copy made.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pymongo.errors import DuplicateKeyError
+
+from core.errors import NotFound, Unavailable
+from core.etag import UNCONDITIONAL, Preconditions
+from modules.students.models import Record, Student, StudentVersion
+
+# Each try fails only because another write of the same student succeeded.
+MAX_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes, and in which state they expect the record to be."""
+
+    name: str
+    expects: Preconditions = UNCONDITIONAL
+
+
+Edit = Callable[[Student], Student | None]
+"""Makes the successor of a record, or None where nothing is to change. It may run more than once."""
+
+
+class StudentNotFound(NotFound):
+    """There is no student with this roll number. A deleted one can be restored."""
+
+    title = "No such student"
+
+
+async def get(roll_no: str) -> Student:
+    """The student with this roll number; raises `StudentNotFound`, also for a deleted one."""
+    student = await get_also_deleted(roll_no)
+    if student.deleted_at is not None:
+        raise StudentNotFound(f"There is no student {roll_no}: it was deleted, and can be restored.")
+    return student
+
+
+async def get_also_deleted(roll_no: str) -> Student:
+    """The student with this roll number, deleted or not; raises `StudentNotFound`."""
+    student = await Student.find_one(Student.roll_no == roll_no)
+    if student is None:
+        raise StudentNotFound(f"There is no student {roll_no}.")
+    return student
+
+
+async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> Student:
+    """Replace the student's record by what `edit` makes of it, provided that it is as the client `expects`, in the
+    very version that is replaced. Answers with the record as it is then.
+
+    Raises `StudentNotFound`, `PreconditionFailed`, what `edit` raises, `DuplicateKeyError` for a new roll number that
+    is taken, and `Unavailable` if other writes always come in between.
+    """
+    find = get_also_deleted if also_deleted else get
+    for _ in range(MAX_TRIES):
+        student = await find(roll_no)
+        expects.check(student.etag)
+        successor = edit(student)
+        if successor is None:
+            return student
+        if await _replace(student, successor):
+            return successor
+    raise Unavailable("This student is being changed by too many at once.")
+
+
+async def _replace(student: Student, successor: Student) -> bool:
+    """Put `successor` in the place of `student`; whether that still was the current version."""
+    await _copy_to_history(student)
+    current = {"_id": student.id, "version": student.version}
+    result = await Student.get_motor_collection().update_one(current, {"$set": successor.stored()})
+    if not result.matched_count and not await Student.find(Student.id == student.id).exists():
+        # Erased meanwhile, perhaps before the copy was made.
+        await StudentVersion.find(StudentVersion.student == student.id).delete()
+    return bool(result.matched_count)
+
+
+async def _copy_to_history(student: Student) -> None:
+    content = student.model_dump(include=set(Record.model_fields))
+    with suppress(DuplicateKeyError):  # copied by a writer who came first, or who died: a version never changes
+        await StudentVersion.model_validate({"student": student.id, **content}).insert()

@@ -1,0 +1,20 @@
+"""How a search compares text: by the words of it, whatever their case and accents."""
+
+import unicodedata
+
+# Letters that Unicode does not take apart into a base letter and an accent.
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
+)
+
+
+def words_of(text: str) -> list[str]:
+    """The distinct words of a text, each folded, in order: `Zoë O'Neil-Łuk` has `zoe`, `o`, `neil` and `luk`.
+
+    A word is what stands between characters that are neither letters, digits nor marks. Vowel signs, as of Hindi, are
+    no accents: they stay.
+    """
+    folded = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    kept = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
+    spaced = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in kept)
+    return list(dict.fromkeys(spaced.split()))

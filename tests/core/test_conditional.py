@@ -1,0 +1,80 @@
+"""Entity tags in headers, as RFC 9110 reads them."""
+
+import pytest
+from bson import ObjectId
+
+from core.errors import PreconditionFailed
+from core.etag import UNCONDITIONAL, EntityTags, Preconditions, strong_etag
+
+A, B, C = '"a"', '"b"', '"c"'
+
+
+@pytest.mark.parametrize(
+    ("header", "strongly", "weakly"),
+    [
+        ('"a"', {A}, {A}),
+        ('"a", "b"', {A, B}, {A, B}),
+        ('"a","b"', {A, B}, {A, B}),
+        (' , "a" ,\t, "b", ', {A, B}, {A, B}),
+        ('W/"a", "b"', {B}, {A, B}),
+        ('"W/"', set(), set()),
+        ('"a,b"', set(), set()),
+        ('""', set(), set()),
+        ("*", {A, B, C}, {A, B, C}),
+        (" * ", {A, B, C}, {A, B, C}),
+    ],
+)
+def test_a_list_of_tags_is_read(header: str, strongly: set[str], weakly: set[str]) -> None:
+    tags = EntityTags.parse(header)
+
+    assert {tag for tag in (A, B, C) if tags.hold(tag)} == strongly
+    assert {tag for tag in (A, B, C) if tags.hold_weakly(tag)} == weakly
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", " ", "a", '"a', 'a"', '"a" "b"', '"a", b', 'w/"a"', 'W/ "a"', '*, "a"', '"a b"', '"a\x7f"', ",", "**"],
+)
+def test_anything_else_is_refused(header: str) -> None:
+    with pytest.raises(ValueError, match="entity tags"):
+        EntityTags.parse(header)
+
+
+def test_a_long_list_is_read_in_no_time() -> None:
+    assert EntityTags.parse(", ".join([A] * 5000)).hold(A)
+    with pytest.raises(ValueError, match="entity tags"):
+        EntityTags.parse(", ".join([A] * 5000) + " x")
+    with pytest.raises(ValueError, match="entity tags"):
+        EntityTags.parse(" ,\t" * 10_000)
+
+
+def test_a_tag_tells_one_state_of_one_record() -> None:
+    one, other = ObjectId(), ObjectId()
+
+    tags = {strong_etag(record, version) for record in (one, other) for version in range(1, 1000)}
+
+    assert len(tags) == 2 * 999
+    assert strong_etag(one, 1) == strong_etag(one, 1)
+    assert EntityTags.parse(strong_etag(one, 1)).hold(strong_etag(one, 1))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "holds"),
+    [
+        (UNCONDITIONAL, True),
+        (Preconditions(EntityTags.parse(A)), True),
+        (Preconditions(EntityTags.parse(B)), False),
+        (Preconditions(EntityTags.parse('W/"a"')), False),
+        (Preconditions(if_none_match=EntityTags.parse(B)), True),
+        (Preconditions(if_none_match=EntityTags.parse('W/"a"')), False),
+        (Preconditions(if_none_match=EntityTags.parse("*")), False),
+        (Preconditions(EntityTags.parse(A), EntityTags.parse(A)), False),
+    ],
+)
+def test_what_a_client_expects_is_checked(conditions: Preconditions, holds: bool) -> None:
+    if holds:
+        conditions.check(A)
+        return
+    with pytest.raises(PreconditionFailed) as raised:
+        conditions.check(A)
+    assert raised.value.headers == {"ETag": A}
