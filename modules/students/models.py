@@ -52,20 +52,28 @@ class Keys(BaseModel):
     words       of name and roll number, for searches
     subjects    the names of the subjects with a mark, in order and joined: a school has few of these, so they tell
                 quickly who has no mark in one
+    total       the sum of the marks in hundredths, so that it is exact; without marks there is none
+    average     the total by the number of marks, in hundredths: equal ones are equal, as division rounds correctly
     """
 
     live: bool = False
     words: list[str] = []
     subjects: str | None = None
+    total: int | None = None
+    average: float | None = None
 
 
 def _keys_of(record: Mapping[str, Any]) -> Keys:
     if record["deleted_at"] is not None:
         return Keys()
+    marks = record["marks"]
+    total = sum(round(mark * 100) for mark in marks.values())
     return Keys(
         live=True,
         words=words_of(f"{record['name']} {record['roll_no']}"),
-        subjects=SUBJECT_SEPARATOR.join(sorted(record["marks"])),
+        subjects=SUBJECT_SEPARATOR.join(sorted(marks)),
+        total=total if marks else None,
+        average=total / len(marks) if marks else None,
     )
 
 
@@ -90,6 +98,8 @@ class Student(Record, Document):
             IndexModel([("keys.live", 1), ("created_at", 1), ("roll_no", 1)], name="by_created_at"),
             IndexModel([("keys.live", 1), ("updated_at", 1), ("roll_no", 1)], name="by_updated_at"),
             IndexModel([("keys.live", 1), ("keys.subjects", 1), ("roll_no", 1)], name="by_subjects"),
+            IndexModel([("keys.live", 1), ("keys.total", -1), ("roll_no", 1)], name="by_total"),
+            IndexModel([("keys.live", 1), ("keys.average", -1), ("roll_no", 1)], name="by_average"),
             IndexModel([("keys.words", 1), ("roll_no", 1)], name="by_word"),
             IndexModel([("marks.$**", 1)], name="by_mark"),
             IndexModel("unsequenced", name="unsequenced", sparse=True),
