@@ -3,8 +3,11 @@
 from core.module import Module
 from modules.students.models import Change, Erasure, Student, StudentVersion
 from modules.students.router import router
+from modules.students.schemas import StudentRead
+from modules.students.values import RollNo, Subject
+from modules.students.versions import StudentNotFound, get
 
-__all__ = ["module"]
+__all__ = ["RollNo", "Student", "StudentNotFound", "StudentRead", "Subject", "get", "module"]
 
 module = Module(
     name="students",
