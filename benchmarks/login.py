@@ -9,29 +9,24 @@ import asyncio
 import json
 import multiprocessing
 import os
-import platform
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from asyncio import Future, Task
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 import httpx2
 
+from benchmarks.common import UnexpectedStatus, environment, expect, milliseconds_since, server, surroundings
 from core.settings import Settings
-from tests.processes import ROOT, running, until
-from tests.servers import PATIENCE, Server, serve
+from tests.processes import ROOT
+from tests.servers import PATIENCE
 
 COST = Settings.model_fields["bcrypt_cost"].default
 ROUNDS = 40
@@ -47,11 +42,8 @@ STORM = tuple(f"member{number}" for number in range(4))
 RIGHT, WRONG = "violet-Harbour-271", "violet-Harbour-272"
 # Beside a wrong password for an account that is there: no such account, and the right password of an inactive one.
 REFUSED = {"wrong password": (KNOWN, WRONG), "unknown user": (UNKNOWN, WRONG), "inactive user": (INACTIVE, RIGHT)}
-PACKAGES = ("fastapi", "starlette", "uvicorn", "motor", "pymongo", "beanie", "passlib", "bcrypt", "httpx2")
-
-
-class UnexpectedStatus(Exception):
-    """An answer whose status does not belong there."""
+# The defaults, other than limits on failures that are never reached.
+SETTINGS = {"BCRYPT_COST": str(COST), "LOGIN_FAILURES": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
 
 
 @dataclass
@@ -75,45 +67,12 @@ class Figures:
     storm_logins: dict[int, int]
 
 
-def expect(answer: httpx2.Response, *statuses: int) -> httpx2.Response:
-    """The answer; raises `UnexpectedStatus` if its status is none of these."""
-    if answer.status_code not in statuses:
-        request = answer.request
-        raise UnexpectedStatus(f"{request.method} {request.url.path}: {answer.status_code} {answer.text}")
-    return answer
-
-
-def milliseconds_since(start: float) -> float:
-    """From a time of `time.perf_counter` until now."""
-    return (time.perf_counter() - start) * 1000
-
-
-@contextmanager
-def server() -> Iterator[Server]:
-    """The service with its embedded MongoDB, on a new folder that is removed once nothing runs on it."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
-        try:
-            with serve(folder, **settings(folder)) as running_server:
-                make_admin(folder)
-                yield running_server
-        finally:
-            until(lambda: not running(folder))
-
-
-def settings(folder: Path) -> dict[str, str]:
-    """The defaults, other than limits on failures that are never reached; an empty one counts as not set."""
-    limits = {"LOGIN_FAILURES": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
-    own = {"MONGODB_URL": "", "DATA_DIR": str(folder / "data"), "ALLOW_MEMORY_DB": "0", "REGISTRATION": "open"}
-    return {"BCRYPT_COST": str(COST)} | limits | own
-
-
 def make_admin(folder: Path) -> None:
     """The first admin, as anyone makes one."""
     subprocess.run(  # noqa: S603  # our own command
         [sys.executable, "-m", "core", "create-admin", ADMIN, "--email", f"{ADMIN}@example.com"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | settings(folder),
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment(folder) | SETTINGS,
         input=RIGHT.encode(),
         stdout=subprocess.DEVNULL,
         check=True,
@@ -252,28 +211,14 @@ def kept(within: bool) -> str:
     return "within the target" if within else "NOT within the target"
 
 
-def surroundings(log: str) -> dict[str, Any]:
-    """When, where and on what the figures were made."""
-    database = log.partition("embedded MongoDB ")[2].split(" ")[0]
-    versions = {"python": platform.python_version(), "mongod": database} | {name: version(name) for name in PACKAGES}
-    machine = {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()}
-    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "versions": versions}
-
-
-def processor() -> str:
-    """Its model's name, where Linux tells it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def measure() -> tuple[Figures, dict[str, Any]]:
     """The whole run."""
-    with server() as service, service.client() as client:
+    with server(**SETTINGS) as (service, folder), service.client() as client:
+        make_admin(folder)
         prepare(client)
         refusals = time_refusals(service.url)
         storm = asyncio.run(measure_storm(service.url, client.headers))
-        return figures_of(refusals, storm), surroundings(service.log.read_text())
+        return figures_of(refusals, storm), surroundings(service)
 
 
 def main() -> None:

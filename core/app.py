@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -73,7 +73,10 @@ def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAP
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logs(settings.log_level)
-        async with open_database(settings, documents) as app.state.database:
+        async with open_database(settings, documents) as app.state.database, AsyncExitStack() as stack:
+            for module in modules:
+                if module.lifespan:
+                    await stack.enter_async_context(module.lifespan())
             yield
 
     return lifespan

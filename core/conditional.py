@@ -70,7 +70,8 @@ async def _put_preconditions(
 
 
 def _required(given: Preconditions) -> Preconditions:
-    if current_settings().require_if_match and given == Preconditions():
+    creates = given.if_none_match is not None and given.if_none_match.any
+    if current_settings().require_if_match and given.if_match is None and not creates:
         raise PreconditionRequired("Send If-Match with the ETag of the state that you mean to change.")
     return given
 

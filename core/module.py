@@ -8,7 +8,8 @@ import importlib
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Module:
     public_router  routes that anyone may call
     documents      the Beanie documents whose collections it owns
     authenticator  fills the identity slot; exactly one module of an app declares it
+    lifespan       surrounds the time in which the service runs, with the database open
     commands       what `python -m core` can do with the module, from a terminal
     """
 
@@ -42,6 +44,7 @@ class Module:
     public_router: APIRouter | None = None
     documents: tuple[type[Document], ...] = ()
     authenticator: Authenticator | None = None
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
     commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:

@@ -61,12 +61,9 @@ class Server:
             return False
 
 
-@contextmanager
-def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]:
-    """`python main.py`, or `uvicorn` with `arguments`, on the data folder `folder/data`, which outlives it."""
-    command = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--port", "0", *arguments]
-    if not arguments:
-        command = [str(ROOT / "main.py")]
+def launch(folder: Path, *command: str, **environment: str) -> Server:
+    """Python with these arguments, which must make it a server, on the data folder `folder/data`; awaited until it is
+    ready."""
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -80,7 +77,19 @@ def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]
     server = Server(process, log)
     try:
         server.wait_until_ready()
+    except BaseException:
+        server.kill()
+        raise
+    return server
+
+
+@contextmanager
+def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]:
+    """`python main.py`, or `uvicorn` with `arguments`, on the data folder `folder/data`, which outlives it."""
+    command = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--port", "0", *arguments]
+    server = launch(folder, *(command if arguments else [str(ROOT / "main.py")]), **environment)
+    try:
         yield server
     finally:
-        if process.poll() is None:
+        if server.process.poll() is None:
             server.stop()

@@ -1,6 +1,7 @@
 """Student records: roll number, name, branch and marks."""
 
 from core.module import Module
+from modules.students.erasure import lifespan
 from modules.students.models import Change, Erasure, Student, StudentVersion
 from modules.students.router import router
 from modules.students.schemas import StudentRead
@@ -14,4 +15,5 @@ module = Module(
     description="Student records, addressed by roll number.",
     router=router,
     documents=(Student, StudentVersion, Change, Erasure),
+    lifespan=lifespan,
 )

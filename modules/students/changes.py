@@ -3,10 +3,10 @@
 A number that is taken before a write would be no guide: a slow writer's smaller number could appear behind a reader
 who has passed it. So nothing is numbered before it can be seen. Each write marks its version `unsequenced`, in the
 same atomic command; whoever reads the feed first gives each marked version the next number, and only then takes the
-mark away. A number is the key of a document of its own and is taken by inserting that, one after the highest
-there is: so it appears only when all smaller ones have, and a reader who has seen number n will find every later
-change behind n. A process that dies in between leaves a mark: the student gets a number once more, which tells the
-newest state again.
+mark away. A number is the key of a document of its own and is taken by inserting that, one after the highest there is;
+it counts only if it is the highest one still when that has been done. So a number that counts is greater than any that
+a reader has seen before, and a reader who has seen number n will find every later change behind n. A process that dies
+in between leaves a mark: the student gets a number once more, which tells the newest state again.
 """
 
 from base64 import urlsafe_b64encode
@@ -18,7 +18,7 @@ from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
 from core.database import settled
-from core.errors import FieldError, InvalidRequest
+from core.errors import FieldError, InvalidRequest, Unavailable
 from core.pagination import decode_cursor, encode_cursor
 from modules.students.models import Change, Student
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
@@ -26,6 +26,7 @@ from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
 _SCOPE = "changes of students"
 
 _DUPLICATE_KEY = 11000
+_MAX_TRIES = 10
 _MAX_NUMBER = 2**63 - 1
 
 _Stored = Mapping[str, Any]
@@ -38,9 +39,9 @@ async def since(token: str | None, limit: int) -> ChangesRead:
     """Up to `limit` students who have changed since a token was given, each once; all there ever were, where no token
     is given. Raises `InvalidRequest` for a token that is not one of ours."""
     number = 0 if token is None else _read_token(token)
-    marked = await Student.get_motor_collection().find({"unsequenced": True}, {"version": 1}).to_list(limit)
-    await _give_places(marked)
-    found = await settled(Change).find({"_id": {"$gt": number}}).sort("_id", 1).to_list(limit + 1)
+    marked = await settled(Student).find({"unsequenced": True}, {"version": 1}).limit(limit).to_list(None)
+    left = await _give_places(marked)
+    found = await settled(Change).find({"_id": {"$gt": number}}).sort("_id", 1).limit(limit + 1).to_list(None)
     if not found and number > await _highest():
         raise _wrong_token()
     page = found[:limit]
@@ -49,22 +50,33 @@ async def since(token: str | None, limit: int) -> ChangesRead:
     return ChangesRead(
         changes=[_changed(place["student"], students) for place in page if newest[place["student"]] == place["_id"]],
         next=encode_cursor(_SCOPE, str(page[-1]["_id"] if page else number)),
-        more=len(found) > limit or len(marked) == limit,
+        more=len(found) > limit or len(marked) == limit or bool(left),
     )
 
 
 async def tell(student: Student) -> None:
-    """Give a student's current version its place in the feed now."""
-    await _give_places([{"_id": student.id, "version": student.version}])
+    """Give a student's current version its place in the feed now; raises `Unavailable` if it gets none."""
+    if await _give_places([{"_id": student.id, "version": student.version}]):
+        raise Unavailable("Too many are reading the feed of changes at once.")
 
 
-async def _give_places(marked: Sequence[_Marked]) -> None:
-    """The next numbers for these versions. Where another process takes one of them first, the rest come behind it."""
-    while marked:
+async def _give_places(marked: Sequence[_Marked]) -> Sequence[_Marked]:
+    """Give these versions the next numbers, as far as others who do the same at the same time let us; answers with
+    those that got none.
+
+    A number that was cleared away could be taken once more, by someone who saw the highest one long ago. So numbers
+    count only if they are the highest ones still, after they were inserted; a version whose number does not count keeps
+    its mark, and is told twice.
+    """
+    for _ in range(_MAX_TRIES):
+        if not marked:
+            break
         first = await _highest() + 1
         taken = await _take([{"_id": first + ahead, "student": one["_id"]} for ahead, one in enumerate(marked)])
-        await _settle(marked[:taken], first)
-        marked = marked[taken:]
+        if taken and await _highest() == first + taken - 1:
+            await _settle(marked[:taken], first)
+            marked = marked[taken:]
+    return marked
 
 
 async def _take(places: list[dict[str, Any]]) -> int:
@@ -72,10 +84,10 @@ async def _take(places: list[dict[str, Any]]) -> int:
     try:
         await Change.get_motor_collection().insert_many(places)
     except BulkWriteError as error:
-        (refused,) = error.details["writeErrors"]
-        if refused["code"] != _DUPLICATE_KEY:
+        refused = error.details["writeErrors"]
+        if [one["code"] for one in refused] != [_DUPLICATE_KEY] or error.details["writeConcernErrors"]:
             raise
-        return int(refused["index"])
+        return int(refused[0]["index"])
     return len(places)
 
 
@@ -90,7 +102,7 @@ async def _settle(placed: Sequence[_Marked], first: int) -> None:
 
 
 async def _highest() -> int:
-    places = await Change.get_motor_collection().find().sort("_id", -1).to_list(1)
+    places = await settled(Change).find().sort("_id", -1).limit(1).to_list(None)
     return int(places[0]["_id"]) if places else 0
 
 

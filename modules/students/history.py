@@ -32,17 +32,16 @@ async def list_(roll_no: str, window: Window) -> Page[VersionSummary]:
     records = await _between(student, lowest - 1, highest)  # one more, to tell what the lowest changed
     pairs = zip([None, *records], records, strict=False)
     found = [_summary(before, record) for before, record in pairs if record.version >= lowest]
-    return Page(found[::-1], has_previous=highest < student.version, has_next=lowest > 1)
+    there = bool(found)  # nothing, where a cursor is of another student who had this number before
+    return Page(found[::-1], has_previous=there and highest < student.version, has_next=there and lowest > 1)
 
 
 def _range(window: Window, current: int) -> tuple[int, int]:
     """The lowest and the highest version of a page whose list runs from the newest to the oldest."""
-    if window.position is None:
-        highest = current
-    elif window.backwards:
-        highest = min(current, window.position[0] + window.limit)
-    else:
-        highest = window.position[0] - 1
+    if window.position is not None and window.backwards:
+        lowest = window.position[0] + 1
+        return lowest, min(current, lowest + window.limit - 1)
+    highest = current if window.position is None else window.position[0] - 1
     return max(1, highest - window.limit + 1), highest
 
 

@@ -13,7 +13,9 @@ from pydantic import (
     Field,
     PlainValidator,
     StringConstraints,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -38,10 +40,13 @@ def _check_bound_name(name: str) -> str:
     return f"{subject_of(subject)}.{bound}"
 
 
-def _check_bounds(bounds: Any) -> Any:
+def _check_bounds(bounds: Any, check: ValidatorFunctionWrapHandler) -> dict[str, float]:
     if not isinstance(bounds, dict):  # a parameter that is just called `marks`
         raise PydanticCustomError("bound", _HOW_TO_BOUND)
-    return bounds
+    checked: dict[str, float] = check(bounds)
+    if len(checked) != len(bounds):
+        raise PydanticCustomError("bound_twice", "Two of these are the same once spaces are trimmed.")
+    return checked
 
 
 def _check_bound(value: Any) -> float:
@@ -64,17 +69,19 @@ MarkBounds = Annotated[
         description="Each as a parameter of its own, `marks.SUBJECT.gte=40`: only students with a mark in that subject "
         "that is at least (`gte`), above (`gt`), at most (`lte`) or below (`lt`) a number.",
     ),
-    BeforeValidator(_check_bounds),
+    WrapValidator(_check_bounds),
     WithJsonSchema(_MARK_BOUNDS),
 ]
 
 
-def _plus_for_space(text: Any) -> Any:
-    """What `…+01:00` is turned into where a client leaves the plus unencoded."""
+def _as_time(text: Any) -> Any:
+    """A text that only a time can be; with the plus of `…+01:00` where a client has left it unencoded."""
+    if isinstance(text, str) and re.fullmatch(r"[-+]?[\d.]+", text):  # seconds since 1970, to the library
+        raise PydanticCustomError("datetime_parsing", "A number is no time.")
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", text) if isinstance(text, str) else text
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_plus_for_space), AfterValidator(in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_time), AfterValidator(in_utc)]
 
 
 def _check_query(text: str | None) -> str | None:
@@ -147,7 +154,8 @@ class Selection(BaseModel):
     @property
     def filter(self) -> Filter:
         """What selects the students, other than what `missing` says."""
-        query: Filter = {"keys.live": True}
+        # A deleted student has no words, so a search need not look whether one is.
+        query: Filter = {} if self.q else {"keys.live": True}
         if self.branch:
             query["branch"] = {"$in": self.branch}
         if self.updated_since:

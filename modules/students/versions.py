@@ -5,7 +5,7 @@ version. A process that dies between two of them leaves at most a copy too many,
 still: the history is read only up to the version before the current one, and the next write finds its copy made.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -61,8 +61,13 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
     is taken, and `Unavailable` if other writes always come in between.
     """
     find = get_also_deleted if also_deleted else get
+    return await change_found(lambda: find(roll_no), edit, expects)
+
+
+async def change_found(find: Callable[[], Awaitable[Student]], edit: Edit, expects: Preconditions) -> Student:
+    """The same for a student who is found in another way."""
     for _ in range(MAX_TRIES):
-        student = await find(roll_no)
+        student = await find()
         expects.check(student.etag)
         successor = edit(student)
         if successor is None:

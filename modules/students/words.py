@@ -15,6 +15,11 @@ def words_of(text: str) -> list[str]:
     no accents: they stay.
     """
     folded = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
-    kept = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
+    kept = "".join(c for c in unicodedata.normalize("NFKD", folded) if not _is_dropped(c))
     spaced = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in kept)
     return list(dict.fromkeys(spaced.split()))
+
+
+def _is_dropped(character: str) -> bool:
+    """Whether this is an accent, or a joiner, which shows nothing."""
+    return unicodedata.combining(character) != 0 or unicodedata.category(character) == "Cf"

@@ -1,0 +1,94 @@
+"""What `benchmarks.lists` asks for: pages of lists, selections, single students and changes."""
+
+import random
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from benchmarks.filled import School
+from benchmarks.school import RARE_NAME, RARE_STUDENTS, created_at, roll_no
+from core.keyset import Page, SortKey, reversed_order, sort_of
+from core.pagination import Listing, encode_cursor
+from modules.students.changes import _SCOPE as CHANGES
+from modules.students.query import StudentQuery
+
+LIMIT = 100
+FEWEST = 100 * LIMIT
+
+SORTS = ("roll_no", "name", "-branch", "marks.math", "-marks.math,name")
+SELECTIONS = {
+    "q, 50 hits": {"q": RARE_NAME},
+    "q, a sixth are hits": {"q": "a"},
+    "q, two words": {"q": "anar al"},
+    "q, no hit": {"q": "xyz"},
+    "math ≥ 95": {"marks.math.gte": "95"},
+    "math ≥ 95, sort=name": {"marks.math.gte": "95", "sort": "name"},
+    "math ≥ 50, one branch": {"marks.math.gte": "50", "branch": "Physics"},
+    "math < 10": {"marks.math.lt": "10"},
+    "one branch, sort=name": {"branch": "Physics", "sort": "name"},
+    "missing, few": {"missing": "english"},
+    "missing, a tenth": {"missing": "math"},
+    "missing, nearly all": {"missing": "latin"},
+    "count, all": {"count": "true"},
+    "count, one branch": {"count": "true", "branch": "Physics"},
+    "count, math ≥ 50, one branch": {"count": "true", "marks.math.gte": "50", "branch": "Physics"},
+    "count, q, 50 hits": {"count": "true", "q": RARE_NAME},
+    "count, q, a sixth are hits": {"count": "true", "q": "a"},
+}
+
+Query = dict[str, str]
+
+
+def scenarios(school: School, rounds: int) -> dict[str, list[str]]:
+    """The addresses that are asked for, by name: one for each round, or one for all."""
+    chance = random.Random(1)  # noqa: S311  # no secret; the same students in each run
+    someone = [f"/students/{roll_no(chance.randrange(school.size))}" for _ in range(rounds)]
+    found = {"GET one": someone, "PATCH one": someone}
+    for sort in SORTS:
+        found |= {f"sort={sort}, {page}": [address] for page, address in pages(school, sort).items()}
+    recent = {"updated_since": created_at(school.size - RARE_STUDENTS).isoformat()}
+    for name, query in (SELECTIONS | {"updated_since, 50 hits": recent}).items():
+        found[name] = [list_address(query)]
+    middle = encode_cursor(CHANGES, str(school.size // 2))
+    return found | {
+        "changes, the first 100": [f"/changes?limit={LIMIT}"],
+        "changes, 100 from the middle": [f"/changes?limit={LIMIT}&since={middle}"],
+    }
+
+
+def pages(school: School, sort: str) -> dict[str, str]:
+    """The first page, the hundredth where there is one, and the last, with as many students as any other."""
+    query = {"sort": sort}
+    found = {"page 1": list_address(query)}
+    order = StudentQuery.model_validate(query).order
+    if school.size >= FEWEST:
+        found["page 100"] = page_behind(query, nth(school, order, 99 * LIMIT - 1))
+    return found | {"last page": page_behind(query, nth(school, reversed_order(order), LIMIT))}
+
+
+def nth(school: School, order: tuple[SortKey, ...], skipped: int) -> dict[str, Any]:
+    """The student behind so many others. All are read as they lie and sorted, which needs no index."""
+    found = school.database.students.find({"keys.live": True}, {key.path: 1 for key in order})
+    (student,) = found.hint([("$natural", 1)]).sort(sort_of(order)).skip(skipped).limit(1)
+    return student
+
+
+def page_behind(query: Query, student: dict[str, Any]) -> str:
+    """The address of the page that follows this student, made as the service makes its links."""
+    address = list_address(query)
+    asked = StudentQuery.model_validate(query | {"limit": LIMIT})
+    path, _, text = address.partition("?")
+    request = Request(
+        {"type": "http", "path": path, "query_string": text.encode(), "headers": [], "server": ("localhost", 80)}
+    )
+    response = Response()
+    page = Page([student], has_previous=False, has_next=True)
+    Listing(f"students {asked.name}", asked.order).link(page, request, response)
+    return response.headers["Link"].partition(">")[0].removeprefix("<")
+
+
+def list_address(query: Query) -> str:
+    """The address of a list's first page."""
+    return f"/students?{urlencode(query | {'limit': str(LIMIT)})}"

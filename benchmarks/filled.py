@@ -1,0 +1,83 @@
+"""A running service that is full of students."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from anyio.from_thread import start_blocking_portal
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from benchmarks.common import expect, server, surroundings
+from benchmarks.school import students
+from core.embedded import find_mongod, run_embedded
+from core.settings import Settings
+from modules.students.models import Student
+
+BATCH = 5_000
+
+
+@dataclass(frozen=True)
+class School:
+    """A running service with so many students in it, and ways in: as a client and to its database."""
+
+    size: int
+    client: httpx2.Client
+    database: Database[dict[str, Any]]
+
+
+@contextmanager
+def open_school(size: int) -> Iterator[tuple[School, dict[str, Any]]]:
+    """A service with so many students, somebody signed in, and what it runs on."""
+    with ExitStack() as stack:
+        service, folder = stack.enter_context(server())
+        mongod = find_mongod(None, folder / "data")
+        assert mongod, "the service runs on one"
+        portal = stack.enter_context(start_blocking_portal())
+        embedded = stack.enter_context(portal.wrap_async_context_manager(run_embedded(mongod, folder / "data")))
+        driver: MongoClient[dict[str, Any]] = MongoClient(embedded.url, tz_aware=True)
+        client = stack.enter_context(service.client())
+        database = stack.enter_context(driver)[Settings.model_fields["mongodb_database"].default]
+        sign_in(client)
+        check_shape(client, database)
+        fill(database, size)
+        sign_in(client)
+        yield School(size, client, database), surroundings(service)
+
+
+def sign_in(client: httpx2.Client) -> None:
+    """Let the client send a teacher's token; the first time, make the account."""
+    account = {"username": "teacher", "password": "violet-Harbour-271"}
+    expect(client.post("/register", json=account | {"email": "teacher@example.com"}), 201, 409)
+    token = expect(client.post("/login", data=account), 200).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+
+
+def check_shape(client: httpx2.Client, database: Database[dict[str, Any]]) -> None:
+    """See that what `fill` stores is what the service would store, and leave nothing behind."""
+    (made,) = students(1)
+    content = {name: made[name] for name in ("roll_no", "name", "branch", "marks")}
+    expect(client.post("/students", json=content), 201)
+    stored = database.students.find_one({}, {"_id": 0, "unsequenced": 0})
+    assert stored
+    times = {name: stored[name] for name in ("created_at", "updated_at")}
+    assert stored == made | times, f"the service stores {stored}"
+    assert list(map(type, stored.values())) == list(map(type, made.values()))
+    database.students.delete_many({})
+
+
+def fill(database: Database[dict[str, Any]], size: int) -> None:
+    """Store the students, each with a place in the feed of changes. Making the indexes last is faster."""
+    database.students.drop_indexes()
+    made = students(size)
+    for stored in range(0, size, BATCH):
+        rows = [next(made) for _ in range(min(BATCH, size - stored))]
+        ids = database.students.insert_many(rows, ordered=False).inserted_ids
+        places = [{"_id": number, "student": id_} for number, id_ in enumerate(ids, stored + 1)]
+        database.student_changes.insert_many(places, ordered=False)
+        print(f"\r{stored + len(rows):,} of {size:,} students stored", end="", file=sys.stderr, flush=True)
+    print("; making indexes", file=sys.stderr)
+    database.students.create_indexes(Student.Settings.indexes)

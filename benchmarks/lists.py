@@ -1,0 +1,198 @@
+"""How lists grow: `python -m benchmarks.lists` times them with 1,000 students and with a million, in one run.
+
+The figures describe a machine as much as the code, so they are printed and never asserted. An answer with a status
+that does not belong there does fail the run.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.addresses import FEWEST, LIMIT, SORTS, scenarios
+from benchmarks.common import UnexpectedStatus, expect, milliseconds_since
+from benchmarks.filled import School, open_school
+
+SMALL = 1_000
+ROUNDS = 5
+BYTES_PER_STUDENT = 1_500
+
+Times = dict[str, dict[int, list[float]]]
+"""Milliseconds by scenario and size."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What the database did for one request, by its own account."""
+
+    commands: int
+    keys: int
+    documents: int
+    returned: int
+    plans: list[str]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is reported; all times in milliseconds."""
+
+    sizes: tuple[int, int]
+    medians: dict[str, dict[int, float]]
+    """By scenario and size."""
+    times: Times
+    examined: dict[str, Examined]
+    """At the larger size."""
+    failed: dict[str, str]
+    """By scenario; a run with any has failed."""
+
+
+def check_pages(school: School, addresses: dict[str, list[str]]) -> None:
+    """See that pages are where they are said to be, so that the right ones are timed."""
+    for name, (address, *_) in addresses.items():
+        if name.startswith("sort="):
+            answer = school.client.get(address)
+            if answer.status_code != 200:
+                continue  # which fails the run, once it is timed
+            assert len(answer.json()) == LIMIT, name
+            assert ("next" in answer.links) is not name.endswith("last page"), name
+
+
+def ask(school: School, name: str, addresses: list[str], turn: int) -> float:
+    """Milliseconds of one request; raises `UnexpectedStatus` unless it succeeds."""
+    address = addresses[turn % len(addresses)]
+    start = time.perf_counter()
+    if name.startswith("PATCH"):
+        answer = school.client.patch(address, json={"marks": {"art": 10 + turn}})
+    else:
+        answer = school.client.get(address)
+    took = milliseconds_since(start)
+    expect(answer, 200)
+    return took
+
+
+def time_all(schools: list[School], addresses: dict[int, dict[str, list[str]]]) -> tuple[Times, dict[str, str]]:
+    """Milliseconds, and what failed. Scenarios and sizes take turns, in a new order each time, so that whatever slows
+    the machine for a while hits all of them."""
+    times: Times = {name: {} for name in addresses[schools[-1].size]}
+    failed = {}
+    shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
+    turns = [(school, name) for school in schools for name in addresses[school.size]]
+    for turn in range(ROUNDS + 1):
+        print(f"\rround {turn} of {ROUNDS}", end="", file=sys.stderr, flush=True)
+        for school, name in shuffled(turns, len(turns)):
+            if name in failed:
+                continue
+            try:
+                took = ask(school, name, addresses[school.size][name], turn)
+            except UnexpectedStatus as error:
+                failed[name] = f"{school.size:,} students: {error}"
+                times[name].pop(school.size, None)  # a median of those that succeeded would flatter
+                continue
+            if turn:  # the first only warms up
+                times[name].setdefault(school.size, []).append(took)
+    print(file=sys.stderr)
+    return times, failed
+
+
+def examine(school: School, addresses: dict[str, list[str]]) -> dict[str, Examined]:
+    """What each request makes the database do, from its profiler, which is on only now: it would cost time."""
+    found, ours = {}, {"ns": {"$regex": r"\.student(s|_changes|_history)$"}}
+    for name, known in addresses.items():
+        school.database.command("profile", 2)
+        with suppress(UnexpectedStatus):
+            ask(school, name, known, ROUNDS + 1)
+        school.database.command("profile", 0)
+        found[name] = summary(list(school.database.system.profile.find(ours).sort("ts")))
+        school.database.system.profile.drop()
+    return found
+
+
+def summary(commands: list[dict[str, Any]]) -> Examined:
+    """The sum of these commands."""
+    keys, documents, returned = (
+        sum(one.get(count, 0) for one in commands) for count in ("keysExamined", "docsExamined", "nreturned")
+    )
+    plans = [one["planSummary"] for one in commands if "planSummary" in one]
+    return Examined(len(commands), keys, documents, returned, list(dict.fromkeys(plans)))
+
+
+def table(figures: Figures) -> str:
+    """The figures for a reader."""
+    small, large = figures.sizes
+    rows = [f"| median, ms | {small:,} | {large:,} | ratio |", "|---|---:|---:|---:|"]
+    for name, medians in figures.medians.items():
+        few, many = medians.get(small), medians.get(large)
+        rows.append(f"| {name} | {cell(few)} | {cell(many)} | {ratio_of(many, few)} |")
+    rows += ["", f"| {large:,} students | page 100 / page 1 | last page / page 1 |", "|---|---:|---:|"]
+    for sort in SORTS:
+        first, hundredth, last = (
+            figures.medians.get(f"sort={sort}, {page}", {}).get(large) for page in ("page 1", "page 100", "last page")
+        )
+        rows.append(f"| sort={sort} | {ratio_of(hundredth, first)} | {ratio_of(last, first)} |")
+    rows += [
+        "",
+        f"| {large:,} students: examined | commands | keys | documents | returned |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, seen in figures.examined.items():
+        rows.append(f"| {name} | {seen.commands} | {seen.keys:,} | {seen.documents:,} | {seen.returned:,} |")
+    return "\n".join(rows)
+
+
+def cell(value: float | None) -> str:
+    """Milliseconds, where there are any."""
+    return "-" if value is None else f"{value:.1f}"
+
+
+def ratio_of(value: float | None, to: float | None) -> str:
+    """One figure over another, where there are both."""
+    return f"{value / to:.2f}" if value and to else "-"
+
+
+def measure(size: int) -> tuple[Figures, dict[str, Any]]:
+    """The whole run."""
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_school(number)) for number in (SMALL, size)]
+        schools = [one for one, _ in opened]
+        addresses = {one.size: scenarios(one, ROUNDS + 2) for one in schools}
+        for one in schools:
+            check_pages(one, addresses[one.size])
+        times, failed = time_all(schools, addresses)
+        medians = {name: {size: median(ms) for size, ms in each.items()} for name, each in times.items()}
+        examined = examine(schools[-1], addresses[size])
+        return Figures((SMALL, size), medians, times, examined, failed), opened[-1][1]
+
+
+def main() -> None:
+    """Measure, print, and write the JSON if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lists", description=__doc__.partition("\n")[0])
+    parser.add_argument("--students", type=int, default=1_000_000, metavar="N", help="the larger size (1000000)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
+    chosen = parser.parse_args()
+    if chosen.students < FEWEST:
+        parser.error(f"there is a page 100 from {FEWEST} students on")
+    free, needed = shutil.disk_usage(tempfile.gettempdir()).free, chosen.students * BYTES_PER_STUDENT
+    if free < needed:
+        sys.exit(f"This needs {needed / 1e9:.1f} GB in {tempfile.gettempdir()}; there are {free / 1e9:.1f} GB.")
+    print("Takes about ten minutes with a million; leave the machine alone meanwhile.", file=sys.stderr)
+    try:
+        figures, where = measure(chosen.students)
+    except UnexpectedStatus as error:
+        sys.exit(f"Unexpected answer: {error}")
+    print(table(figures))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(where | asdict(figures), indent=2, ensure_ascii=False) + "\n")
+    if figures.failed:
+        sys.exit("".join(f"Unexpected answer: {name}: {why}\n" for name, why in figures.failed.items()).rstrip())
+
+
+if __name__ == "__main__":
+    main()

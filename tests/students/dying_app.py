@@ -1,0 +1,77 @@
+"""The service, as an app that kills its own process in the middle of a write: `tests.students.dying_app:app`.
+
+A request with the header `X-Die-After: 3` ends the process once the third command of that request on a collection of
+the students' has been answered, as a power cut would. A request that needs fewer commands, or says 0, survives, and
+its answer tells in `X-Commands` how many there were.
+"""
+
+import os
+import signal
+import threading
+
+from fastapi import Request, Response
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+    register,
+)
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+
+
+class Reaper(CommandListener):
+    """Counts the commands on students while a request is watched. One is watched at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ours: set[int] = set()
+        self.watching = False
+        self.count = 0
+        self._last = 0
+
+    def watch(self, last: int) -> None:
+        """From now on, die after the command of this number; 0 is none."""
+        self._last, self.count, self.watching = last, 0, True
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Called just before a command is sent."""
+        if self.watching and str(event.command.get(event.command_name)).startswith("student"):
+            self._ours.add(event.request_id)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Called when a command's answer has come, also one that tells of a duplicate key."""
+        self._ended(event.request_id)
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Called when a command was refused as a whole."""
+        self._ended(event.request_id)
+
+    def _ended(self, request_id: int) -> None:
+        if request_id not in self._ours:
+            return
+        with self._lock:
+            self.count += 1
+            if self.count == self._last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+reaper = Reaper()
+register(reaper)  # before any client is made
+
+from main import app  # noqa: E402
+
+
+async def _watch(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    if "X-Die-After" not in request.headers:
+        return await call_next(request)
+    reaper.watch(int(request.headers["X-Die-After"]))
+    try:
+        response = await call_next(request)
+    finally:
+        reaper.watching = False
+    response.headers["X-Commands"] = str(reaper.count)
+    return response
+
+
+app.add_middleware(BaseHTTPMiddleware, dispatch=_watch)

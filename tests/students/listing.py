@@ -1,0 +1,87 @@
+"""Students to list, walks from page to page, and those who write meanwhile."""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count, cycle
+from threading import Event
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx2 import Client, Response
+
+from modules.students.models import Student
+
+
+def store(client: TestClient, students: Iterable[Mapping[str, Any]]) -> None:
+    """Put students straight into the database, many at once, as if each had just been created over HTTP."""
+    documents = [Student.model_validate({"updated_by": "alice", **student}) for student in students]
+    assert client.portal
+    if documents:
+        client.portal.call(Student.insert_many, documents)
+
+
+def empty(client: TestClient) -> None:
+    """Leave no student in the database."""
+    assert client.portal
+    client.portal.call(Student.get_motor_collection().delete_many, {})
+
+
+def pages(client: Client, address: str, relation: str = "next") -> Iterator[Response]:
+    """The page at an address, and all those that its links lead to, one after the other."""
+    link, seen = address, set[str]()
+    while link:
+        assert link not in seen, f"{link} leads back to itself"
+        seen.add(link)
+        answer = client.get(link)
+        assert answer.status_code == 200, (link, answer.text)
+        yield answer
+        link = answer.links.get(relation, {}).get("url", "")
+
+
+def roll_numbers(*answers: Response) -> list[str]:
+    """Who is on these pages, in order."""
+    return [student["roll_no"] for answer in answers for student in answer.json()]
+
+
+class Writing:
+    """Inserts, renames, changes and deletes students other than those who are to stay as they are, until told to stop;
+    counts what was done."""
+
+    def __init__(self, client: Client, seed: int) -> None:
+        self.done = dict.fromkeys(["insert", "rename", "change", "delete"], 0)
+        self._client = client
+        self._random = random.Random(seed)
+        self._there: list[str] = []
+        self._numbers = (f"{self._random.randrange(300):03}-{seed}-{n}" for n in count())
+
+    def until(self, stop: Event) -> None:
+        for kind in cycle(["insert", "insert", "rename", "change", "delete"]):
+            if stop.is_set():
+                return
+            assert getattr(self, f"_{kind}")() in (200, 201, 204), kind
+            self.done[kind] += 1
+
+    def _insert(self) -> int:
+        self._there.append(next(self._numbers))
+        return self._client.post("/students", json=student_like_others(self._there[-1], self._random)).status_code
+
+    def _rename(self) -> int:
+        old, new = self._take(), next(self._numbers)
+        self._there.append(new)
+        return self._client.post(f"/students/{old}/rename", json={"roll_no": new}).status_code
+
+    def _change(self) -> int:
+        roll_no = self._random.choice(self._there)
+        return self._client.put(f"/students/{roll_no}", json=student_like_others(roll_no, self._random)).status_code
+
+    def _delete(self) -> int:
+        return self._client.delete(f"/students/{self._take()}").status_code
+
+    def _take(self) -> str:
+        return self._there.pop(self._random.randrange(len(self._there)))
+
+
+def student_like_others(roll_no: str, choice: random.Random) -> dict[str, Any]:
+    """A student who has much in common with others, so that pages begin and end among equals."""
+    marks = {subject: choice.choice([0, 40, 72.5]) for subject in ("math", "art") if choice.random() < 0.7}
+    return {"roll_no": roll_no, "name": choice.choice("ABCDE"), "branch": choice.choice("XYZ"), "marks": marks}

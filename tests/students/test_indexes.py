@@ -1,0 +1,347 @@
+"""Every command that the routes of students send is explained by the real mongod: none reads a whole collection."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import cycle, permutations, product
+from typing import Any
+
+import pytest
+from beanie import Document
+from bson import CodecOptions, DatetimeConversion, ObjectId, json_util
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from pymongo import IndexModel, MongoClient
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+import core.database
+from core.identity import Role
+from core.settings import Settings
+from modules.students import listing, module, versions
+from modules.students.models import Action, Student
+from tests.auth.people import Person, make
+from tests.conftest import AppClient
+from tests.students.listing import store
+
+Command = dict[str, Any]
+
+# What reads by a plan, with where its statements are, if it can have several.
+PLANNED: dict[str, str | None] = {
+    "find": None,
+    "aggregate": None,
+    "count": None,
+    "distinct": None,
+    "findAndModify": None,
+}
+PLANNED |= {"update": "updates", "delete": "deletes"}
+UNPLANNED = {"insert", "getMore", "killCursors", "ping", "endSessions"}
+
+# What the driver adds to a command, and `explain` does not take.
+ADDED = {"lsid", "$clusterTime", "$db", "$readPreference", "txnNumber", "writeConcern", "maxTimeMS", "readConcern"}
+
+# The bounds of an index may be dates that Python has no year for.
+OF_PLANS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+
+# What all routes together send: no kind of command may be missed.
+KINDS = {
+    *product(["find", "aggregate", "update", "delete"], ["students"]),
+    *product(["find", "delete"], ["student_history", "student_changes"]),
+    ("find", "student_erasures"),
+    ("find", "users"),
+}
+
+# Indexes of students that are there for other modules' queries.
+FOR_OTHERS = {"by_total", "by_average"}
+
+
+@dataclass
+class Sent(CommandListener):
+    """The commands that were sent, each with the route that was being asked."""
+
+    route: str = ""
+    commands: list[tuple[str, str, Command]] = field(default_factory=list)
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if self.route:
+            self.commands.append((self.route, event.command_name, deepcopy(dict(event.command))))
+
+    def succeeded(self, event: object) -> None:
+        """Nothing: what was sent is known."""
+
+    def failed(self, event: object) -> None:
+        """Nothing: what was sent is known."""
+
+    def statements(self) -> Iterator[tuple[str, Command]]:
+        """What can be explained, each with its route."""
+        for route, name, command in self.commands:
+            if name not in PLANNED:
+                assert name in UNPLANNED, name
+                continue
+            plain = {key: value for key, value in command.items() if key not in ADDED}
+            several = PLANNED[name]
+            for statement in plain[several] if several else [None]:
+                yield route, plain | ({several: [statement]} if several else {})
+
+
+@dataclass
+class Script:
+    """Asks routes as an admin, and tells the listener which one it is."""
+
+    admin: Person
+    sent: Sent
+
+    def ask(self, method: str, template: str, query: str = "", json: object = None, **names: str) -> Response:
+        self.sent.route = f"{method} {template}"
+        answer = self.admin.ask(method, template.format(**names) + query, json=json)
+        assert answer.is_success, (self.sent.route, query, answer.text)
+        return answer
+
+    def turn(self, template: str, query: str, **names: str) -> None:
+        """The first page of a list, the second, and the first again by the way back."""
+        first = self.ask("GET", template, query, **names)
+        for relation in ("next", "prev"):
+            if relation in first.links:
+                first = self.admin.ask("GET", first.links[relation]["url"])
+                assert first.is_success, first.text
+
+
+@pytest.fixture
+def sent() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+def client(open_client: AppClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    monkeypatch.setitem(core.database._CLIENT_OPTIONS, "event_listeners", [sent])
+    return open_client()
+
+
+@pytest.fixture
+def script(client: TestClient, settings: Settings, sent: Sent) -> Script:
+    """A school of 400 students, and an admin of it."""
+    subjects = ["math", "art / design", "1"]
+    store(
+        client,
+        (
+            {
+                "roll_no": f"S{number:03}",
+                "name": f"Name{number * 37 % 90} O'Neil",
+                "branch": f"B{number % 4}",
+                "marks": {subject: number * 13 % 101 for n, subject in enumerate(subjects) if number % (n + 3)},
+            }
+            for number in range(400)
+        ),
+    )
+    return Script(make(client, settings, "principal", Role.ADMIN), sent)
+
+
+FIELDS = ["roll_no", "name", "branch", "created_at", "updated_at", "marks.math", "marks.1"]
+FILTERS = [
+    "branch=B1",
+    "branch=B1&branch=B3",
+    "marks.math.gte=90",
+    "marks.math.gt=20&marks.math.lt=60&marks.1.lte=50",
+    "marks.art / design.lt=10",
+    "missing=math",
+    "missing=math&missing=1",
+    "updated_since=2020-01-01T00:00:00Z",
+    "updated_since=2099-01-01T00:00:00Z",
+    "q=name1",
+    "q=name1 neil s0",
+    "branch=B2&missing=1&marks.math.gte=5&updated_since=2020-01-01T00:00:00Z&q=s",
+]
+
+
+def list_students(script: Script) -> None:
+    """Every order of one field in both directions, all pairs of fields, and each filter in several orders."""
+    directions = ["", "-"]
+    sorts = [direction + name for direction, name in product(directions, FIELDS)]
+    for (first, second), (one, two) in zip(permutations(FIELDS, 2), cycle(product(directions, directions))):
+        sorts.append(f"{one}{first},{two}{second}")
+    for sort in sorts:
+        script.turn("/students", f"?limit=5&sort={sort}")
+    for chosen in FILTERS:
+        for sort in ("roll_no", "-name", "marks.math", "-marks.math,name", "branch,-updated_at"):
+            script.turn("/students", f"?limit=3&count=true&sort={sort}&{chosen}")
+
+
+def list_students_of_many_timetables(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a school with more sets of subjects than can be looked at."""
+    with monkeypatch.context() as patch:
+        patch.setattr(listing, "MAX_SUBJECT_SETS", 1)
+        for query in ("sort=marks.math", "sort=-marks.math,name", "missing=math&count=true", "missing=1&sort=-name"):
+            script.turn("/students", f"?limit=5&{query}")
+
+
+def change_students(script: Script) -> None:
+    """Each way to change a student, and to look at what it was."""
+    body = {"name": "n", "branch": "b", "marks": {"math": 1}}
+    script.ask("POST", "/students", json={"roll_no": "A", **body})
+    script.ask("PUT", "/students/{roll_no}", json=body | {"branch": "c"}, roll_no="A")
+    script.ask("PATCH", "/students/{roll_no}", json={"name": "m"}, roll_no="A")
+    script.ask("PUT", "/students/{roll_no}/marks/{subject}", json={"mark": 5}, roll_no="A", subject="art / design")
+    script.ask("DELETE", "/students/{roll_no}/marks/{subject}", roll_no="A", subject="math")
+    script.ask("POST", "/students/{roll_no}/rename", json={"roll_no": "B"}, roll_no="A")
+    script.ask("DELETE", "/students/{roll_no}", roll_no="B")
+    script.ask("POST", "/students/{roll_no}/restore", roll_no="B")
+    script.ask("POST", "/students/{roll_no}/restore", "?version=2", roll_no="B")
+    script.ask("DELETE", "/students/{roll_no}", roll_no="B")
+    script.ask("POST", "/students", json={"roll_no": "B", **body})
+    script.ask("GET", "/students/{roll_no}", roll_no="B")
+    script.turn("/students/{roll_no}/history", "?limit=3", roll_no="B")
+    script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="2")
+    script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="10")
+
+
+def create_by_put(script: Script) -> None:
+    script.sent.route = "PUT /students/{roll_no}"
+    headers = {"If-None-Match": "*", "Authorization": f"Bearer {script.admin.token}"}
+    for status in (201, 412):  # the second time there is one
+        answer = script.admin.client.put("/students/P", json={"name": "n", "branch": "b"}, headers=headers)
+        assert answer.status_code == status
+
+
+def follow_changes(script: Script) -> None:
+    token = ""
+    for limit in (10, 500, 500):
+        answer = script.ask("GET", "/changes", f"?limit={limit}{token}").json()
+        token = f"&since={answer['next']}"
+    script.ask("PATCH", "/students/{roll_no}", json={"name": "again"}, roll_no="S001")
+    assert len(script.ask("GET", "/changes", f"?limit=5{token}").json()["changes"]) == 1
+
+
+def erase_students(script: Script) -> None:
+    for roll_no in ("S005", "S006", "S007"):
+        script.ask("DELETE", "/students/{roll_no}", "?purge=true", roll_no=roll_no)
+    script.turn("/erasures", "?limit=1")
+
+
+def lose_a_race(script: Script) -> None:
+    """A write that comes too late: the student has been changed since it was read, or erased."""
+    assert script.admin.client.portal
+    call = script.admin.client.portal.call
+    stale = call(versions.get, "S010").model_copy(update={"version": 7})
+    erased = stale.model_copy(update={"id": ObjectId()})
+    script.sent.route = "PATCH /students/{roll_no}"
+    for student in (stale, erased):
+        assert call(versions._replace, student, student.successor(Action.UPDATED, "alice")) is False
+
+
+@pytest.fixture
+def explain(mongodb_url: str, database_name: str) -> Iterator[Callable[[Command], Any]]:
+    with MongoClient[dict[str, Any]](mongodb_url) as client:
+        yield lambda command: client[database_name].command(
+            "explain", command, verbosity="queryPlanner", codec_options=OF_PLANS
+        )
+
+
+def plans(explained: Any) -> Iterator[Any]:
+    """The winning plans of an explanation, wherever in it they are."""
+    if isinstance(explained, list):
+        for one in explained:
+            yield from plans(one)
+    elif isinstance(explained, dict):
+        for name, value in explained.items():
+            yield from [value] if name == "winningPlan" else plans(value)
+
+
+def steps(plan: Any) -> Iterator[tuple[str, str]]:
+    """The stages of a plan, each with the index that it reads, if any."""
+    if isinstance(plan, list):
+        for one in plan:
+            yield from steps(one)
+    elif isinstance(plan, dict):
+        if isinstance(stage := plan.get("stage"), str):
+            yield stage, plan.get("indexName", "")
+        for value in plan.values():
+            yield from steps(value)
+
+
+def test_a_query_without_an_index_would_be_noticed(script: Script, explain: Callable[[Command], Any]) -> None:
+    unindexed: Command = {"updated_by": "alice"}
+    commands: list[Command] = [
+        {"find": "students", "filter": unindexed},
+        {"find": "students", "filter": {"$or": [{"roll_no": "S1"}, unindexed]}},
+        {"aggregate": "students", "pipeline": [{"$match": unindexed}, {"$group": {"_id": "$branch"}}], "cursor": {}},
+        {"count": "students", "query": unindexed},
+        {"distinct": "students", "key": "branch", "query": unindexed},
+        {"findAndModify": "students", "query": unindexed, "update": {"$set": {"x": 1}}},
+        {"update": "students", "updates": [{"q": unindexed, "u": {"$set": {"x": 1}}}]},
+        {"delete": "students", "deletes": [{"q": unindexed, "limit": 0}]},
+    ]
+
+    for command in commands:
+        assert "COLLSCAN" in dict(steps(list(plans(explain(command))))), command
+
+
+def test_every_query_of_every_route_uses_an_index(
+    script: Script, sent: Sent, explain: Callable[[Command], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_students(script)
+    list_students_of_many_timetables(script, monkeypatch)
+    change_students(script)
+    create_by_put(script)
+    follow_changes(script)
+    erase_students(script)
+    lose_a_race(script)
+    sent.route = ""
+
+    checked: dict[str, list[tuple[str, str]]] = {}
+    routes, kinds = set(), set()
+    for route, command in sent.statements():
+        kind, collection = next(iter(command.items()))
+        kinds.add((kind, collection))
+        if collection.startswith("student"):
+            routes.add(route)
+        text = json_util.dumps(command)
+        if text not in checked:
+            checked[text] = list(steps(list(plans(explain(command)))))
+            assert checked[text], f"no plan: {text}"
+            assert "COLLSCAN" not in dict(checked[text]), (route, text)
+
+    assert routes == routes_of_students(script.admin.client)
+    assert kinds == KINDS
+    used = {index for found in checked.values() for _, index in found}
+    assert used >= made(script.admin.client, Student).keys() - FOR_OTHERS
+
+
+def test_what_is_in_the_order_of_an_index_is_not_sorted(
+    script: Script, sent: Sent, explain: Callable[[Command], Any]
+) -> None:
+    for sort in ("roll_no", "-roll_no", "name", "branch", "created_at", "updated_at"):
+        script.turn("/students", f"?limit=5&sort={sort}")
+    sent.route = ""
+
+    statements = [command for _, command in sent.statements() if command.get("find") == "students"]
+    assert len(statements) == 18
+    for command in statements:
+        assert "SORT" not in dict(steps(list(plans(explain(command))))), command
+
+
+def test_every_index_that_is_declared_is_made(client: TestClient) -> None:
+    for document in module.documents:
+        declared = {index.document["name"]: [*index.document["key"].items()] for index in _declared(document)}
+        assert made(client, document) == {"_id_": [("_id", 1)], **declared}
+
+
+def _declared(document: type[Document]) -> list[IndexModel]:
+    settings: Any = document.Settings
+    return getattr(settings, "indexes", [])
+
+
+def made(client: TestClient, document: type[Document]) -> dict[str, Any]:
+    """The indexes that a collection has: name to keys."""
+    assert client.portal
+    information = client.portal.call(document.get_motor_collection().index_information)
+    return {name: [*index["key"]] for name, index in information.items()}
+
+
+def routes_of_students(client: TestClient) -> set[str]:
+    """All routes of the module, as the documentation lists them."""
+    paths = client.get("/openapi.json").json()["paths"]
+    return {
+        f"{method.upper()} {path}"
+        for path, methods in paths.items()
+        for method, route in methods.items()
+        if "students" in route["tags"]
+    }

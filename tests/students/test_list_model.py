@@ -1,0 +1,228 @@
+"""Lists compared with a plain model in memory, on random students, selections and pages; and the words of a text."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from modules.students.words import words_of
+from tests.conftest import AppClient, sign_in
+from tests.students.listing import empty, pages, roll_numbers, store
+
+Row = dict[str, Any]
+
+# The same examples in every run; one database for all examples of a test, which each of them empties.
+same_each_time = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+# Each name and roll number with its words as a search sees them: written by hand, not by the code that is tested.
+NAMES = {
+    "Asha Rao": ["asha", "rao"],
+    "asha": ["asha"],
+    "Ášha O'Neil": ["asha", "o", "neil"],
+    "Groß": ["gross"],
+    "Łuk-Rao": ["luk", "rao"],
+    "अमित": ["अमित"],
+}
+SEARCHES = {"as": ["as"], "RÁO": ["rao"], "neil o": ["neil", "o"], "gros": ["gros"], "r1": ["r1"], "अमि": ["अमि"]}
+BRANCHES = ["Physics", "physics", "Ärzte"]
+SUBJECTS = ["math", "Art / Design", "1"]
+MARKS = [0, 0.5, 50, 50.0, 99.99, 100]
+TIMES = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
+BOUNDS = {
+    "gte": lambda mark, bound: mark >= bound,
+    "gt": lambda mark, bound: mark > bound,
+    "lte": lambda mark, bound: mark <= bound,
+    "lt": lambda mark, bound: mark < bound,
+}
+SORTABLE = ["roll_no", "name", "branch", "created_at", "updated_at", *[f"marks.{subject}" for subject in SUBJECTS]]
+
+marks = st.fixed_dictionaries({subject: st.sampled_from([None, None, *MARKS]) for subject in SUBJECTS}).map(
+    lambda drawn: {subject: mark for subject, mark in drawn.items() if mark is not None}
+)
+
+students = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(list(NAMES)),
+            "branch": st.sampled_from(BRANCHES),
+            "marks": marks,
+            "created_at": st.sampled_from(TIMES),
+            "updated_at": st.sampled_from(TIMES),
+            "deleted_at": st.sampled_from([None, None, None, TIMES[2]]),
+        }
+    ),
+    min_size=12,
+    max_size=30,
+)
+
+
+@dataclass
+class Query:
+    """What a list is asked for."""
+
+    sort: list[tuple[str, bool]] = field(default_factory=list)
+    branch: list[str] = field(default_factory=list)
+    bounds: dict[tuple[str, str], float] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    updated_since: datetime | None = None
+    q: str | None = None
+
+    def parameters(self) -> Row:
+        given: Row = {f"marks.{subject}.{name}": bound for (subject, name), bound in self.bounds.items()}
+        given |= {"branch": self.branch, "missing": self.missing}
+        if self.sort:
+            given["sort"] = ",".join(("-" if falling else "") + path for path, falling in self.sort)
+        if self.updated_since:
+            given["updated_since"] = self.updated_since.isoformat()
+        if self.q:
+            given["q"] = self.q
+        return given
+
+    def hold(self, student: Row) -> bool:
+        marks = student["marks"]
+        words = [*NAMES[student["name"]], student["roll_no"].lower()]
+        return (
+            student["deleted_at"] is None
+            and (not self.branch or student["branch"] in self.branch)
+            and all(s in marks and BOUNDS[name](marks[s], bound) for (s, name), bound in self.bounds.items())
+            and not any(subject in marks for subject in self.missing)
+            and (self.updated_since is None or student["updated_at"] >= self.updated_since)
+            and (self.q is None or all(any(w.startswith(p) for w in words) for p in SEARCHES[self.q]))
+        )
+
+    def answer(self, population: list[Row]) -> list[Row]:
+        """The model: what the whole list is."""
+        found = sorted((student for student in population if self.hold(student)), key=lambda one: one["roll_no"])
+        for path, falling in reversed(self.sort):
+            found.sort(key=lambda student, path=path: _rank(student, path), reverse=falling)  # type: ignore[misc]
+        return found
+
+
+def _rank(student: Row, path: str) -> Any:
+    return student["marks"].get(path[len("marks.") :], -1) if path.startswith("marks.") else student[path]
+
+
+def one_or_none(values: list[Any]) -> st.SearchStrategy[list[Any]]:
+    """Mostly nothing, so that most filters let most students pass."""
+    return st.one_of(*[st.just([])] * 5, st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True))
+
+
+queries = st.builds(
+    Query,
+    sort=st.lists(
+        st.tuples(st.sampled_from([*SORTABLE, "marks.math", "marks.1"]), st.booleans()),
+        max_size=2,
+        min_size=1,
+        unique_by=lambda key: key[0],
+    ),
+    branch=one_or_none(BRANCHES),
+    bounds=st.one_of(
+        *[st.just({})] * 5,
+        st.dictionaries(
+            st.tuples(st.sampled_from(SUBJECTS), st.sampled_from(list(BOUNDS))), st.sampled_from(MARKS), max_size=2
+        ),
+    ),
+    missing=one_or_none([*SUBJECTS, "chess"]),
+    updated_since=st.sampled_from([*[None] * 9, *TIMES]),
+    q=st.sampled_from([*[None] * 20, *SEARCHES]),
+)
+
+
+@pytest.fixture
+def client(open_client: AppClient) -> TestClient:
+    return sign_in(open_client())
+
+
+def populate(client: TestClient, drawn: list[Row]) -> list[Row]:
+    """Replace the students in the database by these; answers them with their roll numbers."""
+    population = [{**student, "roll_no": f"{'rRs'[n % 3]}{n * 7 % 31:02}"} for n, student in enumerate(drawn)]
+    empty(client)
+    store(client, population)
+    return population
+
+
+def told(rows: list[Row]) -> list[Row]:
+    return [{name: row[name] for name in ("roll_no", "name", "branch", "marks")} for row in rows]
+
+
+@given(drawn=students, query=queries, limit=st.integers(2, 9))
+@settings(same_each_time, max_examples=80)
+def test_all_pages_together_are_the_list_of_the_model(
+    client: TestClient, drawn: list[Row], query: Query, limit: int
+) -> None:
+    expected = query.answer(populate(client, drawn))
+    parameters = {**query.parameters(), "limit": limit, "count": "true"}
+
+    there = list(pages(client, "/students?" + urlencode(parameters, doseq=True)))
+    back = list(pages(client, str(there[-1].url), "prev"))
+
+    assert told([row for page in there for row in page.json()]) == told(expected)
+    assert roll_numbers(*reversed(back)) == [row["roll_no"] for row in expected]
+    assert {page.headers["total-count"] for page in there} == {str(len(expected))}
+    assert all(len(page.json()) == limit for page in there[:-1])
+
+
+texts = st.text(st.characters(codec="utf-8", categories=("L", "N", "M", "P", "Zs")), max_size=12)
+
+
+@given(text=texts)
+@same_each_time
+def test_folding_words_a_second_time_changes_nothing(text: str) -> None:
+    words = words_of(text)
+
+    assert words_of(" ".join(words)) == words
+    assert len(set(words)) == len(words)
+    assert all(words)
+
+
+@given(text=texts, accent=st.sampled_from("\u0300\u0301\u0302\u0303\u0308\u030a\u0327\u0328"))
+@same_each_time
+def test_neither_case_nor_accents_nor_composition_tell_words_apart(text: str, accent: str) -> None:
+    words = words_of(text)
+
+    assert words_of(text.upper()) == words
+    assert words_of(text.lower()) == words
+    assert words_of("".join(character + accent for character in text)) == words
+    for form in ("NFC", "NFD"):
+        assert words_of(unicodedata.normalize(form, text)) == words
+
+
+def beginnings(text: str) -> Iterator[str]:
+    return (text[:end] for end in range(len(text) + 1))
+
+
+@given(text=texts)
+@same_each_time
+def test_each_word_of_a_beginning_begins_a_word_of_the_whole(text: str) -> None:
+    words = words_of(text)
+
+    for beginning in beginnings(text):
+        assert all(any(word.startswith(typed) for word in words) for typed in words_of(beginning)), beginning
+
+
+@given(name=texts.filter(words_of), data=st.data())
+@settings(same_each_time, max_examples=25)
+def test_a_student_is_found_by_any_beginning_of_any_word(client: TestClient, name: str, data: st.DataObject) -> None:
+    others = [{"roll_no": "0", "name": "-", "branch": "b", "marks": {}, "deleted_at": TIMES[0]}]
+    empty(client)
+    store(client, [{"roll_no": "-", "name": name, "branch": "b", "marks": {}}, *others])
+    word = data.draw(st.sampled_from(words_of(name)))
+    beginning = data.draw(st.sampled_from([one for one in beginnings(word) if words_of(one)]))
+
+    answer = client.get("/students", params={"q": beginning})
+
+    assert answer.status_code == 200
+    assert roll_numbers(answer) == ["-"]
+    assert roll_numbers(client.get("/students", params={"q": beginning + "xq"})) == []
