@@ -40,7 +40,7 @@ def access_lines(text: str) -> list[dict[str, object]]:
         ("GET /students?limit=7", "/students", 200, "alice"),
         ("GET /students/hunter2", "/students/{roll_no}", 404, "alice"),
         ("GET /students/hunter2", "/students/{roll_no}", 401, None),
-        ("PATCH /students/hunter2", "/students/{roll_no}", 405, None),
+        ("TRACE /students/hunter2", "/students/{roll_no}", 405, None),
         ("GET /nowhere/hunter2?token=hunter2", None, 404, None),
         ("POST /register", "/register", 422, None),
     ],
