@@ -59,28 +59,17 @@ IfNoneMatch = Annotated[EntityTags | None, Depends(_if_none_match)]
 """What a reader has already."""
 
 
-async def _preconditions(if_match: Annotated[EntityTags | None, Depends(_if_match)]) -> Preconditions:
-    return _required(Preconditions(if_match))
-
-
-async def _put_preconditions(
+async def _preconditions(
     if_match: Annotated[EntityTags | None, Depends(_if_match)], if_none_match: IfNoneMatch
 ) -> Preconditions:
-    return _required(Preconditions(if_match, if_none_match))
-
-
-def _required(given: Preconditions) -> Preconditions:
-    creates = given.if_none_match is not None and given.if_none_match.any
-    if current_settings().require_if_match and given.if_match is None and not creates:
+    creates = if_none_match is not None and if_none_match.any
+    if current_settings().require_if_match and if_match is None and not creates:
         raise PreconditionRequired("Send If-Match with the ETag of the state that you mean to change.")
-    return given
+    return Preconditions(if_match, if_none_match)
 
 
-IfMatch = Annotated[Preconditions, Depends(_preconditions)]
+Expected = Annotated[Preconditions, Depends(_preconditions)]
 """What a writer expects of a record. With `REQUIRE_IF_MATCH` it must expect something: `PreconditionRequired`."""
-
-IfMatchOrNone = Annotated[Preconditions, Depends(_put_preconditions)]
-"""The same for a route that may also create the record."""
 
 
 def not_modified(etag: str, known: EntityTags | None) -> Response | None:

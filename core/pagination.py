@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
@@ -114,4 +114,4 @@ def _link(request: Request, relation: str, cursor: str | None) -> str:
     client used."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     query += [("cursor", cursor)] if cursor else []
-    return f'<{request.url.path}{"?" if query else ""}{urlencode(query)}>; rel="{relation}"'
+    return f'<{quote(request.url.path)}{"?" if query else ""}{urlencode(query)}>; rel="{relation}"'

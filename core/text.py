@@ -27,6 +27,8 @@ def _composed(text: Any) -> Any:
 
 def _check_printable(text: str) -> str:
     for character in text:
+        if character == "\ufffd":
+            raise PydanticCustomError("not_utf8", "This holds U+FFFD, which stands for text that was not UTF-8.")
         if not character.isprintable() and character not in _JOINERS:
             raise PydanticCustomError(
                 "not_printable",

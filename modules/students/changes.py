@@ -30,9 +30,7 @@ _MAX_TRIES = 10
 _MAX_NUMBER = 2**63 - 1
 
 _Stored = Mapping[str, Any]
-
-_Marked = Mapping[str, Any]
-"""A version without a place: the `_id` of its student, and its number."""
+"""A student as it is stored, or a part of that."""
 
 
 async def since(token: str | None, limit: int) -> ChangesRead:
@@ -60,7 +58,7 @@ async def tell(student: Student) -> None:
         raise Unavailable("Too many are reading the feed of changes at once.")
 
 
-async def _give_places(marked: Sequence[_Marked]) -> Sequence[_Marked]:
+async def _give_places(marked: Sequence[_Stored]) -> Sequence[_Stored]:
     """Give these versions the next numbers, as far as others who do the same at the same time let us; answers with
     those that got none.
 
@@ -91,7 +89,7 @@ async def _take(places: list[dict[str, Any]]) -> int:
     return len(places)
 
 
-async def _settle(placed: Sequence[_Marked], first: int) -> None:
+async def _settle(placed: Sequence[_Stored], first: int) -> None:
     """Take away the marks of these versions, unless they have been replaced meanwhile, and the older places of their
     students."""
     if placed:

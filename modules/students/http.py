@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request, Response
 
-from core.conditional import IfMatch, IfMatchOrNone
+from core.conditional import Expected
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
 from core.identity import CurrentUser, Role, at_least
 from core.openapi import header
@@ -18,19 +18,12 @@ WRITER = at_least(Role.TEACHER)
 RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.", examples=["S101"])]
 
 
-async def _writer(user: CurrentUser, expects: IfMatch) -> Writer:
-    return Writer(user.username, expects)
-
-
-async def _putter(user: CurrentUser, expects: IfMatchOrNone) -> Writer:
+async def _writer(user: CurrentUser, expects: Expected) -> Writer:
     return Writer(user.username, expects)
 
 
 CurrentWriter = Annotated[Writer, Depends(_writer)]
-"""Who changes a student, and in which state they expect it to be (`If-Match`)."""
-
-CurrentPutter = Annotated[Writer, Depends(_putter)]
-"""Likewise, where they may also expect that there is no such student (`If-None-Match`)."""
+"""Who changes a student, and in which state they expect it to be."""
 
 LOCATION = header("Location", "The address of the record.")
 
@@ -46,4 +39,4 @@ def read(student: Student, response: Response) -> StudentRead:
 
 def address(request: Request, student: Student) -> str:
     """The student's address, below the same prefix as the request's own."""
-    return f"{request.url.path.partition('/students')[0]}/students/{student.roll_no}"
+    return f"{request.scope.get('root_path', '')}/students/{student.roll_no}"

@@ -5,7 +5,7 @@ how far that key goes on this page, so that the database has no more to sort tha
 end.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
 import pymongo
@@ -16,8 +16,9 @@ from modules.students.selection import Selection
 
 Row = dict[str, Any]
 
-# A school has fewer timetables than this. With more, those without a mark are found one by one.
-MAX_SUBJECT_SETS = 10_000
+# How much the sets of subjects that students have may be together; a school's timetables are a few kilobytes. With
+# more, those without a mark are found one by one.
+MAX_SETS_BYTES = 1_000_000
 
 LOWEST_MARK = 0
 
@@ -43,18 +44,24 @@ async def count(selection: Selection) -> int:
 
 
 async def _filter(selection: Selection) -> Filter:
-    return {"$and": [selection.filter, *[await _without_mark(subject) for subject in selection.missing]]}
+    missing = [await _without_marks(selection.missing)] if selection.missing else []
+    return {"$and": [selection.filter, *missing]}
 
 
-async def _without_mark(subject: str) -> Filter:
-    """What selects the students without a mark in a subject. No index knows what is not there; but the subjects that
-    a student has are one of a few sets."""
-    distinct: list[Filter] = [{"$group": {"_id": "$keys.subjects"}}, {"$limit": MAX_SUBJECT_SETS + 1}]
-    found = await Student.get_motor_collection().aggregate(distinct).to_list(None)
-    sets = [one["_id"] for one in found if one["_id"] is not None]  # a deleted student has none, not even an empty one
-    if len(found) > MAX_SUBJECT_SETS:
-        return {f"marks.{subject}": {"$exists": False}}
-    return {"keys.subjects": {"$in": [names for names in sets if subject not in names.split(SUBJECT_SEPARATOR)]}}
+async def _without_marks(subjects: Sequence[str]) -> Filter:
+    """What selects the students without a mark in any of these subjects. No index knows what is not there; but the
+    subjects that a student has are one of a few sets."""
+    sets, size = [], 0
+    distinct: list[Filter] = [{"$group": {"_id": "$keys.subjects"}}]
+    async for found in Student.get_motor_collection().aggregate(distinct):
+        names: str | None = found["_id"]
+        if names is not None:  # a deleted student has no set, not even an empty one
+            sets.append(names)
+            size += len(names.encode())
+        if size > MAX_SETS_BYTES:
+            return {f"marks.{subject}": {"$exists": False} for subject in subjects}
+    without = [names for names in sets if not set(subjects) & set(names.split(SUBJECT_SEPARATOR))]
+    return {"keys.subjects": {"$in": without}}
 
 
 Part = tuple[Filter, Order, Position | None]
@@ -73,7 +80,7 @@ async def _parts(base: Filter, window: Window) -> AsyncIterator[Part]:
     if lead.descending and not among_unmarked:
         yield marked
     if lead.descending or among_unmarked or position is None:
-        without_mark = await _without_mark(lead.path.partition(".")[2])
+        without_mark = await _without_marks([lead.path.partition(".")[2]])
         yield {"$and": [base, without_mark]}, order[1:], position[1:] if position and among_unmarked else None
     if not lead.descending:
         yield marked

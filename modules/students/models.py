@@ -77,9 +77,19 @@ def _keys_of(record: Mapping[str, Any]) -> Keys:
     )
 
 
-class Student(Record, Document):
-    """A student's current record, deleted or not."""
+class Erased(BaseModel):
+    """When a student was erased, by whom and from where; nothing of whom it concerned."""
 
+    at: datetime = Field(default_factory=utc_now)
+    who: str
+    address: str = Field(default_factory=lambda: current_caller().address)
+    request_id: str = Field(default_factory=lambda: current_caller().request_id)
+
+
+class Student(Record, Document):
+    """A student's current record, deleted or not. With `erasing` it is about to be removed, and as good as gone."""
+
+    erasing: Erased | None = None
     keys: Keys = Field(default_factory=_keys_of)
     unsequenced: bool = True
     """Whether the feed of changes has still to give this version a place; absent when it has one."""
@@ -106,6 +116,7 @@ class Student(Record, Document):
             IndexModel([("keys.words", 1), ("roll_no", 1)], name="by_word"),
             IndexModel([("marks.$**", 1)], name="by_mark"),
             IndexModel("unsequenced", name="unsequenced", sparse=True),
+            IndexModel("erasing.at", name="erasing", sparse=True),
         ]
 
     @property
@@ -154,14 +165,8 @@ class Change(Document):
         indexes = [IndexModel([("student", 1), ("_id", 1)], name="by_student")]
 
 
-class Erasure(Document):
-    """The audit's row for a student who was erased: that it happened, and nothing of whom it concerned. Its `_id` is
-    what was the student's, so that it is written once."""
-
-    at: datetime = Field(default_factory=utc_now)
-    who: str
-    address: str = Field(default_factory=lambda: current_caller().address)
-    request_id: str = Field(default_factory=lambda: current_caller().request_id)
+class Erasure(Erased, Document):
+    """The audit's row for a student who was erased. Its `_id` is what was the student's, so that it is written once."""
 
     class Settings:
         """Read from the newest back."""

@@ -1,9 +1,9 @@
-"""What the list of students can be asked for."""
+"""What can stand behind the question mark of an address."""
 
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from core.pagination import PageQuery
@@ -12,11 +12,42 @@ from modules.students.selection import Selection
 
 FIELDS = tuple(StudentRead.model_fields)
 
+MAX_VERSION = 2**31 - 1
+
 
 def _check_fields(fields: str | None) -> str | None:
     if fields is not None and not set(fields.split(",")) <= set(FIELDS):
         raise PydanticCustomError("fields", "Choose from {known}.", {"known": ", ".join(FIELDS)})
     return fields
+
+
+class DeleteQuery(BaseModel):
+    """How a student is deleted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    purge: Annotated[bool, Query(description="Erase the record and its history for good; for admins.")] = False
+
+
+class RestoreQuery(BaseModel):
+    """What a student is restored to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[
+        int | None, Query(ge=1, le=MAX_VERSION, description="Let name, branch and marks be what they were then.")
+    ] = None
+
+
+class ChangesQuery(BaseModel):
+    """Which part of the feed of changes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Annotated[
+        str | None, Query(max_length=200, description="`next` of the answer before; the first time, leave it out.")
+    ] = None
+    limit: Annotated[int, Query(ge=1, le=500, description="The most students in one answer.")] = 100
 
 
 class StudentQuery(Selection, PageQuery):

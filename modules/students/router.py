@@ -18,19 +18,19 @@ from core.openapi import header, problem_responses
 from core.pagination import LINK, Listing
 from core.routing import ProtectedRouter
 from modules.students import erasure, listing, service, versions
+from modules.students.changes_router import router as changes_router
 from modules.students.history_router import router as history_router
 from modules.students.http import (
     CONDITIONAL,
     LOCATION,
     WRITER,
-    CurrentPutter,
     CurrentWriter,
     RollNoInPath,
     address,
     read,
 )
 from modules.students.marks_router import router as marks_router
-from modules.students.query import StudentQuery
+from modules.students.query import DeleteQuery, StudentQuery
 from modules.students.schemas import Rename, StudentCreate, StudentPart, StudentPatch, StudentRead, StudentReplace
 from modules.students.service import RollNoTaken
 from modules.students.versions import StudentNotFound, Writer
@@ -99,7 +99,7 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch, response: Response) -> 
     },
 )
 async def replace(
-    writer: CurrentPutter,
+    writer: CurrentWriter,
     roll_no: RollNoInPath,
     data: StudentReplace,
     request: Request,
@@ -135,24 +135,22 @@ async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch
     status_code=204,
     response_class=Response,
     dependencies=[WRITER],
-    responses=problem_responses(*CONDITIONAL),
+    responses={204: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
 )
 async def delete(
-    user: CurrentUser,
-    writer: CurrentWriter,
-    roll_no: RollNoInPath,
-    purge: Annotated[bool, Query(description="Erase the record and its history for good; for admins.")] = False,
-) -> None:
+    user: CurrentUser, writer: CurrentWriter, roll_no: RollNoInPath, query: Annotated[DeleteQuery, Query()]
+) -> Response:
     """Delete a student.
 
-    The history is kept, and `POST /students/{roll_no}/restore` brings the student back. An admin can erase both for
-    good, also of a student who is deleted already, with `purge=true`.
+    The history is kept, and `POST /students/{roll_no}/restore` brings the student back. The `ETag` is that of the
+    deleted state. An admin can erase both for good, also of a student who is deleted already, with `purge=true`.
     """
-    if purge:
+    if query.purge:
         user.require(Role.ADMIN)
         await erasure.erase(roll_no, writer)
-    else:
-        await service.delete(roll_no, writer)
+        return Response(status_code=204)
+    student = await service.delete(roll_no, writer)
+    return Response(status_code=204, headers={"ETag": student.etag})
 
 
 @router.post(
@@ -178,3 +176,4 @@ async def rename(
 
 router.include_router(marks_router)
 router.include_router(history_router)
+router.include_router(changes_router)

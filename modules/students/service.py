@@ -1,11 +1,12 @@
 """What can be done with student records. Each write makes one more version."""
 
+from contextlib import suppress
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 from pymongo.errors import DuplicateKeyError
 
-from core.errors import Conflict, FieldError, InvalidRequest, NotFound
+from core.errors import Conflict, FieldError, InvalidRequest, NotFound, Unavailable
 from core.etag import UNCONDITIONAL
 from modules.students import versions
 from modules.students.models import Action, Student
@@ -35,14 +36,15 @@ async def create(data: StudentCreate, writer: Writer) -> Student:
     """Store a new student; one that was deleted goes on with its versions. Raises `RollNoTaken`. The unique index
     decides, so two at once cannot both succeed."""
     student = Student(**data.model_dump(), updated_by=writer.name)
-    try:
-        await student.insert()
-    except DuplicateKeyError:
+    for _ in range(versions.MAX_TRIES):
         try:
-            return await _create_again(student)
-        except StudentNotFound:  # erased since
-            return await create(data, writer)
-    return student
+            await student.insert()
+        except DuplicateKeyError:
+            with suppress(StudentNotFound):  # being erased just now
+                return await _create_again(student)
+        else:
+            return student
+    raise Unavailable(f"The student {data.roll_no} is being erased.")
 
 
 async def _create_again(new: Student) -> Student:
@@ -67,7 +69,8 @@ async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Student
 async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Student, bool]:
     """As `replace`, but where there is no such student and the client expects none (`If-None-Match: *`), create it;
     whether that was done."""
-    if not (writer.expects.if_none_match and writer.expects.if_none_match.any):
+    expects = writer.expects
+    if expects.if_match or not (expects.if_none_match and expects.if_none_match.any):
         return await replace(roll_no, data, writer), False
     _check_same_roll_no(roll_no, data.roll_no)
     new = StudentCreate(roll_no=roll_no, **data.model_dump(exclude={"roll_no"}))

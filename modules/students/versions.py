@@ -5,7 +5,7 @@ version. A process that dies between two of them leaves at most a copy too many,
 still: the history is read only up to the version before the current one, and the next write finds its copy made.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ async def get(roll_no: str) -> Student:
 async def get_also_deleted(roll_no: str) -> Student:
     """The student with this roll number, deleted or not; raises `StudentNotFound`."""
     student = await Student.find_one(Student.roll_no == roll_no)
-    if student is None:
+    if student is None or student.erasing:
         raise StudentNotFound(f"There is no student {roll_no}.")
     return student
 
@@ -61,13 +61,8 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
     is taken, and `Unavailable` if other writes always come in between.
     """
     find = get_also_deleted if also_deleted else get
-    return await change_found(lambda: find(roll_no), edit, expects)
-
-
-async def change_found(find: Callable[[], Awaitable[Student]], edit: Edit, expects: Preconditions) -> Student:
-    """The same for a student who is found in another way."""
     for _ in range(MAX_TRIES):
-        student = await find()
+        student = await find(roll_no)
         expects.check(student.etag)
         successor = edit(student)
         if successor is None:
@@ -82,7 +77,7 @@ async def _replace(student: Student, successor: Student) -> bool:
     await _copy_to_history(student)
     current = {"_id": student.id, "version": student.version}
     result = await Student.get_motor_collection().update_one(current, {"$set": successor.stored()})
-    if not result.matched_count and not await Student.find(Student.id == student.id).exists():
+    if not result.matched_count and not await Student.find({"_id": student.id, "erasing": None}).exists():
         # Erased meanwhile, perhaps before the copy was made.
         await StudentVersion.find(StudentVersion.student == student.id).delete()
     return bool(result.matched_count)

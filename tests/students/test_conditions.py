@@ -276,3 +276,29 @@ def test_what_creates_needs_no_if_match_where_a_service_insists(open_client: App
 
     assert created.status_code == 201
     assert [student["roll_no"] for student in client.get("/students").json()] == ["S1", "S2"]
+
+
+def test_an_expected_absence_is_looked_at_by_each_write(client: TestClient) -> None:
+    create(client)
+
+    answer = client.patch("/students/S1", json={"name": "Other"}, headers={"If-None-Match": "*"})
+
+    assert answer.status_code == 412
+    assert client.get("/students/S1").json()["name"] != "Other"
+
+
+def test_what_is_to_match_is_not_created(client: TestClient) -> None:
+    headers = {"If-None-Match": "*", "If-Match": '"other"'}
+
+    assert client.put("/students/S9", json={"name": "n", "branch": "b"}, headers=headers).status_code == 404
+    assert client.get("/students/S9").status_code == 404
+
+
+def test_a_deletion_tells_the_tag_of_the_deleted_state(client: TestClient) -> None:
+    create(client)
+
+    tag = client.delete("/students/S1").headers["etag"]
+
+    assert tag == client.get("/students/S1/history/2").headers["etag"]
+    assert client.post("/students/S1/restore", headers={"If-Match": '"other"'}).status_code == 412
+    assert client.post("/students/S1/restore", headers={"If-Match": tag}).status_code == 200

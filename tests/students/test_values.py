@@ -48,7 +48,7 @@ WRONG: list[tuple[str | dict[str, Any], str]] = [
     *[
         (FINE | {field: value}, f"#/{field}")
         for field in ("name", "branch")
-        for value in ("", " \t ", "a\nb", "a\0b", "a\u202eb", "a\u00a0b", "\ud83d", "x" * 201, 5, None)
+        for value in ("\ufffd", "", " \t ", "a\nb", "a\0b", "a\u202eb", "a\u00a0b", "\ud83d", "x" * 201, 5, None)
     ],
     *[
         (marks(f'{{"math":{value}}}'), "#/marks/math")

@@ -1,0 +1,70 @@
+"""What an attacker, or a mistake, sends: each gets a whole answer, and does nothing that was not meant."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from modules.students import listing
+from tests.conftest import sign_in
+
+
+@pytest.fixture
+def client(client: TestClient) -> TestClient:
+    return sign_in(client)
+
+
+def create(client: TestClient, roll_no: str, **changes: Any) -> None:
+    body = {"roll_no": roll_no, "name": "n", "branch": "b"} | changes
+    assert client.post("/students", json=body).status_code == 201
+
+
+def test_more_sets_of_subjects_than_fit_into_a_query_do_no_harm(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_SETS_BYTES", 20)
+    for number in range(5):
+        create(client, roll_no=f"S{number}", marks={f"a rather long subject {number}": 1})
+    create(client, roll_no="T", marks={})
+
+    assert [student["roll_no"] for student in client.get("/students?missing=math").json()][-1] == "T"
+    first = client.get("/students?missing=a rather long subject 1&missing=a rather long subject 2")
+    assert [student["roll_no"] for student in first.json()] == ["S0", "S3", "S4", "T"]
+    by_marks = client.get("/students?sort=-marks.a rather long subject 1")
+    assert [student["roll_no"] for student in by_marks.json()] == ["S1", "S0", "S2", "S3", "S4", "T"]
+
+
+@pytest.mark.parametrize("blank", ["%20", "%0B", "%0A", "%C2%A0", "%E2%80%83", "%E2%80%A8"])
+def test_blanks_around_a_roll_number_leave_the_links_whole(client: TestClient, blank: str) -> None:
+    create(client, roll_no="S1")
+    client.patch("/students/S1", json={"name": "Other"})
+
+    answer = client.get(f"/students/S1{blank}/history?limit=1")
+
+    assert answer.status_code in (200, 404)
+    if answer.status_code == 200:
+        assert client.get(answer.links["next"]["url"]).json()[0]["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/students/S1/restore?versoin=1"), ("GET", "/changes?sinse=x"), ("DELETE", "/students/S1?purged=true")],
+)
+def test_a_mistyped_parameter_does_nothing(client: TestClient, method: str, path: str) -> None:
+    create(client, roll_no="S1")
+
+    answer = client.request(method, path)
+
+    assert answer.status_code == 422
+    assert [error["parameter"] for error in answer.json()["errors"]] == [path.partition("?")[2].partition("=")[0]]
+    assert client.get("/students/S1").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/students-api", "/a/students"])
+def test_the_address_of_a_new_student_has_the_prefix_that_a_proxy_gives_it(client: TestClient, prefix: str) -> None:
+    client._transport.root_path = prefix  # type: ignore[attr-defined]
+
+    created = client.post(f"{prefix}/students", json={"roll_no": "S1", "name": "n", "branch": "b"})
+
+    assert created.headers["location"] == f"{prefix}/students/S1"
+    assert client.get(created.headers["location"]).status_code == 200
