@@ -1,9 +1,17 @@
 """The largest request body that is read."""
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import BodyTooLarge
+
+_LIMIT = "body_limit"
+
+
+def allow_body(request: Request, max_bytes: int) -> None:
+    """Let the body of this request be of another size than most; to be called before it is read."""
+    request.scope[_LIMIT] = max_bytes
 
 
 class BodyLimit:
@@ -22,15 +30,16 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        too_large = announced.isdecimal() and int(announced[:20]) > self.max_bytes
+        size = int(announced[:20]) if announced.isdecimal() else 0
+        scope[_LIMIT] = self.max_bytes
         received = 0
 
         async def receive_limited() -> Message:
             nonlocal received
-            message: Message = {} if too_large else await receive()
+            message: Message = {} if size > scope[_LIMIT] else await receive()
             received += len(message.get("body", b""))
-            if too_large or received > self.max_bytes:
-                raise BodyTooLarge(f"The body may have at most {self.max_bytes} bytes.")
+            if max(size, received) > scope[_LIMIT]:
+                raise BodyTooLarge(f"The body may have at most {scope[_LIMIT]} bytes.")
             return message
 
         await self.app(scope, receive_limited, send)

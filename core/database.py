@@ -11,7 +11,7 @@ from typing import Any
 import pymongo
 from beanie import Document, init_beanie
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import ReadPreference
+from pymongo import ReadPreference, UpdateOne
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
@@ -140,11 +140,25 @@ def is_outage(error: PyMongoError) -> bool:
     return error.timeout or isinstance(error, ConnectionFailure)
 
 
+async def update_each(document: type[Document], updates: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> int:
+    """Do many updates of one document each, in any order, with as few commands as possible: pairs of a filter and what
+    to change. Answers how many of the filters met a document."""
+    collection = document.get_motor_collection()
+    if _is_in_memory(collection):  # mongomock's bulk_write knows an older driver only
+        return sum([(await collection.update_one(*update)).matched_count for update in updates])
+    result = await collection.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
+    return int(result.matched_count)
+
+
+def _is_in_memory(collection: Any) -> bool:
+    return type(collection) is not AsyncIOMotorCollection  # isinstance would not tell: it claims to be one
+
+
 def settled(document: type[Document]) -> Any:
     """A document's collection, read in the newest state that no change of a replica set's primary will undo."""
     collection = document.get_motor_collection()
-    if type(collection) is not AsyncIOMotorCollection:
-        return collection  # one in memory, where nothing is undone; it says that it is an instance
+    if _is_in_memory(collection):
+        return collection  # where nothing is undone
     return collection.with_options(
         read_concern=ReadConcern("majority"),
         read_preference=ReadPreference.PRIMARY,  # type: ignore[arg-type]  # the stubs name the class of constants

@@ -25,35 +25,13 @@ from core.errors import (
     Unavailable,
 )
 from core.openapi import PROBLEM_MEDIA_TYPE
+from core.wording import plain, sentence_of
 
 # The longest list of errors in one answer: a hostile body could earn a hundred thousand of them.
 MAX_ERRORS = 100
 
 # The longest step of a pointer, likewise. No field of ours has a longer name.
 MAX_STEP = 200
-
-# What the libraries say, in words for someone who has never heard of them. Anything else keeps their sentence.
-_SENTENCES = {
-    "missing": "This is required.",
-    "extra_forbidden": "This is not known here.",
-    "json_invalid": "This is not valid JSON: {error}.",
-    "string_type": "This must be text.",
-    "string_unicode": "This must be valid Unicode text, without lone surrogates.",
-    "string_too_short": "This must have at least {min_length} characters.",
-    "string_too_long": "This must have at most {max_length} characters.",
-    "dict_type": "This must be a JSON object.",
-    "model_attributes_type": "Send a JSON object, with the header Content-Type: application/json.",
-    "too_long": "This must have at most {max_length} entries.",
-    "int_parsing": "This must be a whole number.",
-    "bool_parsing": "This must be true or false.",
-    "datetime_parsing": "This must be a time, such as 2026-11-22T09:30:00Z.",
-    "datetime_from_date_parsing": "This must be a time, such as 2026-11-22T09:30:00Z.",
-    "timezone_aware": "This must be a time with its zone, such as 2026-11-22T09:30:00Z.",
-    "greater_than_equal": "This must be {ge} or more.",
-    "less_than_equal": "This must be {le} or less.",
-    # FastAPI's own, for bytes that are not UTF-8, nesting without end, numbers of five thousand digits.
-    "There was an error parsing the body": "The body cannot be read as what its Content-Type says it is.",
-}
 
 
 class ProblemResponse(Response):
@@ -115,7 +93,7 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
         return error.__cause__
     match error.status_code:
         case 400:
-            return BadRequest(_SENTENCES.get(error.detail, error.detail))
+            return BadRequest(plain(error.detail))
         case 404:
             return NotFound(f"There is nothing at {request.url.path}.")
         case 405:
@@ -147,8 +125,7 @@ def _from_validation(raw: Sequence[Mapping[str, Any]]) -> InvalidRequest:
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    sentence = _SENTENCES.get(error["type"])
-    detail = sentence.format_map(error.get("ctx", {})) if sentence else error["msg"]
+    detail = sentence_of(error)
     source, *path = error["loc"]
     if _is_about_key(path, error):
         path = path[:-1]

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+    import_max_bytes: Annotated[int, Field(ge=1)] = 200_000_000
 
     # A MongoDB URL may hold a password, so it is never printed.
     mongodb_url: SecretStr | None = None

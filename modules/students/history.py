@@ -89,6 +89,7 @@ def _summary(before: Record | None, record: Record) -> VersionSummary:
         action=record.action,
         at=record.updated_at,
         by=record.updated_by,
+        source=record.source,
         changes=list(_changes(_fields(before) if before else {}, _fields(record))),
     )
 

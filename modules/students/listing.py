@@ -127,3 +127,23 @@ async def _find(query: Filter, order: Order, limit: int, projection: Filter, ski
     cursor = Student.get_motor_collection().find(query, projection).sort(sort_of(order)).skip(skip).limit(limit)
     rows: list[Row] = await cursor.to_list(None)
     return rows
+
+
+async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) -> AsyncIterator[list[Row]]:
+    """All selected students, page by page, in their order."""
+    position: Position | None = None
+    while True:
+        page = await list_(selection, Window(selection.order, size, position), fields)
+        yield list(page.items)
+        if not page.has_next:
+            return
+        position = position_of(selection.order, page.items[-1])
+
+
+async def subjects(selection: Selection) -> list[str]:
+    """The subjects in which the selected students have marks, in order."""
+    sets: list[Filter] = [{"$match": await _filter(selection)}, {"$group": {"_id": "$keys.subjects"}}]
+    names: set[str] = set()
+    async for found in Student.get_motor_collection().aggregate(sets):
+        names.update(found["_id"].split(SUBJECT_SEPARATOR))
+    return sorted(names - {""})

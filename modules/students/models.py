@@ -39,6 +39,8 @@ class Record(BaseModel):
     created_at: datetime = Field(default_factory=utc_now)
     updated_at: datetime = Field(default_factory=utc_now)
     deleted_at: datetime | None = None
+    source: str | None = None
+    """What the version was part of, where that was more than one student; such as an import."""
 
 
 # No subject contains a dot.
@@ -127,13 +129,19 @@ class Student(Record, Document):
 
     def successor(self, action: Action, by: str, **changes: Any) -> Self:
         """The next version of this record, made by the user `by`; not stored yet."""
-        made = {"version": self.version + 1, "action": action, "updated_by": by, "updated_at": utc_now()}
+        made = {
+            "version": self.version + 1,
+            "action": action,
+            "updated_by": by,
+            "updated_at": utc_now(),
+            "source": None,
+        }
         kept = self.model_dump(include=set(Record.model_fields))
-        return type(self)(id=self.id, **kept | made | changes)
+        return type(self)(id=self.id, **kept | made | {"source": None} | changes)
 
-    def deleted(self, by: str) -> Self:
+    def deleted(self, by: str, source: str | None = None) -> Self:
         """The version that says that the student is deleted; not stored yet."""
-        return self.successor(Action.DELETED, by, deleted_at=utc_now())
+        return self.successor(Action.DELETED, by, deleted_at=utc_now(), source=source)
 
     def stored(self) -> dict[str, Any]:
         """The whole record as MongoDB keeps it, other than its `_id`."""

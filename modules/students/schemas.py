@@ -137,6 +137,7 @@ class VersionSummary(BaseModel):
             "action": "updated",
             "at": "2026-11-22T09:31:00.250000Z",
             "by": "alice",
+            "source": None,
             "changes": [{"field": "marks.math", "from": 91, "to": 93}],
         }
     )
@@ -145,6 +146,7 @@ class VersionSummary(BaseModel):
     action: Action
     at: datetime
     by: str
+    source: Annotated[str | None, Field(description="What it was part of, such as an import.")]
     changes: list[FieldChange]
 
 

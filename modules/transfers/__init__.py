@@ -1,0 +1,16 @@
+"""Students in and out by the thousand: imports that can be undone, and exports."""
+
+from core.module import Module
+from modules.transfers.models import FailedRow, FileChunk, Import, Touched
+from modules.transfers.router import router
+from modules.transfers.running import lifespan
+
+__all__ = ["module"]
+
+module = Module(
+    name="transfers",
+    description="Imports and exports of students, as CSV and NDJSON.",
+    router=router,
+    documents=(Import, FileChunk, FailedRow, Touched),
+    lifespan=lifespan,
+)

@@ -1,0 +1,52 @@
+"""Students on their way out, as CSV or NDJSON, page by page: nothing is ever held as a whole."""
+
+import csv
+from collections.abc import AsyncIterator, Sequence
+from io import StringIO
+
+from pydantic_core import to_json
+
+from modules.students import Selection, listing
+from modules.transfers.cells import defused
+from modules.transfers.table import FIELDS
+
+_COLUMNS = [*FIELDS, "marks"]
+_MARKED = {*FIELDS, "created_at", "updated_at"}
+
+
+async def as_csv(selection: Selection) -> AsyncIterator[bytes]:
+    """A header, then a line a student: roll number, name, branch, and a column a subject. Such a file can be imported
+    unchanged. A BOM tells spreadsheets that it is UTF-8."""
+    subjects = await listing.subjects(selection)
+    yield b"\xef\xbb\xbf" + _lines([[*FIELDS, *(defused(_column(subject)) for subject in subjects)]])
+    async for students in listing.walk(selection, _COLUMNS):
+        yield _lines([_cells(student, subjects) for student in students])
+
+
+def _cells(student: listing.Row, subjects: Sequence[str]) -> list[object]:
+    marks = student["marks"]
+    return [*(defused(student[field]) for field in FIELDS), *(marks.get(subject, "") for subject in subjects)]
+
+
+async def as_ndjson(selection: Selection) -> AsyncIterator[bytes]:
+    """A JSON object a line."""
+    async for students in listing.walk(selection, _COLUMNS):
+        yield b"".join(to_json({field: student[field] for field in _COLUMNS}) + b"\n" for student in students)
+
+
+def _column(subject: str) -> str:
+    """A subject that is called like a field goes by its longer name."""
+    return f"marks.{subject}" if subject in _MARKED else subject
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> bytes:
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def line(cells: Sequence[str], separator: str) -> bytes:
+    """One line of CSV with a chosen separator."""
+    text = StringIO()
+    csv.writer(text, delimiter=separator).writerow(cells)
+    return text.getvalue().encode()

@@ -1,0 +1,92 @@
+"""What becomes of a row: which student it creates or changes, or why it cannot."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from core.wording import sentence_of
+from modules.students import MAX_SUBJECTS, Student, StudentPatch, bulk
+from modules.transfers.models import Import, Mode
+from modules.transfers.table import Fault, Row
+
+
+class Kind(StrEnum):
+    """What a row does."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What becomes of a row."""
+
+    row: Row
+    kind: Kind
+    write: bulk.Write | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+def check(row: Row) -> Row:
+    """The row with its values checked and in their final form, whatever is stored; or with its faults."""
+    if row.faults:
+        return row
+    try:
+        row.content = StudentPatch.model_validate(row.content).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        row.faults = [_fault(each) for each in error.errors(include_url=False)]
+    if "roll_no" not in row.content:
+        row.faults.append(Fault("roll_no", "", "missing", "This is required."))
+    return row
+
+
+def _fault(error: Any) -> Fault:
+    path = [str(step) for step in error["loc"] if step != "[key]"]
+    column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
+    value = error.get("input")
+    text = str(value)[:200] if isinstance(value, str | int | float) else ""
+    return Fault(column, text, error["type"], sentence_of(error))
+
+
+def judge(row: Row, current: Student | None, work: Import) -> Verdict:
+    """What becomes of a checked row, given the student who has its roll number, deleted or not."""
+    if row.faults:
+        return Verdict(row, Kind.FAILED, faults=row.faults)
+    live = current is not None and current.deleted_at is None
+    faults = _misfit(row, work.options.mode, live=live)
+    content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
+    if len(content["marks"]) > MAX_SUBJECTS:
+        faults.append(Fault("marks", "", "subjects", f"The student would have more than {MAX_SUBJECTS} subjects."))
+    if faults:
+        return Verdict(row, Kind.FAILED, faults=faults)
+    if current is None:
+        return Verdict(row, Kind.CREATED, bulk.new(content, by=work.by, source=work.source))
+    if live and all(getattr(current, name) == value for name, value in content.items()):
+        return Verdict(row, Kind.UNCHANGED)
+    write = bulk.successor(current, content, by=work.by, source=work.source)
+    return Verdict(row, Kind.UPDATED if live else Kind.CREATED, write)
+
+
+def _misfit(row: Row, mode: Mode, *, live: bool) -> list[Fault]:
+    roll_no = row.content["roll_no"]
+    if live and mode is Mode.INSERT:
+        return [Fault("roll_no", roll_no, "exists", f"There already is a student {roll_no}.")]
+    if not live and mode is Mode.UPDATE:
+        return [Fault("roll_no", roll_no, "absent", f"There is no student {roll_no}.")]
+    missing = [] if live else [name for name in ("name", "branch") if name not in row.content]
+    return [Fault(name, "", "missing", "This is required for a new student.") for name in missing]
+
+
+def _content(row: Row, current: Student | None, *, remove_blanks: bool) -> dict[str, Any]:
+    """The student's content with that of the row: what the row leaves out stays."""
+    marks = dict(current.marks) if current else {}
+    if remove_blanks:
+        for subject in row.blanks:
+            marks.pop(subject.strip(), None)
+    marks |= row.content.get("marks", {})
+    named = {name: value for name, value in row.content.items() if name != "marks"}
+    return {**named, "marks": marks}

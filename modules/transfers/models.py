@@ -1,0 +1,151 @@
+"""What is stored of imports: the file, how far the work has come, the rows that failed, and what was changed."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from beanie import Document, PydanticObjectId
+from pydantic import BaseModel, Field
+from pymongo import IndexModel
+
+from core.clock import utc_now
+
+# How long nobody need have shown that they work on an import.
+PATIENCE = timedelta(seconds=15)
+
+
+class State(StrEnum):
+    """Where an import stands. `interrupted` is never stored: it is what `receiving`, `running` and `undoing` are called
+    when nobody is at work."""
+
+    RECEIVING = "receiving"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class Mode(StrEnum):
+    """What is done with students who are there already, and with those who are not."""
+
+    INSERT = "insert"
+    UPSERT = "upsert"
+    UPDATE = "update"
+
+
+class Options(BaseModel):
+    """How a file is to be imported. `remove_blanks`: a blank cell takes the mark away."""
+
+    mode: Mode = Mode.UPSERT
+    dry_run: bool = False
+    skip_errors: bool = False
+    remove_blanks: bool = False
+
+
+class Import(Document):
+    """An import. `position` is the last row of the file that is dealt with, in the pass that judges or in the one that
+    writes (`writing`). `alive_at` tells that somebody works on it. `key` is the client's idempotency key, with the name
+    of the user."""
+
+    by: str
+    options: Options
+    format: str
+    filename: str | None = None
+    key: str | None = None
+    state: State = State.RECEIVING
+    detail: str | None = None
+    size: int | None = None
+    fingerprint: str | None = None
+    header: list[str] = []
+    separator: str = ","
+    resumed: bool = False
+    rows: int = 0
+    position: int = 0
+    writing: bool = False
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    restored: int = 0
+    kept: list[str] = []
+    kept_count: int = 0
+    created_at: datetime = Field(default_factory=utc_now)
+    alive_at: datetime = Field(default_factory=utc_now)
+    finished_at: datetime | None = None
+
+    class Settings:
+        """Absent fields are not stored, so that the index on keys holds only imports that have one."""
+
+        name = "imports"
+        keep_nulls = False
+        indexes = [IndexModel("key", name="key_unique", unique=True, sparse=True)]
+
+    @property
+    def standing(self) -> State:
+        """Its state, or `interrupted` if it should be worked on and is not."""
+        at_work = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
+        return State.INTERRUPTED if at_work and self.alive_at < utc_now() - PATIENCE else self.state
+
+    @property
+    def source(self) -> str:
+        """What the versions that it makes say of where they come from."""
+        return f"import {self.id}"
+
+
+class FileChunk(Document):
+    """A piece of the file, as it came."""
+
+    import_id: PydanticObjectId
+    number: int
+    content: bytes
+
+    class Settings:
+        """Read in order."""
+
+        name = "import_files"
+        indexes = [IndexModel([("import_id", 1), ("number", 1)], name="in_order", unique=True)]
+
+
+class FailedRow(Document):
+    """A row that cannot be imported: its number, the line it begins at, its text as it came, and what is wrong."""
+
+    import_id: PydanticObjectId
+    row: int
+    line: int
+    cells: list[str]
+    errors: list[dict[str, Any]]
+
+    class Settings:
+        """Read in order; each row is there once, however often it is read."""
+
+        name = "import_errors"
+        indexes = [IndexModel([("import_id", 1), ("row", 1)], name="in_order", unique=True)]
+
+
+class Touched(Document):
+    """A student whom an import was about to change, noted before: which version it found (None for a new student), and
+    that the next one would be the import's."""
+
+    import_id: PydanticObjectId
+    row: int
+    student: PydanticObjectId
+    roll_no: str
+    before: int | None
+    created: bool
+
+    class Settings:
+        """Read in order; each student is there once, however often a row is read."""
+
+        name = "import_changes"
+        indexes = [
+            IndexModel([("import_id", 1), ("row", 1)], name="in_order"),
+            IndexModel([("import_id", 1), ("student", 1)], name="student_unique", unique=True),
+        ]
+
+    @property
+    def after(self) -> int:
+        """The version that the import made."""
+        return (self.before or 0) + 1

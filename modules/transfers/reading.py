@@ -1,0 +1,53 @@
+"""The rows of an import's file in batches, each read and checked in a thread so that other requests go on."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from modules.transfers.judge import check
+from modules.transfers.table import Fault, Row, open_text, read_csv, read_ndjson
+
+BATCH = 500
+
+
+async def batches(path: Path, format_: str) -> AsyncIterator[list[Row]]:
+    """The checked rows of a file. Raises `InvalidFile`."""
+    rows = _checked(path, format_)
+    while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
+        yield batch
+
+
+def _checked(path: Path, format_: str) -> Iterator[Row]:
+    read = read_csv if format_ == "csv" else read_ndjson
+    with open_text(path) as file, closing(_Seen()) as seen:
+        for number, row in enumerate(read(file), 1):
+            row.number = number
+            yield seen.look_at(check(row))
+
+
+class _Seen:
+    """The roll numbers of the rows so far, and their lines; on disk once they are many."""
+
+    def __init__(self) -> None:
+        self._table = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._table.execute("PRAGMA synchronous=OFF")
+        self._table.execute("PRAGMA journal_mode=OFF")
+        self._table.execute("CREATE TABLE seen (roll_no TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+
+    def close(self) -> None:
+        self._table.close()
+
+    def look_at(self, row: Row) -> Row:
+        """The row; with a fault if its roll number was there before."""
+        roll_no = row.content.get("roll_no")
+        if not isinstance(roll_no, str):
+            return row
+        added = self._table.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (roll_no, row.line)).rowcount
+        if not added:
+            (line,) = self._table.execute("SELECT line FROM seen WHERE roll_no = ?", (roll_no,)).fetchone()
+            detail = f"Lines {line} and {row.line} have the same roll number."
+            row.faults.append(Fault("roll_no", roll_no, "duplicate", detail))
+        return row

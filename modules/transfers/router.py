@@ -1,0 +1,241 @@
+"""The addresses of imports and exports."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from beanie import PydanticObjectId
+from fastapi import Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from core.body_limit import allow_body
+from core.clock import utc_now
+from core.errors import Forbidden
+from core.identity import CurrentUser, Role, at_least
+from core.keyset import SortKey, object_id
+from core.openapi import header, problem_responses
+from core.pagination import LINK, Listing, PageQuery
+from core.routing import ProtectedRouter
+from core.settings import current_settings
+from modules.students import Selection
+from modules.transfers import exports, progress, running, service, undo, work
+from modules.transfers.models import Import, State
+from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
+from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
+from modules.transfers.table import REASON, InvalidFile
+from modules.transfers.upload import MEDIA_TYPES, UnsupportedMediaType, Upload, uploaded
+
+router = ProtectedRouter()
+
+WRITER = at_least(Role.TEACHER)
+IMPORTS = Listing("imports", (SortKey("_id", descending=True, parse=object_id),))
+NO_STORE = {"Cache-Control": "no-store"}
+LOCATION = header("Location", "The address of the import.")
+
+IdInPath = Annotated[
+    str, Path(description="The id of the import.", max_length=64, examples=["6921c0ffee6921c0ffee6921"])
+]
+Prefer = Annotated[
+    str | None, Header(description="`respond-async`: answer 202 once the file has arrived (RFC 7240).", max_length=200)
+]
+
+
+@router.post(
+    "/imports",
+    status_code=201,
+    response_model=ImportRead,
+    dependencies=[WRITER],
+    responses={
+        201: {"headers": LOCATION},
+        200: {"description": "The import that had this idempotency key before.", "model": ImportRead},
+        202: {"description": "The file has arrived; the work goes on.", "model": ImportRead, "headers": LOCATION},
+        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused, UnsupportedMediaType),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": MEDIA_TYPES}},
+)
+async def create(
+    user: CurrentUser,
+    query: Annotated[ImportQuery, Query()],
+    request: Request,
+    response: Response,
+    headers: Annotated[ImportHeaders, Header()],
+) -> ImportRead:
+    """Import students from a file.
+
+    The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), NDJSON, or a form with the field
+    `file`. A blank cell is no mark; it never is zero.
+    """
+    running.refuse_if_busy()
+    allow_body(request, current_settings().import_max_bytes)
+    async with uploaded(request) as upload:
+        job = _job(upload, query, user.username, headers.idempotency_key)
+        found, is_new = await service.begin(job)
+        if not is_new:
+            await service.check_is_same(found, job, upload.stream)
+            response.status_code = 200
+            return await service.report(found)
+        await service.receive(job, upload.stream)
+    return await _carry_on(job, work.carry_out, response, headers.prefer, request)
+
+
+def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
+    return Import(
+        id=PydanticObjectId(),
+        by=by,
+        options=query.options,
+        format=upload.format,
+        filename=upload.filename and upload.filename[:200],
+        key=key and f"{by}:{key}",
+    )
+
+
+async def _carry_on(
+    job: Import, task: running.Job, response: Response, prefer: str | None, request: Request
+) -> ImportRead:
+    """Start the work on an import, and wait for its end unless the client would rather not."""
+    response.headers["Location"] = f"{request.url.path.partition('/imports')[0]}/imports/{job.id}"
+    started = running.start(job, task)
+    if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
+        response.status_code = 202
+        response.headers["Preference-Applied"] = "respond-async"
+        return await service.report(await service.get(str(job.id)))
+    await asyncio.shield(started)
+    report = await service.report(job)
+    if job.state is State.FAILED:
+        raise InvalidFile(report.detail, extensions=_extensions(report))
+    if job.state is State.REJECTED:
+        detail = f"{report.failed} of {report.rows} rows are wrong; nothing was written."
+        raise ImportRejected(detail, extensions=_extensions(report))
+    return report
+
+
+def _extensions(report: ImportRead) -> dict[str, Any]:
+    return report.model_dump(mode="json", exclude={"detail"})
+
+
+@router.get("/imports", dependencies=[WRITER], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
+async def list_(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[ImportRead]:
+    """List imports, newest first.
+
+    Their errors are not listed here.
+    """
+    page = await service.list_(IMPORTS.window(query))
+    IMPORTS.link(page, request, response)
+    return [ImportRead.of(one, []) for one in page.items]
+
+
+@router.get(
+    "/imports/{import_id}",
+    response_model=ImportRead,
+    dependencies=[WRITER],
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        **problem_responses(Forbidden, ImportNotFound),
+    },
+)
+async def get(import_id: IdInPath, accept: Annotated[str, Header()] = "*/*") -> ImportRead | Response:
+    """Read how an import stands.
+
+    With `Accept: text/event-stream` the answer goes on until the work ends, with an event `progress` for each step.
+    """
+    job = await service.get(import_id)
+    if "text/event-stream" in accept:
+        return StreamingResponse(progress.events(import_id), media_type="text/event-stream", headers=NO_STORE)
+    return await service.report(job)
+
+
+@router.get(
+    "/imports/{import_id}/errors.csv",
+    response_class=StreamingResponse,
+    dependencies=[WRITER],
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        **problem_responses(Forbidden, ImportNotFound),
+    },
+)
+async def get_errors(import_id: IdInPath) -> StreamingResponse:
+    """Download the rows that failed, as they came, each with the reason.
+
+    Mend them and send the file again: the column with the reasons is ignored.
+    """
+    job = await service.get(import_id)
+    return StreamingResponse(_failed_rows(job), media_type="text/csv; charset=utf-8", headers=_download("errors.csv"))
+
+
+async def _failed_rows(job: Import) -> AsyncIterator[bytes]:
+    columns = [name for name in job.header if name.strip() != REASON] if job.format == "csv" else ["row"]
+    keep = [place for place, name in enumerate(job.header) if name.strip() != REASON] if job.format == "csv" else [0]
+    yield exports.line([*columns, REASON], job.separator)
+    async for row in service.failed_rows(job):
+        reason = " ".join(
+            f"{fault['field']}: {fault['detail']}" if fault["field"] else fault["detail"] for fault in row.errors
+        )
+        as_it_came = row.cells if len(row.cells) != len(job.header) else [row.cells[place] for place in keep]
+        yield exports.line([*as_it_came, reason], job.separator)
+
+
+@router.post(
+    "/imports/{import_id}/resume",
+    status_code=200,
+    dependencies=[WRITER],
+    responses={202: {"model": ImportRead}, **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected)},
+)
+async def resume(import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None) -> ImportRead:
+    """Go on with an interrupted import, or an interrupted undo of one."""
+    running.refuse_if_busy()
+    job = await service.take_up(import_id, undo=False)
+    task = undo.finish_undo if job.state is State.UNDOING else work.carry_out
+    return await _carry_on(job, task, response, prefer, request)
+
+
+@router.post(
+    "/imports/{import_id}/undo",
+    status_code=200,
+    dependencies=[WRITER],
+    responses={202: {"model": ImportRead}, **problem_responses(Forbidden, ImportNotFound, NothingToDo)},
+)
+async def undo_(import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None) -> ImportRead:
+    """Take back an import.
+
+    Each student who is still as the import left it goes back to what it was before. Those changed since are left as
+    they are, and listed in `kept`.
+    """
+    running.refuse_if_busy()
+    job = await service.take_up(import_id, undo=True)
+    return await _carry_on(job, undo.finish_undo, response, prefer, request)
+
+
+class ExportQuery(Selection):
+    """Which students, in which order, and as what."""
+
+    format: Annotated[Literal["csv", "ndjson"] | None, Query(description="Instead of `Accept`.")] = None
+
+
+@router.get(
+    "/exports/students",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                "application/x-ndjson": {"schema": {"type": "string"}},
+            },
+            "headers": header("Content-Disposition", "A name for the file."),
+        }
+    },
+)
+async def export(query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header()] = "*/*") -> StreamingResponse:
+    """Export students as CSV or NDJSON, filtered and sorted like the list.
+
+    A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a
+    `'` in front, which an import takes away again.
+    """
+    format_ = query.format or ("ndjson" if "ndjson" in accept else "csv")
+    name = f"students-{utc_now():%Y-%m-%d}.{format_}"
+    if format_ == "csv":
+        return StreamingResponse(exports.as_csv(query), media_type="text/csv; charset=utf-8", headers=_download(name))
+    return StreamingResponse(exports.as_ndjson(query), media_type="application/x-ndjson", headers=_download(name))
+
+
+def _download(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}

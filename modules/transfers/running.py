@@ -1,0 +1,67 @@
+"""The imports under way in this process: how many at once, that they show signs of life, and let go at the end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from core.clock import utc_now
+from core.errors import Unavailable
+from modules.transfers import service
+from modules.transfers.models import Import
+
+log = logging.getLogger(__name__)
+
+MAX_AT_ONCE = 2
+PULSE_SECONDS = 3.0
+
+Job = Callable[[Import], Awaitable[None]]
+
+_at_work: set[asyncio.Task[None]] = set()
+
+
+def refuse_if_busy() -> None:
+    """Raise `Unavailable` while as many imports as this process can take are under way."""
+    if len(_at_work) >= MAX_AT_ONCE:
+        raise Unavailable("There are as many imports under way as this server takes at once.", retry_after=10)
+
+
+def start(work: Import, job: Job) -> "asyncio.Task[None]":
+    """Do a job on an import in the background; whoever wants to wait awaits the task. If it cannot be finished, the
+    import is let go, so that it is interrupted and can be taken up."""
+    task = asyncio.create_task(_look_after(work, job))
+    _at_work.add(task)
+    task.add_done_callback(_at_work.discard)
+    return task
+
+
+async def _look_after(work: Import, job: Job) -> None:
+    pulse = asyncio.create_task(_pulse(work))
+    try:
+        await job(work)
+    except BaseException as error:
+        pulse.cancel()
+        if isinstance(error, Exception):
+            log.exception("Import %s was interrupted", work.id)
+        with suppress(Exception):  # then the missing pulse tells it
+            await service.let_go(work)
+        raise
+    finally:
+        pulse.cancel()
+
+
+async def _pulse(work: Import) -> None:
+    while True:
+        await asyncio.sleep(PULSE_SECONDS)
+        with suppress(Exception):
+            await Import.find(Import.id == work.id).update({"$set": {"alive_at": utc_now()}})
+
+
+@asynccontextmanager
+async def lifespan() -> AsyncIterator[None]:
+    """The time in which the service runs: at its end, imports that are under way let go."""
+    yield
+    tasks = list(_at_work)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

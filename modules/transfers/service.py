@@ -1,0 +1,135 @@
+"""What can be done with imports. The work itself goes on in `work`, and is looked after by `running`."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from beanie import PydanticObjectId
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from core.clock import utc_now
+from core.errors import Conflict, NotFound, Problem
+from core.keyset import Page, Window
+from modules.transfers import files
+from modules.transfers.models import PATIENCE, FailedRow, Import, State
+from modules.transfers.schemas import ImportRead
+
+MAX_LISTED_ROWS = 100
+
+
+class ImportNotFound(NotFound):
+    """There is no import with this id."""
+
+    title = "No such import"
+
+
+class ImportRejected(Problem):
+    """Rows of the file are wrong, so nothing was written. Mend them, or import the others with `on_error=skip`."""
+
+    status = 422
+    title = "Import rejected"
+
+
+class KeyReused(Problem):
+    """This `Idempotency-Key` came with another file, or with other parameters. Use a new key for each import."""
+
+    status = 422
+    title = "Idempotency key reused"
+
+
+class NothingToDo(Conflict):
+    """The import is not in a state in which this can be done."""
+
+    title = "Not possible now"
+
+
+async def begin(work: Import) -> tuple[Import, bool]:
+    """Store a new import; whether it is new, for its idempotency key may be that of an earlier one. An earlier one
+    whose file never arrived counts for nothing."""
+    try:
+        await work.insert()
+    except DuplicateKeyError:
+        earlier = await Import.find_one(Import.key == work.key)
+        if earlier and not (earlier.state is State.RECEIVING and earlier.standing is State.INTERRUPTED):
+            return earlier, False
+        if earlier:
+            await earlier.delete()
+            await files.forget(earlier)
+        return await begin(work)
+    return work, True
+
+
+async def receive(work: Import, stream: AsyncIterator[bytes]) -> None:
+    """Take in the file. Whatever goes wrong, nothing of it stays."""
+    try:
+        size, fingerprint = await files.store(work, stream)
+    except BaseException:
+        await files.forget(work)
+        await work.delete()
+        raise
+    await work.set({"size": size, "fingerprint": fingerprint, "state": State.RUNNING, "alive_at": utc_now()})
+
+
+async def check_is_same(earlier: Import, work: Import, stream: AsyncIterator[bytes]) -> None:
+    """Raise `KeyReused` if an import differs from an earlier one with the same key."""
+    same_file = earlier.fingerprint in (None, await files.fingerprint(stream))
+    if not same_file or earlier.options != work.options:
+        raise KeyReused
+
+
+async def get(import_id: str) -> Import:
+    """The import with this id; raises `ImportNotFound`."""
+    work = await Import.get(PydanticObjectId(import_id)) if ObjectId.is_valid(import_id) else None
+    if work is None:
+        raise ImportNotFound(f"There is no import {import_id}.")
+    return work
+
+
+async def take_up(import_id: str, *, undo: bool) -> Import:
+    """Claim an interrupted import, or a finished one that is to be undone, for whoever asks; only one can. Raises
+    `NothingToDo`."""
+    work = await get(import_id)
+    stale = {"alive_at": {"$lt": utc_now() - PATIENCE}}
+    wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
+    if undo:
+        wanted.append({"state": State.DONE, "options.dry_run": False})
+    state = State.UNDOING if undo or work.state is State.UNDOING else State.RUNNING
+    claimed = await Import.get_motor_collection().find_one_and_update(
+        {"_id": work.id, "$or": wanted},
+        {"$set": {"state": state, "alive_at": utc_now(), "resumed": True}, "$unset": {"finished_at": ""}},
+        return_document=ReturnDocument.AFTER,
+    )
+    if claimed is None:
+        raise NothingToDo(_why_not(work))
+    taken: Import = Import.model_validate(claimed)
+    return taken
+
+
+def _why_not(work: Import) -> str:
+    if work.state is State.RECEIVING:
+        return "The file did not arrive wholly. Send it again; nothing has been written."
+    return f"This import is {work.standing}."
+
+
+async def let_go(work: Import) -> None:
+    """Say that nobody works on an import any more, so that it can be taken up."""
+    await work.set({"alive_at": datetime.fromtimestamp(0, UTC)})
+
+
+async def report(work: Import) -> ImportRead:
+    """An import as clients read it."""
+    rows = FailedRow.find(FailedRow.import_id == work.id).sort("+row").limit(MAX_LISTED_ROWS)
+    return ImportRead.of(work, await rows.to_list())
+
+
+async def list_(window: Window) -> Page[Import]:
+    """One page of the imports."""
+    return window.page(await Import.find(window.filter).sort(window.sort).limit(window.limit + 1).to_list())
+
+
+async def failed_rows(work: Import) -> AsyncIterator[FailedRow]:
+    """All failed rows, in order."""
+    async for row in FailedRow.find(FailedRow.import_id == work.id).sort("+row"):
+        yield row

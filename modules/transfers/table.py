@@ -1,0 +1,211 @@
+"""Reading files row by row: CSV (RFC 4180) and NDJSON. What is wrong with a file as a whole is an `InvalidFile`; what
+is wrong with a row goes with the row."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic_core import PydanticCustomError
+
+from core.errors import Problem
+from modules.students import subject_of
+from modules.transfers.cells import undefused
+
+MAX_LINE = 1_000_000
+MAX_COLUMNS = 1_000
+
+FIELDS = ("roll_no", "name", "branch")
+# What `errors.csv` adds, and what is therefore ignored.
+REASON = "import_error"
+_MARKS = "marks."
+
+
+def open_text(path: Path) -> TextIO:
+    """A file to be read by the functions here."""
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+class InvalidFile(Problem):
+    """The file as a whole cannot be read: its encoding, its header or its format is wrong. Nothing was imported."""
+
+    status = 422
+    title = "File cannot be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a row: the column, what stands there, a word for programs, a sentence for people."""
+
+    field: str
+    value: str
+    code: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Row:
+    """A row as it was read. `blanks` are the subjects whose cell is empty."""
+
+    number: int
+    line: int
+    cells: list[str]
+    content: dict[str, Any] = field(default_factory=dict)
+    blanks: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def read_ndjson(file: TextIO) -> Iterator[Row]:
+    """The rows of a file with one JSON object a line; a mark of null counts as blank."""
+    for line, text in enumerate(_lines(file), 1):
+        stripped = text.strip()
+        if stripped:
+            yield _object(Row(0, line, [stripped]), stripped)
+
+
+def _object(row: Row, text: str) -> Row:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        row.faults.append(Fault("", "", "json_invalid", "This line is not valid JSON."))
+        return row
+    if not isinstance(content, dict):
+        row.faults.append(Fault("", "", "object", "This line is not a JSON object."))
+        return row
+    marks = content.get("marks")
+    if isinstance(marks, dict):
+        row.blanks = [subject for subject, mark in marks.items() if mark is None]
+        content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
+    row.content = content
+    return row
+
+
+def read_csv(file: TextIO) -> Iterator[Row]:
+    """The rows of a CSV file with a header. The header tells the separator: a comma, a semicolon (then marks may have a
+    decimal comma) or a tab."""
+    lines = _lines(file)
+    cells, separator = _header_cells(next(lines, ""))
+    header = Header.parse(cells)
+    reader = csv.reader(lines, delimiter=separator)
+    begins = 2
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield header.row(begins, cells, decimal_comma=separator != ",")
+            begins = reader.line_num + 2
+    except csv.Error as error:
+        detail = f"In the row that begins at line {begins}: {error}. Perhaps a quotation mark is left open."
+        raise InvalidFile(detail) from None
+
+
+def header_of(file: TextIO) -> tuple[list[str], str]:
+    """The first row of a CSV file as it is, and the separator."""
+    return _header_cells(next(_lines(file), ""))
+
+
+def _header_cells(first: str) -> tuple[list[str], str]:
+    separator = max(",;\t", key=first.count)
+    return next(csv.reader([first], delimiter=separator), []), separator
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The columns of a CSV file: each one a field of a student, or the mark in a subject."""
+
+    fields: Sequence[str | None]
+    subjects: Sequence[str]
+
+    @classmethod
+    def parse(cls, cells: Sequence[str]) -> "Header":
+        """Read a header row; raises `InvalidFile` in words that say what to write instead."""
+        names = [undefused(cell.strip()) for cell in cells]
+        if not any(names):
+            raise InvalidFile("The first line must name the columns: roll_no,name,branch and the subjects.")
+        if len(names) > MAX_COLUMNS:
+            raise InvalidFile(f"There are more than {MAX_COLUMNS} columns.")
+        _refuse_misspelt(names)
+        if "roll_no" not in names:
+            raise InvalidFile("There is no column roll_no. The first line must name the columns.")
+        return cls(
+            [name if name in (*FIELDS, REASON) else None for name in names],
+            _distinct([name if name in FIELDS else _subject(place, name) for place, name in enumerate(names, 1)]),
+        )
+
+    def row(self, line: int, cells: list[str], *, decimal_comma: bool) -> Row:
+        """One row of the file."""
+        row = Row(0, line, cells)
+        if len(cells) != len(self.fields):
+            detail = f"This row has {len(cells)} cells; the header has {len(self.fields)}."
+            row.faults.append(Fault("", "", "ragged", detail))
+            return row
+        marks: dict[str, Any] = {}
+        for name, subject, cell in zip(self.fields, self.subjects, cells, strict=True):
+            text = undefused(cell.strip())
+            if name == REASON:
+                continue
+            if name:
+                row.content |= {name: text} if text else {}
+            elif text:
+                marks[subject] = _mark(text, decimal_comma=decimal_comma)
+            else:
+                row.blanks.append(subject)
+        row.content["marks"] = marks
+        return row
+
+
+def _refuse_misspelt(names: Sequence[str]) -> None:
+    for wanted in FIELDS:
+        if wanted in names:
+            continue
+        likeness = {re.sub(r"[\s_-]+", "_", name.casefold()): name for name in names}
+        for close in get_close_matches(wanted, likeness, n=1, cutoff=0.85):
+            raise InvalidFile(f'There is a column "{likeness[close][:80]}". If that is {wanted}, write {wanted}.')
+
+
+def _subject(place: int, name: str) -> str:
+    try:
+        return subject_of(name.removeprefix(_MARKS))
+    except PydanticCustomError as error:
+        raise InvalidFile(f'Column {place}, "{name[:80]}", cannot be a subject: {error.message()}') from None
+
+
+def _distinct(columns: list[str]) -> list[str]:
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidFile(f'The column "{twice}" is there more than once.')
+    return columns
+
+
+def _mark(text: str, *, decimal_comma: bool) -> int | float | str:
+    """The number that a cell holds, or its text, which no mark can be."""
+    number = text.replace(",", ".") if decimal_comma else text
+    if re.fullmatch(r"[+-]?\d{1,15}", number, re.ASCII):
+        return int(number)
+    return float(number) if re.fullmatch(r"[+-]?\d{0,15}\.\d{1,15}", number, re.ASCII) else text
+
+
+def _lines(text: TextIO) -> Iterator[str]:
+    """The lines of a text, with their ends. Raises `InvalidFile` for one that no memory should hold, for what is not
+    UTF-8, and for what is no text at all."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = text.readline(MAX_LINE)
+        except UnicodeDecodeError:
+            raise InvalidFile(
+                f"Near line {number}: this is not UTF-8. Save the file with the encoding UTF-8."
+            ) from None
+        if not line:
+            return
+        if number == 1 and line.startswith("PK\x03\x04"):
+            raise InvalidFile("This is a zip archive, perhaps an Excel workbook. Save it as CSV (UTF-8).")
+        if "\0" in line:
+            raise InvalidFile(f"Line {number} has a NUL byte: this is not a text in UTF-8.")
+        if len(line) == MAX_LINE and not line.endswith("\n"):
+            raise InvalidFile(f"Line {number} is longer than {MAX_LINE:,} characters.")
+        yield line

@@ -1,0 +1,66 @@
+"""Taking back what an import has done, student by student, where nobody has changed the student since."""
+
+from collections.abc import Sequence
+
+from bson import ObjectId
+
+from core.clock import utc_now
+from modules.students import Student, bulk
+from modules.transfers.models import Import, State, Touched
+
+BATCH = 500
+MAX_NAMED = 100
+
+
+async def roll_back(work: Import) -> None:
+    """Take back what was written of a file that must be imported wholly or not at all."""
+    await _take_back(work)
+    await work.set({"created": 0, "updated": 0, "restored": 0})
+
+
+async def finish_undo(work: Import) -> None:
+    """Take back what a finished or interrupted import has done, or go on doing so."""
+    await _take_back(work)
+    now = utc_now()
+    await work.set({"state": State.UNDONE, "finished_at": now, "alive_at": now})
+
+
+async def _take_back(work: Import) -> None:
+    restored, kept, kept_count = 0, list[str](), 0
+    row = 0
+    while notes := await Touched.find({"import_id": work.id, "row": {"$gt": row}}).sort("+row").limit(BATCH).to_list():
+        left = await _take_back_some(work, notes)
+        restored += len(notes) - len(left)
+        kept_count += len(left)
+        kept = [*kept, *left][:MAX_NAMED]
+        row = notes[-1].row
+        await work.set({"restored": restored, "kept": kept, "kept_count": kept_count, "alive_at": utc_now()})
+
+
+async def _take_back_some(work: Import, notes: Sequence[Touched]) -> list[str]:
+    """The roll numbers of those students who are left as they are."""
+    current = await bulk.find_by_id([note.student for note in notes])
+    before = await bulk.versions_of([(note.student, note.before) for note in notes if note.before])
+    writes = [
+        bulk.reverted(current[note.student], before.get(note.student), by=work.by, source=_source(work))
+        for note in notes
+        if note.student in current and _is_as_left(current[note.student], note, work)
+    ]
+    lost = {write.successor.id for write in await bulk.write(writes)}
+    restored = {ObjectId(write.successor.id) for write in writes if write.successor.id not in lost}
+    restored |= {key for key, student in current.items() if student.source == _source(work)}
+    return [note.roll_no for note in notes if note.student not in restored and _was_written(current, note)]
+
+
+def _is_as_left(student: Student, note: Touched, work: Import) -> bool:
+    return (student.version, student.source) == (note.after, work.source)
+
+
+def _was_written(current: dict[ObjectId, Student], note: Touched) -> bool:
+    """Whether there is something left to take back; of a note whose write never happened there is not."""
+    student = current.get(note.student)
+    return student is None or student.version > (note.before or 0)
+
+
+def _source(work: Import) -> str:
+    return f"undo of {work.source}"

@@ -1,0 +1,97 @@
+"""The file in a request: the body itself, or the field `file` of a form."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
+
+from core.errors import BadRequest, FieldError, InvalidRequest, Problem
+
+PIECE = 1_000_000
+
+FORM = "multipart/form-data"
+FORMATS = {"text/csv": "csv", "application/x-ndjson": "ndjson", "application/ndjson": "ndjson"}
+
+_EXAMPLE = "roll_no,name,branch,math\nS101,Asha Rao,Physics,91\nS102,Zoë Łuk,Physics,\n"
+_FIELD = {"type": "string", "format": "binary", "description": "A CSV or NDJSON file."}
+MEDIA_TYPES: dict[str, Any] = {
+    "text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE},
+    "application/x-ndjson": {
+        "schema": {"type": "string"},
+        "example": '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n',
+    },
+    FORM: {"schema": {"type": "object", "required": ["file"], "properties": {"file": _FIELD}}},
+}
+
+
+class UnsupportedMediaType(Problem):
+    """The body is of a kind that is not read here. Send `text/csv`, `application/x-ndjson`, or a form with a file."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that is on its way in."""
+
+    format: str
+    filename: str | None
+    stream: AsyncIterator[bytes]
+
+
+@asynccontextmanager
+async def uploaded(request: Request) -> AsyncIterator[Upload]:
+    """The file of a request. Raises `UnsupportedMediaType`, `InvalidRequest` for a form without a file, and
+    `BadRequest` for a body that breaks off."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"A body with Content-Encoding {encoding[:40]} is not read here. Send it as it is.")
+    if media_type == FORM:
+        async with _form_file(request) as file:
+            yield Upload(_format_of(file), file.filename, _pieces(file))
+    elif media_type in FORMATS:
+        yield Upload(FORMATS[media_type], None, _body(request))
+    else:
+        known = ", ".join([*FORMATS, FORM])
+        raise UnsupportedMediaType(f"The Content-Type is {media_type[:80] or 'missing'}; these are read: {known}.")
+
+
+def _format_of(file: UploadFile) -> str:
+    """By the name: browsers know no better."""
+    is_ndjson = (file.filename or "").lower().endswith((".ndjson", ".jsonl")) or file.content_type in FORMATS
+    return FORMATS.get(file.content_type or "", "ndjson") if is_ndjson else "csv"
+
+
+@asynccontextmanager
+async def _form_file(request: Request) -> AsyncIterator[UploadFile]:
+    try:
+        form = await request.form(max_files=1, max_fields=20)
+    except (ClientDisconnect, MultiPartException) as error:
+        raise BadRequest("The form cannot be read; perhaps it was cut off.") from error
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise InvalidRequest(errors=[FieldError(detail="The form has no file in this field.", pointer="#/file")])
+        yield file
+    finally:
+        await form.close()
+
+
+async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await file.read(PIECE):
+        yield piece
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect as error:
+        raise BadRequest("The upload was cut off.") from error
