@@ -1,6 +1,7 @@
 """Students in and out by the thousand: imports that can be undone, and exports."""
 
 from core.module import Module
+from modules.transfers.commands import export_students, import_students
 from modules.transfers.models import FailedRow, FileChunk, Import, Touched
 from modules.transfers.router import router
 from modules.transfers.running import lifespan
@@ -13,4 +14,5 @@ module = Module(
     router=router,
     documents=(Import, FileChunk, FailedRow, Touched),
     lifespan=lifespan,
+    commands=(import_students, export_students),
 )

@@ -47,8 +47,8 @@ class Options(BaseModel):
 
 class Import(Document):
     """An import. `position` is the last row of the file that is dealt with, in the pass that judges or in the one that
-    writes (`writing`). `alive_at` tells that somebody works on it. `key` is the client's idempotency key, with the name
-    of the user."""
+    writes (`writing`), and `offset` how many bytes have been read for that. `alive_at` tells that somebody works on
+    it. `key` is the client's idempotency key, with the name of the user."""
 
     by: str
     options: Options
@@ -64,6 +64,7 @@ class Import(Document):
     resumed: bool = False
     rows: int = 0
     position: int = 0
+    offset: int = 0
     writing: bool = False
     created: int = 0
     updated: int = 0
@@ -88,6 +89,16 @@ class Import(Document):
         """Its state, or `interrupted` if it should be worked on and is not."""
         at_work = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
         return State.INTERRUPTED if at_work and self.alive_at < utc_now() - PATIENCE else self.state
+
+    @property
+    def percent(self) -> int | None:
+        """How far the work has come. Where there are two passes over the file, each is a half."""
+        if self.finished_at or not self.size:
+            return 100 if self.finished_at else None
+        this_pass = self.offset * 100 // self.size
+        if self.options.dry_run or self.options.skip_errors:
+            return this_pass
+        return this_pass // 2 + (50 if self.writing else 0)
 
     @property
     def source(self) -> str:

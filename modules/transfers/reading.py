@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -15,16 +15,17 @@ BATCH = 500
 
 async def batches(path: Path, format_: str) -> AsyncIterator[list[Row]]:
     """The checked rows of a file. Raises `InvalidFile`."""
-    rows = _checked(path, format_)
-    while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
-        yield batch
+    with closing(_checked(path, format_)) as rows:
+        while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
+            yield batch
 
 
-def _checked(path: Path, format_: str) -> Iterator[Row]:
+def _checked(path: Path, format_: str) -> Generator[Row]:
     read = read_csv if format_ == "csv" else read_ndjson
     with open_text(path) as file, closing(_Seen()) as seen:
         for number, row in enumerate(read(file), 1):
             row.number = number
+            row.offset = file.buffer.tell()
             yield seen.look_at(check(row))
 
 

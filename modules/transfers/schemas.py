@@ -123,7 +123,7 @@ class ImportRead(BaseModel):
     blank: Literal["keep", "remove"]
     filename: str | None
     size: Annotated[int | None, Field(description="Of the file, in bytes.")]
-    percent: Annotated[int | None, Field(description="How far the work has come, where the number of rows is known.")]
+    percent: Annotated[int | None, Field(description="How far the work has come.")]
     rows: Annotated[int, Field(description="Rows dealt with so far; in the end all of the file.")]
     created: int
     updated: int
@@ -152,7 +152,7 @@ class ImportRead(BaseModel):
             blank="remove" if work.options.remove_blanks else "keep",
             filename=work.filename,
             size=work.size,
-            percent=_percent(work),
+            percent=work.percent,
             rows=max(work.rows, work.position),
             created=work.created,
             updated=work.updated,
@@ -164,9 +164,3 @@ class ImportRead(BaseModel):
             kept=work.kept,
             kept_count=work.kept_count,
         )
-
-
-def _percent(work: Import) -> int | None:
-    if work.finished_at:
-        return 100
-    return work.position * 100 // work.rows if work.rows and work.writing else None

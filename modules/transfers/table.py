@@ -49,7 +49,8 @@ class Fault:
 
 @dataclass(slots=True)
 class Row:
-    """A row as it was read. `blanks` are the subjects whose cell is empty."""
+    """A row as it was read. `blanks` are the subjects whose cell is empty, `offset` is how much of the file has been
+    read, in bytes."""
 
     number: int
     line: int
@@ -57,6 +58,7 @@ class Row:
     content: dict[str, Any] = field(default_factory=dict)
     blanks: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    offset: int = 0
 
 
 def read_ndjson(file: TextIO) -> Iterator[Row]:
@@ -90,7 +92,7 @@ def read_csv(file: TextIO) -> Iterator[Row]:
     lines = _lines(file)
     cells, separator = _header_cells(next(lines, ""))
     header = Header.parse(cells)
-    reader = csv.reader(lines, delimiter=separator)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     begins = 2
     try:
         for cells in reader:

@@ -52,7 +52,7 @@ async def _carry_out(work: Import, path: Path) -> State:
                 return State.DONE
             if work.failed:
                 return State.REJECTED
-        await work.set({"writing": True, "position": 0})
+        await work.set({"writing": True, "position": 0, "offset": 0})
     return State.DONE if await _write_all(work, path) else State.REJECTED
 
 
@@ -171,4 +171,4 @@ async def _note_failures(work: Import, verdicts: Sequence[Verdict]) -> None:
 
 async def _progress(work: Import, rows: Sequence[Row], counts: Counter[Kind]) -> None:
     numbers = {kind.value: counts[kind] for kind in Kind}
-    await work.set({"position": rows[-1].number, "alive_at": utc_now(), **numbers})
+    await work.set({"position": rows[-1].number, "offset": rows[-1].offset, "alive_at": utc_now(), **numbers})
