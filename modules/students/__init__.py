@@ -1,33 +1,41 @@
 """Student records: roll number, name, branch and marks."""
 
 from core.module import Module
-from modules.students import bulk, listing
+from modules.students.bulk import Write, changed, created, find_by_id, find_many, reverted, versions_of, write_all
 from modules.students.erasure import lifespan
+from modules.students.listing import Row, count, subjects_of, walk
 from modules.students.models import Change, Erasure, Record, Student, StudentVersion
-from modules.students.query import FIELDS
 from modules.students.router import router
-from modules.students.schemas import StudentCreate, StudentPatch, StudentRead
+from modules.students.schemas import StudentPatch, StudentRead
 from modules.students.selection import Selection
 from modules.students.values import MAX_SUBJECTS, RollNo, Subject, subject_of
 from modules.students.versions import StudentNotFound, get
 
 __all__ = [
-    "FIELDS",
     "MAX_SUBJECTS",
     "Record",
     "RollNo",
+    "Row",
     "Selection",
     "Student",
-    "StudentCreate",
     "StudentNotFound",
     "StudentPatch",
     "StudentRead",
     "Subject",
-    "bulk",
+    "Write",
+    "changed",
+    "count",
+    "created",
+    "find_by_id",
+    "find_many",
     "get",
-    "listing",
     "module",
+    "reverted",
     "subject_of",
+    "subjects_of",
+    "versions_of",
+    "walk",
+    "write_all",
 ]
 
 module = Module(

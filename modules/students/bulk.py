@@ -42,12 +42,12 @@ async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, 
     return {ObjectId(version.student): version for version in found}
 
 
-def new(content: dict[str, Any], *, by: str, source: str) -> Write:
+def created(content: dict[str, Any], *, by: str, source: str) -> Write:
     """A student who is not there yet; `content` has been checked."""
     return Write(None, Student(id=ObjectId(), **content, updated_by=by, source=source))
 
 
-def successor(current: Student, content: dict[str, Any], *, by: str, source: str) -> Write:
+def changed(current: Student, content: dict[str, Any], *, by: str, source: str) -> Write:
     """Other content for a student; a deleted one is created again."""
     if current.deleted_at is None:
         return Write(current, current.successor(Action.UPDATED, by, source=source, **content))
@@ -62,7 +62,7 @@ def reverted(current: Student, before: Record | None, *, by: str, source: str) -
     return Write(current, current.successor(Action.RESTORED, by, source=source, deleted_at=None, **content))
 
 
-async def write(writes: Sequence[Write]) -> list[Write]:
+async def write_all(writes: Sequence[Write]) -> list[Write]:
     """Store all of these, in a few commands; answers with those that could not be, as somebody else was faster."""
     creations = [one for one in writes if one.current is None]
     replacements = [one for one in writes if one.current is not None]

@@ -140,7 +140,7 @@ async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) ->
         position = position_of(selection.order, page.items[-1])
 
 
-async def subjects(selection: Selection) -> list[str]:
+async def subjects_of(selection: Selection) -> list[str]:
     """The subjects in which the selected students have marks, in order."""
     sets: list[Filter] = [{"$match": await _filter(selection)}, {"$group": {"_id": "$keys.subjects"}}]
     names: set[str] = set()

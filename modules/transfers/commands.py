@@ -14,7 +14,7 @@ from tqdm import tqdm
 from core.command import Command
 from core.errors import BadRequest
 from core.wording import sentence_of
-from modules.students import Selection, listing
+from modules.students import Selection, count
 from modules.transfers import exports, running, service, work
 from modules.transfers.models import Import, Mode, Options, State
 
@@ -95,7 +95,7 @@ async def _export(arguments: argparse.Namespace) -> str:
     path: Path = arguments.file
     selection = _selection(arguments.select)
     pieces = exports.as_ndjson if path.suffix.lower() in (".ndjson", ".jsonl") else exports.as_csv
-    total = await listing.count(selection)
+    total = await count(selection)
     unfinished = path.with_name(f"{path.name}.part")
     with unfinished.open("wb") as file, tqdm(total=total, disable=None, file=sys.stderr, unit=" students") as bar:
         async for piece in pieces(selection):

@@ -6,7 +6,7 @@ from io import StringIO
 
 from pydantic_core import to_json
 
-from modules.students import Selection, listing
+from modules.students import Row, Selection, subjects_of, walk
 from modules.transfers.cells import defused
 from modules.transfers.table import FIELDS
 
@@ -17,20 +17,20 @@ _MARKED = {*FIELDS, "created_at", "updated_at"}
 async def as_csv(selection: Selection) -> AsyncIterator[bytes]:
     """A header, then a line a student: roll number, name, branch, and a column a subject. Such a file can be imported
     unchanged. A BOM tells spreadsheets that it is UTF-8."""
-    subjects = await listing.subjects(selection)
+    subjects = await subjects_of(selection)
     yield b"\xef\xbb\xbf" + _lines([[*FIELDS, *(defused(_column(subject)) for subject in subjects)]])
-    async for students in listing.walk(selection, _COLUMNS):
+    async for students in walk(selection, _COLUMNS):
         yield _lines([_cells(student, subjects) for student in students])
 
 
-def _cells(student: listing.Row, subjects: Sequence[str]) -> list[object]:
+def _cells(student: Row, subjects: Sequence[str]) -> list[object]:
     marks = student["marks"]
     return [*(defused(student[field]) for field in FIELDS), *(marks.get(subject, "") for subject in subjects)]
 
 
 async def as_ndjson(selection: Selection) -> AsyncIterator[bytes]:
     """A JSON object a line."""
-    async for students in listing.walk(selection, _COLUMNS):
+    async for students in walk(selection, _COLUMNS):
         yield b"".join(to_json({field: student[field] for field in _COLUMNS}) + b"\n" for student in students)
 
 

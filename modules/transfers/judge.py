@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.wording import sentence_of
-from modules.students import MAX_SUBJECTS, Student, StudentPatch, bulk
+from modules.students import MAX_SUBJECTS, Student, StudentPatch, Write, changed, created
 from modules.transfers.models import Import, Mode
 from modules.transfers.table import Fault, Row
 
@@ -27,7 +27,7 @@ class Verdict:
 
     row: Row
     kind: Kind
-    write: bulk.Write | None = None
+    write: Write | None = None
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -64,10 +64,10 @@ def judge(row: Row, current: Student | None, work: Import) -> Verdict:
     if faults:
         return Verdict(row, Kind.FAILED, faults=faults)
     if current is None:
-        return Verdict(row, Kind.CREATED, bulk.new(content, by=work.by, source=work.source))
+        return Verdict(row, Kind.CREATED, created(content, by=work.by, source=work.source))
     if live and all(getattr(current, name) == value for name, value in content.items()):
         return Verdict(row, Kind.UNCHANGED)
-    write = bulk.successor(current, content, by=work.by, source=work.source)
+    write = changed(current, content, by=work.by, source=work.source)
     return Verdict(row, Kind.UPDATED if live else Kind.CREATED, write)
 
 

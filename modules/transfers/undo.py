@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bson import ObjectId
 
 from core.clock import utc_now
-from modules.students import Student, bulk
+from modules.students import Student, find_by_id, reverted, versions_of, write_all
 from modules.transfers.models import Import, State, Touched
 
 BATCH = 500
@@ -39,14 +39,14 @@ async def _take_back(work: Import) -> None:
 
 async def _take_back_some(work: Import, notes: Sequence[Touched]) -> list[str]:
     """The roll numbers of those students who are left as they are."""
-    current = await bulk.find_by_id([note.student for note in notes])
-    before = await bulk.versions_of([(note.student, note.before) for note in notes if note.before])
+    current = await find_by_id([note.student for note in notes])
+    before = await versions_of([(note.student, note.before) for note in notes if note.before])
     writes = [
-        bulk.reverted(current[note.student], before.get(note.student), by=work.by, source=_source(work))
+        reverted(current[note.student], before.get(note.student), by=work.by, source=_source(work))
         for note in notes
         if note.student in current and _is_as_left(current[note.student], note, work)
     ]
-    lost = {write.successor.id for write in await bulk.write(writes)}
+    lost = {write.successor.id for write in await write_all(writes)}
     restored = {ObjectId(write.successor.id) for write in writes if write.successor.id not in lost}
     restored |= {key for key, student in current.items() if student.source == _source(work)}
     return [note.roll_no for note in notes if note.student not in restored and _was_written(current, note)]

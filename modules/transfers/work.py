@@ -13,7 +13,7 @@ from pathlib import Path
 from bson import ObjectId
 
 from core.clock import utc_now
-from modules.students import bulk
+from modules.students import find_by_id, find_many, versions_of, write_all
 from modules.transfers import files, undo
 from modules.transfers.judge import Kind, Verdict, judge
 from modules.transfers.models import FailedRow, Import, State, Touched
@@ -84,7 +84,7 @@ async def _write_all(work: Import, path: Path) -> bool:
 
 
 async def _judge(work: Import, rows: Sequence[Row]) -> list[Verdict]:
-    current = await bulk.find_many({row.content["roll_no"] for row in rows if not row.faults})
+    current = await find_many({row.content["roll_no"] for row in rows if not row.faults})
     return [judge(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
 
 
@@ -94,7 +94,7 @@ async def _write(rows: Sequence[Row], work: Import) -> list[Verdict]:
     for _ in range(MAX_TRIES):
         verdicts = await _judge(work, left)
         await _note_intent(work, verdicts)
-        lost = {id(write) for write in await bulk.write([one.write for one in verdicts if one.write])}
+        lost = {id(write) for write in await write_all([one.write for one in verdicts if one.write])}
         done += [verdict for verdict in verdicts if id(verdict.write) not in lost]
         left = [verdict.row for verdict in verdicts if id(verdict.write) in lost]
         if not left:
@@ -119,8 +119,8 @@ async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[Verd
 
 async def _made_by(work: Import, noted: Sequence[Touched]) -> set[ObjectId]:
     """The students whose noted version is there, as the current one or as one that was replaced."""
-    current = await bulk.find_by_id([note.student for note in noted])
-    replaced = await bulk.versions_of([(note.student, note.after) for note in noted])
+    current = await find_by_id([note.student for note in noted])
+    replaced = await versions_of([(note.student, note.after) for note in noted])
     records = {(student, record.version): record for found in (current, replaced) for student, record in found.items()}
     return {
         ObjectId(note.student)
