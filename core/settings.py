@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     import_max_bytes: Annotated[int, Field(ge=1)] = 200_000_000
+    import_days: Annotated[int, Field(ge=1)] = 30
 
     # A MongoDB URL may hold a password, so it is never printed.
     mongodb_url: SecretStr | None = None

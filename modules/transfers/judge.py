@@ -27,8 +27,15 @@ class Verdict:
 
     row: Row
     kind: Kind
-    write: Write | None = None
+    current: Student | None = None
+    content: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+
+    def write(self, work: Import) -> Write:
+        """What is to be stored of a row that creates or changes a student."""
+        if self.current is None:
+            return created(self.content, by=work.by, source=work.source)
+        return changed(self.current, self.content, by=work.by, source=work.source)
 
 
 def check(row: Row) -> Row:
@@ -63,12 +70,9 @@ def judge(row: Row, current: Student | None, work: Import) -> Verdict:
         faults.append(Fault("marks", "", "subjects", f"The student would have more than {MAX_SUBJECTS} subjects."))
     if faults:
         return Verdict(row, Kind.FAILED, faults=faults)
-    if current is None:
-        return Verdict(row, Kind.CREATED, created(content, by=work.by, source=work.source))
     if live and all(getattr(current, name) == value for name, value in content.items()):
         return Verdict(row, Kind.UNCHANGED)
-    write = changed(current, content, by=work.by, source=work.source)
-    return Verdict(row, Kind.UPDATED if live else Kind.CREATED, write)
+    return Verdict(row, Kind.UPDATED if live else Kind.CREATED, current, content)
 
 
 def _misfit(row: Row, mode: Mode, *, live: bool) -> list[Fault]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pymongo import IndexModel
 
 from core.clock import utc_now
+from core.settings import current_settings
 
 # How long nobody need have shown that they work on an import.
 PATIENCE = timedelta(seconds=15)
@@ -51,6 +52,7 @@ class Import(Document):
     it. `key` is the client's idempotency key, with the name of the user."""
 
     by: str
+    undone_by: str | None = None
     options: Options
     format: str
     filename: str | None = None
@@ -83,6 +85,11 @@ class Import(Document):
         name = "imports"
         keep_nulls = False
         indexes = [IndexModel("key", name="key_unique", unique=True, sparse=True)]
+
+    @property
+    def expires_at(self) -> datetime:
+        """Until when its failed rows are kept, and it can be undone."""
+        return self.created_at + timedelta(days=current_settings().import_days)
 
     @property
     def standing(self) -> State:
@@ -128,12 +135,16 @@ class FailedRow(Document):
     line: int
     cells: list[str]
     errors: list[dict[str, Any]]
+    expires_at: datetime
 
     class Settings:
         """Read in order; each row is there once, however often it is read."""
 
         name = "import_errors"
-        indexes = [IndexModel([("import_id", 1), ("row", 1)], name="in_order", unique=True)]
+        indexes = [
+            IndexModel([("import_id", 1), ("row", 1)], name="in_order", unique=True),
+            IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
+        ]
 
 
 class Touched(Document):
@@ -143,9 +154,9 @@ class Touched(Document):
     import_id: PydanticObjectId
     row: int
     student: PydanticObjectId
-    roll_no: str
     before: int | None
     created: bool
+    expires_at: datetime
 
     class Settings:
         """Read in order; each student is there once, however often a row is read."""
@@ -154,6 +165,7 @@ class Touched(Document):
         indexes = [
             IndexModel([("import_id", 1), ("row", 1)], name="in_order"),
             IndexModel([("import_id", 1), ("student", 1)], name="student_unique", unique=True),
+            IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
         ]
 
     @property

@@ -74,7 +74,8 @@ async def create(
             await service.check_is_same(found, job, upload.stream)
             response.status_code = 200
             return await service.report(found)
-        await service.receive(job, upload.stream)
+        async with running.pulse(job):
+            await service.receive(job, upload.stream)
     return await _carry_on(job, work.carry_out, response, headers.prefer, request)
 
 
@@ -183,7 +184,7 @@ async def _failed_rows(job: Import) -> AsyncIterator[bytes]:
 async def resume(import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None) -> ImportRead:
     """Go on with an interrupted import, or an interrupted undo of one."""
     running.refuse_if_busy()
-    job = await service.take_up(import_id, undo=False)
+    job = await service.take_up(import_id)
     task = undo.finish_undo if job.state is State.UNDOING else work.carry_out
     return await _carry_on(job, task, response, prefer, request)
 
@@ -194,14 +195,16 @@ async def resume(import_id: IdInPath, request: Request, response: Response, pref
     dependencies=[WRITER],
     responses={202: {"model": ImportRead}, **problem_responses(Forbidden, ImportNotFound, NothingToDo)},
 )
-async def undo_(import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None) -> ImportRead:
+async def undo_(
+    user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
+) -> ImportRead:
     """Take back an import.
 
     Each student who is still as the import left it goes back to what it was before. Those changed since are left as
     they are, and listed in `kept`.
     """
     running.refuse_if_busy()
-    job = await service.take_up(import_id, undo=True)
+    job = await service.take_up(import_id, undone_by=user.username)
     return await _carry_on(job, undo.finish_undo, response, prefer, request)
 
 

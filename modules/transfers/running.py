@@ -36,21 +36,28 @@ def start(work: Import, job: Job) -> "asyncio.Task[None]":
 
 
 async def _look_after(work: Import, job: Job) -> None:
-    pulse = asyncio.create_task(_pulse(work))
     try:
-        await job(work)
+        async with pulse(work):
+            await job(work)
     except BaseException as error:
-        pulse.cancel()
         if isinstance(error, Exception):
             log.exception("Import %s was interrupted", work.id)
         with suppress(Exception):  # then the missing pulse tells it
             await service.let_go(work)
         raise
+
+
+@asynccontextmanager
+async def pulse(work: Import) -> AsyncIterator[None]:
+    """The time in which an import shows signs of life."""
+    beating = asyncio.create_task(_beat(work))
+    try:
+        yield
     finally:
-        pulse.cancel()
+        beating.cancel()
 
 
-async def _pulse(work: Import) -> None:
+async def _beat(work: Import) -> None:
     while True:
         await asyncio.sleep(PULSE_SECONDS)
         with suppress(Exception):

@@ -87,18 +87,19 @@ async def get(import_id: str) -> Import:
     return work
 
 
-async def take_up(import_id: str, *, undo: bool) -> Import:
-    """Claim an interrupted import, or a finished one that is to be undone, for whoever asks; only one can. Raises
+async def take_up(import_id: str, *, undone_by: str | None = None) -> Import:
+    """Claim an interrupted import, or one that is to be undone by this user, for whoever asks; only one can. Raises
     `NothingToDo`."""
     work = await get(import_id)
     stale = {"alive_at": {"$lt": utc_now() - PATIENCE}}
     wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
-    if undo:
+    changes: dict[str, Any] = {"alive_at": utc_now(), "resumed": True}
+    if undone_by:
         wanted.append({"state": State.DONE, "options.dry_run": False})
-    state = State.UNDOING if undo or work.state is State.UNDOING else State.RUNNING
+        changes |= {"state": State.UNDOING, "undone_by": undone_by}
     claimed = await Import.get_motor_collection().find_one_and_update(
         {"_id": work.id, "$or": wanted},
-        {"$set": {"state": state, "alive_at": utc_now(), "resumed": True}, "$unset": {"finished_at": ""}},
+        {"$set": changes, "$unset": {"finished_at": ""}},
         return_document=ReturnDocument.AFTER,
     )
     if claimed is None:

@@ -32,24 +32,25 @@ async def _take_back(work: Import) -> None:
         left = await _take_back_some(work, notes)
         restored += len(notes) - len(left)
         kept_count += len(left)
-        kept = [*kept, *left][:MAX_NAMED]
+        kept = [*kept, *filter(None, left)][:MAX_NAMED]
         row = notes[-1].row
         await work.set({"restored": restored, "kept": kept, "kept_count": kept_count, "alive_at": utc_now()})
 
 
 async def _take_back_some(work: Import, notes: Sequence[Touched]) -> list[str]:
-    """The roll numbers of those students who are left as they are."""
+    """Those students who are left as they are: their roll numbers, where they have one still."""
     current = await find_by_id([note.student for note in notes])
     before = await versions_of([(note.student, note.before) for note in notes if note.before])
     writes = [
-        reverted(current[note.student], before.get(note.student), by=work.by, source=_source(work))
+        reverted(current[note.student], before.get(note.student), by=work.undone_by or work.by, source=_source(work))
         for note in notes
         if note.student in current and _is_as_left(current[note.student], note, work)
     ]
     lost = {write.successor.id for write in await write_all(writes)}
     restored = {ObjectId(write.successor.id) for write in writes if write.successor.id not in lost}
     restored |= {key for key, student in current.items() if student.source == _source(work)}
-    return [note.roll_no for note in notes if note.student not in restored and _was_written(current, note)]
+    left = [note.student for note in notes if note.student not in restored and _was_written(current, note)]
+    return [current[student].roll_no if student in current else "" for student in left]
 
 
 def _is_as_left(student: Student, note: Touched, work: Import) -> bool:

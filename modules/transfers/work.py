@@ -13,7 +13,7 @@ from pathlib import Path
 from bson import ObjectId
 
 from core.clock import utc_now
-from modules.students import find_by_id, find_many, versions_of, write_all
+from modules.students import Write, find_by_id, find_many, versions_of, write_all
 from modules.transfers import files, undo
 from modules.transfers.judge import Kind, Verdict, judge
 from modules.transfers.models import FailedRow, Import, State, Touched
@@ -51,6 +51,7 @@ async def _carry_out(work: Import, path: Path) -> State:
             if work.options.dry_run:
                 return State.DONE
             if work.failed:
+                await work.set({"created": 0, "updated": 0})
                 return State.REJECTED
         await work.set({"writing": True, "position": 0, "offset": 0})
     return State.DONE if await _write_all(work, path) else State.REJECTED
@@ -93,10 +94,11 @@ async def _write(rows: Sequence[Row], work: Import) -> list[Verdict]:
     done, left = await _already_written(rows, work)
     for _ in range(MAX_TRIES):
         verdicts = await _judge(work, left)
-        await _note_intent(work, verdicts)
-        lost = {id(write) for write in await write_all([one.write for one in verdicts if one.write])}
-        done += [verdict for verdict in verdicts if id(verdict.write) not in lost]
-        left = [verdict.row for verdict in verdicts if id(verdict.write) in lost]
+        writes = [(one, one.write(work)) for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED)]
+        await _note_intent(work, writes)
+        lost = {write.successor.roll_no for write in await write_all([write for _, write in writes])}
+        done += [one for one in verdicts if one.row.content.get("roll_no") not in lost]
+        left = [one.row for one, write in writes if write.successor.roll_no in lost]
         if not left:
             return done
         await _forget_intent(work, left)
@@ -129,18 +131,17 @@ async def _made_by(work: Import, noted: Sequence[Touched]) -> set[ObjectId]:
     }
 
 
-async def _note_intent(work: Import, verdicts: Sequence[Verdict]) -> None:
+async def _note_intent(work: Import, writes: Sequence[tuple[Verdict, Write]]) -> None:
     notes = [
         {
             "import_id": work.id,
             "row": verdict.row.number,
-            "student": verdict.write.successor.id,
-            "roll_no": verdict.write.successor.roll_no,
-            "before": verdict.write.current.version if verdict.write.current else None,
+            "student": write.successor.id,
+            "before": verdict.current.version if verdict.current else None,
             "created": verdict.kind is Kind.CREATED,
+            "expires_at": work.expires_at,
         }
-        for verdict in verdicts
-        if verdict.write
+        for verdict, write in writes
     ]
     if notes:
         await Touched.get_motor_collection().insert_many(notes)
@@ -158,6 +159,7 @@ async def _note_failures(work: Import, verdicts: Sequence[Verdict]) -> None:
             "line": verdict.row.line,
             "cells": verdict.row.cells,
             "errors": [asdict(fault) for fault in verdict.faults],
+            "expires_at": work.expires_at,
         }
         for verdict in verdicts
         if verdict.faults
