@@ -1,0 +1,12 @@
+"""What marks tell when taken together: statistics, rankings and report cards."""
+
+from core.module import Module
+from modules.analytics.router import router
+
+__all__ = ["module"]
+
+module = Module(
+    name="analytics",
+    description="Statistics, rankings and report cards: exact, and always of the current records.",
+    router=router,
+)

@@ -1,0 +1,71 @@
+"""What statistics, pictures and rankings can be asked for."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from core.pagination import PageQuery
+from core.settings import current_settings
+from core.text import PrintableLine
+from modules.analytics.measure import check_measure
+from modules.students import Subject
+
+MAX_CHOSEN = 100
+
+Branches = Annotated[
+    list[PrintableLine],
+    Field(max_length=MAX_CHOSEN, description="Only students of this branch; repeat it for others."),
+]
+
+
+def _check_pass_mark(mark: Decimal | None) -> Decimal | None:
+    highest = current_settings().marks_max
+    if mark is not None and mark > Decimal(repr(highest)):
+        raise PydanticCustomError("pass_mark", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
+    return mark
+
+
+PassMark = Annotated[
+    Decimal | None,
+    Field(
+        ge=0, max_digits=9, decimal_places=2, description="The least mark that passes; without it, 40% of `MARKS_MAX`."
+    ),
+    AfterValidator(_check_pass_mark),
+    WithJsonSchema({"type": "number", "minimum": 0, "examples": [40]}),
+]
+
+
+class PictureQuery(BaseModel):
+    """Whose marks a picture is drawn of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    branch: Branches = []
+    subject: Annotated[
+        list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject; repeat it for others.")
+    ] = []
+
+
+class StatisticsQuery(PictureQuery):
+    """Whose marks are told of, and how."""
+
+    by: Annotated[Literal["branch"] | None, Field(description="`branch`: tell of each branch, too.")] = None
+    pass_mark: PassMark = None
+
+
+class RankingsQuery(PageQuery):
+    """A page of a ranking."""
+
+    by: Annotated[
+        str,
+        StringConstraints(max_length=100),
+        AfterValidator(check_measure),
+        Field(
+            description="`total`, `average`, or a subject. `marks.SUBJECT` is a subject, too, whatever it is called: "
+            "`marks.total` ranks by the marks in a subject named total.",
+            examples=["total", "math"],
+        ),
+    ] = "total"
+    branch: Branches = []

@@ -1,0 +1,100 @@
+"""Rankings: who is the best, and which place a student has. Competition ranking: 1, 2, 2, 4."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.keyset import Filter, Order, Page, Position, Window, sort_of
+from modules.analytics import heavy, places
+from modules.analytics.counting import chosen
+from modules.analytics.measure import Measure
+from modules.analytics.places import Places
+from modules.analytics.schemas import RankedStudent
+from modules.students import Student
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The students of some branches (of all, where none is named) who have a value, best first."""
+
+    measure: Measure
+    branches: Sequence[str] = ()
+
+    async def page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
+        """One page, as it is stored and as it is shown; and how many students have no value and so no rank."""
+        if self.branches:  # no index knows the values of one branch: its students are read
+            async with heavy.turn():
+                return await self._page(window)
+        with heavy.more_time():
+            return await self._page(window)
+
+    async def _page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
+        page = window.page(await self._read(window))
+        values = [self.measure.stored(row) for row in page.items]
+        counted = await self._places(values)
+        return page, list(self._ranked(page.items, values, counted)), counted.unranked
+
+    async def _read(self, window: Window) -> list[Row]:
+        """The page and one more. Students of one value are read in order of roll number, which an index holds; and
+        values in their order, which another one does: so there is never more to sort than a page."""
+        wanted = window.limit + 1
+        lead, _ = window.reading_order
+        rows = await self._level(window, window.position, wanted) if window.position else []
+        if len(rows) == wanted:
+            return rows
+        further = lead.beyond(window.position[0]) if window.position else {}
+        ahead = await self._find(further or {}, window.reading_order[:1], wanted - len(rows))
+        if len(rows) + len(ahead) < wanted:
+            return rows + self._sorted(ahead, window)
+        # There may be more students of the last value, with roll numbers that come before those which were found.
+        last = self.measure.stored(ahead[-1])
+        rows += self._sorted([row for row in ahead if self.measure.stored(row) != last], window)
+        return rows + await self._level(window, (last, None), wanted - len(rows))
+
+    async def _level(self, window: Window, position: Position, limit: int) -> list[Row]:
+        """The students of one value, from a roll number on."""
+        value, roll_no = position
+        _, tie = window.reading_order
+        further = tie.beyond(roll_no) if roll_no is not None else None
+        return await self._find({self.measure.path: value} | (further or {}), (tie,), limit)
+
+    def _sorted(self, rows: list[Row], window: Window) -> list[Row]:
+        """Rows in reading order."""
+        rows.sort(key=lambda row: row["roll_no"], reverse=window.backwards)
+        rows.sort(key=self.measure.stored, reverse=not window.backwards)
+        return rows
+
+    async def _find(self, query: Filter, order: Order, limit: int) -> list[Row]:
+        projection = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, self.measure.path: 1}
+        among = {"$and": [chosen(self.branches), {self.measure.path: {"$gte": 0}}, query]}
+        cursor = Student.get_motor_collection().find(among, projection).sort(sort_of(order)).limit(limit)
+        rows: list[Row] = await cursor.to_list(None)
+        return rows
+
+    async def _places(self, values: Sequence[float]) -> Places:
+        first, last = (values[0], values[-1]) if values else (0, 0)
+        if self.branches:
+            return await places.among(self.branches, self.measure, first, last)
+        return await places.among_all(self.measure, first, last)
+
+    def _ranked(self, rows: Sequence[Row], values: Sequence[float], counted: Places) -> Iterator[RankedStudent]:
+        """The rows with their ranks: the first one's was counted, and the others follow from it. Only of the first and
+        of the last value there can be students on other pages."""
+        level = Counter(values)
+        if values:
+            level[values[0]], level[values[-1]] = counted.first, counted.last
+        rank, before = counted.better + 1, None
+        for row, value in zip(rows, values, strict=True):
+            if before is not None and value != before:
+                rank += level[before]
+            before = value
+            yield self._shown(row, rank, level[value] > 1)
+
+    def _shown(self, row: Row, rank: int, tied: bool) -> RankedStudent:
+        value = self.measure.shown(self.measure.stored(row))
+        return RankedStudent(
+            rank=rank, tied=tied, roll_no=row["roll_no"], name=row["name"], branch=row["branch"], value=value
+        )

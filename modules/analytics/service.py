@@ -1,0 +1,86 @@
+"""The statistics of subjects and branches."""
+
+import asyncio
+from fractions import Fraction
+from typing import Any
+
+from core.errors import FieldError, InvalidRequest
+from modules.analytics import counting, heavy, names
+from modules.analytics.counting import EACH_BRANCH, Counted, Tally
+from modules.analytics.distribution import Distribution
+from modules.analytics.query import StatisticsQuery
+from modules.analytics.scale import BINS, bin_limits, highest_mark, passing_mark
+from modules.analytics.schemas import BranchStatistics, StatisticsRead, SubjectStatistics
+
+MAX_ROWS = 2_000
+"""The most rows in one answer: a row for each subject, and with `by=branch` one for each of its branches."""
+
+
+async def statistics(query: StatisticsQuery) -> StatisticsRead:
+    """The figures that are asked for; raises `InvalidRequest` for more than one answer holds, and `Unavailable` when
+    too many ask at once."""
+    by_branch = query.by == "branch"
+    async with heavy.turn():
+        subjects = sorted(set(query.subject)) or await names.subjects(MAX_ROWS)
+        branches = query.branch or (await names.branches(MAX_ROWS) if by_branch else [])
+        _check_size(len(subjects), len(set(branches)) if by_branch else 0)
+        tally = await counting.tally(subjects, query.branch, EACH_BRANCH if by_branch else None)
+    # Long sums would hold up everyone else in the loop.
+    return await asyncio.to_thread(_read, tally, query)
+
+
+def _check_size(subjects: int, branches: int) -> None:
+    if subjects * max(branches, 1) > MAX_ROWS:
+        detail = f"One answer has room for {MAX_ROWS:,} rows. There are more: choose some subjects"
+        detail += " or some branches." if branches else "."
+        raise InvalidRequest(errors=[FieldError(detail=detail, parameter="by" if branches else "subject")])
+
+
+def _read(tally: Tally, query: StatisticsQuery) -> StatisticsRead:
+    passing = passing_mark(query.pass_mark)
+    return StatisticsRead(
+        students=sum(tally.students.values()),
+        pass_mark=float(passing),
+        bins=bin_limits(),
+        subjects=[
+            _subject(name, marks, tally, query, passing)
+            for name, marks in tally.marks.items()
+            if marks or query.subject
+        ],
+    )
+
+
+def _subject(
+    name: str, marks: dict[str | None, Counted], tally: Tally, query: StatisticsQuery, passing: Fraction
+) -> SubjectStatistics:
+    whole = Distribution.of(pair for counted in marks.values() for pair in counted)
+    figures = _figures(whole, sum(tally.students.values()), passing)
+    if query.by is None:
+        return SubjectStatistics(subject=name, **figures)
+    branches = [
+        BranchStatistics(branch=branch or "", **_figures(Distribution.of(marks.get(branch, ())), students, passing))
+        for branch, students in sorted(tally.students.items(), key=_by_name)
+    ]
+    return SubjectStatistics(subject=name, **figures, branches=branches)
+
+
+def _by_name(item: tuple[str | None, int]) -> str:
+    return item[0] or ""
+
+
+def _figures(marks: Distribution, students: int, passing: Fraction) -> dict[str, Any]:
+    passed = marks.at_least(passing)
+    return {
+        "n": marks.n,
+        "missing": students - marks.n,
+        "mean": marks.mean,
+        "standard_deviation": marks.standard_deviation,
+        "min": marks.lowest,
+        "q1": marks.quartile(1),
+        "median": marks.quartile(2),
+        "q3": marks.quartile(3),
+        "max": marks.highest,
+        "passed": passed,
+        "pass_rate": passed / marks.n if marks.n else None,
+        "histogram": marks.histogram(highest_mark(), BINS),
+    }

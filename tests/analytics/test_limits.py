@@ -1,0 +1,80 @@
+"""Statistics of more than fits: into one answer, into one pass, into the time that is left for others."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from modules.analytics import counting, heavy, service
+from tests.analytics.classroom import by_math, enter, student
+from tests.analytics.test_statistics import ask
+
+
+def test_too_many_rows_are_refused_with_advice(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_ROWS", 3)
+    enter(api, [student(f"S{number}", {"art": 1, "math": 2}, f"Branch {number}") for number in range(2)])
+
+    refused = api.get("/statistics?by=branch")
+
+    assert refused.status_code == 422
+    assert refused.json()["errors"] == [
+        {"detail": "One answer has room for 3 rows. There are more: choose some subjects or some branches.",
+         "parameter": "by"}
+    ]  # fmt: skip
+    assert api.get("/statistics?by=branch&subject=art").status_code == 200
+    assert api.get("/statistics").status_code == 200
+
+
+def test_more_subjects_than_one_pass_can_count_are_counted_in_several(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(api, [student(f"S{number}", {f"subject {number}": number, "all": 1}, "x") for number in range(7)])
+    expected = ask(api, by="branch")
+    monkeypatch.setattr(counting, "SUBJECTS_AT_ONCE", 3)
+
+    assert ask(api, by="branch") == expected
+    assert len(expected["subjects"]) == 8
+
+
+def test_what_is_too_much_for_one_pass_is_counted_subject_by_subject(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(api, [student(f"S{n}", {"math": n, "art": n / 4} if n % 3 else {}, f"B{n % 2}") for n in range(40)])
+    expected = [ask(api), ask(api, by="branch"), ask(api, branch="B1")]
+    assert api.portal
+    admin = api.app.state.database._client.admin  # type: ignore[attr-defined]  # the ASGI app behind the client
+
+    def limit(size: int) -> None:
+        assert api.portal
+        api.portal.call(lambda: admin.command("setParameter", 1, internalQueryFacetMaxOutputDocSizeBytes=size))
+
+    passes: list[object] = []
+    counted = counting._one_by_one
+
+    async def one_by_one(*arguments: Any) -> Any:
+        passes.append(arguments)
+        return await counted(*arguments)
+
+    monkeypatch.setattr(counting, "_one_by_one", one_by_one)
+    limit(100)
+    try:
+        assert [ask(api), ask(api, by="branch"), ask(api, branch="B1")] == expected
+    finally:
+        limit(100 * 1024 * 1024)
+    assert len(passes) == 3
+
+
+def test_a_failure_of_another_kind_is_no_reason_to_try_again(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_math(api, 1)
+    monkeypatch.setattr(counting, "_marks_of", lambda *_: [{"$nonsense": 1}])
+
+    assert api.get("/statistics").status_code == 500
+
+
+def test_who_comes_when_too_many_wait_is_asked_to_come_later(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heavy, "WAITING", 0)
+
+    answer = api.get("/statistics")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == str(heavy.SECONDS)

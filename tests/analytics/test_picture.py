@@ -1,0 +1,166 @@
+"""GET /statistics.svg: a picture that is well-formed, tells everything in words too, and runs nothing."""
+
+import re
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from fastapi.testclient import TestClient
+
+from modules.analytics import picture, svg
+from tests.analytics.classroom import enter, student
+
+NAMES = {"svg": "http://www.w3.org/2000/svg"}
+ALLOWED = {"svg", "title", "desc", "style", "rect", "text", "line", "circle", "g"}
+
+
+def draw(client: TestClient, **parameters: Any) -> ET.Element:
+    answer = client.get("/statistics.svg", params=parameters)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/svg+xml"
+    return ET.fromstring(answer.text)
+
+
+def texts(drawn: ET.Element) -> list[str]:
+    return [element.text or "" for element in drawn.iterfind(".//svg:text", NAMES)]
+
+
+def headings(drawn: ET.Element) -> list[str]:
+    return [element.text or "" for element in drawn.iterfind(".//svg:text[@class='h2']", NAMES)]
+
+
+def branches(drawn: ET.Element) -> list[str]:
+    return [element.text or "" for element in drawn.iterfind(".//svg:text[@class='name']", NAMES)]
+
+
+def description(drawn: ET.Element) -> str:
+    return drawn.findtext("svg:desc", "", NAMES)
+
+
+def test_each_subject_has_bars_and_each_branch_a_box(api: TestClient) -> None:
+    enter(api, [student(f"S{n}", {"math": 10 * n, "art": 5}, f"Branch {n % 2}") for n in range(10)])
+
+    drawn = draw(api)
+
+    assert headings(drawn) == ["art", "math"]
+    assert branches(drawn) == ["Branch 0", "Branch 1"] * 2
+    assert len(drawn.findall(".//svg:rect[@class='bar']", NAMES)) == 1 + 10
+    assert len(drawn.findall(".//svg:rect[@class='box']", NAMES)) == 4
+    assert {"0", "50", "100", "Mark in math", "Students"} <= set(texts(drawn))
+
+
+def test_the_whole_is_also_told_in_words(api: TestClient) -> None:
+    enter(api, [student("S1", {"math": 40}, "Arts"), student("S2", {"math": 60.4}, "Arts")])
+
+    drawn = draw(api)
+
+    assert drawn.get("role") == "img"
+    assert drawn.get("aria-labelledby") == "title desc"
+    assert drawn.findtext("svg:title", "", NAMES) == "Marks by subject and branch"
+    summary = "n 2, lowest 40, lower quartile 45.1, median 50.2, upper quartile 55.3, highest 60.4, mean 50.2."
+    assert f"math: {summary} Arts: {summary}" in description(drawn)
+
+
+def test_it_fits_any_width_and_dark_pages(api: TestClient) -> None:
+    drawn = draw(api)
+
+    assert (drawn.get("viewBox") or "").startswith("0 0 780 ")
+    assert drawn.get("width") is None
+    assert "@media (prefers-color-scheme:dark)" in drawn.findtext("svg:style", "", NAMES)
+
+
+EVIL = "<script>alert('x')</script>\"&amp;"
+
+
+def test_what_users_wrote_stays_text(api: TestClient) -> None:
+    enter(api, [student("S1", {EVIL: 40}, EVIL + "]]>"), student("S2", {EVIL: 4}, "</svg>")])
+
+    drawn = draw(api)
+
+    assert {element.tag.partition("}")[2] for element in drawn.iter()} <= ALLOWED
+    assert headings(drawn) == [EVIL]
+    assert sorted(branches(drawn)) == ["</svg>", svg.fitted(EVIL + "]]>", 172, 12)]
+    assert EVIL in description(drawn)
+    attributes = [name for element in drawn.iter() for name in element.attrib]
+    assert not [name for name in attributes if name.startswith("on") or "href" in name]
+
+
+def test_a_browser_may_run_and_load_nothing(api: TestClient) -> None:
+    policy = api.get("/statistics.svg").headers["content-security-policy"]
+
+    assert policy.startswith("default-src 'none'; ")
+    assert "script-src" not in policy
+    assert "sandbox" in policy
+
+
+def test_the_largest_branches_and_the_first_subjects_are_drawn_and_the_others_named(api: TestClient) -> None:
+    marks = {f"subject {number}": 50 for number in range(8)}
+    sizes = [f"Branch {number:02}" for number in range(24) for _ in range(1 + (number >= 12))]
+    enter(api, [student(f"S{number}", marks, branch) for number, branch in enumerate(sizes)])
+
+    drawn = draw(api)
+
+    assert headings(drawn) == [f"subject {number}" for number in range(picture.MAX_SUBJECTS)]
+    assert branches(drawn)[:12] == [f"Branch {number}" for number in range(12, 24)]
+    notes = " ".join(texts(drawn))
+    assert "Subjects that are not drawn: subject 6, subject 7." in notes
+    assert "36 students in 24 branches." in notes
+    assert "Smaller branches that are not drawn: Branch 00, Branch 01," in notes
+    assert "Branch 07 and 4 others." in notes
+    (first, *_) = [element.text for element in drawn.iterfind(".//svg:text[@class='soft']", NAMES)
+                   if "marks, mean" in (element.text or "")]  # fmt: skip
+    assert first == "36 marks, mean 50, standard deviation 0, median 50", "bars show those of all branches"
+
+
+def test_only_what_was_asked_for_is_drawn(api: TestClient) -> None:
+    enter(api, [student(f"S{n}", {"math": n, "art": n}, f"Branch {n}") for n in range(3)])
+
+    drawn = draw(api, branch=["Branch 1", "Branch 2"], subject="math")
+
+    assert (headings(drawn), branches(drawn)) == (["math"], ["Branch 1", "Branch 2"])
+
+
+def test_a_school_without_students_has_a_picture_that_says_so(api: TestClient) -> None:
+    drawn = draw(api)
+
+    assert "There are no students here." in texts(drawn)
+    assert "no students" in description(drawn)
+
+
+def test_a_subject_without_marks_says_so(api: TestClient) -> None:
+    enter(api, [student("S1", {}, "Arts")])
+
+    drawn = draw(api, subject="alchemy")
+
+    assert headings(drawn) == ["alchemy"]
+    assert {"0 marks", "no marks", "1 student in 1 branch."} <= set(texts(drawn))
+
+
+def test_many_branches_are_counted_only_so_far(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "MAX_COUNTED", 3)
+    enter(api, [student(f"S{n}", {"math": n}, f"Branch {n}") for n in range(5)])
+
+    assert "5 students in 3 branches or more." in " ".join(texts(draw(api)))
+
+
+@pytest.mark.parametrize("name", ["i" * 200, "W" * 200, "工" * 200, "Department of Physics " * 9, "e\u0301" * 90])
+def test_no_label_reaches_into_the_drawing(name: str) -> None:
+    shown = svg.fitted(name, 172, 12)
+
+    assert svg.width(shown, 12) <= 172
+    assert shown.endswith("…") or shown == name
+
+
+def test_long_sentences_go_over_several_lines() -> None:
+    filled = svg.lines(["word"] * 50 + ["x" * 500], 200, 12)
+
+    assert len(filled) > 5
+    assert all(svg.width(line, 12) <= 200 for line in filled)
+    assert re.fullmatch(r"x+…", filled[-1])
+
+
+def test_a_parameter_of_the_statistics_that_changes_no_picture_is_refused(api: TestClient) -> None:
+
+    answer = api.get("/statistics.svg?by=branch")
+
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "by")
