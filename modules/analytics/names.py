@@ -2,15 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from core.keyset import Filter
 from modules.analytics import heavy
 from modules.analytics.counting import chosen
 from modules.students import Student
 
 # Joins the subjects of a student in `keys.subjects`; no subject contains it.
 _SEPARATOR = "."
-
-_LIVE: Filter = {"$match": {"keys.live": True}}
 
 
 async def subjects(limit: int) -> list[str]:
@@ -55,5 +52,7 @@ async def sets_without(subject: str, limit: int) -> list[str] | None:
 
 
 async def _distinct(path: str) -> AsyncIterator[str]:
-    async for row in Student.get_motor_collection().aggregate([_LIVE, {"$group": {"_id": f"${path}"}}]):
-        yield row["_id"]
+    """The values that an index holds. Some may be those of deleted students only."""
+    async for row in Student.get_motor_collection().aggregate([{"$group": {"_id": f"${path}"}}]):
+        if row["_id"] is not None:
+            yield row["_id"]
