@@ -58,7 +58,8 @@ def surroundings(service: Server) -> dict[str, Any]:
     database = service.log.read_text().partition("embedded MongoDB ")[2].split(" ")[0]
     versions = {"python": platform.python_version(), "mongod": database} | {name: version(name) for name in PACKAGES}
     machine = {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()}
-    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "versions": versions}
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"date": when, "pid": service.process.pid, "machine": machine, "versions": versions}
 
 
 def processor() -> str:

@@ -98,6 +98,7 @@ def _student(number: str, name: _Named, branch: str, marks: dict[str, int | floa
         "created_at": at,
         "updated_at": at,
         "deleted_at": None,
+        "source": None,
         "keys": {
             "live": True,
             "words": list(dict.fromkeys([*name[1], number.lower()])),
