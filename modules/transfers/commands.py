@@ -97,11 +97,14 @@ async def _export(arguments: argparse.Namespace) -> str:
     pieces = exports.as_ndjson if path.suffix.lower() in (".ndjson", ".jsonl") else exports.as_csv
     total = await count(selection)
     unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("wb") as file, tqdm(total=total, disable=None, file=sys.stderr, unit=" students") as bar:
-        async for piece in pieces(selection):
-            file.write(piece)
-            bar.update(piece.count(b"\n"))
-    unfinished.replace(path)
+    try:
+        with unfinished.open("wb") as file, tqdm(total=total, disable=None, file=sys.stderr, unit=" students") as bar:
+            async for piece in pieces(selection):
+                file.write(piece)
+                bar.update(piece.count(b"\n"))
+        unfinished.replace(path)
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be written: {error.strerror}.") from None
     return f"Wrote {total} students to {path}."
 
 

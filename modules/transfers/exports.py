@@ -8,10 +8,10 @@ from pydantic_core import to_json
 
 from modules.students import Row, Selection, subjects_of, walk
 from modules.transfers.cells import defused
-from modules.transfers.table import FIELDS
+from modules.transfers.table import FIELDS, REASON
 
 _COLUMNS = [*FIELDS, "marks"]
-_MARKED = {*FIELDS, "created_at", "updated_at"}
+_MARKED = {*FIELDS, REASON, "created_at", "updated_at"}
 
 
 async def as_csv(selection: Selection) -> AsyncIterator[bytes]:

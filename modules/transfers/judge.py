@@ -46,7 +46,9 @@ def check(row: Row) -> Row:
         row.content = StudentPatch.model_validate(row.content).model_dump(exclude_unset=True)
     except ValidationError as error:
         row.faults = [_fault(each) for each in error.errors(include_url=False)]
-    if "roll_no" not in row.content:
+    if row.faults and not isinstance(row.content.get("roll_no", ""), str):
+        del row.content["roll_no"]
+    elif "roll_no" not in row.content:
         row.faults.append(Fault("roll_no", "", "missing", "This is required."))
     return row
 
@@ -56,7 +58,7 @@ def _fault(error: Any) -> Fault:
     column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
     value = error.get("input")
     text = str(value)[:200] if isinstance(value, str | int | float) else ""
-    return Fault(column, text, error["type"], sentence_of(error))
+    return Fault(column[:200], text, error["type"], sentence_of(error))
 
 
 def judge(row: Row, current: Student | None, work: Import) -> Verdict:

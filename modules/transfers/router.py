@@ -19,6 +19,7 @@ from core.routing import ProtectedRouter
 from core.settings import current_settings
 from modules.students import Selection
 from modules.transfers import exports, progress, running, service, undo, work
+from modules.transfers.cells import defused
 from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
@@ -172,7 +173,7 @@ async def _failed_rows(job: Import) -> AsyncIterator[bytes]:
             f"{fault['field']}: {fault['detail']}" if fault["field"] else fault["detail"] for fault in row.errors
         )
         as_it_came = row.cells if len(row.cells) != len(job.header) else [row.cells[place] for place in keep]
-        yield exports.line([*as_it_came, reason], job.separator)
+        yield exports.line([*as_it_came, defused(reason)], job.separator)
 
 
 @router.post(

@@ -26,7 +26,10 @@ _MARKS = "marks."
 
 
 def open_text(path: Path) -> TextIO:
-    """A file to be read by the functions here."""
+    """A file to be read by the functions here. Raises `InvalidFile` for one that is no text at all."""
+    with path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            raise InvalidFile("This is a zip archive, perhaps an Excel workbook. Save it as CSV (UTF-8).")
     return path.open(encoding="utf-8-sig", newline="")
 
 
@@ -72,6 +75,8 @@ def read_ndjson(file: TextIO) -> Iterator[Row]:
 def _object(row: Row, text: str) -> Row:
     try:
         content = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError):
         row.faults.append(Fault("", "", "json_invalid", "This line is not valid JSON."))
         return row
@@ -110,8 +115,17 @@ def header_of(file: TextIO) -> tuple[list[str], str]:
 
 
 def _header_cells(first: str) -> tuple[list[str], str]:
-    separator = max(",;\t", key=first.count)
-    return next(csv.reader([first], delimiter=separator), []), separator
+    """The cells of a header row and its separator: the one that sets roll_no apart, or else the one that is there most
+    often. Raises `InvalidFile`."""
+    likely = sorted(",;\t", key=first.count, reverse=True)
+    try:
+        for separator in likely:
+            cells = next(csv.reader([first], delimiter=separator), [])
+            if "roll_no" in map(str.strip, cells):
+                return cells, separator
+        return next(csv.reader([first], delimiter=likely[0]), []), likely[0]
+    except csv.Error as error:
+        raise InvalidFile(f"The first line must name the columns, and cannot be read: {error}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +148,7 @@ class Header:
             raise InvalidFile("There is no column roll_no. The first line must name the columns.")
         return cls(
             [name if name in (*FIELDS, REASON) else None for name in names],
-            _distinct([name if name in FIELDS else _subject(place, name) for place, name in enumerate(names, 1)]),
+            _subjects(names),
         )
 
     def row(self, line: int, cells: list[str], *, decimal_comma: bool) -> Row:
@@ -175,11 +189,15 @@ def _subject(place: int, name: str) -> str:
         raise InvalidFile(f'Column {place}, "{name[:80]}", cannot be a subject: {error.message()}') from None
 
 
-def _distinct(columns: list[str]) -> list[str]:
-    twice = next((name for name in columns if columns.count(name) > 1), None)
+def _subjects(names: Sequence[str]) -> list[str]:
+    """The subject of each column; for one that is a field, its own name. Raises `InvalidFile`."""
+    fields = (*FIELDS, REASON)
+    subjects = [name if name in fields else _subject(place, name) for place, name in enumerate(names, 1)]
+    known = [(name in fields, subject) for name, subject in zip(names, subjects, strict=True)]
+    twice = next((subject for is_field, subject in known if known.count((is_field, subject)) > 1), None)
     if twice is not None:
         raise InvalidFile(f'The column "{twice}" is there more than once.')
-    return columns
+    return subjects
 
 
 def _mark(text: str, *, decimal_comma: bool) -> int | float | str:
@@ -204,8 +222,6 @@ def _lines(text: TextIO) -> Iterator[str]:
             ) from None
         if not line:
             return
-        if number == 1 and line.startswith("PK\x03\x04"):
-            raise InvalidFile("This is a zip archive, perhaps an Excel workbook. Save it as CSV (UTF-8).")
         if "\0" in line:
             raise InvalidFile(f"Line {number} has a NUL byte: this is not a text in UTF-8.")
         if len(line) == MAX_LINE and not line.endswith("\n"):

@@ -6,6 +6,7 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from modules.students import Student, find_by_id, reverted, versions_of, write_all
+from modules.transfers import files
 from modules.transfers.models import Import, State, Touched
 
 BATCH = 500
@@ -23,22 +24,24 @@ async def finish_undo(work: Import) -> None:
     await _take_back(work)
     now = utc_now()
     await work.set({"state": State.UNDONE, "finished_at": now, "alive_at": now})
+    await files.forget(work)  # that of an interrupted import was still wanted
 
 
 async def _take_back(work: Import) -> None:
     restored, kept, kept_count = 0, list[str](), 0
     row = 0
     while notes := await Touched.find({"import_id": work.id, "row": {"$gt": row}}).sort("+row").limit(BATCH).to_list():
-        left = await _take_back_some(work, notes)
-        restored += len(notes) - len(left)
+        put_back, left = await _take_back_some(work, notes)
+        restored += put_back
         kept_count += len(left)
         kept = [*kept, *filter(None, left)][:MAX_NAMED]
         row = notes[-1].row
         await work.set({"restored": restored, "kept": kept, "kept_count": kept_count, "alive_at": utc_now()})
 
 
-async def _take_back_some(work: Import, notes: Sequence[Touched]) -> list[str]:
-    """Those students who are left as they are: their roll numbers, where they have one still."""
+async def _take_back_some(work: Import, notes: Sequence[Touched]) -> tuple[int, list[str]]:
+    """How many students were put back, and those who are left as they are: their roll numbers, where they have one
+    still."""
     current = await find_by_id([note.student for note in notes])
     before = await versions_of([(note.student, note.before) for note in notes if note.before])
     writes = [
@@ -49,18 +52,21 @@ async def _take_back_some(work: Import, notes: Sequence[Touched]) -> list[str]:
     lost = {write.successor.id for write in await write_all(writes)}
     restored = {ObjectId(write.successor.id) for write in writes if write.successor.id not in lost}
     restored |= {key for key, student in current.items() if student.source == _source(work)}
-    left = [note.student for note in notes if note.student not in restored and _was_written(current, note)]
-    return [current[student].roll_no if student in current else "" for student in left]
+    left = [note.student for note in notes if note.student not in restored and _was_written(current, note, work)]
+    return len(restored), [current[student].roll_no if student in current else "" for student in left]
 
 
 def _is_as_left(student: Student, note: Touched, work: Import) -> bool:
     return (student.version, student.source) == (note.after, work.source)
 
 
-def _was_written(current: dict[ObjectId, Student], note: Touched) -> bool:
-    """Whether there is something left to take back; of a note whose write never happened there is not."""
+def _was_written(current: dict[ObjectId, Student], note: Touched, work: Import) -> bool:
+    """Whether there is something left to take back; of a note whose write never happened there is not. A student who
+    is not there was erased, or never made by an import that was interrupted."""
     student = current.get(note.student)
-    return student is None or student.version > (note.before or 0)
+    if student is None:
+        return note.before is not None or note.row <= work.position
+    return student.version > (note.before or 0)
 
 
 def _source(work: Import) -> str:

@@ -18,7 +18,7 @@ from modules.transfers import files, undo
 from modules.transfers.judge import Kind, Verdict, judge
 from modules.transfers.models import FailedRow, Import, State, Touched
 from modules.transfers.reading import batches
-from modules.transfers.table import Fault, InvalidFile, Row, header_of, open_text
+from modules.transfers.table import Fault, Header, InvalidFile, Row, header_of, open_text
 
 MAX_TRIES = 10
 
@@ -35,6 +35,8 @@ async def carry_out(work: Import) -> None:
         state, detail = State.FAILED, error.detail
     if state is not State.DONE and work.writing:
         await undo.roll_back(work)
+    elif state is not State.DONE:
+        await work.set({"created": 0, "updated": 0})
     now = utc_now()
     await work.set({"state": state, "detail": detail, "finished_at": now, "alive_at": now})
     await files.forget(work)
@@ -44,6 +46,7 @@ async def _carry_out(work: Import, path: Path) -> State:
     if work.format == "csv":
         with open_text(path) as file:
             header, separator = header_of(file)
+        Header.parse(header)
         await work.set({"header": header, "separator": separator})
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
@@ -51,7 +54,6 @@ async def _carry_out(work: Import, path: Path) -> State:
             if work.options.dry_run:
                 return State.DONE
             if work.failed:
-                await work.set({"created": 0, "updated": 0})
                 return State.REJECTED
         await work.set({"writing": True, "position": 0, "offset": 0})
     return State.DONE if await _write_all(work, path) else State.REJECTED
@@ -81,7 +83,7 @@ async def _write_all(work: Import, path: Path) -> bool:
         if counts[Kind.FAILED] and not work.options.skip_errors:
             return False  # somebody changed students between the two passes
     await work.set({"rows": work.position})
-    return True
+    return work.options.skip_errors or not counts[Kind.FAILED]
 
 
 async def _judge(work: Import, rows: Sequence[Row]) -> list[Verdict]:
@@ -97,8 +99,9 @@ async def _write(rows: Sequence[Row], work: Import) -> list[Verdict]:
         writes = [(one, one.write(work)) for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED)]
         await _note_intent(work, writes)
         lost = {write.successor.roll_no for write in await write_all([write for _, write in writes])}
-        done += [one for one in verdicts if one.row.content.get("roll_no") not in lost]
         left = [one.row for one, write in writes if write.successor.roll_no in lost]
+        numbers = {row.number for row in left}
+        done += [one for one in verdicts if one.row.number not in numbers]
         if not left:
             return done
         await _forget_intent(work, left)

@@ -1,0 +1,27 @@
+"""A teacher at work, and the database that is looked at behind the service's back."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo.database import Database
+
+from core.settings import Settings
+from tests.conftest import sign_in
+from tests.transfers.helpers import JSON, database_of
+
+
+@pytest.fixture
+def teacher(client: TestClient) -> TestClient:
+    return sign_in(client)
+
+
+@pytest.fixture
+def any_teacher(any_client: TestClient) -> TestClient:
+    return sign_in(any_client)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database[JSON]]:
+    with database_of(settings) as database:
+        yield database
