@@ -99,6 +99,7 @@ def _student(number: str, name: _Named, branch: str, marks: dict[str, int | floa
         "updated_at": at,
         "deleted_at": None,
         "source": None,
+        "erasing": None,
         "keys": {
             "live": True,
             "words": list(dict.fromkeys([*name[1], number.lower()])),

@@ -24,13 +24,14 @@ class Write:
 
 async def find_many(roll_nos: Collection[str]) -> dict[str, Student]:
     """The students with these roll numbers, deleted ones too, by roll number."""
-    found = await Student.find({"roll_no": {"$in": list(roll_nos)}}).to_list()
+    found = await Student.find({"roll_no": {"$in": list(roll_nos)}, "erasing": None}).to_list()
     return {student.roll_no: student for student in found}
 
 
 async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, Student]:
     """The students with these `_id`s, deleted ones too."""
-    return {ObjectId(student.id): student for student in await Student.find({"_id": {"$in": list(ids)}}).to_list()}
+    found = await Student.find({"_id": {"$in": list(ids)}, "erasing": None}).to_list()
+    return {ObjectId(student.id): student for student in found}
 
 
 async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, Record]:
@@ -103,7 +104,10 @@ async def _lost(writes: list[Write]) -> list[Write]:
     """Those of these replacements that were not made: theirs is neither the current version, nor in the history."""
     identity = {"student": 1, "version": 1, "source": 1, "updated_at": 1}
     ids = [one.successor.id for one in writes]
-    current = await Student.get_motor_collection().find({"_id": {"$in": ids}}, identity).to_list(None)
+    current = await Student.get_motor_collection().find({"_id": {"$in": ids}, "erasing": None}, identity).to_list(None)
+    gone = set(ids) - {row["_id"] for row in current}
+    if gone:  # erased meanwhile, perhaps before the copies were made
+        await StudentVersion.find({"student": {"$in": list(gone)}}).delete()
     clauses = [{"student": one.successor.id, "version": one.successor.version} for one in writes]
     past = await StudentVersion.get_motor_collection().find({"$or": clauses}, identity).to_list(None)
     made = {

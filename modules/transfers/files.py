@@ -21,10 +21,12 @@ async def store(work: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:
         digest.update(piece)
         waiting += piece
         while len(waiting) >= CHUNK:
-            await FileChunk(import_id=_id(work), number=number, content=bytes(waiting[:CHUNK])).insert()
+            await FileChunk(
+                import_id=_id(work), number=number, content=bytes(waiting[:CHUNK]), expires_at=work.expires_at
+            ).insert()
             del waiting[:CHUNK]
             number += 1
-    await FileChunk(import_id=_id(work), number=number, content=bytes(waiting)).insert()
+    await FileChunk(import_id=_id(work), number=number, content=bytes(waiting), expires_at=work.expires_at).insert()
     return size, digest.hexdigest()
 
 

@@ -88,7 +88,7 @@ class Import(Document):
 
     @property
     def expires_at(self) -> datetime:
-        """Until when its failed rows are kept, and it can be undone."""
+        """Until when its failed rows are kept, and what resuming and undoing it need."""
         return self.created_at + timedelta(days=current_settings().import_days)
 
     @property
@@ -119,12 +119,16 @@ class FileChunk(Document):
     import_id: PydanticObjectId
     number: int
     content: bytes
+    expires_at: datetime
 
     class Settings:
         """Read in order."""
 
         name = "import_files"
-        indexes = [IndexModel([("import_id", 1), ("number", 1)], name="in_order", unique=True)]
+        indexes = [
+            IndexModel([("import_id", 1), ("number", 1)], name="in_order", unique=True),
+            IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
+        ]
 
 
 class FailedRow(Document):

@@ -91,6 +91,8 @@ async def take_up(import_id: str, *, undone_by: str | None = None) -> Import:
     """Claim an interrupted import, or one that is to be undone by this user, for whoever asks; only one can. Raises
     `NothingToDo`."""
     work = await get(import_id)
+    if work.expires_at < utc_now():
+        raise NothingToDo("This import is too old: what it has changed is not known any more.")
     stale = {"alive_at": {"$lt": utc_now() - PATIENCE}}
     wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
     changes: dict[str, Any] = {"alive_at": utc_now(), "resumed": True}
