@@ -29,6 +29,8 @@ _SENTENCES = {
 def sentence_of(error: Mapping[str, Any]) -> str:
     """The sentence for one of pydantic's errors; its own where there is no better one."""
     sentence = _SENTENCES.get(error["type"])
+    if error["type"] == "string_too_short" and error["ctx"]["min_length"] == 1:
+        return "This must not be empty."
     return sentence.format_map(error.get("ctx", {})) if sentence else str(error["msg"])
 
 

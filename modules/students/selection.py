@@ -45,7 +45,7 @@ def _check_bounds(bounds: Any, check: ValidatorFunctionWrapHandler) -> dict[str,
         raise PydanticCustomError("bound", _HOW_TO_BOUND)
     checked: dict[str, float] = check(bounds)
     if len(checked) != len(bounds):
-        raise PydanticCustomError("bound_twice", "Two of these are the same once spaces are trimmed.")
+        raise PydanticCustomError("bound_twice", "Two of these are the same, but for spaces or accents.")
     return checked
 
 

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from core.settings import current_settings
 from core.text import Composed, Printable, spoken
+from core.wording import sentence_of
 
 MAX_SUBJECTS = 100
 
@@ -76,12 +77,12 @@ def subject_of(text: str) -> str:
     try:
         return _SUBJECT.validate_python(text)
     except ValidationError as error:
-        raise PydanticCustomError("subject", "{why}", {"why": error.errors()[0]["msg"]}) from None
+        raise PydanticCustomError("subject", "{why}", {"why": sentence_of(error.errors()[0])}) from None
 
 
 def _check_mark(mark: Any) -> int | float:
     if isinstance(mark, bool) or not isinstance(mark, int | float):
-        raise PydanticCustomError("mark_type", "A mark is a number, such as 85 or 72.5. Leave out what has no mark.")
+        raise PydanticCustomError("mark_type", "A mark is a number, such as 85 or 72.5. What has no mark is left out.")
     highest = current_settings().marks_max
     if not 0 <= mark <= highest:  # which NaN is not, either
         raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
@@ -105,7 +106,7 @@ def _check_marks(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, A
         check_number_of_subjects(marks)
     checked: dict[str, Any] = check(marks)
     if len(checked) != len(marks):
-        raise PydanticCustomError("subject_twice", "Two subjects have the same name once spaces are trimmed.")
+        raise PydanticCustomError("subject_twice", "Two subjects have the same name, but for spaces or accents.")
     return checked
 
 

@@ -7,7 +7,9 @@ from io import StringIO
 from pydantic_core import to_json
 
 from modules.students import Row, Selection, subjects_of, walk
+from modules.transfers import service
 from modules.transfers.cells import defused
+from modules.transfers.models import Import
 from modules.transfers.table import FIELDS, REASON
 
 _COLUMNS = [*FIELDS, "marks"]
@@ -45,8 +47,22 @@ def _lines(rows: Sequence[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def line(cells: Sequence[str], separator: str) -> bytes:
-    """One line of CSV with a chosen separator."""
+async def failed_rows(job: Import) -> AsyncIterator[bytes]:
+    """The rows of an import that failed, as they came, with the same separator, each with the reason in a column more.
+    The reasons of a file that was mended before are left out."""
+    columns = job.header if job.format == "csv" else ["row"]
+    kept = [place for place, name in enumerate(columns) if name.strip() != REASON]
+    yield _line([*(columns[place] for place in kept), REASON], job.separator)
+    async for row in service.failed_rows(job):
+        as_it_came = [row.cells[place] for place in kept] if len(row.cells) == len(columns) else row.cells
+        yield _line([*as_it_came, defused(" ".join(map(_reason, row.errors)))], job.separator)
+
+
+def _reason(fault: dict[str, str]) -> str:
+    return f"{fault['field']}: {fault['detail']}" if fault["field"] else fault["detail"]
+
+
+def _line(cells: Sequence[str], separator: str) -> bytes:
     text = StringIO()
     csv.writer(text, delimiter=separator).writerow(cells)
     return text.getvalue().encode()

@@ -1,15 +1,13 @@
-"""The addresses of imports and exports."""
+"""The addresses of imports."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from core.body_limit import allow_body
-from core.clock import utc_now
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least
 from core.keyset import SortKey, object_id
@@ -17,20 +15,19 @@ from core.openapi import header, problem_responses
 from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter
 from core.settings import current_settings
-from modules.students import Selection
 from modules.transfers import exports, progress, running, service, undo, work
-from modules.transfers.cells import defused
+from modules.transfers.downloads import NO_STORE, download
+from modules.transfers.exports_router import router as exports_router
 from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
-from modules.transfers.table import REASON, InvalidFile
+from modules.transfers.table import InvalidFile
 from modules.transfers.upload import MEDIA_TYPES, UnsupportedMediaType, Upload, uploaded
 
 router = ProtectedRouter()
 
 WRITER = at_least(Role.TEACHER)
 IMPORTS = Listing("imports", (SortKey("_id", descending=True, parse=object_id),))
-NO_STORE = {"Cache-Control": "no-store"}
 LOCATION = header("Location", "The address of the import.")
 
 IdInPath = Annotated[
@@ -161,19 +158,9 @@ async def get_errors(import_id: IdInPath) -> StreamingResponse:
     Mend them and send the file again: the column with the reasons is ignored.
     """
     job = await service.get(import_id)
-    return StreamingResponse(_failed_rows(job), media_type="text/csv; charset=utf-8", headers=_download("errors.csv"))
-
-
-async def _failed_rows(job: Import) -> AsyncIterator[bytes]:
-    columns = [name for name in job.header if name.strip() != REASON] if job.format == "csv" else ["row"]
-    keep = [place for place, name in enumerate(job.header) if name.strip() != REASON] if job.format == "csv" else [0]
-    yield exports.line([*columns, REASON], job.separator)
-    async for row in service.failed_rows(job):
-        reason = " ".join(
-            f"{fault['field']}: {fault['detail']}" if fault["field"] else fault["detail"] for fault in row.errors
-        )
-        as_it_came = row.cells if len(row.cells) != len(job.header) else [row.cells[place] for place in keep]
-        yield exports.line([*as_it_came, defused(reason)], job.separator)
+    return StreamingResponse(
+        exports.failed_rows(job), media_type="text/csv; charset=utf-8", headers=download("errors.csv")
+    )
 
 
 @router.post(
@@ -209,37 +196,4 @@ async def undo_(
     return await _carry_on(job, undo.finish_undo, response, prefer, request)
 
 
-class ExportQuery(Selection):
-    """Which students, in which order, and as what."""
-
-    format: Annotated[Literal["csv", "ndjson"] | None, Query(description="Instead of `Accept`.")] = None
-
-
-@router.get(
-    "/exports/students",
-    response_class=StreamingResponse,
-    responses={
-        200: {
-            "content": {
-                "text/csv": {"schema": {"type": "string"}},
-                "application/x-ndjson": {"schema": {"type": "string"}},
-            },
-            "headers": header("Content-Disposition", "A name for the file."),
-        }
-    },
-)
-async def export(query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header()] = "*/*") -> StreamingResponse:
-    """Export students as CSV or NDJSON, filtered and sorted like the list.
-
-    A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a
-    `'` in front, which an import takes away again.
-    """
-    format_ = query.format or ("ndjson" if "ndjson" in accept else "csv")
-    name = f"students-{utc_now():%Y-%m-%d}.{format_}"
-    if format_ == "csv":
-        return StreamingResponse(exports.as_csv(query), media_type="text/csv; charset=utf-8", headers=_download(name))
-    return StreamingResponse(exports.as_ndjson(query), media_type="application/x-ndjson", headers=_download(name))
-
-
-def _download(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}
+router.include_router(exports_router)

@@ -1,0 +1,47 @@
+"""The address of exports."""
+
+from typing import Annotated, Literal
+
+from fastapi import Header, Query
+from fastapi.responses import StreamingResponse
+
+from core.clock import utc_now
+from core.openapi import header
+from core.routing import ProtectedRouter
+from modules.students import Selection
+from modules.transfers import exports
+from modules.transfers.downloads import download
+
+router = ProtectedRouter()
+
+
+class ExportQuery(Selection):
+    """Which students, in which order, and as what."""
+
+    format: Annotated[Literal["csv", "ndjson"] | None, Query(description="Instead of `Accept`.")] = None
+
+
+@router.get(
+    "/exports/students",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                "application/x-ndjson": {"schema": {"type": "string"}},
+            },
+            "headers": header("Content-Disposition", "A name for the file."),
+        }
+    },
+)
+async def export(query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header()] = "*/*") -> StreamingResponse:
+    """Export students as CSV or NDJSON, filtered and sorted like the list.
+
+    A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a
+    `'` in front, which an import takes away again.
+    """
+    format_ = query.format or ("ndjson" if "ndjson" in accept else "csv")
+    name = f"students-{utc_now():%Y-%m-%d}.{format_}"
+    if format_ == "csv":
+        return StreamingResponse(exports.as_csv(query), media_type="text/csv; charset=utf-8", headers=download(name))
+    return StreamingResponse(exports.as_ndjson(query), media_type="application/x-ndjson", headers=download(name))
