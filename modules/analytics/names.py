@@ -40,10 +40,10 @@ async def largest_branches(among: Sequence[str], limit: int) -> list[str]:
 
 async def sets_without(subject: str, limit: int) -> list[str] | None:
     """The values of `keys.subjects` of students without a mark in a subject; None if there are more than `limit`
-    values to look at."""
+    bytes of values to look at."""
     seen, without = 0, []
     async for names in _distinct("keys.subjects"):
-        seen += 1
+        seen += len(names.encode())
         if seen > limit:
             return None
         if subject not in names.split(_SEPARATOR):

@@ -10,8 +10,9 @@ from modules.analytics.counting import chosen
 from modules.analytics.measure import Measure
 from modules.students import Student
 
-# A school has fewer timetables than this. With more, those without a mark are found one by one.
-MAX_SUBJECT_SETS = 10_000
+# How much the sets of subjects that students have may be together; a school's timetables are a few kilobytes. With
+# more, those without a mark are found one by one.
+MAX_SETS_BYTES = 1_000_000
 
 LIVE: Filter = {"keys.live": True}
 
@@ -70,7 +71,7 @@ async def _summed(among: Filter, measure: Measure, first: float, last: float) ->
 async def _unranked(measure: Measure) -> int:
     if measure.subject is None:
         return await _matching(LIVE | {measure.path: None})
-    sets = await names.sets_without(measure.subject, MAX_SUBJECT_SETS)
+    sets = await names.sets_without(measure.subject, MAX_SETS_BYTES)
     if sets is None:
         return await _matching(LIVE | {measure.path: {"$exists": False}})
     return await _matching(LIVE | {"keys.subjects": {"$in": sets}})

@@ -44,14 +44,15 @@ OF_PLANS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=Dateti
 
 # What all routes together send: no kind of command may be missed.
 KINDS = {
+    ("findAndModify", "students"),
     *product(["find", "aggregate", "update", "delete"], ["students"]),
     *product(["find", "delete"], ["student_history", "student_changes"]),
     ("find", "student_erasures"),
     ("find", "users"),
 }
 
-# Indexes of students that are there for other modules' queries.
-FOR_OTHERS = {"by_total", "by_average"}
+# Indexes of students that are there for other modules' queries, and for what a start looks for.
+FOR_OTHERS = {"by_total", "by_average", "erasing"}
 
 
 @dataclass
@@ -168,7 +169,7 @@ def list_students(script: Script) -> None:
 def list_students_of_many_timetables(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a school with more sets of subjects than can be looked at."""
     with monkeypatch.context() as patch:
-        patch.setattr(listing, "MAX_SUBJECT_SETS", 1)
+        patch.setattr(listing, "MAX_SETS_BYTES", 1)
         for query in ("sort=marks.math", "sort=-marks.math,name", "missing=math&count=true", "missing=1&sort=-name"):
             script.turn("/students", f"?limit=5&{query}")
 
