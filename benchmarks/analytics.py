@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -175,7 +176,7 @@ def measure(size: int, rounds: int) -> list[Figure]:
             figures = [Figure("plain $group by the driver", base, 1)]
             for what, address in asked.items():
                 refused: list[int] = []
-                took = milliseconds(lambda address=address, refused=refused: ask(client, address, refused), rounds)  # type: ignore[misc]
+                took = milliseconds(partial(ask, client, address, refused), rounds)
                 figures.append(Figure(what + (" (NOT answered: 503)" if refused else ""), took, took / base))
                 print(figures[-1], file=sys.stderr)
     return figures

@@ -129,8 +129,7 @@ def _servers(url: str) -> str:
 
 
 def _memory_client() -> Any:
-    # Half a second to import, and hardly ever wanted.
-    from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415
+    from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 (half a second to import, and hardly ever wanted)
 
     return AsyncMongoMockClient(tz_aware=True)
 

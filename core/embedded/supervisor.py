@@ -128,11 +128,11 @@ def _start(command: list[str], mongod_lock: int) -> "subprocess.Popen[bytes]":
         os.pwrite(mongod_lock, f"{os.getpid()} {os.getsid(0)}".encode(), 0)
 
     # There is one thread here, so that code may run between fork and exec.
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(  # noqa: S603 (the mongod that was found, with our own options)
         command,
         stdin=subprocess.DEVNULL,
         pass_fds=[mongod_lock],
-        preexec_fn=prepare,  # noqa: PLW1509
+        preexec_fn=prepare,  # noqa: PLW1509 (unsafe with threads only)
     )
 
 

@@ -4,17 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 
 from modules.analytics import heavy
 from modules.analytics.counting import chosen
-from modules.students import Student
-
-# Joins the subjects of a student in `keys.subjects`; no subject contains it.
-_SEPARATOR = "."
+from modules.students import SUBJECT_SEPARATOR, Student
 
 
 async def subjects(limit: int) -> list[str]:
     """The subjects that someone has a mark in, in order; more than `limit` are not looked for beyond one."""
     found: set[str] = set()
     async for names in _distinct("keys.subjects"):
-        found |= set(names.split(_SEPARATOR)) - {""}
+        found |= set(names.split(SUBJECT_SEPARATOR)) - {""}
         if len(found) > limit:
             break
     return sorted(found)
@@ -36,19 +33,6 @@ async def largest_branches(among: Sequence[str], limit: int) -> list[str]:
     counted = {"$group": {"_id": "$branch", "n": {"$sum": 1}}}
     rows = await heavy.aggregate([{"$match": chosen(among)}, counted, by_size, {"$limit": limit}])
     return [row["_id"] for row in rows]
-
-
-async def sets_without(subject: str, limit: int) -> list[str] | None:
-    """The values of `keys.subjects` of students without a mark in a subject; None if there are more than `limit`
-    bytes of values to look at."""
-    seen, without = 0, []
-    async for names in _distinct("keys.subjects"):
-        seen += len(names.encode())
-        if seen > limit:
-            return None
-        if subject not in names.split(_SEPARATOR):
-            without.append(names)
-    return without
 
 
 async def _distinct(path: str) -> AsyncIterator[str]:

@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.keyset import Filter
-from modules.analytics import heavy, names
+from modules.analytics import heavy
 from modules.analytics.counting import chosen
 from modules.analytics.measure import Measure
-from modules.students import Student
-
-# How much the sets of subjects that students have may be together; a school's timetables are a few kilobytes. With
-# more, those without a mark are found one by one.
-MAX_SETS_BYTES = 1_000_000
+from modules.students import Student, without_marks
 
 LIVE: Filter = {"keys.live": True}
 
@@ -71,10 +67,7 @@ async def _summed(among: Filter, measure: Measure, first: float, last: float) ->
 async def _unranked(measure: Measure) -> int:
     if measure.subject is None:
         return await _matching(LIVE | {measure.path: None})
-    sets = await names.sets_without(measure.subject, MAX_SETS_BYTES)
-    if sets is None:
-        return await _matching(LIVE | {measure.path: {"$exists": False}})
-    return await _matching(LIVE | {"keys.subjects": {"$in": sets}})
+    return await _matching(LIVE | await without_marks([measure.subject]))
 
 
 async def _matching(query: Filter) -> int:

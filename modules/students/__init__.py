@@ -3,8 +3,8 @@
 from core.module import Module
 from modules.students.bulk import Write, changed, created, find_by_id, find_many, reverted, versions_of, write_all
 from modules.students.erasure import lifespan
-from modules.students.listing import Row, count, subjects_of, walk
-from modules.students.models import Change, Erasure, Record, Student, StudentVersion
+from modules.students.listing import Row, count, subjects_of, walk, without_marks
+from modules.students.models import SUBJECT_SEPARATOR, Change, Erasure, Record, Student, StudentVersion
 from modules.students.router import router
 from modules.students.schemas import StudentPatch, StudentRead
 from modules.students.selection import Selection
@@ -13,6 +13,7 @@ from modules.students.versions import StudentNotFound, get
 
 __all__ = [
     "MAX_SUBJECTS",
+    "SUBJECT_SEPARATOR",
     "Record",
     "RollNo",
     "Row",
@@ -35,6 +36,7 @@ __all__ = [
     "subjects_of",
     "versions_of",
     "walk",
+    "without_marks",
     "write_all",
 ]
 

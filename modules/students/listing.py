@@ -44,11 +44,11 @@ async def count(selection: Selection) -> int:
 
 
 async def _filter(selection: Selection) -> Filter:
-    missing = [await _without_marks(selection.missing)] if selection.missing else []
+    missing = [await without_marks(selection.missing)] if selection.missing else []
     return {"$and": [selection.filter, *missing]}
 
 
-async def _without_marks(subjects: Sequence[str]) -> Filter:
+async def without_marks(subjects: Sequence[str]) -> Filter:
     """What selects the students without a mark in any of these subjects. No index knows what is not there; but the
     subjects that a student has are one of a few sets."""
     sets, size = [], 0
@@ -80,7 +80,7 @@ async def _parts(base: Filter, window: Window) -> AsyncIterator[Part]:
     if lead.descending and not among_unmarked:
         yield marked
     if lead.descending or among_unmarked or position is None:
-        without_mark = await _without_marks([lead.path.partition(".")[2]])
+        without_mark = await without_marks([lead.path.partition(".")[2]])
         yield {"$and": [base, without_mark]}, order[1:], position[1:] if position and among_unmarked else None
     if not lead.descending:
         yield marked
