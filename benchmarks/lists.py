@@ -177,8 +177,8 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=1_000_000, metavar="N", help="the larger size (1000000)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
     chosen = parser.parse_args()
-    if chosen.students < FEWEST:
-        parser.error(f"there is a page 100 from {FEWEST} students on")
+    if chosen.students <= FEWEST:
+        parser.error(f"page 100 is not the last one with more than {FEWEST} students only")
     free, needed = shutil.disk_usage(tempfile.gettempdir()).free, chosen.students * BYTES_PER_STUDENT
     if free < needed:
         sys.exit(f"This needs {needed / 1e9:.1f} GB in {tempfile.gettempdir()}; there are {free / 1e9:.1f} GB.")

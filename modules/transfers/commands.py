@@ -76,9 +76,14 @@ async def _told(job: Import) -> str:
     if report.errors_left_out:
         errors.append(f"... and {report.errors_left_out} more rows")
     text = "\n".join([f"Import {report.id}: {report.rows} rows: {counts}.", *errors])
-    if job.state is State.DONE:
-        return f"{text}\nNothing was written: this was a dry run." if job.options.dry_run else text
-    raise BadRequest(report.detail or f"{text}\nNothing was written.")
+    if job.options.dry_run:
+        text += "\nNothing was written: this was a dry run."
+    elif job.state is not State.DONE:
+        text += "\nNothing was written."
+    wrong = report.failed and not job.options.skip_errors
+    if job.state is State.DONE and not wrong:
+        return text
+    raise BadRequest(report.detail or text)
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,15 +12,18 @@ from modules.transfers.cells import defused
 from modules.transfers.models import Import
 from modules.transfers.table import FIELDS, REASON
 
+# Tells spreadsheets that a text is UTF-8.
+BOM = b"\xef\xbb\xbf"
+
 _COLUMNS = [*FIELDS, "marks"]
 _MARKED = {*FIELDS, REASON, "created_at", "updated_at"}
 
 
 async def as_csv(selection: Selection) -> AsyncIterator[bytes]:
     """A header, then a line a student: roll number, name, branch, and a column a subject. Such a file can be imported
-    unchanged. A BOM tells spreadsheets that it is UTF-8."""
+    unchanged."""
     subjects = await subjects_of(selection)
-    yield b"\xef\xbb\xbf" + _lines([[*FIELDS, *(defused(_column(subject)) for subject in subjects)]])
+    yield BOM + _lines([[*FIELDS, *(defused(_column(subject)) for subject in subjects)]])
     async for students in walk(selection, _COLUMNS):
         yield _lines([_cells(student, subjects) for student in students])
 
@@ -52,7 +55,7 @@ async def failed_rows(job: Import) -> AsyncIterator[bytes]:
     The reasons of a file that was mended before are left out."""
     columns = job.header if job.format == "csv" else ["row"]
     kept = [place for place, name in enumerate(columns) if name.strip() != REASON]
-    yield _line([*(columns[place] for place in kept), REASON], job.separator)
+    yield BOM + _line([*(columns[place] for place in kept), REASON], job.separator)
     async for row in service.failed_rows(job):
         as_it_came = [row.cells[place] for place in kept] if len(row.cells) == len(columns) else row.cells
         yield _line([*as_it_came, defused(" ".join(map(_reason, row.errors)))], job.separator)

@@ -44,6 +44,9 @@ def check(row: Row) -> Row:
         return row
     try:
         row.content = StudentPatch.model_validate(row.content).model_dump(exclude_unset=True)
+        marks = row.content.get("marks", {})
+        row.blanks += [subject for subject, mark in marks.items() if mark is None]
+        row.content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     except ValidationError as error:
         row.faults = [_fault(each) for each in error.errors(include_url=False)]
     if row.faults and not isinstance(row.content.get("roll_no", ""), str):
@@ -92,7 +95,7 @@ def _content(row: Row, current: Student | None, *, remove_blanks: bool) -> dict[
     marks = dict(current.marks) if current else {}
     if remove_blanks:
         for subject in row.blanks:
-            marks.pop(subject.strip(), None)
+            marks.pop(subject, None)
     marks |= row.content.get("marks", {})
     named = {name: value for name, value in row.content.items() if name != "marks"}
     return {**named, "marks": marks}

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -10,14 +10,25 @@ from pathlib import Path
 from modules.transfers.judge import check
 from modules.transfers.table import Fault, Row, open_text, read_csv, read_ndjson
 
+# A batch is as many rows, or as many bytes of the file, whichever is less.
 BATCH = 500
+BATCH_BYTES = 2_000_000
 
 
 async def batches(path: Path, format_: str) -> AsyncIterator[list[Row]]:
     """The checked rows of a file. Raises `InvalidFile`."""
     with closing(_checked(path, format_)) as rows:
-        while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
+        while batch := await asyncio.to_thread(_next_batch, rows):
             yield batch
+
+
+def _next_batch(rows: Iterator[Row]) -> list[Row]:
+    batch: list[Row] = []
+    for row in islice(rows, BATCH):
+        batch.append(row)
+        if row.offset - batch[0].offset > BATCH_BYTES:
+            break
+    return batch
 
 
 def _checked(path: Path, format_: str) -> Generator[Row]:

@@ -71,7 +71,7 @@ async def create(
         if not is_new:
             await service.check_is_same(found, job, upload.stream)
             response.status_code = 200
-            return await service.report(found)
+            return await _outcome(found)
         async with running.pulse(job):
             await service.receive(job, upload.stream)
     return await _carry_on(job, work.carry_out, response, headers.prefer, request)
@@ -99,6 +99,11 @@ async def _carry_on(
         response.headers["Preference-Applied"] = "respond-async"
         return await service.report(await service.get(str(job.id)))
     await asyncio.shield(started)
+    return await _outcome(job)
+
+
+async def _outcome(job: Import) -> ImportRead:
+    """How an import stands; raises what its end means for whoever asked for it."""
     report = await service.report(job)
     if job.state is State.FAILED:
         raise InvalidFile(report.detail, extensions=_extensions(report))

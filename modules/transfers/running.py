@@ -50,16 +50,20 @@ async def _look_after(work: Import, job: Job) -> None:
 @asynccontextmanager
 async def pulse(work: Import) -> AsyncIterator[None]:
     """The time in which an import shows signs of life."""
-    beating = asyncio.create_task(_beat(work))
+    over = asyncio.Event()
+    beating = asyncio.create_task(_beat(work, over))
     try:
         yield
     finally:
-        beating.cancel()
+        over.set()
+        await beating  # no beat is on its way any more when the import is let go
 
 
-async def _beat(work: Import) -> None:
+async def _beat(work: Import, over: asyncio.Event) -> None:
     while True:
-        await asyncio.sleep(PULSE_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), PULSE_SECONDS)
+            return
         with suppress(Exception):
             await Import.find(Import.id == work.id).update({"$set": {"alive_at": utc_now()}})
 

@@ -16,8 +16,8 @@ from core.errors import Problem
 from modules.students import subject_of
 from modules.transfers.cells import undefused
 
-MAX_LINE = 1_000_000
-MAX_COLUMNS = 1_000
+MAX_ROW = 1_000_000
+MAX_COLUMNS = 10_000
 
 FIELDS = ("roll_no", "name", "branch")
 # What `errors.csv` adds, and what is therefore ignored.
@@ -65,8 +65,9 @@ class Row:
 
 
 def read_ndjson(file: TextIO) -> Iterator[Row]:
-    """The rows of a file with one JSON object a line; a mark of null counts as blank."""
-    for line, text in enumerate(_lines(file), 1):
+    """The rows of a file with one JSON object a line."""
+    for line, text in enumerate(lines := _Lines(file), 1):
+        lines.begin_row()
         stripped = text.strip()
         if stripped:
             yield _object(Row(0, line, [stripped]), stripped)
@@ -83,10 +84,6 @@ def _object(row: Row, text: str) -> Row:
     if not isinstance(content, dict):
         row.faults.append(Fault("", "", "object", "This line is not a JSON object."))
         return row
-    marks = content.get("marks")
-    if isinstance(marks, dict):
-        row.blanks = [subject for subject, mark in marks.items() if mark is None]
-        content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     row.content = content
     return row
 
@@ -94,7 +91,7 @@ def _object(row: Row, text: str) -> Row:
 def read_csv(file: TextIO) -> Iterator[Row]:
     """The rows of a CSV file with a header. The header tells the separator: a comma, a semicolon (then marks may have a
     decimal comma) or a tab."""
-    lines = _lines(file)
+    lines = _Lines(file)
     cells, separator = _header_cells(next(lines, ""))
     header = Header.parse(cells)
     reader = csv.reader(lines, delimiter=separator, strict=True)
@@ -104,6 +101,7 @@ def read_csv(file: TextIO) -> Iterator[Row]:
             if any(cell.strip() for cell in cells):
                 yield header.row(begins, cells, decimal_comma=separator != ",")
             begins = reader.line_num + 2
+            lines.begin_row()
     except csv.Error as error:
         detail = f"In the row that begins at line {begins}: {error}. Perhaps a quotation mark is left open."
         raise InvalidFile(detail) from None
@@ -111,7 +109,7 @@ def read_csv(file: TextIO) -> Iterator[Row]:
 
 def header_of(file: TextIO) -> tuple[list[str], str]:
     """The first row of a CSV file as it is, and the separator."""
-    return _header_cells(next(_lines(file), ""))
+    return _header_cells(next(_Lines(file), ""))
 
 
 def _header_cells(first: str) -> tuple[list[str], str]:
@@ -142,7 +140,7 @@ class Header:
         if not any(names):
             raise InvalidFile("The first line must name the columns: roll_no,name,branch and the subjects.")
         if len(names) > MAX_COLUMNS:
-            raise InvalidFile(f"There are more than {MAX_COLUMNS} columns.")
+            raise InvalidFile(f"There are more than {MAX_COLUMNS:,} columns.")
         _refuse_misspelt(names)
         if "roll_no" not in names:
             raise InvalidFile("There is no column roll_no. The first line must name the columns.")
@@ -208,22 +206,31 @@ def _mark(text: str, *, decimal_comma: bool) -> int | float | str:
     return float(number) if re.fullmatch(r"[+-]?\d{0,15}\.\d{1,15}", number, re.ASCII) else text
 
 
-def _lines(text: TextIO) -> Iterator[str]:
-    """The lines of a text, with their ends. Raises `InvalidFile` for one that no memory should hold, for what is not
-    UTF-8, and for what is no text at all."""
-    number = 0
-    while True:
-        number += 1
+class _Lines(Iterator[str]):
+    """The lines of a text, with their ends. Raises `InvalidFile` for a line, or a row of several, that no memory should
+    hold, for what is not UTF-8, and for what is no text at all."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._number = 0
+        self._left = MAX_ROW
+
+    def begin_row(self) -> None:
+        """The next line is the first of another row."""
+        self._left = MAX_ROW
+
+    def __next__(self) -> str:
+        self._number += 1
         try:
-            line = text.readline(MAX_LINE)
+            line = self._text.readline(MAX_ROW)
         except UnicodeDecodeError:
-            raise InvalidFile(
-                f"Near line {number}: this is not UTF-8. Save the file with the encoding UTF-8."
-            ) from None
+            detail = f"Near line {self._number}: this is not UTF-8. Save the file with the encoding UTF-8."
+            raise InvalidFile(detail) from None
         if not line:
-            return
+            raise StopIteration
         if "\0" in line:
-            raise InvalidFile(f"Line {number} has a NUL byte: this is not a text in UTF-8.")
-        if len(line) == MAX_LINE and not line.endswith("\n"):
-            raise InvalidFile(f"Line {number} is longer than {MAX_LINE:,} characters.")
-        yield line
+            raise InvalidFile(f"Line {self._number} has a NUL byte: this is not a text in UTF-8.")
+        self._left -= len(line)
+        if self._left <= 0:
+            raise InvalidFile(f"The row at line {self._number} is longer than {MAX_ROW:,} characters.")
+        return line

@@ -78,7 +78,8 @@ async def _form_file(request: Request) -> AsyncIterator[UploadFile]:
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise InvalidRequest(errors=[FieldError(detail="The form has no file in this field.", pointer="#/file")])
+            detail = "The form has no file in this field, or was cut off."
+            raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/file")])
         yield file
     finally:
         await form.close()

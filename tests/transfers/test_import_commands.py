@@ -75,6 +75,18 @@ def test_a_dry_run_writes_nothing(run: Run, teacher: TestClient) -> None:
     assert students(teacher) == {}
 
 
+def test_a_dry_run_fails_where_the_import_would(run: Run, teacher: TestClient) -> None:
+    run.write("class.csv", BAD)
+
+    done = run("import", "class.csv", "--dry-run")
+    skipped = run("import", "class.csv", "--dry-run", "--skip-errors")
+
+    assert (done.returncode, skipped.returncode) == (1, 0)
+    assert "Line 4, math: A mark lies between 0 and 100." in done.stderr
+    assert "Nothing was written: this was a dry run." in done.stderr
+    assert students(teacher) == {}
+
+
 def test_bad_rows_are_told_with_their_lines(run: Run, teacher: TestClient) -> None:
     run.write("class.csv", BAD)
 

@@ -129,6 +129,16 @@ def test_a_blank_cell_takes_a_mark_away_only_if_asked_to(
         assert students(any_teacher)["S1"]["marks"] == left
 
 
+def test_a_mark_of_null_names_its_subject_in_any_spelling(teacher: TestClient) -> None:
+    composed, decomposed = "Caf\u00e9", "Cafe\u0301"
+    add(teacher, "S1")
+    imported(teacher, lines([{"roll_no": "S1", "marks": {composed: 5}}]), NDJSON)
+
+    imported(teacher, lines([{"roll_no": "S1", "marks": {f" {decomposed} ": None}}]), NDJSON, blank="remove")
+
+    assert students(teacher)["S1"]["marks"] == {}
+
+
 def test_a_blank_name_keeps_the_stored_one(teacher: TestClient) -> None:
     add(teacher, "S1", "Asha", "Physics", math=5)
 
@@ -218,7 +228,8 @@ def test_failed_rows_can_be_mended_and_sent_again(teacher: TestClient) -> None:
 
     told = imported(teacher, text, on_error="skip")
     answer = teacher.get(f"/imports/{told['id']}/errors.csv")
-    failed = read_table(answer.text)
+    assert answer.content.startswith(b"\xef\xbb\xbfroll_no,")
+    failed = read_table(answer.content.decode("utf-8-sig"))
 
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert "errors.csv" in answer.headers["Content-Disposition"]
@@ -298,6 +309,17 @@ def test_the_same_key_imports_once(any_teacher: TestClient) -> None:
     assert students(any_teacher)["S1"]["name"] == "Since"
     for answer in (other_file, other_way):
         assert (answer.status_code, answer.json()["type"]) == (422, "/problems/key-reused")
+    assert len(any_teacher.get("/imports").json()) == 1
+
+
+@pytest.mark.parametrize("content", ["roll_no,name,branch\n!,A,B\n", "name,branch\n"], ids=["rejected", "failed"])
+def test_the_same_key_is_refused_again_for_the_same_reason(any_teacher: TestClient, content: str) -> None:
+    key = {"Idempotency-Key": "class 7b"}
+
+    first, again = (send(any_teacher, content, headers=key) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (422, 422)
+    assert {**again.json(), "request_id": ""} == {**first.json(), "request_id": ""}
     assert len(any_teacher.get("/imports").json()) == 1
 
 
