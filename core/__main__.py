@@ -1,14 +1,18 @@
-"""`python -m core COMMAND`: the commands that the modules declare, on the database that the service uses."""
+"""`python -m core COMMAND`: the service's own commands and those that the modules declare, on its database."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+from core.api_document import files
 from core.command import parser_for, run_command
 from core.database import open_database
 from core.errors import StartupError
 from core.module import Module, discover
 from core.settings import read_settings, use_settings
+
+# What the service itself can do from a terminal.
+OWN = (files.command,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1
-    parser = parser_for([command for module in modules for command in module.commands])
+    parser = parser_for([*OWN, *(command for module in modules for command in module.commands)])
     chosen = parser.parse_args(arguments)
     return run_command(_run(chosen, modules))
 
@@ -26,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _run(chosen: argparse.Namespace, modules: Sequence[Module]) -> str:
     settings = read_settings()
     use_settings(settings)
+    if not chosen.command.database:
+        return str(await chosen.command.run(chosen))
     documents = [document for module in modules for document in module.documents]
     async with open_database(settings, documents):
         answer: str = await chosen.command.run(chosen)

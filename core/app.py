@@ -6,17 +6,19 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
+from core.api_document import install_openapi
 from core.body_limit import BodyLimit
 from core.database import open_database
 from core.docs import install_docs
 from core.health import service
 from core.logs import configure_logs
 from core.module import Module, check_disjoint, discover, the_authenticator
-from core.openapi import ANY_ROUTE, install_openapi, operation_id
+from core.openapi import ANY_ROUTE, operation_id
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
 from core.settings import Settings, read_settings
 from core.startup import PlainStartupErrors
+from core.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app = FastAPI(
         title="Student Management API",
         description=DESCRIPTION,
-        version="0.1.0",
+        version=VERSION,
         lifespan=_lifespan(settings, modules),
         openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
         generate_unique_id_function=operation_id,
@@ -53,7 +55,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app.add_middleware(RequestFrame, settings=settings)
     app.add_middleware(PlainStartupErrors)
     install_error_handlers(app)
-    install_openapi(app)
+    install_openapi(app, settings)
     install_docs(app)
     check_disjoint(parts, reserved=app.routes)
     for part in parts:

@@ -36,12 +36,13 @@ public_router = APIRouter()
 oauth = APIRouter(route_class=OAuthRoute, form_limits={"max_fields": 20, "max_part_size": 4096})
 router = ProtectedRouter()
 
-NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.")
+NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.", example="no-store", always=True)
+SIGN_IN = {"username": "alice", "password": "secure123"}
 ADMIN = at_least(Role.ADMIN)
 USERS = Listing("users", (SortKey("username_key"),))
 EVENTS = Listing("auth-events", (SortKey("_id", descending=True, parse=object_id),))
 
-UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.", examples=["alice"])]
+UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.")]
 
 
 def no_store(response: Response) -> None:
@@ -64,6 +65,7 @@ async def register(data: UserCreate) -> UserRead:
     "/login",
     dependencies=[SECRET],
     responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
+    openapi_extra={"requestBody": {"content": {"application/x-www-form-urlencoded": {"example": SIGN_IN}}}},
 )
 async def login(form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
     """Sign in with user name and password, and get an access token."""

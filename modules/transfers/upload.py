@@ -25,7 +25,10 @@ MEDIA_TYPES: dict[str, Any] = {
         "schema": {"type": "string"},
         "example": '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n',
     },
-    FORM: {"schema": {"type": "object", "required": ["file"], "properties": {"file": _FIELD}}},
+    FORM: {
+        "schema": {"type": "object", "required": ["file"], "properties": {"file": _FIELD}},
+        "example": {"file": _EXAMPLE},
+    },
 }
 
 
