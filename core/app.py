@@ -10,6 +10,7 @@ from core.api_document import install_openapi
 from core.body_limit import BodyLimit
 from core.database import open_database
 from core.docs import install_docs
+from core.head import HeadAsGet
 from core.health import service
 from core.logs import configure_logs
 from core.module import Module, check_disjoint, discover, the_authenticator
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     )
     app.state.authenticator = the_authenticator(modules)
     # The last one added is the outermost.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestFrame, settings=settings)
     app.add_middleware(PlainStartupErrors)

@@ -1,13 +1,14 @@
 """The service's own addresses: a greeting, and its health. Included like a module's."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
 from core.module import Module
+from core.routing import PublicRouter
 
-router = APIRouter()
+router = PublicRouter()
 
 service = Module(name="service", description="The service itself: is it there, is it well?", public_router=router)
 

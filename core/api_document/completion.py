@@ -8,7 +8,8 @@ from core.api_document.access import document_access, document_schemes
 from core.api_document.examples import Examples, examples_with_nulls
 from core.api_document.parameters import document_parameters
 from core.api_document.sample_call import sample_call
-from core.openapi import REQUEST_ID_EXAMPLE, ProblemDetails, header
+from core.errors import UnsupportedMediaType
+from core.openapi import REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
 from core.settings import Settings
 
 Json = dict[str, Any]
@@ -19,6 +20,8 @@ REQUEST_ID = header(
     example=REQUEST_ID_EXAMPLE,
     always=True,
 )
+
+_UNREADABLE = {str(status): told for status, told in problem_responses(UnsupportedMediaType).items()}
 
 _DESCRIPTIONS = {"201": "Created.", "202": "Accepted: the work goes on.", "204": "Done."}
 
@@ -63,6 +66,8 @@ def _complete_operation(operation: Json, examples: Examples, settings: Settings)
     if body := operation.get("requestBody"):
         _document_body(body, settings)
         examples.add_to(body["content"])
+        operation["responses"] |= _UNREADABLE
+    operation["responses"] = dict(sorted(operation["responses"].items()))
     for status, response in operation["responses"].items():
         _document_response(status, response, examples)
 

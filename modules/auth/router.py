@@ -10,7 +10,7 @@ from core.identity import CurrentUser, Role, at_least
 from core.keyset import SortKey, object_id
 from core.openapi import header, problem_responses
 from core.pagination import LINK, Listing, PageQuery
-from core.routing import ProtectedRouter
+from core.routing import ProtectedRouter, PublicRouter
 from modules.auth import administration, audit, service
 from modules.auth.administration import UserNotFound
 from modules.auth.admins import AccountChanged, LastAdmin
@@ -31,7 +31,7 @@ from modules.auth.schemas import (
 )
 from modules.auth.service import EmailTaken, RegistrationClosed, UsernameTaken, WrongCredentials
 
-public_router = APIRouter()
+public_router = PublicRouter()
 # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
 oauth = APIRouter(route_class=OAuthRoute, form_limits={"max_fields": 20, "max_part_size": 4096})
 router = ProtectedRouter()

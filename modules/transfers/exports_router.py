@@ -26,7 +26,9 @@ class ExportQuery(Selection):
     response_class=StreamingResponse,
     responses=EXPORT,
 )
-async def export(query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header()] = "*/*") -> StreamingResponse:
+async def export(
+    query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+) -> StreamingResponse:
     """Export students as CSV or NDJSON, filtered and sorted like the list.
 
     A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a

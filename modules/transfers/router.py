@@ -23,7 +23,7 @@ from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.table import InvalidFile
-from modules.transfers.upload import UnsupportedMediaType, Upload, uploaded
+from modules.transfers.upload import Upload, uploaded
 
 router = ProtectedRouter()
 
@@ -45,7 +45,7 @@ Prefer = Annotated[
     dependencies=[WRITER],
     responses={
         **CREATED,
-        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused, UnsupportedMediaType),
+        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused),
     },
     openapi_extra={"requestBody": FILE},
 )
@@ -135,7 +135,9 @@ async def list_(query: Annotated[PageQuery, Query()], request: Request, response
         **problem_responses(Forbidden, ImportNotFound),
     },
 )
-async def get(import_id: IdInPath, accept: Annotated[str, Header()] = "*/*") -> ImportRead | Response:
+async def get(
+    import_id: IdInPath, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+) -> ImportRead | Response:
     """Read how an import stands.
 
     With `Accept: text/event-stream` the answer goes on until the work ends, with an event `progress` for each step.
