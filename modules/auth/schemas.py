@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     JsonValue,
     SecretStr,
+    StrictBool,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -74,6 +75,7 @@ Email = Annotated[EmailStr, BeforeValidator(_refuse_display_name), Field(example
 
 Password = Annotated[
     SecretStr,
+    StrictBool,
     AfterValidator(_check_password),
     WithJsonSchema(
         {
@@ -144,7 +146,7 @@ class AccountUpdate(RequestBody):
     model_config = _example({"role": "viewer"})
 
     role: Role | None = None
-    active: bool | None = None
+    active: StrictBool | None = None
 
 
 class ResetCode(BaseModel):
