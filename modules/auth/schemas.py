@@ -104,6 +104,20 @@ class UserCreate(RequestBody):
     password: Password
 
 
+class SignIn(BaseModel):
+    """The form that OAuth clients sign in with (RFC 6749, section 4.3.2). Further fields are ignored, and an empty one
+    is one that was left out (section 3.2)."""
+
+    model_config = _example({"grant_type": "password", "username": "alice", "password": "secure123"})
+
+    grant_type: Annotated[str, Field(pattern="^(password)?$", description="`password`.")] = ""
+    username: str
+    password: SecretStr
+    scope: Annotated[str, Field(description="Need not be chosen: what a user may do is the user's role.")] = ""
+    client_id: Annotated[str, Field(description="Not looked at.")] = ""
+    client_secret: Annotated[SecretStr, Field(description="Not looked at.")] = SecretStr("")
+
+
 class UserRead(BaseModel):
     """An account, without what is secret."""
 
