@@ -27,6 +27,15 @@ DESCRIPTION = """\
 Student records behind per-user keys: register, sign in, and keep roll numbers, names, branches and marks.
 
 Every error is an `application/problem+json` document (RFC 9457), and every answer carries an `X-Request-ID`.
+
+**Roles.** Each operation says which role it needs, also as `x-required-role`: a *viewer* may read, a *teacher* may also
+write, an *admin* may do all. Sign in with `POST /login`, and send the token as `Authorization: Bearer …`.
+
+**Limits.** A body has at most as many bytes as its operation says, also as `x-max-bytes`. A list comes in pages, of 100
+records unless `limit` says otherwise; the `Link` header leads on. An answer 429 or 503 says in `Retry-After` how many
+seconds to wait.
+
+The sample calls expect the service at http://127.0.0.1:8000 and a token in `$TOKEN`.
 """
 
 

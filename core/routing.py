@@ -10,12 +10,23 @@ from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
 from core.identity import Role, authenticated, current_user
 from core.openapi import PROTECTED_ROUTE
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+class _Text(StringConvertor):
+    """A last part of a path that may hold anything: the framework's own `path` finds no address with a line break in
+    it, where a validator has more to say."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("text", _Text())
 
 
 class CheckedRoute(APIRoute):

@@ -23,13 +23,12 @@ from modules.auth.schemas import (
     PasswordChange,
     PasswordReset,
     ResetCode,
-    SignIn,
-    Token,
     UserCreate,
     Username,
     UserRead,
 )
 from modules.auth.service import EmailTaken, RegistrationClosed, UsernameTaken, WrongCredentials
+from modules.auth.sign_in import SignIn, Token
 
 public_router = PublicRouter()
 # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.

@@ -11,7 +11,8 @@ from modules.auth import admins, audit, passwords, throttle, tokens
 from modules.auth.admins import AccountChanged
 from modules.auth.audit import Event
 from modules.auth.models import User
-from modules.auth.schemas import PasswordChange, Token, UserCreate, is_username
+from modules.auth.schemas import PasswordChange, UserCreate, is_username
+from modules.auth.sign_in import Token
 
 
 class UsernameTaken(Conflict):

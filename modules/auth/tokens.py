@@ -10,7 +10,8 @@ from core.identity import Principal
 from core.security import InvalidToken, sign_token, unverified_subject, verify_token
 from core.settings import current_settings
 from modules.auth.models import SigningKey, User
-from modules.auth.schemas import Token, is_username
+from modules.auth.schemas import is_username
+from modules.auth.sign_in import Token
 
 
 def signing_key(secret_key: str) -> str:

@@ -19,7 +19,7 @@ SubjectInPath = Annotated[Subject, Path(description="The subject.")]
 
 
 @router.put(
-    "/students/{roll_no}/marks/{subject:path}",
+    "/students/{roll_no}/marks/{subject:text}",
     dependencies=[WRITER],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
 )
@@ -35,7 +35,7 @@ async def set_mark(
 
 
 @router.delete(
-    "/students/{roll_no}/marks/{subject:path}",
+    "/students/{roll_no}/marks/{subject:text}",
     status_code=204,
     response_class=Response,
     dependencies=[WRITER],

@@ -722,7 +722,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "an operator in a form, in PHP's way": Attack(422, "POST", "/login", posting("username[$ne]=&password[$ne]=")),
     "an operator for the password alone": Attack(422, "POST", "/login", posting("username=alice&password[$ne]=")),
-    "a sign-in as JSON": Attack(422, "POST", "/login", sending({"username": OPERATOR, "password": OPERATOR})),
+    "a sign-in as JSON": Attack(415, "POST", "/login", sending({"username": OPERATOR, "password": OPERATOR})),
     "a wildcard as name": Attack(401, "POST", "/login", {"data": {"username": "al*", "password": PASSWORD}}),
     "a list as name": Attack(401, "POST", "/login", {"data": {"username": "alice,bob", "password": WRONG_PASSWORD}}),
     "two names in a form, the last not the password's": Attack(

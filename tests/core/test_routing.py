@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from fastapi import Query
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from core.identity import Principal, Role, at_least
 from core.routing import ProtectedRouter
@@ -24,6 +24,10 @@ def guarded(role: Role) -> TestClient:
     @router.get("/filtered")
     async def filtered(query: Annotated[Filters, Query()], page: int = 1) -> Filters:
         return query
+
+    @router.get("/told/{text:text}")
+    async def tell(text: Annotated[str, Field(pattern="^[a-z/]*$")]) -> str:
+        return text
 
     @router.post("/written", dependencies=[at_least(Role.TEACHER)])
     async def write(thing: Thing) -> Thing:
@@ -58,6 +62,12 @@ def test_who_may_not_write_is_told_that_first(body: bytes) -> None:
 def test_a_body_may_say_its_charset() -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     assert guarded(Role.TEACHER).post("/written", content=b'{"name": "x"}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("text", "status"), [("a", 200), ("a/b", 200), ("a%0Ab", 422), ("%0A", 422), ("a%0A", 422)])
+def test_a_text_in_an_address_may_hold_anything(text: str, status: int) -> None:
+    answer = guarded(Role.VIEWER).get(f"/told/{text}")
+    assert (answer.status_code, answer.json() == text) == (status, status == 200)
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/docs", "/openapi.json", "/things", "/static/favicon.png"])
