@@ -11,14 +11,16 @@ from core.errors import Problem, StartupError
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command: its name, a line of help, the arguments that it takes, and what it does with them. It runs with
-    the database open; an error's text is what the person at the terminal reads."""
+    """A command: its name, a line of help, the arguments that it takes, and what it does with them. An error's
+    text is what the person at the terminal reads."""
 
     name: str
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], Awaitable[str]]
     """Answers with what to print."""
+    database: bool = True
+    """Whether the database is opened for it."""
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from core.app import create_app
-from core.module import discover
+from core.discovery import discover
 from core.settings import Settings
 from tests.processes import ROOT
 from tests.servers import serve

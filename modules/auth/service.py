@@ -6,12 +6,12 @@ from core.database import taken_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, Unauthenticated
 from core.identity import Principal, Role
 from core.security import new_secret_key
-from core.settings import current_settings
 from modules.auth import admins, audit, passwords, throttle, tokens
 from modules.auth.admins import AccountChanged
 from modules.auth.audit import Event
 from modules.auth.models import User
 from modules.auth.schemas import PasswordChange, Token, UserCreate, is_username
+from modules.auth.settings import AuthSettings
 
 
 class UsernameTaken(Conflict):
@@ -41,7 +41,7 @@ class WrongCredentials(Unauthenticated):
 
 async def register(data: UserCreate) -> User:
     """Make an account with the default role; raises `RegistrationClosed`, and what `create` raises."""
-    settings = current_settings()
+    settings = AuthSettings.current()
     if settings.registration == "closed":
         raise RegistrationClosed
     user = await create(data, Role(settings.default_role))

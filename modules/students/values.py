@@ -17,9 +17,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from core.settings import current_settings
 from core.text import Composed, Printable, spoken
 from core.wording import sentence_of
+from modules.students.settings import MarkSettings
 
 MAX_SUBJECTS = 100
 
@@ -83,7 +83,7 @@ def subject_of(text: str) -> str:
 def _check_mark(mark: Any) -> int | float:
     if isinstance(mark, bool) or not isinstance(mark, int | float):
         raise PydanticCustomError("mark_type", "A mark is a number, such as 85 or 72.5. What has no mark is left out.")
-    highest = current_settings().marks_max
+    highest = MarkSettings.current().max
     if not 0 <= mark <= highest:  # which NaN is not, either
         raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
     if isinstance(mark, float) and mark != round(mark, 2):

@@ -14,13 +14,13 @@ from core.keyset import SortKey, object_id
 from core.openapi import header, problem_responses
 from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter
-from core.settings import current_settings
 from modules.transfers import exports, progress, running, service, undo, work
 from modules.transfers.downloads import NO_STORE, download
 from modules.transfers.exports_router import router as exports_router
 from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
+from modules.transfers.settings import ImportSettings
 from modules.transfers.table import InvalidFile
 from modules.transfers.upload import MEDIA_TYPES, UnsupportedMediaType, Upload, uploaded
 
@@ -64,7 +64,7 @@ async def create(
     `file`. A blank cell is no mark; it never is zero.
     """
     running.refuse_if_busy()
-    allow_body(request, current_settings().import_max_bytes)
+    allow_body(request, ImportSettings.current().max_bytes)
     async with uploaded(request) as upload:
         job = _job(upload, query, user.username, headers.idempotency_key)
         found, is_new = await service.begin(job)

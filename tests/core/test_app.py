@@ -5,7 +5,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from core.module import Module, discover
+from core.discovery import discover
+from core.module import Module
 from tests.conftest import AppClient
 from tests.core.stubs import JSON, stub, unopened
 
