@@ -1,6 +1,7 @@
 """What all tests share: one real mongod for the whole run, and clients of an app on a database of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -13,6 +14,7 @@ from core.discovery import discover
 from core.embedded import find_mongod, run_embedded
 from core.module import Module
 from core.settings import ModuleSettings, Settings, variables
+from tests.terminal import Terminal
 
 AppClient = Callable[..., TestClient]
 
@@ -105,6 +107,11 @@ def any_client(request: pytest.FixtureRequest, open_client: AppClient, monkeypat
         return open_client()
     monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
     return open_client(mongodb_url=None, allow_memory_db=True)
+
+
+@pytest.fixture
+def terminal(settings: Settings, tmp_path: Path) -> Terminal:
+    return Terminal(settings, tmp_path)
 
 
 def sign_in(client: TestClient, username: str = "alice", password: str = "secure123") -> TestClient:

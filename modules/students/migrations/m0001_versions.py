@@ -6,7 +6,7 @@ from typing import Any
 from beanie import Document, free_fall_migration
 
 from core.database import update_each
-from modules.students.models import Action, Student
+from modules.students.models import Action, Record, keys_of
 
 # Who wrote the versions of the first release, which did not say. No user can have this name.
 UNKNOWN = "(unknown)"
@@ -45,4 +45,5 @@ def _as_read(row: Row) -> dict[str, Any]:
 
 def _completed(row: Row) -> dict[str, Any]:
     action = Action.CREATED if row["version"] == 1 else Action.UPDATED
-    return Student.model_validate({"updated_by": UNKNOWN, "action": action, **row}).stored()
+    record = Record.model_validate({**row, "updated_by": UNKNOWN, "action": action}).model_dump()
+    return {**record, "erasing": None, "keys": keys_of(record).model_dump(), "unsequenced": True}
