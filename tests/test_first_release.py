@@ -114,7 +114,7 @@ def test_their_entity_tags_go_on(migrated: TestClient) -> None:
     newest, migrated_one = migrated.get("/students/S101/history").json()
     assert (newest["version"], newest["action"], newest["by"]) == (4, "updated", "Alice")
     assert (migrated_one["version"], migrated_one["action"], migrated_one["by"]) == (3, "updated", "(unknown)")
-    assert migrated.get("/students/S101/history/3").json()["name"] == "Asha Rao"
+    assert migrated.get("/students/S101/history/3").json()["student"]["name"] == "Asha Rao"
     assert migrated.get("/students/S101/history/2").status_code == 404
 
 
