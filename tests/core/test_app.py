@@ -23,7 +23,7 @@ def test_healthz_needs_no_database() -> None:
 
 def test_readyz_asks_the_database(client: TestClient) -> None:
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "checks": {"database": "ok"}})
 
 
 @pytest.mark.parametrize("given", ["a", "b9f3c1a2-d4e5.4f6a_8b7c", "x" * 128])
