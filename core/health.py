@@ -1,4 +1,4 @@
-"""The service's own addresses: a greeting, and its health. Included like a module's."""
+"""The service's own addresses: its greeting, and its health. Included like a module's."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -6,28 +6,18 @@ from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
 from core.module import Module
+from core.pages.welcome import router as welcome_router
 
 router = APIRouter()
+router.include_router(welcome_router)
 
 service = Module(name="service", description="The service itself: is it there, is it well?", public_router=router)
-
-
-class Welcome(BaseModel):
-    """The service's greeting."""
-
-    message: str = "Welcome to the Student Management API"
 
 
 class Health(BaseModel):
     """The state of the service."""
 
     status: str = "ok"
-
-
-@router.get("/")
-async def welcome() -> Welcome:
-    """Greet the caller."""
-    return Welcome()
 
 
 @router.get("/healthz")
