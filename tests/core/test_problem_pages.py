@@ -161,7 +161,7 @@ def test_two_problems_of_one_name_stop_the_start(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_class_that_its_file_does_not_hold_is_none() -> None:
-    local = type("Local", (Conflict,), {"__module__": __name__, "title": "Local"})
+    local: type[Problem] = type("Local", (Conflict,), {"__module__": __name__, "title": "Local"})
     assert local.type_uri() not in problem_types([stub(name="core")])
 
 
