@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from core.body_limit import BodyLimit
 from core.claims import check_disjoint
 from core.discovery import discover, the_authenticator
-from core.docs import install_docs
 from core.health import service
 from core.logs import configure_logs
 from core.module import Module
 from core.openapi import ANY_ROUTE, install_openapi, operation_id
+from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
 from core.settings import Settings, read_settings
@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     install_error_handlers(app)
     install_openapi(app)
     install_docs(app)
+    install_problem_pages(app, modules)
     check_disjoint(parts, reserved=app.routes)
     for part in parts:
         _include(app, part)

@@ -1,4 +1,4 @@
-"""The service's own addresses: a greeting, and its health. Included like a module's."""
+"""The service's own addresses: its greeting, and its health. Included like a module's."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
 from core.module import HealthCheck, Module
+from core.pages.welcome import router as welcome_router
 
 log = logging.getLogger(__name__)
 
@@ -17,14 +18,9 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 5.0
 
 router = APIRouter()
+router.include_router(welcome_router)
 
 service = Module(name="service", description="The service itself: is it there, is it well?", public_router=router)
-
-
-class Welcome(BaseModel):
-    """The service's greeting."""
-
-    message: str = "Welcome to the Student Management API"
 
 
 class Health(BaseModel):
@@ -39,12 +35,6 @@ class Readiness(Health):
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok", "checks": {"database": "ok"}}]})
 
     checks: Annotated[dict[str, str], Field(description="`ok` for the database, and for what modules look at.")]
-
-
-@router.get("/")
-async def welcome() -> Welcome:
-    """Greet the caller."""
-    return Welcome()
 
 
 @router.get("/healthz")

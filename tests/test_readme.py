@@ -107,4 +107,4 @@ def test_the_routes_are_all_in_the_readme() -> None:
     }
 
     assert served <= set(named)
-    assert set(named) - served == {"GET /docs"}
+    assert set(named) - served == {"GET /docs", "GET /problems"}

@@ -15,26 +15,27 @@ from modules.auth.settings import AuthSettings
 
 
 class UsernameTaken(Conflict):
-    """Another account has this user name, perhaps in another case."""
+    """Another account has this user name, perhaps in another case. Choose another one, or sign in if it is yours."""
 
     title = "User name taken"
 
 
 class EmailTaken(Conflict):
-    """Another account has this e-mail address, perhaps in another case."""
+    """Another account has this e-mail address, perhaps in another case. Give another one, or sign in if it is yours."""
 
     title = "E-mail address taken"
 
 
 class RegistrationClosed(Problem):
-    """Accounts are made by admins here: registration is closed."""
+    """Accounts are made by admins here: registration is closed. Ask whoever runs the service for an account."""
 
     status = 403
     title = "Registration closed"
 
 
 class WrongCredentials(Unauthenticated):
-    """There is no account with this user name and password; which of the two is wrong is not told."""
+    """There is no account with this user name and password; which of the two is wrong is not told. Check both. If you
+    have forgotten the password, an admin can make a code for `POST /password-reset`."""
 
     title = "Wrong user name or password"
 

@@ -246,7 +246,7 @@ def test_a_document_need_not_name_its_collection() -> None:
         create_app(Settings(), [stub(documents=(Plain,)), Module(name="two", documents=(Plain,))])
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/problems"])
 def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
     with pytest.raises(StartupError, match=path):
         create_app(Settings(), [stub(public_router=routes(path))])
