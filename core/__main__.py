@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from core.api_document import files
 from core.command import Command, parser_for, run_command
 from core.discovery import discover
 from core.errors import StartupError
@@ -14,7 +15,8 @@ from core.module import Module
 from core.settings import Settings, read_settings, use_settings
 from core.startup import open_service
 
-OWN = (migrate,)
+# What the service itself can do from a terminal.
+OWN = (migrate, files.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,18 +6,21 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
+from core.api_document import install_openapi
 from core.body_limit import BodyLimit
 from core.claims import check_disjoint
 from core.discovery import discover, the_authenticator
+from core.head import HeadAsGet
 from core.health import service
 from core.logs import configure_logs
 from core.module import Module
-from core.openapi import ANY_ROUTE, install_openapi, operation_id
+from core.openapi import ANY_ROUTE, operation_id
 from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
 from core.settings import Settings, read_settings
 from core.startup import PlainStartupErrors, open_service
+from core.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app = FastAPI(
         title="Student Management API",
         description=DESCRIPTION,
-        version="0.1.0",
+        version=VERSION,
         lifespan=_lifespan(settings, modules),
         openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
         generate_unique_id_function=operation_id,
@@ -53,11 +56,12 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app.state.authenticator = the_authenticator(modules)
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
     # The last one added is the outermost.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestFrame, settings=settings)
     app.add_middleware(PlainStartupErrors)
     install_error_handlers(app)
-    install_openapi(app)
+    install_openapi(app, settings)
     install_docs(app)
     install_problem_pages(app, modules)
     check_disjoint(parts, reserved=app.routes)

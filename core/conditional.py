@@ -3,14 +3,19 @@
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 
 from core.errors import FieldError, InvalidRequest, PreconditionRequired
-from core.etag import EntityTags, Preconditions
-from core.openapi import Responses, header
+from core.etag import TAGS_PATTERN, EntityTags, Preconditions
+from core.openapi import ETAG_EXAMPLE, Responses, header
 from core.settings import current_settings
 
-ETAG = header("ETag", "Names this state of the record; opaque (RFC 9110).")
+_ETAG_MEANING = "Names this state of the record; opaque (RFC 9110)."
+
+ETAG = header("ETag", _ETAG_MEANING, example=ETAG_EXAMPLE, always=True)
+
+# One line of text to clients, which may send it in several, too.
+_TAGS = WithJsonSchema({"type": "string", "pattern": TAGS_PATTERN, "examples": [ETAG_EXAMPLE]})
 
 NOT_MODIFIED: Responses = {304: {"description": "The record is as you know it.", "headers": ETAG}}
 
@@ -38,6 +43,7 @@ async def _if_match(
             alias="If-Match",
             description="Write only if the record's current `ETag` is one of these; `*`: if there is a record.",
         ),
+        _TAGS,
     ] = None,
 ) -> EntityTags | None:
     return _parse("If-Match", values)
@@ -50,6 +56,7 @@ async def _if_none_match(
             alias="If-None-Match",
             description="Answer only if the record's current `ETag` is none of these; `*`: if there is no record.",
         ),
+        _TAGS,
     ] = None,
 ) -> EntityTags | None:
     return _parse("If-None-Match", values)

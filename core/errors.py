@@ -158,6 +158,14 @@ class BodyTooLarge(Problem):
     title = "Body too large"
 
 
+class UnsupportedMediaType(Problem):
+    """The body is of a kind that is not read here. Send one of those that the documentation names, and say in
+    `Content-Type` which."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
 class InvalidRequest(Problem):
     """The request is understood but some of its values cannot be accepted. `errors` names each of them, with what it
     must be: correct them, and send the request again."""

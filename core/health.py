@@ -4,20 +4,21 @@ import asyncio
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
 from core.module import HealthCheck, Module
 from core.pages.welcome import router as welcome_router
+from core.routing import PublicRouter
 
 log = logging.getLogger(__name__)
 
 # How long the check of a module may take.
 CHECK_SECONDS = 5.0
 
-router = APIRouter()
+router = PublicRouter()
 router.include_router(welcome_router)
 
 service = Module(name="service", description="The service itself: is it there, is it well?", public_router=router)

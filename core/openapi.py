@@ -1,8 +1,8 @@
-"""What the generated documentation says beyond what FastAPI finds out by itself."""
+"""What routes say of themselves for the generated documentation, beyond what FastAPI finds out by itself."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -18,6 +18,9 @@ from core.errors import (
 )
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+REQUEST_ID_EXAMPLE = "b9f3c1a2d4e54f6a8b7c6d5e4f3a2b1c"
+ETAG_EXAMPLE = '"dGhpcyBpcyBvcGFxdWUh"'
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -38,70 +41,61 @@ def operation_id(route: APIRoute) -> str:
     return f"{route.tags[0] if route.tags else 'service'}-{route.name.rstrip('_').replace('_', '-')}"
 
 
-def header(name: str, description: str) -> dict[str, Any]:
-    """The documentation of one response header, ready to be joined (`|`) with others."""
-    return {name: {"description": description, "schema": {"type": "string"}}}
-
-
-def problem_responses(*problems: type[Problem]) -> Responses:
-    """What a route passes as `responses`, so that OpenAPI tells each problem it may answer."""
-    responses: Responses = {}
-    for problem in sorted(problems, key=lambda problem: problem.status):
-        response = responses.setdefault(
-            problem.status,
-            {
-                "description": "",
-                "headers": {},
-                "content": {
-                    PROBLEM_MEDIA_TYPE: {
-                        "schema": {"$ref": "#/components/schemas/ProblemDetails"},
-                        "examples": {},
-                    }
-                },
-            },
-        )
-        response["description"] = f"{response['description']} {problem.meaning()}".strip()
-        for name, text in problem.documented_headers.items():
-            response["headers"] |= header(name, text)
-        response["content"][PROBLEM_MEDIA_TYPE]["examples"][problem.__name__] = {"value": _example(problem)}
-    return responses
-
-
-def _example(problem: type[Problem]) -> dict[str, Any]:
-    return {
-        "type": problem.type_uri(),
-        "title": problem.title,
-        "status": problem.status,
-        "request_id": "b9f3c1a2d4e54f6a8b7c6d5e4f3a2b1c",
-    }
+def header(name: str, description: str, *, example: str | int, always: bool = False) -> dict[str, Any]:
+    """The documentation of one response header, ready to be joined (`|`) with others; whether the answer `always`
+    carries it."""
+    schema = {"type": "integer", "minimum": 0} if isinstance(example, int) else {"type": "string"}
+    documented = {"description": description, "schema": schema, "example": example}
+    return {name: documented | {"required": True} if always else documented}
 
 
 # What any route may answer, whatever it does.
-ANY_ROUTE = problem_responses(BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
+_ANYWHERE: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
+
+
+def problem_responses(*problems: type[Problem]) -> Responses:
+    """What a route passes as `responses`, so that OpenAPI tells each problem it may answer. Those that any route may
+    answer need not be named."""
+    by_status: dict[int, list[type[Problem]]] = {}
+    for problem in (*_ANYWHERE, *(problem for problem in problems if problem not in _ANYWHERE)):
+        by_status.setdefault(problem.status, []).append(problem)
+    return {status: _response(by_status[status]) for status in sorted({problem.status for problem in problems})}
+
+
+def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
+    """The documentation of one status, with each problem that has it."""
+    headers: dict[str, Any] = {}
+    for problem in problems:
+        for name, text in problem.documented_headers.items():
+            always = all(name in other.documented_headers for other in problems)
+            headers |= header(name, text, example=_HEADER_EXAMPLES[name], always=always)
+    examples = {problem.__name__: {"summary": problem.title, "value": _example(problem)} for problem in problems}
+    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    return {
+        "description": " ".join(problem.meaning() for problem in problems),
+        "headers": headers,
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }
+
+
+_HEADER_EXAMPLES: dict[str, str | int] = {
+    "Allow": "GET, HEAD, POST",
+    "ETag": ETAG_EXAMPLE,
+    "Retry-After": 1,
+    "WWW-Authenticate": 'Bearer error="invalid_token"',
+}
+
+
+def _example(problem: type[Problem]) -> dict[str, Any]:
+    example = {
+        "type": problem.type_uri(),
+        "title": problem.title,
+        "status": problem.status,
+        "request_id": REQUEST_ID_EXAMPLE,
+    }
+    wrong = {"detail": "This is required.", "pointer": "#/name"}
+    return example | {"errors": [wrong]} if problem is InvalidRequest else example
+
+
+ANY_ROUTE = problem_responses(*_ANYWHERE)
 PROTECTED_ROUTE = problem_responses(Unauthenticated)
-
-
-def install_openapi(app: FastAPI) -> None:
-    """Let the generated document also say what FastAPI cannot know: see `_complete`."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _complete(generate())
-        return generate()
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
-
-
-def _complete(document: dict[str, Any]) -> None:
-    """Define the problem document, which no route returns as its model, and let each operation's summary be the
-    first line of its docstring."""
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= {**problem.pop("$defs"), ProblemDetails.__name__: problem}
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            summary, _, description = operation.pop("description", operation["summary"]).partition("\n")
-            operation["summary"] = summary.rstrip(".")
-            if description:
-                operation["description"] = description.strip()

@@ -25,7 +25,12 @@ class PageQuery(BaseModel):
 
     limit: Annotated[int, Query(ge=1, le=500, description="The most records in one page.")] = 100
     cursor: Annotated[
-        str | None, Query(max_length=4000, description="Where the page begins: taken from the `Link` header.")
+        str | None,
+        Query(
+            max_length=4000,
+            description="Where the page begins: taken from the `Link` header.",
+            examples=["RGllIFBsYXR6IQ"],
+        ),
     ] = None
 
 
@@ -33,6 +38,7 @@ LINK = header(
     "Link",
     "The addresses of the `next` and the `prev` page, where there is one, and of the `first` on any other: "
     '`<…>; rel="next"` (RFC 8288).',
+    example='</students?limit=100&cursor=eIm0sPZ3MTI>; rel="next"',
 )
 
 

@@ -112,8 +112,8 @@ def _allowed_methods(request: Request) -> list[str]:
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         if route.path_regex.match(path):
-            methods |= {"GET", "HEAD"} if isinstance(route.original_route, Mount) else route.methods or set()
-    return sorted(methods)
+            methods |= {"GET"} if isinstance(route.original_route, Mount) else route.methods or set()
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _from_validation(raw: Sequence[Mapping[str, Any]]) -> InvalidRequest:

@@ -1,23 +1,52 @@
-"""The router of what needs a signed-in user."""
+"""Routers whose routes look at a request before the framework reads its body: who sends it, and what it is."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, get_origin
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.params import Form
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from core.identity import authenticated, current_user
+from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
+from core.identity import Role, authenticated, current_user
 from core.openapi import PROTECTED_ROUTE
 
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
-class _ProtectedRoute(APIRoute):
-    """Authenticates before anything else: the framework would first read and check the body, for strangers too."""
+
+class CheckedRoute(APIRoute):
+    """Refuses a body of a kind that it does not read, and a parameter that is given twice where one value counts: the
+    framework would take the last."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        media_types = _media_types(self)
+        single = frozenset(_single_parameters(self.dependant))
+
+        async def handle_checked(request: Request) -> Response:
+            _check_media_type(request, media_types)
+            _check_query(request, single)
+            return await handle(request)
+
+        return handle_checked
+
+
+class _ProtectedRoute(CheckedRoute):
+    """Authenticates before anything else, and looks whether the user's role will do: what strangers send is not even
+    read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        roles = tuple(_roles(self.dependant))
 
         async def handle_authenticated(request: Request) -> Response:
-            await authenticated(request)
+            user = await authenticated(request)
+            for role in roles:
+                user.require(role)
             return await handle(request)
 
         return handle_authenticated
@@ -33,3 +62,60 @@ class ProtectedRouter(APIRouter):
             dependencies=[Depends(current_user)],
             responses=PROTECTED_ROUTE,
         )
+
+
+class PublicRouter(APIRouter):
+    """An `APIRouter` whose routes anyone may call."""
+
+    def __init__(self, *, prefix: str = "") -> None:
+        super().__init__(prefix=prefix, route_class=CheckedRoute)
+
+
+def _media_types(route: APIRoute) -> frozenset[str]:
+    """What a body may be; nothing where the route takes none, or reads it by itself."""
+    if route.body_field is None:
+        return frozenset()
+    if isinstance(route.body_field.field_info, Form):
+        return _FORMS
+    further = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
+    return frozenset({"application/json", *further})
+
+
+def _check_media_type(request: Request, known: frozenset[str]) -> None:
+    given = request.headers.get("content-type")
+    if known and given and given.partition(";")[0].strip().lower() not in known:
+        raise UnsupportedMediaType(f"The Content-Type is {given[:80]}; these are read: {', '.join(sorted(known))}.")
+
+
+def _single_parameters(dependant: Dependant) -> Iterator[str]:
+    """The query parameters that have one value."""
+    for parameter in dependant.query_params:
+        model = parameter.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            yield from (name for name, field in model.model_fields.items() if not _is_list(field))
+        elif not _is_list(parameter.field_info):
+            yield parameter.alias
+    for dependency in dependant.dependencies:
+        yield from _single_parameters(dependency)
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is list
+
+
+def _check_query(request: Request, single: frozenset[str]) -> None:
+    if not single or not request.url.query:
+        return
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    twice = [name for name, count in counts.items() if count > 1 and name in single]
+    if twice:
+        raise InvalidRequest(
+            errors=[FieldError(detail="This must be given only once.", parameter=name) for name in twice]
+        )
+
+
+def _roles(dependant: Dependant) -> Iterator[Role]:
+    """The roles that `at_least` asks for, here or in what this depends on."""
+    yield from map(Role, dependant.own_oauth_scopes or ())
+    for dependency in dependant.dependencies:
+        yield from _roles(dependency)

@@ -2,13 +2,14 @@
 
 import shlex
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel
 
 from core.openapi import header
 from core.pages.page import Html, fill, framed, negotiated, root_of, template
+from core.routing import PublicRouter
 
-router = APIRouter()
+router = PublicRouter()
 
 
 class Welcome(BaseModel):
@@ -27,7 +28,7 @@ class Welcome(BaseModel):
     response_model=Welcome,
     responses={
         200: {
-            "headers": header("Vary", "`Accept`: who prefers `text/html` gets a page."),
+            "headers": header("Vary", "`Accept`: who prefers `text/html` gets a page.", example="Accept"),
             "content": {"text/html": {"schema": {"type": "string"}}},
         }
     },

@@ -15,7 +15,11 @@ MAX_CHOSEN = 100
 
 Branches = Annotated[
     list[PrintableLine],
-    Field(max_length=MAX_CHOSEN, description="Only students of this branch; repeat it for others."),
+    Field(
+        max_length=MAX_CHOSEN,
+        description="Only students of this branch; repeat it for others.",
+        examples=[["Physics"]],
+    ),
 ]
 
 

@@ -16,9 +16,13 @@ from modules.students import RollNo, StudentNotFound
 
 router = ProtectedRouter()
 
-UNRANKED = header("Unranked-Count", "How many of the chosen students have no mark to rank them by.")
+UNRANKED = header(
+    "Unranked-Count", "How many of the chosen students have no mark to rank them by.", example=202, always=True
+)
 
 SVG = "image/svg+xml"
+
+SVG_EXAMPLE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 480"><title>Marks</title></svg>'
 
 # The picture holds its own style sheet, and needs nothing else.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
@@ -39,7 +43,9 @@ async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRe
 @router.get(
     "/statistics.svg",
     response_class=Response,
-    responses={200: {"content": {SVG: {"schema": {"type": "string"}}}, "description": "The picture."}},
+    responses={
+        200: {"content": {SVG: {"schema": {"type": "string"}, "example": SVG_EXAMPLE}}, "description": "The picture."}
+    },
 )
 async def draw_statistics(query: Annotated[PictureQuery, Query()]) -> Response:
     """Draw the marks in each subject: a histogram, and a box plot of each branch.
@@ -70,7 +76,7 @@ async def list_rankings(
 
 @router.get("/report-cards/{roll_no}", responses=problem_responses(StudentNotFound))
 async def get_report_card(
-    roll_no: Annotated[RollNo, Path(description="The student's roll number.", examples=["S101"])],
+    roll_no: Annotated[RollNo, Path(description="The student's roll number.")],
 ) -> ReportCard:
     """Read a student's report card: each mark with rank, percentile, class mean and grade.
 

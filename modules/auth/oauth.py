@@ -4,15 +4,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 
 from core.errors import Problem
 from core.problem_details import as_problem
+from core.routing import CheckedRoute
 
 _CODES = {401: "invalid_grant", 503: "temporarily_unavailable"}
 
 
-class OAuthRoute(APIRoute):
+class OAuthRoute(CheckedRoute):
     """A route whose problems also carry `error` and `error_description`, for OAuth clients (RFC 6749, 5.2)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

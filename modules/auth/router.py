@@ -10,7 +10,7 @@ from core.identity import CurrentUser, Role, at_least
 from core.keyset import SortKey, object_id
 from core.openapi import header, problem_responses
 from core.pagination import LINK, Listing, PageQuery
-from core.routing import ProtectedRouter
+from core.routing import ProtectedRouter, PublicRouter
 from modules.auth import administration, audit, service
 from modules.auth.administration import UserNotFound
 from modules.auth.admins import AccountChanged, LastAdmin
@@ -31,17 +31,18 @@ from modules.auth.schemas import (
 )
 from modules.auth.service import EmailTaken, RegistrationClosed, UsernameTaken, WrongCredentials
 
-public_router = APIRouter()
+public_router = PublicRouter()
 # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
 oauth = APIRouter(route_class=OAuthRoute, form_limits={"max_fields": 20, "max_part_size": 4096})
 router = ProtectedRouter()
 
-NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.")
+NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.", example="no-store", always=True)
+SIGN_IN = {"username": "alice", "password": "secure123"}
 ADMIN = at_least(Role.ADMIN)
 USERS = Listing("users", (SortKey("username_key"),))
 EVENTS = Listing("auth-events", (SortKey("_id", descending=True, parse=object_id),))
 
-UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.", examples=["alice"])]
+UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.")]
 
 
 def no_store(response: Response) -> None:
@@ -64,6 +65,7 @@ async def register(data: UserCreate) -> UserRead:
     "/login",
     dependencies=[SECRET],
     responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
+    openapi_extra={"requestBody": {"content": {"application/x-www-form-urlencoded": {"example": SIGN_IN}}}},
 )
 async def login(form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
     """Sign in with user name and password, and get an access token."""

@@ -4,7 +4,17 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    JsonValue,
+    SecretStr,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from core.identity import Role
@@ -12,6 +22,11 @@ from core.request_body import RequestBody
 from core.security import MAX_PASSWORD_BYTES, is_hashable
 
 MIN_PASSWORD_CHARACTERS = 8
+
+_AT = "2026-11-22T09:30:00.125000Z"
+_EMAIL = "alice@example.com"
+_USER: dict[str, JsonValue] = {"username": "alice", "email": _EMAIL, "created_at": _AT}
+_CODE = "3q2-7wIbKx0mYtB1yBq7sC5qcJH8m5sM9pYwq2sYc4Y"
 
 _USERNAME = r"[A-Za-z0-9][A-Za-z0-9._-]{2,63}"
 
@@ -50,27 +65,37 @@ def _refuse_display_name(email: Any) -> Any:
 
 
 Username = Annotated[
-    str, AfterValidator(_check_username), WithJsonSchema({"type": "string", "pattern": f"^{_USERNAME}$"})
+    str,
+    AfterValidator(_check_username),
+    WithJsonSchema({"type": "string", "pattern": f"^{_USERNAME}$", "examples": ["alice"]}),
 ]
 
-Email = Annotated[EmailStr, BeforeValidator(_refuse_display_name)]
+Email = Annotated[EmailStr, BeforeValidator(_refuse_display_name), Field(examples=["alice@example.com"])]
 
 Password = Annotated[
     SecretStr,
     AfterValidator(_check_password),
     WithJsonSchema(
-        {"type": "string", "format": "password", "writeOnly": True, "minLength": 8, "maxLength": MAX_PASSWORD_BYTES}
+        {
+            "type": "string",
+            "format": "password",
+            "writeOnly": True,
+            "minLength": MIN_PASSWORD_CHARACTERS,
+            "maxLength": MAX_PASSWORD_BYTES,
+            "examples": ["a quiet harbour"],
+        }
     ),
 ]
+
+
+def _example(example: dict[str, JsonValue]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class UserCreate(RequestBody):
     """A new account."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"username": "alice", "email": "alice@example.com", "password": "secure123"}]},
-    )
+    model_config = _example({"username": "alice", "email": _EMAIL, "password": "secure123"})
 
     username: Username
     email: Email
@@ -80,18 +105,7 @@ class UserCreate(RequestBody):
 class UserRead(BaseModel):
     """An account, without what is secret."""
 
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "username": "alice",
-                    "email": "alice@example.com",
-                    "created_at": "2026-11-22T09:30:00.125000Z",
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(from_attributes=True, **_example(_USER))
 
     username: str
     email: str
@@ -101,6 +115,8 @@ class UserRead(BaseModel):
 class AccountRead(UserRead):
     """An account, as its owner and admins see it."""
 
+    model_config = _example({**_USER, "role": "teacher", "active": True})
+
     role: Role
     active: bool
 
@@ -108,11 +124,15 @@ class AccountRead(UserRead):
 class EmailChange(RequestBody):
     """Another e-mail address."""
 
+    model_config = _example({"email": "alice.rao@example.com"})
+
     email: Email
 
 
 class PasswordChange(RequestBody):
     """The password that is, and the one that is to be."""
+
+    model_config = _example({"current_password": "secure123", "new_password": "a quiet harbour"})
 
     current_password: SecretStr
     new_password: Password
@@ -121,12 +141,16 @@ class PasswordChange(RequestBody):
 class AccountUpdate(RequestBody):
     """What an admin changes of an account. What is left out stays."""
 
+    model_config = _example({"role": "viewer"})
+
     role: Role | None = None
     active: bool | None = None
 
 
 class ResetCode(BaseModel):
     """A one-time code, to be handed to the user."""
+
+    model_config = _example({"code": _CODE, "expires_at": "2026-11-22T10:30:00.125000Z"})
 
     code: str
     expires_at: datetime
@@ -135,6 +159,8 @@ class ResetCode(BaseModel):
 class PasswordReset(RequestBody):
     """A one-time code, and the password that is to be."""
 
+    model_config = _example({"code": _CODE, "new_password": "a quiet harbour"})
+
     code: Annotated[SecretStr, Field(max_length=200)]
     new_password: Password
 
@@ -142,7 +168,20 @@ class PasswordReset(RequestBody):
 class AuthEventRead(BaseModel):
     """One row of the audit. `who` did it; `whom` it concerns."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        from_attributes=True,
+        **_example(
+            {
+                "at": _AT,
+                "event": "role_changed",
+                "who": "principal",
+                "whom": "alice",
+                "address": "192.0.2.7",
+                "request_id": "b9f3c1a2d4e54f6a8b7c6d5e4f3a2b1c",
+                "detail": "teacher → viewer",
+            }
+        ),
+    )
 
     at: datetime
     event: str
@@ -156,6 +195,8 @@ class AuthEventRead(BaseModel):
 class Token(BaseModel):
     """An access token (RFC 6749, section 5.1)."""
 
+    model_config = _example({"access_token": "eyJhbGciOi…", "token_type": "bearer", "expires_in": 1800})
+
     access_token: Annotated[str, Field(description="Send it as `Authorization: Bearer …`.")]
     token_type: Literal["bearer"]
-    expires_in: Annotated[int, Field(description="Seconds until the token expires.", examples=[1800])]
+    expires_in: Annotated[int, Field(description="Seconds until the token expires.")]

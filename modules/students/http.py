@@ -15,7 +15,7 @@ from modules.students.versions import StudentNotFound, Writer
 
 WRITER = at_least(Role.TEACHER)
 
-RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.", examples=["S101"])]
+RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.")]
 
 
 async def _writer(user: CurrentUser, expects: Expected) -> Writer:
@@ -25,7 +25,7 @@ async def _writer(user: CurrentUser, expects: Expected) -> Writer:
 CurrentWriter = Annotated[Writer, Depends(_writer)]
 """Who changes a student, and in which state they expect it to be."""
 
-LOCATION = header("Location", "The address of the record.")
+LOCATION = header("Location", "The address of the record.", example="/students/S101", always=True)
 
 CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequired)
 """What any change of a student may answer."""

@@ -15,7 +15,7 @@ from modules.students.values import Subject
 
 router = ProtectedRouter()
 
-SubjectInPath = Annotated[Subject, Path(description="The subject.", examples=["math"])]
+SubjectInPath = Annotated[Subject, Path(description="The subject.")]
 
 
 @router.put(

@@ -35,7 +35,8 @@ class RestoreQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: Annotated[
-        int | None, Query(ge=1, le=MAX_VERSION, description="Let name, branch and marks be what they were then.")
+        int | None,
+        Query(ge=1, le=MAX_VERSION, description="Let name, branch and marks be what they were then.", examples=[1]),
     ] = None
 
 
@@ -45,7 +46,12 @@ class ChangesQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     since: Annotated[
-        str | None, Query(max_length=200, description="`next` of the answer before; the first time, leave it out.")
+        str | None,
+        Query(
+            max_length=200,
+            description="`next` of the answer before; the first time, leave it out.",
+            examples=["eIm0sPZ3MTI"],
+        ),
     ] = None
     limit: Annotated[int, Query(ge=1, le=500, description="The most students in one answer.")] = 100
 

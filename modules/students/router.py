@@ -37,7 +37,7 @@ from modules.students.versions import StudentNotFound, Writer
 
 router = ProtectedRouter()
 
-TOTAL = header("Total-Count", "How many students are selected, where `count=true` asks for it.")
+TOTAL = header("Total-Count", "How many students are selected, where `count=true` asks for it.", example=1905)
 
 
 @router.post(

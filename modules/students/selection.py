@@ -60,6 +60,7 @@ _MARK_BOUNDS = {
     "patternProperties": {r"^marks\..{1,64}\.(gte|gt|lte|lt)$": {"type": "number"}},
     "additionalProperties": False,
     "maxProperties": MAX_BOUNDS,
+    "examples": [{"marks.math.gte": 40}],
 }
 
 MarkBounds = Annotated[
@@ -110,7 +111,8 @@ class Selection(BaseModel):
         ),
     ] = "roll_no"
     branch: Annotated[
-        list[PrintableLine], Field(max_length=20, description="Only this branch; repeat for others.")
+        list[PrintableLine],
+        Field(max_length=20, description="Only this branch; repeat for others.", examples=[["Physics"]]),
     ] = []
     marks: MarkBounds = {}
     missing: Annotated[

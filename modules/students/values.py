@@ -45,7 +45,13 @@ RollNo = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
     AfterValidator(_check_roll_no),
     WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": 64, "pattern": rf"^(?!\.{{1,2}}$)[{_ROLL_NO_CHARACTERS}]+$"}
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "pattern": rf"^(?!\.{{1,2}}$)[{_ROLL_NO_CHARACTERS}]+$",
+            "examples": ["S101"],
+        }
     ),
 ]
 """1 to 64 of ASCII letters, digits and `. _ -`: a roll number stands in an address as it is."""
@@ -66,6 +72,7 @@ Subject = Annotated[
     Composed,
     Printable,
     AfterValidator(_check_subject),
+    Field(examples=["math"]),
 ]
 """What a mark is for: one line of 1 to 64 printable characters that MongoDB can hold as a key."""
 

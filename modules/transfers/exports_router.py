@@ -6,10 +6,10 @@ from fastapi import Header, Query
 from fastapi.responses import StreamingResponse
 
 from core.clock import utc_now
-from core.openapi import header
 from core.routing import ProtectedRouter
 from modules.students import Selection
 from modules.transfers import exports
+from modules.transfers.documented import EXPORT
 from modules.transfers.downloads import download
 
 router = ProtectedRouter()
@@ -24,17 +24,11 @@ class ExportQuery(Selection):
 @router.get(
     "/exports/students",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "content": {
-                "text/csv": {"schema": {"type": "string"}},
-                "application/x-ndjson": {"schema": {"type": "string"}},
-            },
-            "headers": header("Content-Disposition", "A name for the file."),
-        }
-    },
+    responses=EXPORT,
 )
-async def export(query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header()] = "*/*") -> StreamingResponse:
+async def export(
+    query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+) -> StreamingResponse:
     """Export students as CSV or NDJSON, filtered and sorted like the list.
 
     A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a

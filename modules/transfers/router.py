@@ -11,10 +11,11 @@ from core.body_limit import allow_body
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least
 from core.keyset import SortKey, object_id
-from core.openapi import header, problem_responses
+from core.openapi import problem_responses
 from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter
 from modules.transfers import exports, progress, running, service, undo, work
+from modules.transfers.documented import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
 from modules.transfers.downloads import NO_STORE, download
 from modules.transfers.exports_router import router as exports_router
 from modules.transfers.models import Import, State
@@ -22,19 +23,18 @@ from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.settings import ImportSettings
 from modules.transfers.table import InvalidFile
-from modules.transfers.upload import MEDIA_TYPES, UnsupportedMediaType, Upload, uploaded
+from modules.transfers.upload import Upload, uploaded
 
 router = ProtectedRouter()
 
 WRITER = at_least(Role.TEACHER)
 IMPORTS = Listing("imports", (SortKey("_id", descending=True, parse=object_id),))
-LOCATION = header("Location", "The address of the import.")
-
 IdInPath = Annotated[
     str, Path(description="The id of the import.", max_length=64, examples=["6921c0ffee6921c0ffee6921"])
 ]
 Prefer = Annotated[
-    str | None, Header(description="`respond-async`: answer 202 once the file has arrived (RFC 7240).", max_length=200)
+    str | None,
+    Header(description="`respond-async`: answer 202 at once (RFC 7240).", max_length=200, examples=["respond-async"]),
 ]
 
 
@@ -44,12 +44,10 @@ Prefer = Annotated[
     response_model=ImportRead,
     dependencies=[WRITER],
     responses={
-        201: {"headers": LOCATION},
-        200: {"description": "The import that had this idempotency key before.", "model": ImportRead},
-        202: {"description": "The file has arrived; the work goes on.", "model": ImportRead, "headers": LOCATION},
-        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused, UnsupportedMediaType),
+        **CREATED,
+        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused),
     },
-    openapi_extra={"requestBody": {"required": True, "content": MEDIA_TYPES}},
+    openapi_extra={"requestBody": FILE},
 )
 async def create(
     user: CurrentUser,
@@ -133,11 +131,13 @@ async def list_(query: Annotated[PageQuery, Query()], request: Request, response
     response_model=ImportRead,
     dependencies=[WRITER],
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        **PROGRESS,
         **problem_responses(Forbidden, ImportNotFound),
     },
 )
-async def get(import_id: IdInPath, accept: Annotated[str, Header()] = "*/*") -> ImportRead | Response:
+async def get(
+    import_id: IdInPath, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+) -> ImportRead | Response:
     """Read how an import stands.
 
     With `Accept: text/event-stream` the answer goes on until the work ends, with an event `progress` for each step.
@@ -153,7 +153,7 @@ async def get(import_id: IdInPath, accept: Annotated[str, Header()] = "*/*") -> 
     response_class=StreamingResponse,
     dependencies=[WRITER],
     responses={
-        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        **FAILED_ROWS,
         **problem_responses(Forbidden, ImportNotFound),
     },
 )
@@ -172,7 +172,7 @@ async def get_errors(import_id: IdInPath) -> StreamingResponse:
     "/imports/{import_id}/resume",
     status_code=200,
     dependencies=[WRITER],
-    responses={202: {"model": ImportRead}, **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected)},
+    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected)},
 )
 async def resume(import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None) -> ImportRead:
     """Go on with an interrupted import, or an interrupted undo of one."""
@@ -186,7 +186,7 @@ async def resume(import_id: IdInPath, request: Request, response: Response, pref
     "/imports/{import_id}/undo",
     status_code=200,
     dependencies=[WRITER],
-    responses={202: {"model": ImportRead}, **problem_responses(Forbidden, ImportNotFound, NothingToDo)},
+    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo)},
 )
 async def undo_(
     user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None

@@ -43,7 +43,11 @@ class ImportHeaders(BaseModel):
 
     prefer: Annotated[
         str | None,
-        Field(max_length=200, description="`respond-async`: answer 202 once the file has arrived (RFC 7240)."),
+        Field(
+            max_length=200,
+            description="`respond-async`: answer 202 once the file has arrived (RFC 7240).",
+            examples=["respond-async"],
+        ),
     ] = None
     idempotency_key: Annotated[
         str | None,
@@ -51,6 +55,7 @@ class ImportHeaders(BaseModel):
             min_length=1,
             max_length=200,
             description="Your name for this import: sent again with it, the file is not imported twice.",
+            examples=["class-7b-autumn"],
         ),
     ] = None
 

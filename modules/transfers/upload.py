@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
-from core.errors import BadRequest, FieldError, InvalidRequest, Problem
+from core.errors import BadRequest, FieldError, InvalidRequest, UnsupportedMediaType
 
 PIECE = 1_000_000
 
@@ -25,15 +25,11 @@ MEDIA_TYPES: dict[str, Any] = {
         "schema": {"type": "string"},
         "example": '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n',
     },
-    FORM: {"schema": {"type": "object", "required": ["file"], "properties": {"file": _FIELD}}},
+    FORM: {
+        "schema": {"type": "object", "required": ["file"], "properties": {"file": _FIELD}},
+        "example": {"file": _EXAMPLE},
+    },
 }
-
-
-class UnsupportedMediaType(Problem):
-    """The body is of a kind that is not read here. Send `text/csv`, `application/x-ndjson`, or a form with a file."""
-
-    status = 415
-    title = "Unsupported media type"
 
 
 @dataclass(frozen=True, slots=True)

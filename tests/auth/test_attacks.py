@@ -806,7 +806,7 @@ ATTACKS: dict[str, Attack] = {
     "JSON that is not UTF-8": Attack(400, "POST", "/register", sending(b'{"username": "\xff"}')),
     "JSON that is cut off": Attack(422, "POST", "/register", sending(b'{"username": "mallory"')),
     "JSON that is called text": Attack(
-        422, "POST", "/register", {"content": registration()["content"], "headers": {"Content-Type": "text/plain"}}
+        415, "POST", "/register", {"content": registration()["content"], "headers": {"Content-Type": "text/plain"}}
     ),
     "a list of registrations": invalid("POST", "/register", sending(b"[{}]"), "#"),
     "fifty thousand fields": invalid("POST", "/register", {f"x{number}": 1 for number in range(50_000)}, "#"),

@@ -78,7 +78,8 @@ def test_a_module_runs_alone(module: Module, open_client: AppClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"), [("/students", "GET, POST"), ("/students/x", "DELETE, GET, PATCH, PUT"), ("/login", "POST")]
+    ("path", "allowed"),
+    [("/students", "GET, HEAD, POST"), ("/students/x", "DELETE, GET, HEAD, PATCH, PUT"), ("/login", "POST")],
 )
 def test_allow_lists_every_method_of_the_address(client: TestClient, path: str, allowed: str) -> None:
     answer = client.request("TRACE", path)

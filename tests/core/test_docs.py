@@ -101,7 +101,7 @@ def test_a_page_follows_the_prefix_that_a_proxy_gives_it(page: str) -> None:
 def test_authorize_signs_in(client: TestClient) -> None:
     sign_in(client)
     schemes = client.get("/openapi.json").json()["components"]["securitySchemes"]
-    (scheme,) = schemes.values()
+    scheme = schemes["OAuth2PasswordBearer"]
     token_url = urljoin("/docs", scheme["flows"]["password"]["tokenUrl"])
     form = {"grant_type": "password", "username": "alice", "password": "secure123"}
     answer = client.post(token_url, data=form, headers={"Authorization": ""})
@@ -128,7 +128,11 @@ def test_each_operation_says_what_it_does_in_one_line(operations: dict[str, Oper
     summaries = {name: operation["summary"] for name, operation in operations.items()}
     assert summaries["service-welcome"] == "Greet the caller"
     assert not {name: text for name, text in summaries.items() if not re.fullmatch(r"[A-Z][a-z]+ [^\n]+[^.\s]", text)}
-    assert all(operation.get("description", "x.").endswith(".") for operation in operations.values())
+    for name, operation in operations.items():
+        *said, call = operation["description"].split("\n\n```sh\n")
+        assert said, name
+        assert said[0].endswith("."), name
+        assert call.startswith("curl -s "), name
 
 
 def test_each_operation_has_the_one_tag_of_its_module(operations: dict[str, Operation]) -> None:

@@ -44,10 +44,10 @@ def test_an_error_is_a_problem_document(method: str, path: str, kind: str, statu
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/", "GET"),
-        ("/things", "GET, POST"),
+        ("/", "GET, HEAD"),
+        ("/things", "GET, HEAD, POST"),
         ("/things/x", "PUT"),
-        ("/docs", "GET"),
+        ("/docs", "GET, HEAD"),
         ("/openapi.json", "GET, HEAD"),
         ("/static/favicon.png", "GET, HEAD"),
     ],
@@ -138,9 +138,15 @@ def test_a_lone_surrogate_in_a_key_is_answered_in_valid_utf_8() -> None:
     assert json.loads(answer.content.decode("utf-8", errors="strict"))["errors"][0]["detail"] == NOT_UNICODE
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", ""])
-def test_json_that_is_not_announced_is_refused(content_type: str) -> None:
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/vnd.things+json"])
+def test_a_body_of_another_kind_is_refused(content_type: str) -> None:
     answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": content_type})
+    assert answer.status_code == 415
+    assert problem_of(answer)["detail"] == f"The Content-Type is {content_type}; these are read: application/json."
+
+
+def test_json_that_is_not_announced_is_refused() -> None:
+    answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": ""})
     assert answer.status_code == 422
     assert problem_of(answer)["errors"] == [{"detail": NOT_AN_OBJECT, "pointer": "#"}]
 

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.app import create_app
+from core.discovery import discover
 from core.errors import Conflict, InvalidRequest, NotFound, Problem, StartupError
-from core.module import Module, discover
+from core.module import Module
 from core.openapi import problem_responses
 from core.problem_types import problem_types
 from core.routing import ProtectedRouter

@@ -1,0 +1,94 @@
+"""Completes the document that FastAPI generates with what can be derived for every operation alike."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from core.api_document.access import document_access, document_schemes
+from core.api_document.examples import Examples, examples_with_nulls
+from core.api_document.parameters import document_parameters
+from core.api_document.sample_call import sample_call
+from core.errors import UnsupportedMediaType
+from core.openapi import REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
+from core.settings import Settings
+
+Json = dict[str, Any]
+
+REQUEST_ID = header(
+    "X-Request-ID",
+    "The id of the request: your own, if you sent one. It is also in the service's log.",
+    example=REQUEST_ID_EXAMPLE,
+    always=True,
+)
+
+_UNREADABLE = {str(status): told for status, told in problem_responses(UnsupportedMediaType).items()}
+
+_DESCRIPTIONS = {"201": "Created.", "202": "Accepted: the work goes on.", "204": "Done."}
+
+
+def install_openapi(app: FastAPI, settings: Settings) -> None:
+    """Let the generated document also say what FastAPI cannot know."""
+    generate = app.openapi
+
+    def openapi() -> Json:
+        if app.openapi_schema is None:
+            _complete(generate(), app, settings)
+        return generate()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+
+def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= _problem_schemas()
+    for name, found in examples_with_nulls(app).items():
+        if name in schemas:
+            schemas[name]["examples"] = found
+    document_schemes(document)
+    examples = Examples(schemas)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete_operation(operation, examples, settings)
+            call = sample_call(method, path, operation)
+            operation["description"] = "\n\n".join([operation.pop("description"), f"```sh\n{call}\n```"])
+
+
+def _problem_schemas() -> Json:
+    """Those of the problem document, which no route returns as its model."""
+    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**problem.pop("$defs"), ProblemDetails.__name__: problem}
+
+
+def _complete_operation(operation: Json, examples: Examples, settings: Settings) -> None:
+    _split_docstring(operation)
+    document_access(operation)
+    document_parameters(operation.get("parameters", []), examples)
+    if body := operation.get("requestBody"):
+        _document_body(body, settings)
+        examples.add_to(body["content"])
+        operation["responses"] |= _UNREADABLE
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    for status, response in operation["responses"].items():
+        _document_response(status, response, examples)
+
+
+def _split_docstring(operation: Json) -> None:
+    """The first line of the route's docstring is the summary; the rest is the description."""
+    docstring = str(operation.get("description", operation["summary"]))
+    summary, _, description = docstring.partition("\n")
+    operation["summary"] = summary.rstrip(".")
+    operation["description"] = description.strip()
+
+
+def _document_body(body: Json, settings: Settings) -> None:
+    setting = body.pop("x-limit-setting", "max_body_bytes")
+    body["x-max-bytes"] = getattr(settings, setting)
+    body["description"] = f"At most {body['x-max-bytes']:,} bytes (`{setting.upper()}`); a larger one is 413."
+
+
+def _document_response(status: str, response: Json, examples: Examples) -> None:
+    content = response.get("content", {})
+    if response["description"] == "Successful Response":
+        response["description"] = _DESCRIPTIONS.get(status) or examples.description_of(content) or "The answer."
+    response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
+    examples.add_to(content)

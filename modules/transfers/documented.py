@@ -1,0 +1,51 @@
+"""What the API's documentation says of files on their way in and out."""
+
+from core.openapi import Responses, header
+from modules.transfers.schemas import ImportRead
+from modules.transfers.table import REASON
+from modules.transfers.upload import MEDIA_TYPES
+
+LOCATION = header("Location", "The address of the import.", example="/imports/6921c0ffee6921c0ffee6921", always=True)
+PREFERENCE = header("Preference-Applied", "`respond-async`.", example="respond-async", always=True)
+NO_STORE = header("Cache-Control", "`no-store`: what is personal belongs in no cache.", example="no-store")
+DOWNLOAD = {
+    **header("Content-Disposition", "A name for the file.", example='attachment; filename="students.csv"', always=True),
+    **NO_STORE,
+}
+
+FILE = {"required": True, "content": MEDIA_TYPES, "x-limit-setting": "import_max_bytes"}
+
+_CSV = "roll_no,name,branch,math\r\nS101,Asha Rao,Physics,91\r\n"
+_FAILED = f"roll_no,name,branch,math,{REASON}\r\nS117,Zoë Łuk,Physics,950,math: A mark lies between 0 and 100.\r\n"
+_NDJSON = '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n'
+_EVENTS = 'event: progress\ndata: {"id":"6921c0ffee6921c0ffee6921","state":"running","percent":40}\n\n'
+
+_TEXT = {"type": "string"}
+
+CREATED: Responses = {
+    201: {"description": "The import, finished.", "headers": LOCATION},
+    200: {"description": "The import that had this idempotency key before.", "model": ImportRead},
+    202: {
+        "description": "The file has arrived; the work goes on.",
+        "model": ImportRead,
+        "headers": LOCATION | PREFERENCE,
+    },
+}
+CARRIED_ON: Responses = {
+    200: {"headers": LOCATION},
+    202: {"description": "The work goes on.", "model": ImportRead, "headers": LOCATION | PREFERENCE},
+}
+PROGRESS: Responses = {
+    200: {"content": {"text/event-stream": {"schema": _TEXT, "example": _EVENTS}}, "headers": NO_STORE}
+}
+FAILED_ROWS: Responses = {200: {"content": {"text/csv": {"schema": _TEXT, "example": _FAILED}}, "headers": DOWNLOAD}}
+EXPORT: Responses = {
+    200: {
+        "description": "The students, as a file.",
+        "content": {
+            "text/csv": {"schema": _TEXT, "example": _CSV},
+            "application/x-ndjson": {"schema": _TEXT, "example": _NDJSON},
+        },
+        "headers": DOWNLOAD,
+    }
+}
