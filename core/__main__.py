@@ -1,14 +1,17 @@
-"""`python -m core COMMAND`: the commands that the modules declare, on the database that the service uses."""
+"""`python -m core COMMAND`: core's own commands and those that the modules declare."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from core.command import parser_for, run_command
 from core.database import open_database
 from core.errors import StartupError
 from core.module import Module, discover
+from core.scaffold import new_module
 from core.settings import read_settings, use_settings
+
+OWN = (new_module,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,18 +21,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1
-    parser = parser_for([command for module in modules for command in module.commands])
+    parser = parser_for([*OWN, *(command for module in modules for command in module.commands)])
     chosen = parser.parse_args(arguments)
     return run_command(_run(chosen, modules))
 
 
 async def _run(chosen: argparse.Namespace, modules: Sequence[Module]) -> str:
+    run: Callable[[argparse.Namespace], Awaitable[str]] = chosen.command.run
+    if not chosen.command.database:
+        return await run(chosen)
     settings = read_settings()
     use_settings(settings)
     documents = [document for module in modules for document in module.documents]
     async with open_database(settings, documents):
-        answer: str = await chosen.command.run(chosen)
-        return answer
+        return await run(chosen)
 
 
 if __name__ == "__main__":

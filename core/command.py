@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from core.errors import Problem, StartupError
 
 
+class CommandError(Exception):
+    """A command cannot do what it was asked to. The text tells the person at the terminal why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A command: its name, a line of help, the arguments that it takes, and what it does with them. It runs with
-    the database open; an error's text is what the person at the terminal reads."""
+    the database open, unless it needs none; an error's text is what the person at the terminal reads."""
 
     name: str
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], Awaitable[str]]
     """Answers with what to print."""
+    database: bool = True
+    """Whether the settings are read and the database is opened first."""
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
@@ -48,7 +54,7 @@ def run_command(work: Awaitable[str]) -> int:
     except Problem as problem:
         print(told(problem), file=sys.stderr)
         return 1
-    except StartupError as error:
+    except (CommandError, StartupError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -98,14 +98,15 @@ def check_disjoint(modules: Sequence[Module], reserved: Sequence[BaseRoute] = ()
     for claim in _route_claims(reserved):
         claims[claim].append("the service itself")
     for module in modules:
-        for claim in _claims(module):
+        for claim in claims_of(module):
             claims[claim].append(module.name)
     for claim, names in claims.items():
         if len(names) > 1:
             raise StartupError(f"The {claim} is declared more than once: by {' and '.join(names)}.")
 
 
-def _claims(module: Module) -> Iterator[str]:
+def claims_of(module: Module) -> Iterator[str]:
+    """What a module has for itself alone: its name, its collections, its routes, each in words."""
     yield f"module {module.name}"
     for document in module.documents:
         yield f"collection {_collection_name(document)}"

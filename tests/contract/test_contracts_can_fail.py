@@ -128,10 +128,11 @@ def with_an_odd_name(router: ProtectedRouter, _: APIRouter) -> None:
         return notes.NoteRead(text="")
 
 
-def with_a_plain_error(router: ProtectedRouter, _: APIRouter) -> None:
-    plain: Responses = {409: {"content": {"application/json": {"example": {"error": "taken"}}}}}
+PLAIN_ERROR: Responses = {409: {"content": {"application/json": {"example": {"error": "taken"}}}}}
 
-    @router.get("/bare", responses=plain)
+
+def with_a_plain_error(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/bare", responses=PLAIN_ERROR)
     async def read_bare() -> notes.NoteRead:
         """Read something bare."""
         return notes.NoteRead(text="")
