@@ -12,11 +12,12 @@ from core.discovery import discover
 from core.errors import StartupError
 from core.migrations import migrate
 from core.module import Module
+from core.scaffold import new_module
 from core.settings import Settings, read_settings, use_settings
 from core.startup import open_service
 
 # What the service itself can do from a terminal.
-OWN = (migrate, files.command)
+OWN = (migrate, new_module, files.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

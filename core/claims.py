@@ -58,6 +58,12 @@ def check_disjoint(modules: Sequence[Module], reserved: Sequence[BaseRoute] = ()
     _check_reached([*_routes(reserved), *(route for module in modules for route in _routes_of(module))])
 
 
+def claims_of(module: Module) -> Iterator[str]:
+    """What a module has for itself alone, in words: `collection users`, `route GET /users`."""
+    yield from (claim.what for claim in _claims(module))
+    yield from (f"route {route.name}" for route in _routes_of(module))
+
+
 def _claims(module: Module) -> Iterator[_Claim]:
     yield _Claim(f"module {module.name}", module.name, f"the declaration of {module.name}")
     for document in module.documents:

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from core.errors import Problem, StartupError
 
 
+class CommandError(Exception):
+    """A command cannot do what it was asked to. The text tells the person at the terminal why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A command: its name, a line of help, the arguments that it takes, and what it does with them. An error's
@@ -50,7 +54,7 @@ def run_command(work: Awaitable[str]) -> int:
     except Problem as problem:
         print(told(problem), file=sys.stderr)
         return 1
-    except StartupError as error:
+    except (CommandError, StartupError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -74,6 +74,13 @@ class Settings(BaseSettings):
         """Read the settings of some modules now. Raises `StartupError` that names every one that is wrong."""
         for part in _read([kind for kind in kinds if kind not in self._parts]):
             self._parts[type(part)] = part
+
+    def value_of(self, variable: str) -> Any:
+        """The setting that is read from this variable, be it one of a module; raises `KeyError`."""
+        for part in (self, *self._parts.values()):
+            if field := variables(type(part)).get(variable):
+                return getattr(part, field)
+        raise KeyError(variable)
 
     def with_parts(self, *parts: BaseSettings) -> "Settings":
         """The same, with these for the settings of some modules."""

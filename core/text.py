@@ -1,9 +1,10 @@
 """Kinds of text that records are made of."""
 
+import re
 import unicodedata
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 # Joiners are part of how Persian, Hindi and others spell names; every other invisible character is a trap.
@@ -50,3 +51,29 @@ PrintableLine = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Composed, Printable
 ]
 """One line of 1 to 200 printable characters, trimmed and composed."""
+
+
+_CODE_CHARACTERS = "A-Za-z0-9._-"
+
+
+def _check_code(code: str) -> str:
+    if strange := re.search(f"[^{_CODE_CHARACTERS}]", code):
+        raise PydanticCustomError(
+            "code_character",
+            "This is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
+            {"strange": spoken(strange.group())},
+        )
+    if code in (".", ".."):
+        raise PydanticCustomError("code_dots", "This cannot be '.' or '..', which web addresses read as folders.")
+    return code
+
+
+Code = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    AfterValidator(_check_code),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": 64, "pattern": rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"}
+    ),
+]
+"""1 to 64 of ASCII letters, digits and `. _ -`: what names a record in its address, as it is."""

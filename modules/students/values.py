@@ -1,6 +1,5 @@
 """The kinds of values that records are made of, with errors for the person who mistyped one."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -17,44 +16,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from core.text import Composed, Printable, spoken
+from core.text import Code, Composed, Printable
 from core.wording import sentence_of
 from modules.students.settings import MarkSettings
 
 MAX_SUBJECTS = 100
 
-_ROLL_NO_CHARACTERS = "A-Za-z0-9._-"
-
-
-def _check_roll_no(roll_no: str) -> str:
-    if strange := re.search(f"[^{_ROLL_NO_CHARACTERS}]", roll_no):
-        raise PydanticCustomError(
-            "roll_no_character",
-            "A roll number is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
-            {"strange": spoken(strange.group())},
-        )
-    if roll_no in (".", ".."):
-        raise PydanticCustomError(
-            "roll_no_dots", "A roll number cannot be '.' or '..', which web addresses read as folders."
-        )
-    return roll_no
-
-
-RollNo = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
-    AfterValidator(_check_roll_no),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 64,
-            "pattern": rf"^(?!\.{{1,2}}$)[{_ROLL_NO_CHARACTERS}]+$",
-            "examples": ["S101"],
-        }
-    ),
-]
-"""1 to 64 of ASCII letters, digits and `. _ -`: a roll number stands in an address as it is."""
+RollNo = Annotated[Code, Field(examples=["S101"])]
+"""What names a student, in an address as it is."""
 
 
 def _check_subject(subject: str) -> str:

@@ -7,6 +7,7 @@ from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from core.address import address
 from core.body_limit import allow_body
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least
@@ -90,7 +91,7 @@ async def _carry_on(
     job: Import, task: running.Job, response: Response, prefer: str | None, request: Request
 ) -> ImportRead:
     """Start the work on an import, and wait for its end unless the client would rather not."""
-    response.headers["Location"] = f"{request.url.path.partition('/imports')[0]}/imports/{job.id}"
+    response.headers["Location"] = address(request, "imports", str(job.id))
     started = running.start(job, task)
     if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
         response.status_code = 202

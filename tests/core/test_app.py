@@ -1,14 +1,11 @@
-"""The service as a whole: greeting, health, request ids, and each module on its own."""
+"""The service as a whole: greeting, health and request ids."""
 
 import re
 
 import pytest
 from fastapi.testclient import TestClient
 
-from core.discovery import discover
-from core.module import Module
-from tests.conftest import AppClient
-from tests.core.stubs import JSON, stub, unopened
+from tests.core.stubs import JSON, unopened
 
 
 def test_root_greets(client: TestClient) -> None:
@@ -64,17 +61,6 @@ def test_an_error_carries_the_request_id(method: str, path: str, sent: dict[str,
         ["mine"],
         "mine",
     )
-
-
-@pytest.mark.parametrize("module", discover(), ids=lambda module: module.name)
-def test_a_module_runs_alone(module: Module, open_client: AppClient) -> None:
-    client = open_client([module] if module.authenticator else [module, stub()])
-    assert client.get("/readyz").status_code == 200
-    paths = client.get("/openapi.json").json()["paths"].values()
-    assert {tag for path in paths for operation in path.values() for tag in operation["tags"]} == {
-        "service",
-        module.name,
-    }
 
 
 @pytest.mark.parametrize(
