@@ -5,7 +5,7 @@ The only file that imports Motor, which gets critical fixes until May 2027 and t
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractContextManager, asynccontextmanager, closing
 from typing import Any
 
 import pymongo
@@ -147,6 +147,12 @@ def _memory_client() -> Any:
     from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 (half a second to import, and hardly ever wanted)
 
     return AsyncMongoMockClient(tz_aware=True)
+
+
+def patient() -> AbstractContextManager[None]:
+    """For work that nobody waits for at a browser: what is asked of the database in here may take a minute in all,
+    instead of the usual few seconds for each command."""
+    return pymongo.timeout(60)
 
 
 def is_outage(error: PyMongoError) -> bool:
