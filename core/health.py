@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
+from core.migrations import AppliedMigration, MigrationLock
 from core.module import HealthCheck, Module
 from core.pages.welcome import router as welcome_router
 from core.routing import PublicRouter
@@ -21,7 +22,12 @@ CHECK_SECONDS = 5.0
 router = PublicRouter()
 router.include_router(welcome_router)
 
-service = Module(name="service", description="The service itself: is it there, is it well?", public_router=router)
+service = Module(
+    name="service",
+    description="The service itself: is it there, is it well?",
+    public_router=router,
+    documents=(AppliedMigration, MigrationLock),
+)
 
 
 class Health(BaseModel):
