@@ -116,4 +116,4 @@ def test_the_page_leaves_its_name_free() -> None:
 def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert links
-    assert [link for link in links if not (page.parent / link).is_file()] == []
+    assert [link for link in links if not (page.parent / link).exists()] == []
