@@ -1,8 +1,8 @@
-"""`python -m core COMMAND`: core's own commands and those that the modules declare."""
+"""`python -m core COMMAND`: the service's own commands and those that the modules declare, on its database."""
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from core.command import parser_for, run_command
 from core.database import open_database
@@ -11,6 +11,7 @@ from core.module import Module, discover
 from core.scaffold import new_module
 from core.settings import read_settings, use_settings
 
+# What the service itself can do from a terminal.
 OWN = (new_module,)
 
 
@@ -27,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(chosen: argparse.Namespace, modules: Sequence[Module]) -> str:
-    run: Callable[[argparse.Namespace], Awaitable[str]] = chosen.command.run
-    if not chosen.command.database:
-        return await run(chosen)
     settings = read_settings()
     use_settings(settings)
+    if not chosen.command.database:
+        return str(await chosen.command.run(chosen))
     documents = [document for module in modules for document in module.documents]
     async with open_database(settings, documents):
-        return await run(chosen)
+        answer: str = await chosen.command.run(chosen)
+        return answer
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class CommandError(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A command: its name, a line of help, the arguments that it takes, and what it does with them. It runs with
-    the database open, unless it needs none; an error's text is what the person at the terminal reads."""
+    the database open, unless it needs no `database`; an error's text is what the person at the terminal reads."""
 
     name: str
     help: str
@@ -24,7 +24,6 @@ class Command:
     run: Callable[[argparse.Namespace], Awaitable[str]]
     """Answers with what to print."""
     database: bool = True
-    """Whether the settings are read and the database is opened first."""
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
