@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from fastapi.routing import iter_route_contexts
 from core.app import create_app
 from core.discovery import discover
 from core.settings import ModuleSettings, Settings, variables
+from tests import curl_stand_in
 from tests.conftest import settings_of_modules
 from tests.processes import ROOT
 from tests.servers import serve
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-STAND_IN = ROOT / "tests" / "curl_stand_in.py"
 
 BETWEEN = "\n=== next ===\n"
 
@@ -48,12 +47,7 @@ def path_with_curl(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
         if not shutil.which("curl"):
             pytest.skip("curl is not installed: the walk was only tried with a stand-in for it")
         return
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    shim = folder / "curl"
-    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
-    shim.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setenv("PATH", str(curl_stand_in.install(tmp_path / "bin")), prepend=":")
 
 
 @pytest.mark.usefixtures("path_with_curl")
