@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from core.discovery import discover
 from core.health import service
-from core.module import Module, discover
+from core.module import Module
 from core.scaffold.command import check_is_unclaimed
 from core.scaffold.names import names_for
 from tests import curl_stand_in
