@@ -15,12 +15,23 @@ from core.pages.page import Page, fill, root_of, template
 _LOGO = b'"https://cdn.redoc.ly/redoc/logo-mini.svg"'
 
 
-class DocsPage(Page):
-    """A page whose scripts are files of this host, and ask only this host."""
+_NOTHING_ELSE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class SwaggerPage(Page):
+    """Its scripts are files of this host, and ask only this host. It shows pictures that it got as an answer."""
+
+    policy = "script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; " + _NOTHING_ELSE
+
+
+class RedocPage(Page):
+    """Its scripts are files of this host, and ask only this host; it searches in a worker. It puts two styles into the
+    page, which are allowed by their hashes: an empty one, whose rules it then sets by script, and its scroll bars'."""
 
     policy = (
-        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "script-src 'self'; connect-src 'self'; worker-src blob:; img-src 'self' data:; "
+        "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " + _NOTHING_ELSE
     )
 
 
@@ -29,12 +40,12 @@ def install_docs(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=_assets(), packages=[("core.pages", "static")]), name="static")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs(request: Request) -> DocsPage:
-        return DocsPage(fill(template("swagger"), root=root_of(request), title=app.title))
+    async def docs(request: Request) -> SwaggerPage:
+        return SwaggerPage(fill(template("swagger"), root=root_of(request), title=app.title))
 
     @app.get("/redoc", include_in_schema=False)
-    async def redoc(request: Request) -> DocsPage:
-        return DocsPage(fill(template("redoc"), root=root_of(request), title=app.title))
+    async def redoc(request: Request) -> RedocPage:
+        return RedocPage(fill(template("redoc"), root=root_of(request), title=app.title))
 
     @app.get("/redoc.js", include_in_schema=False)
     async def redoc_script(known: IfNoneMatch) -> Response:

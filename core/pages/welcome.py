@@ -1,11 +1,11 @@
 """The greeting at `/`: a page for people, links for programs."""
 
 import shlex
+from typing import Annotated, Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from core.openapi import header
 from core.pages.page import Html, fill, framed, negotiated, root_of, template
 from core.routing import PublicRouter
 
@@ -16,23 +16,27 @@ class Welcome(BaseModel):
     """The service's greeting, and where to go from here."""
 
     message: str = "Welcome to the Student Management API"
-    docs: str
-    redoc: str
-    openapi: str
-    problems: str
-    health: str
+    docs: Annotated[str, Field(examples=["/docs"])]
+    redoc: Annotated[str, Field(examples=["/redoc"])]
+    openapi: Annotated[str, Field(examples=["/openapi.json"])]
+    problems: Annotated[str, Field(examples=["/problems"])]
+    health: Annotated[str, Field(examples=["/readyz"])]
 
 
-@router.get(
-    "/",
-    response_model=Welcome,
-    responses={
-        200: {
-            "headers": header("Vary", "`Accept`: who prefers `text/html` gets a page.", example="Accept"),
-            "content": {"text/html": {"schema": {"type": "string"}}},
+_ANSWER: dict[str, Any] = {
+    "headers": {
+        "Vary": {
+            "description": "Who prefers `text/html` gets a page.",
+            "schema": {"type": "string"},
+            "example": "Accept",
+            "required": True,
         }
     },
-)
+    "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
+}
+
+
+@router.get("/", response_model=Welcome, responses={200: _ANSWER})
 async def welcome(request: Request) -> Response:
     """Greet the caller.
 

@@ -18,6 +18,7 @@ from tests.core.stubs import BROWSER
         "application/json;q=0, */*",
         "application/*;q=0.4, */*;q=0.5",
         "text/html;q=0.5, text/html;level=1, application/json;q=0.9",
+        "text/html;level=1, text/html;q=0.5, application/json;q=0.9",
         "nonsense, text/html, application/json;q=0.9",
         "text/html, application/json;q=2",
     ],

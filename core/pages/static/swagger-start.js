@@ -5,6 +5,4 @@ SwaggerUIBundle({
   deepLinking: true,
   tryItOutEnabled: true,
   persistAuthorization: false,
-  // Its badge would come from a validator elsewhere.
-  validatorUrl: null,
 });
