@@ -10,8 +10,8 @@ from bson import ObjectId
 from core.errors import PreconditionFailed
 
 _WEAK = "W/"
-TAGS_PATTERN = r"""^[ \t]*(\*|[ \t,]*(W/)?"[!#-~]*"([ \t]*,[ \t,]*(W/)?"[!#-~]*")*[ \t,]*)[ \t]*$"""
-"""What `EntityTags.parse` reads, for documentation; of ASCII alone."""
+TAGS_PATTERN = r"""^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"""
+"""What `EntityTags.parse` reads, as clients write it."""
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")

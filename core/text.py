@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 # Joiners are part of how Persian, Hindi and others spell names; every other invisible character is a trap.
 _JOINERS = "\u200c\u200d"
@@ -47,8 +49,27 @@ Composed = BeforeValidator(_composed)
 Printable = AfterValidator(_check_printable)
 """Lets only one line of printable text pass."""
 
+
+@dataclass(frozen=True, slots=True)
+class DocumentedPattern:
+    """Tells the documentation a pattern of what a validator checks, in its own words for whoever mistypes."""
+
+    pattern: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"pattern": self.pattern}
+
+
+# As much of `Printable` as a pattern can say everywhere: no control characters but at the ends, which are trimmed.
+_ENDS, _INNER = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
+PRINTABLE_PATTERN = rf"^\s*{_ENDS}({_INNER}*{_ENDS})?\s*$"
+
 PrintableLine = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Composed, Printable
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    Composed,
+    Printable,
+    DocumentedPattern(PRINTABLE_PATTERN),
 ]
 """One line of 1 to 200 printable characters, trimmed and composed."""
 

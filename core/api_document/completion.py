@@ -10,7 +10,7 @@ from core.api_document.parameters import document_parameters
 from core.api_document.sample_call import sample_call
 from core.errors import UnsupportedMediaType
 from core.openapi import REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
-from core.settings import Settings
+from core.settings import Settings, use_settings
 
 Json = dict[str, Any]
 
@@ -32,6 +32,7 @@ def install_openapi(app: FastAPI, settings: Settings) -> None:
 
     def openapi() -> Json:
         if app.openapi_schema is None:
+            use_settings(settings)  # some limits are settings
             _complete(generate(), app, settings)
         return generate()
 

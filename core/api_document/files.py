@@ -46,7 +46,7 @@ def generated() -> dict[str, Any]:
 
 
 async def _refresh(_: argparse.Namespace) -> str:
-    names = ", ".join(str(file.relative_to(ROOT)) for file in write_files(generated()))
+    names = ", ".join(str(file.relative_to(ROOT)) for file in write_files(generated(), ROOT))
     return f"Wrote {names}. The version is {VERSION}: a change that breaks clients needs a higher one."
 
 

@@ -3,13 +3,13 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from core.pagination import PageQuery
 from core.text import PrintableLine
 from modules.analytics.measure import check_measure
-from modules.students import MarkSettings, Subject
+from modules.students import SUBJECT_PATTERN, DocumentedMark, MarkSettings, Subject
 
 MAX_CHOSEN = 100
 
@@ -36,7 +36,7 @@ PassMark = Annotated[
         ge=0, max_digits=9, decimal_places=2, description="The least mark that passes; without it, 40% of `MARKS_MAX`."
     ),
     AfterValidator(_check_pass_mark),
-    WithJsonSchema({"type": "number", "minimum": 0, "examples": [40]}),
+    DocumentedMark(),
 ]
 
 
@@ -69,6 +69,7 @@ class RankingsQuery(PageQuery):
             description="`total`, `average`, or a subject. `marks.SUBJECT` is a subject, too, whatever it is called: "
             "`marks.total` ranks by the marks in a subject named total.",
             examples=["total", "math"],
+            json_schema_extra={"pattern": rf"^(marks\.)?{SUBJECT_PATTERN}$"},
         ),
     ] = "total"
     branch: Branches = []

@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
@@ -24,6 +23,7 @@ from modules.auth.schemas import (
     PasswordChange,
     PasswordReset,
     ResetCode,
+    SignIn,
     Token,
     UserCreate,
     Username,
@@ -37,7 +37,6 @@ oauth = APIRouter(route_class=OAuthRoute, form_limits={"max_fields": 20, "max_pa
 router = ProtectedRouter()
 
 NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.", example="no-store", always=True)
-SIGN_IN = {"username": "alice", "password": "secure123"}
 ADMIN = at_least(Role.ADMIN)
 USERS = Listing("users", (SortKey("username_key"),))
 EVENTS = Listing("auth-events", (SortKey("_id", descending=True, parse=object_id),))
@@ -65,11 +64,14 @@ async def register(data: UserCreate) -> UserRead:
     "/login",
     dependencies=[SECRET],
     responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
-    openapi_extra={"requestBody": {"content": {"application/x-www-form-urlencoded": {"example": SIGN_IN}}}},
 )
-async def login(form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
-    """Sign in with user name and password, and get an access token."""
-    return await service.sign_in(form.username, form.password)
+async def login(form: Annotated[SignIn, Form()]) -> Token:
+    """Sign in with user name and password, and get an access token.
+
+    `LOGIN_FAILURES` (5) wrong passwords within `LOGIN_WINDOW_MINUTES` (5) block the name for the address that they came
+    from, and `LOGIN_FAILURES_PER_ADDRESS` (20) block the address.
+    """
+    return await service.sign_in(form.username, form.password.get_secret_value())
 
 
 @public_router.post("/password-reset", status_code=204, response_class=Response)

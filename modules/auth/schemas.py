@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     JsonValue,
     SecretStr,
+    StrictBool,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -74,6 +75,7 @@ Email = Annotated[EmailStr, BeforeValidator(_refuse_display_name), Field(example
 
 Password = Annotated[
     SecretStr,
+    StrictBool,
     AfterValidator(_check_password),
     WithJsonSchema(
         {
@@ -100,6 +102,20 @@ class UserCreate(RequestBody):
     username: Username
     email: Email
     password: Password
+
+
+class SignIn(BaseModel):
+    """The form that OAuth clients sign in with (RFC 6749, section 4.3.2). Further fields are ignored, and an empty one
+    is one that was left out (section 3.2)."""
+
+    model_config = _example({"grant_type": "password", "username": "alice", "password": "secure123"})
+
+    grant_type: Annotated[str, Field(pattern="^(password)?$", description="`password`.")] = ""
+    username: str
+    password: SecretStr
+    scope: Annotated[str, Field(description="Need not be chosen: what a user may do is the user's role.")] = ""
+    client_id: Annotated[str, Field(description="Not looked at.")] = ""
+    client_secret: Annotated[SecretStr, Field(description="Not looked at.")] = SecretStr("")
 
 
 class UserRead(BaseModel):
@@ -144,7 +160,7 @@ class AccountUpdate(RequestBody):
     model_config = _example({"role": "viewer"})
 
     role: Role | None = None
-    active: bool | None = None
+    active: StrictBool | None = None
 
 
 class ResetCode(BaseModel):

@@ -10,12 +10,14 @@ from modules.students.router import router
 from modules.students.schemas import StudentPatch, StudentRead
 from modules.students.selection import Selection
 from modules.students.settings import MarkSettings
-from modules.students.values import MAX_SUBJECTS, RollNo, Subject, subject_of
+from modules.students.values import MAX_SUBJECTS, SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
 from modules.students.versions import StudentNotFound, get
 
 __all__ = [
     "MAX_SUBJECTS",
+    "SUBJECT_PATTERN",
     "SUBJECT_SEPARATOR",
+    "DocumentedMark",
     "MarkSettings",
     "Record",
     "RollNo",

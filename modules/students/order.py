@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pydantic_core import PydanticCustomError
 
 from core.keyset import Order, SortKey
-from modules.students.values import subject_of
+from modules.students.values import SUBJECT_PATTERN, subject_of
 
 MARKS = "marks."
 
@@ -47,6 +47,11 @@ def _mark(path: str, descending: bool) -> SortKey:
 
 
 _SORTABLE = {"roll_no": _text, "name": _text, "branch": _text, "created_at": _time, "updated_at": _time}
+
+
+_KEY_PATTERN = rf"-?({'|'.join(_SORTABLE)}|marks\.{SUBJECT_PATTERN.replace('.', '.,')})"
+SORT_PATTERN = rf"^{_KEY_PATTERN}(,{_KEY_PATTERN})?$"
+"""What a `sort` looks like; that its two fields are different ones is left to `check_sort`."""
 
 
 def _sort_keys(sort: str) -> Iterator[SortKey]:

@@ -50,7 +50,7 @@ class ChangesQuery(BaseModel):
         Query(
             max_length=200,
             description="`next` of the answer before; the first time, leave it out.",
-            examples=["eIm0sPZ3MTI"],
+            examples=["qYAdeA-PMA"],
         ),
     ] = None
     limit: Annotated[int, Query(ge=1, le=500, description="The most students in one answer.")] = 100
@@ -62,7 +62,11 @@ class StudentQuery(Selection, PageQuery):
     fields: Annotated[
         str | None,
         AfterValidator(_check_fields),
-        Field(description="Only these fields of each student, joined by commas.", examples=["roll_no,name"]),
+        Field(
+            description="Only these fields of each student, joined by commas.",
+            examples=["roll_no,name"],
+            json_schema_extra={"pattern": rf"^({'|'.join(FIELDS)})(,({'|'.join(FIELDS)}))*$"},
+        ),
     ] = None
     count: Annotated[bool, Query(description="Whether to answer with `Total-Count`, which takes time.")] = False
 

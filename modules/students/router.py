@@ -15,7 +15,7 @@ from core.conditional import (
 )
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role
-from core.openapi import header, problem_responses
+from core.openapi import ETAG_EXAMPLE, header, problem_responses
 from core.pagination import LINK, Listing
 from core.routing import ProtectedRouter
 from modules.students import erasure, listing, service, versions
@@ -37,6 +37,7 @@ from modules.students.versions import StudentNotFound, Writer
 
 router = ProtectedRouter()
 
+DELETED_ETAG = header("ETag", "Names the deleted state; nothing does after `purge=true`.", example=ETAG_EXAMPLE)
 TOTAL = header("Total-Count", "How many students are selected, where `count=true` asks for it.", example=1905)
 
 
@@ -135,7 +136,7 @@ async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch
     status_code=204,
     response_class=Response,
     dependencies=[WRITER],
-    responses={204: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
+    responses={204: {"headers": DELETED_ETAG}, **problem_responses(*CONDITIONAL)},
 )
 async def delete(
     user: CurrentUser, writer: CurrentWriter, roll_no: RollNoInPath, query: Annotated[DeleteQuery, Query()]

@@ -22,8 +22,8 @@ from pydantic_core import PydanticCustomError
 
 from core.keyset import Filter, Order
 from core.text import PrintableLine
-from modules.students.order import MARKS, check_sort, in_utc, order_of
-from modules.students.values import Subject, subject_of
+from modules.students.order import MARKS, SORT_PATTERN, check_sort, in_utc, order_of
+from modules.students.values import SUBJECT_PATTERN, Subject, subject_of
 from modules.students.words import words_of
 
 MAX_WORDS = 10
@@ -55,9 +55,10 @@ def _check_bound(value: Any) -> float:
     return float(value)
 
 
+_BOUND = {"type": "number", "minimum": -999_999_999, "maximum": 999_999_999}
 _MARK_BOUNDS = {
     "type": "object",
-    "patternProperties": {r"^marks\..{1,64}\.(gte|gt|lte|lt)$": {"type": "number"}},
+    "patternProperties": {rf"^marks\.{SUBJECT_PATTERN}\.(gte|gt|lte|lt)$": _BOUND},
     "additionalProperties": False,
     "maxProperties": MAX_BOUNDS,
     "examples": [{"marks.math.gte": 40}],
@@ -108,6 +109,7 @@ class Selection(BaseModel):
             "joined by a comma; `-` in front for descending. Equal students are in order of roll number; one without a "
             "mark counts as lower than any mark. Text is in order of code points: capitals first.",
             examples=["-marks.math,name"],
+            json_schema_extra={"pattern": SORT_PATTERN},
         ),
     ] = "roll_no"
     branch: Annotated[

@@ -6,17 +6,19 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     Field,
+    GetJsonSchemaHandler,
     PlainValidator,
     StringConstraints,
     TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
-    WithJsonSchema,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from core.text import Code, Composed, Printable
+from core.text import Code, Composed, DocumentedPattern, Printable
 from core.wording import sentence_of
 from modules.students.settings import MarkSettings
 
@@ -35,7 +37,12 @@ def _check_subject(subject: str) -> str:
     return subject
 
 
-Subject = Annotated[
+# Within the text, and so without trimming.
+SUBJECT_PATTERN = r"[^\s$.\x00-\x1f\x7f-\x9f]([^.\x00-\x1f\x7f-\x9f]{0,62}[^\s.\x00-\x1f\x7f-\x9f])?"
+
+_WHOLE_SUBJECT = rf"^\s*{SUBJECT_PATTERN}\s*$"
+
+_SubjectKey = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
     Composed,
@@ -43,6 +50,8 @@ Subject = Annotated[
     AfterValidator(_check_subject),
     Field(examples=["math"]),
 ]
+
+Subject = Annotated[_SubjectKey, DocumentedPattern(_WHOLE_SUBJECT)]
 """What a mark is for: one line of 1 to 64 printable characters that MongoDB can hold as a key."""
 
 _SUBJECT: TypeAdapter[str] = TypeAdapter(Subject)
@@ -67,7 +76,20 @@ def _check_mark(mark: Any) -> int | float:
     return abs(mark)  # what is left of the sign is that of -0.0
 
 
-Mark = Annotated[int | float, PlainValidator(_check_mark), WithJsonSchema({"type": "number", "minimum": 0})]
+class DocumentedMark:
+    """Documents a mark, up to the highest one that the settings allow."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
+        highest = MarkSettings.current().max
+        return {
+            "type": "number",
+            "minimum": 0,
+            "maximum": int(highest) if highest == int(highest) else highest,
+            "examples": [40],
+        }
+
+
+Mark = Annotated[int | float, PlainValidator(_check_mark), DocumentedMark()]
 """A finite number from 0 to `MARKS_MAX`, with at most two decimals. Whole numbers stay whole."""
 
 
@@ -86,12 +108,16 @@ def _check_marks(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, A
     return checked
 
 
-_AS_MANY_AS_ALLOWED = {"maxProperties": MAX_SUBJECTS}
+# The generator would make a pattern of the keys into `patternProperties`, which few programs understand.
+_SUBJECTS: JsonDict = {
+    "maxProperties": MAX_SUBJECTS,
+    "propertyNames": {"minLength": 1, "maxLength": 64, "pattern": _WHOLE_SUBJECT},
+}
 
 Marks = Annotated[
-    dict[Subject, Mark],
+    dict[_SubjectKey, Mark],
     Field(
-        json_schema_extra=_AS_MANY_AS_ALLOWED,
+        json_schema_extra=_SUBJECTS,
         description="Subject to mark: from 0 to `MARKS_MAX` (100 by default), at most two decimals. "
         "A subject that is left out has no mark, which is not zero.",
     ),
@@ -99,9 +125,9 @@ Marks = Annotated[
 ]
 
 MarksPatch = Annotated[
-    dict[Subject, Mark | None],
+    dict[_SubjectKey, Mark | None],
     Field(
-        json_schema_extra=_AS_MANY_AS_ALLOWED,
+        json_schema_extra=_SUBJECTS,
         description="Subject to mark; null takes the mark away. Subjects that are left out stay as they are.",
     ),
     WrapValidator(_check_marks),

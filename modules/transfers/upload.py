@@ -26,7 +26,12 @@ MEDIA_TYPES: dict[str, Any] = {
         "example": '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n',
     },
     FORM: {
-        "schema": {"type": "object", "required": ["file"], "properties": {"file": _FIELD}},
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": _FIELD},
+            "additionalProperties": False,
+        },
         "example": {"file": _EXAMPLE},
     },
 }
@@ -72,6 +77,8 @@ async def _form_file(request: Request) -> AsyncIterator[UploadFile]:
     except (ClientDisconnect, MultiPartException) as error:
         raise BadRequest("The form cannot be read; perhaps it was cut off.") from error
     try:
+        if set(form) - {"file"}:
+            raise InvalidRequest(errors=[FieldError(detail="The form has other fields than `file`.", pointer="#")])
         file = form.get("file")
         if not isinstance(file, UploadFile):
             detail = "The form has no file in this field, or was cut off."

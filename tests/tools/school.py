@@ -19,7 +19,7 @@ def school(folder: Path, **environment: str) -> Iterator[Server]:
     """A running service on the data folder `folder/data`, with the admin `ADMIN`."""
     with serve(folder, **environment) as server:
         subprocess.run(
-            [sys.executable, "-m", "core", "create-admin", ADMIN],
+            [sys.executable, "-m", "core", "create-admin", ADMIN, "--email", f"{ADMIN}@example.com"],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(ROOT), "BCRYPT_COST": "4", **environment},
             input=PASSWORD + "\n",

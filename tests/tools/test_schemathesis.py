@@ -1,0 +1,51 @@
+"""A running service answers as its document says, whatever it is asked: Schemathesis, with all of its checks."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+from tests.tools.school import ADMIN, PASSWORD, school
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+# Of each operation, in the phase that makes requests up; those of the other phases follow from the document.
+EXAMPLES = 10
+
+PATIENCE = 900
+
+# The tester mistypes passwords all the time; and how weak a password is no schema can say.
+SETTINGS = {"LOGIN_FAILURES": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000", "PASSWORD_MIN_SCORE": "0"}
+
+
+@pytest.fixture
+def school_folder(tmp_path: Path) -> Path:
+    if not find_spec("schemathesis"):
+        pytest.skip("schemathesis is missing (pip install -r requirements-dev.txt): the service was asked nothing")
+    return tmp_path
+
+
+def test_whatever_is_asked_is_answered_as_documented(school_folder: Path) -> None:
+    with school(school_folder, **SETTINGS) as server:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+                *("run", f"{server.url}/openapi.json", "--max-examples", str(EXAMPLES), "--no-color"),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"SCHOOL_URL": server.url, "SCHOOL_ADMIN": ADMIN, "SCHOOL_PASSWORD": PASSWORD},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        unhandled = [line for line in server.log_lines() if line.get("level") == "ERROR"]
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+        assert re.search(rf"✅ +{phase}", done.stdout), done.stdout[-3_000:]
+    assert unhandled == []
