@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, StringConstraints
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -93,8 +93,6 @@ Code = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
     AfterValidator(_check_code),
-    WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": 64, "pattern": rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"}
-    ),
+    DocumentedPattern(rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"),
 ]
 """1 to 64 of ASCII letters, digits and `. _ -`: what names a record in its address, as it is."""
