@@ -58,14 +58,14 @@ def _drafted(names: Names, root: Path) -> Iterator[Path]:
 
 
 def _put_in_place(draft: Path, names: Names, root: Path) -> None:
-    """Move both folders; if the second cannot be moved, the first is taken back."""
+    """Move both folders; if the second cannot be moved, or someone presses Ctrl-C, the first is taken back."""
     moved: list[Path] = []
     try:
         for place in PLACES:
             target = root / place / names.plural
             (draft / place / names.plural).rename(target)
             moved.append(target)
-    except OSError:
+    except BaseException:
         for target in moved:
             shutil.rmtree(target)
         raise

@@ -123,7 +123,7 @@ def test_operations_are_named_as_a_clients_methods(operations: dict[str, Operati
         "students-replace",
         "students-delete",
     } <= set(operations)
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", name) for name in operations)
+    assert all(re.fullmatch(r"[a-z0-9_]+(-[a-z]+)+", name) for name in operations)
 
 
 def test_each_operation_says_what_it_does_in_one_line(operations: dict[str, Operation]) -> None:
