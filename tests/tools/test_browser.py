@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.servers import Server, serve
+from tests.servers import PATIENCE, Server, serve
 
 pytest.importorskip("playwright", reason="playwright is missing: pip install -r requirements-dev.txt")
 
@@ -35,6 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
         yield browser
@@ -45,6 +46,7 @@ def browser() -> Iterator[Browser]:
 def visit(browser: Browser, server: Server, path: str, **context: object) -> Iterator[Page]:
     """The page at this path; afterwards, that the browser has complained of nothing and asked no other host."""
     page = browser.new_page(base_url=server.url, **context)  # type: ignore[arg-type]
+    page.set_default_timeout(PATIENCE * 1000)
     complaints: list[str] = []
 
     def watch(request: Request) -> None:
