@@ -5,15 +5,15 @@ import uvicorn
 from core.app import create_app
 from core.errors import StartupError
 from core.logs import configure_logs
-from core.settings import read_settings
+from core.settings import Settings
 
 try:
-    settings = read_settings()
-    app = create_app(settings)
+    app = create_app()
 except StartupError as error:
     raise SystemExit(f"The service cannot start. {error}") from None
 
 
 if __name__ == "__main__":
+    settings: Settings = app.state.settings
     configure_logs(settings.log_level)
     uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, proxy_headers=False)

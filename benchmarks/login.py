@@ -24,11 +24,11 @@ from typing import Any
 import httpx2
 
 from benchmarks.common import UnexpectedStatus, environment, expect, milliseconds_since, server, surroundings
-from core.settings import Settings
+from modules.auth.settings import AuthSettings
 from tests.processes import ROOT
 from tests.servers import PATIENCE
 
-COST = Settings.model_fields["bcrypt_cost"].default
+COST = AuthSettings.model_fields["bcrypt_cost"].default
 ROUNDS = 40
 BURSTS = 2
 LOGINS = 32

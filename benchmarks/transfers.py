@@ -24,7 +24,6 @@ from benchmarks.school import SUBJECTS, students
 from modules.students import Student
 
 BATCH = 500
-ROUNDS = 3
 SETTLED = WriteConcern(w="majority", j=True)
 COLLECTIONS = ("students", "student_history", "student_changes", "import_changes", "import_errors")
 
@@ -56,7 +55,6 @@ def insert_many(school: School, size: int) -> None:
     school.database.copies.create_indexes(Student.Settings.indexes)
     copies = school.database.copies.with_options(write_concern=SETTLED)
     batch: list[dict[str, Any]] = []
-    started = time.perf_counter()
     for student in students(size):
         batch.append(student)
         if len(batch) == BATCH:
@@ -64,7 +62,6 @@ def insert_many(school: School, size: int) -> None:
             batch = []
     if batch:
         copies.insert_many(batch, ordered=False)
-    print(f"insert_many: {size / (time.perf_counter() - started):,.0f} rows/s", file=sys.stderr)
 
 
 def post(school: School, size: int, query: str) -> dict[str, Any]:
@@ -100,11 +97,11 @@ def rows_per_second(size: int, work: Callable[[], object]) -> float:
     return size / (time.perf_counter() - started)
 
 
-def measure(school: School, size: int) -> Figures:
+def measure(school: School, size: int, rounds: int) -> Figures:
     """The median rows a second of each kind of work, taken in turns."""
     times: dict[str, list[float]] = {}
-    for number in range(ROUNDS):
-        print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
         for kind, work in (
             ("insert_many by the driver", lambda: insert_many(school, size)),
             ("import, on_error=skip", lambda: post(school, size, "mode=insert&on_error=skip")),
@@ -116,6 +113,7 @@ def measure(school: School, size: int) -> Figures:
             if kind.startswith("import"):
                 clear(school)
             times.setdefault(kind, []).append(rows_per_second(size, work))
+            print(f"  {kind}: {times[kind][-1]:,.0f} rows/s", file=sys.stderr)
     return {kind: median(values) for kind, values in times.items()}
 
 
@@ -172,6 +170,7 @@ def main() -> None:
     """Measure, print, and write the JSON if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transfers", description=__doc__.partition("\n")[0])
     parser.add_argument("--students", type=int, default=100_000, metavar="N", help="rows of each file")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often; 0: not at all")
     parser.add_argument(
         "--memory", type=int, default=1_000_000, metavar="N", help="rows of the file for memory; 0: none"
     )
@@ -180,7 +179,7 @@ def main() -> None:
     print("Takes a quarter of an hour; leave the machine alone meanwhile.", file=sys.stderr)
     try:
         with open_school(10) as (school, where):
-            figures = measure(school, chosen.students)
+            figures = measure(school, chosen.students, chosen.rounds)
             pid = where["pid"]
             memory = measure_memory(school, pid, chosen.memory) if chosen.memory else {}
     except (UnexpectedStatus, httpx2.HTTPError) as error:

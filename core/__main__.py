@@ -1,41 +1,43 @@
-"""`python -m core COMMAND`: the service's own commands and those that the modules declare, on its database."""
+"""`python -m core COMMAND`: core's own commands, and those that the modules declare, on the database that the service
+uses."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from core.api_document import files
-from core.command import parser_for, run_command
-from core.database import open_database
+from core.command import Command, parser_for, run_command
+from core.discovery import discover
 from core.errors import StartupError
-from core.module import Module, discover
-from core.settings import read_settings, use_settings
+from core.migrations import migrate
+from core.module import Module
+from core.scaffold import new_module
+from core.settings import Settings, read_settings, use_settings
+from core.startup import open_service
 
 # What the service itself can do from a terminal.
-OWN = (files.command,)
+OWN = (migrate, new_module, files.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit status."""
     try:
-        modules = discover()
+        settings = read_settings()
+        modules = discover(disabled=settings.modules_disabled)
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1
     parser = parser_for([*OWN, *(command for module in modules for command in module.commands)])
     chosen = parser.parse_args(arguments)
-    return run_command(_run(chosen, modules))
+    return run_command(_run(chosen, settings, modules))
 
 
-async def _run(chosen: argparse.Namespace, modules: Sequence[Module]) -> str:
-    settings = read_settings()
+async def _run(chosen: argparse.Namespace, settings: Settings, modules: Sequence[Module]) -> str:
     use_settings(settings)
-    if not chosen.command.database:
-        return str(await chosen.command.run(chosen))
-    documents = [document for module in modules for document in module.documents]
-    async with open_database(settings, documents):
-        answer: str = await chosen.command.run(chosen)
-        return answer
+    command: Command = chosen.command
+    async with open_service(settings, modules) if command.database else nullcontext():
+        return await command.run(chosen)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,18 @@ from fastapi import FastAPI
 
 from core.api_document import install_openapi
 from core.body_limit import BodyLimit
-from core.database import open_database
-from core.docs import install_docs
+from core.claims import check_disjoint
+from core.discovery import discover, the_authenticator
 from core.head import HeadAsGet
 from core.health import service
 from core.logs import configure_logs
-from core.module import Module, check_disjoint, discover, the_authenticator
+from core.module import Module
 from core.openapi import ANY_ROUTE, operation_id
+from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
 from core.settings import Settings, read_settings
-from core.startup import PlainStartupErrors
+from core.startup import PlainStartupErrors, open_service
 from core.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     Raises `StartupError` when either cannot be used. The database is opened when the app starts, not here.
     """
     settings = settings or read_settings()
-    modules = discover() if modules is None else modules
+    modules = discover(disabled=settings.modules_disabled) if modules is None else modules
+    settings.read_parts([module.settings for module in modules if module.settings])
     parts = (*modules, service)
     app = FastAPI(
         title="Student Management API",
@@ -59,7 +61,9 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         redirect_slashes=False,
         responses=ANY_ROUTE,
     )
+    app.state.settings = settings
     app.state.authenticator = the_authenticator(modules)
+    app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
@@ -68,6 +72,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     install_error_handlers(app)
     install_openapi(app, settings)
     install_docs(app)
+    install_problem_pages(app, modules)
     check_disjoint(parts, reserved=app.routes)
     for part in parts:
         _include(app, part)
@@ -81,12 +86,10 @@ def _include(app: FastAPI, module: Module) -> None:
 
 
 def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    documents = [document for module in modules for document in module.documents]
-
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logs(settings.log_level)
-        async with open_database(settings, documents) as app.state.database, AsyncExitStack() as stack:
+        async with open_service(settings, modules) as app.state.database, AsyncExitStack() as stack:
             for module in modules:
                 if module.lifespan:
                     await stack.enter_async_context(module.lifespan())

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from core.errors import Problem, StartupError
 
 
+class CommandError(Exception):
+    """A command cannot do what it was asked to. The text tells the person at the terminal why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command: its name, a line of help, the arguments that it takes, and what it does with them. It runs with
-    the database open, unless it needs no `database`; an error's text is what the person at the terminal reads."""
+    """A command: its name, a line of help, the arguments that it takes, and what it does with them. An error's
+    text is what the person at the terminal reads."""
 
     name: str
     help: str
@@ -20,6 +24,7 @@ class Command:
     run: Callable[[argparse.Namespace], Awaitable[str]]
     """Answers with what to print."""
     database: bool = True
+    """Whether the database is opened for it."""
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
@@ -49,7 +54,7 @@ def run_command(work: Awaitable[str]) -> int:
     except Problem as problem:
         print(told(problem), file=sys.stderr)
         return 1
-    except StartupError as error:
+    except (CommandError, StartupError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -4,8 +4,8 @@ The only file that imports Motor, which gets critical fixes until May 2027 and t
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, closing
 from typing import Any
 
 import pymongo
@@ -55,20 +55,35 @@ class Database:
         """Raise `PyMongoError` unless the server answers."""
         await self._client[self._name].command("ping")
 
+    async def bind(self, documents: Sequence[type[Document]]) -> None:
+        """Let these documents be kept here, and make their indexes."""
+        # An index on a large collection takes minutes. (None would mean the client's own five seconds.)
+        with pymongo.timeout(3600):
+            await init_beanie(database=self._client[self._name], document_models=list(documents))
+
+    async def has_documents(self, collection: str) -> bool:
+        """Whether anything is kept in a collection."""
+        return await self._client[self._name][collection].find_one({}, {"_id": 1}) is not None
+
+
+Prepare = Callable[[Database], Awaitable[None]]
+
+
+async def _nothing(_: Database) -> None:
+    pass
+
 
 @asynccontextmanager
-async def open_database(settings: Settings, documents: Sequence[type[Document]]) -> AsyncIterator[Database]:
-    """The database that the settings ask for, with `documents` bound to it and their indexes made.
+async def open_database(settings: Settings, prepare: Prepare = _nothing) -> AsyncIterator[Database]:
+    """The database that the settings ask for, once `prepare` has done with it what must be done first.
 
-    Raises `StartupError` when there is none, in words that say what to do.
+    Raises `StartupError` when there is none, or it does not accept that, in words that say what to do.
     """
     async with _open_client(settings) as (client, description):
         database = Database(client, settings.mongodb_database)
         try:
             await database.ping()
-            # An index on a large collection takes minutes. (None would mean the client's own five seconds.)
-            with pymongo.timeout(3600):
-                await init_beanie(database=client[settings.mongodb_database], document_models=list(documents))
+            await prepare(database)
         except PyMongoError as error:
             if is_outage(error):
                 remedy = " Start it, or correct MONGODB_URL." if settings.mongodb_url else ""
@@ -132,6 +147,12 @@ def _memory_client() -> Any:
     from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 (half a second to import, and hardly ever wanted)
 
     return AsyncMongoMockClient(tz_aware=True)
+
+
+def patient() -> AbstractContextManager[None]:
+    """For work that nobody waits for at a browser: what is asked of the database in here may take a minute in all,
+    instead of the usual few seconds for each command."""
+    return pymongo.timeout(60)
 
 
 def is_outage(error: PyMongoError) -> bool:

@@ -29,7 +29,8 @@ class FieldError:
 
 class Problem(Exception):
     """Base of every error that a client sees. A subclass states its status, its title and, as docstring, its
-    meaning; `detail` says what happened this time. `extensions` become further members of the answer."""
+    meaning in the first sentence, and what a client can do in the others: they are its page under `/problems`.
+    `detail` says what happened this time. `extensions` become further members of the answer."""
 
     status: int
     title: str
@@ -60,6 +61,11 @@ class Problem(Exception):
         """The first sentence of the docstring: what the API documentation says of this problem."""
         return " ".join((cls.__doc__ or cls.title).split()).partition(". ")[0].rstrip(".") + "."
 
+    @classmethod
+    def remedy(cls) -> str:
+        """What follows that sentence: what a client can do about it."""
+        return " ".join((cls.__doc__ or "").split()).partition(". ")[2]
+
 
 class HttpProblem(Problem):
     """A status that has no problem type of its own here; `type` is then `about:blank` (RFC 9457, section 4.2.1)."""
@@ -75,7 +81,8 @@ class HttpProblem(Problem):
 
 
 class BadRequest(Problem):
-    """The request cannot be read."""
+    """The request cannot be read. Send it whole, and in the form that its `Content-Type` says it has; `detail` tells
+    what was wrong."""
 
     status = 400
     title = "Bad request"
@@ -96,7 +103,8 @@ class Unauthenticated(Problem):
 
 
 class Forbidden(Problem):
-    """The signed-in user's role does not allow this."""
+    """The signed-in user's role does not allow this. Sign in as someone who has the role that `WWW-Authenticate` names
+    as `scope`, or ask an admin for it; `GET /me` tells your own."""
 
     status = 403
     title = "Not allowed"
@@ -109,21 +117,23 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """There is nothing at this address."""
+    """There is nothing at this address. Compare it with the documentation: an address has no trailing slash, and case
+    matters."""
 
     status = 404
     title = "Not found"
 
 
 class MethodNotAllowed(Problem):
-    """This address exists but does not answer this method. The `Allow` header lists those it does."""
+    """This address exists but does not answer this method. Use one of those that the `Allow` header lists."""
 
     status = 405
     title = "Method not allowed"
+    documented_headers = {"Allow": "The methods that this address answers."}
 
 
 class Conflict(Problem):
-    """The request contradicts what is stored."""
+    """The request contradicts what is stored. Read the current state, and decide anew."""
 
     status = 409
     title = "Conflict"
@@ -141,7 +151,8 @@ class PreconditionFailed(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The request body is larger than the server accepts."""
+    """The request body is larger than the server accepts. Send less at once; `detail` tells the limit, which the
+    server's operator can raise."""
 
     status = 413
     title = "Body too large"
@@ -156,7 +167,8 @@ class UnsupportedMediaType(Problem):
 
 
 class InvalidRequest(Problem):
-    """The request is understood but some of its values cannot be accepted. `errors` names each of them."""
+    """The request is understood but some of its values cannot be accepted. `errors` names each of them, with what it
+    must be: correct them, and send the request again."""
 
     status = 422
     title = "Invalid request"
@@ -181,7 +193,8 @@ class TooManyRequests(Problem):
 
 
 class InternalError(Problem):
-    """The server failed. Quote the `request_id` when you report it."""
+    """The server failed. Trying once more may help; if it does not, report it with the `request_id`, which the server's
+    log has, too."""
 
     status = 500
     title = "Internal server error"

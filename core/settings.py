@@ -1,54 +1,54 @@
-"""Process-wide settings, read from the environment and from `.env`."""
+"""Settings, read from the environment and from `.env`: the process-wide ones, and those that a module declares."""
 
-import re
+from collections.abc import Sequence
 from contextvars import ContextVar
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import StartupError
+
+_HOW = SettingsConfigDict(
+    env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+)
+
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _read_grades(value: object) -> object:
-    """Grades with their thresholds, from `A:80,B:70,F:0`; raises `ValueError` in words for who wrote them."""
-    if not isinstance(value, str):
-        return value
-    parts = [part.strip() for part in value.split(",")]
-    pairs = [re.fullmatch(r"([^:\s]{1,8}) *: *(\d{1,3}(?:\.\d{1,2})?)", part, re.ASCII) for part in parts]
-    grades = tuple((pair[1], Decimal(pair[2])) for pair in pairs if pair)
-    names, thresholds = [name for name, _ in grades], [threshold for _, threshold in grades]
-    if len(grades) < len(parts):
-        raise ValueError("write each grade and its least percentage, such as A:80,B:70,F:0")
-    if len(set(names)) < len(names):
-        raise ValueError("a grade is there twice")
-    if thresholds != sorted(set(thresholds), reverse=True) or thresholds[0] > 100 or thresholds[-1] != 0:
-        raise ValueError("percentages must fall from 100 at most, and the last one must be 0")
-    return grades
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Written as `one,two`."""
 
 
-_GRADES = {"A": 80, "B": 70, "C": 60, "D": 50, "E": 40, "F": 0}
+class ModuleSettings(BaseSettings):
+    """Base of a module's own settings: `class CourseSettings(ModuleSettings, env_prefix="COURSES_")`, which the module
+    declares as its `settings`, and reads with `CourseSettings.current()`."""
+
+    model_config = _HOW
+
+    @classmethod
+    def current(cls) -> Self:
+        """Those of the app that handles this request; see `current_settings`."""
+        return current_settings().part(cls)
 
 
 class Settings(BaseSettings):
-    """Every setting with its default. `.env.example` explains each one to the person who runs the service."""
+    """Every process-wide setting with its default. `.env.example` explains each one to the person who runs the
+    service."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
-    )
+    model_config = _HOW
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
-    import_max_bytes: Annotated[int, Field(ge=1)] = 200_000_000
-    import_days: Annotated[int, Field(ge=1)] = 30
+    modules_disabled: Names = ()
+    require_if_match: bool = False
 
     # A MongoDB URL may hold a password, so it is never printed.
     mongodb_url: SecretStr | None = None
@@ -56,37 +56,61 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     mongod_bin: Path | None = None
     allow_memory_db: bool = False
+    migration_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
 
     # Written as `10.0.0.0/8,192.0.2.7`.
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)] = ()
 
-    registration: Literal["open", "closed"] = "open"
-    default_role: Literal["teacher", "viewer"] = "teacher"
-    access_token_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 30
-    session_max_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 12
-    issuer: str | None = None
-    token_pepper: SecretStr | None = None
-    bcrypt_cost: Annotated[int, Field(ge=4, le=31)] = 12
-    password_min_score: Annotated[int, Field(ge=0, le=4)] = 1
-    login_failures: Annotated[int, Field(ge=1)] = 5
-    login_failures_per_address: Annotated[int, Field(ge=1)] = 20
-    login_window_minutes: Annotated[int, Field(ge=1, le=60 * 24)] = 5
-    audit_days: Annotated[int, Field(ge=1)] = 365
-    require_if_match: bool = False
-    marks_max: Annotated[float, Field(gt=0, le=1_000_000)] = 100
-    # Best first, each with the least percentage of the highest mark; written as `A:80,B:70,F:0`.
-    grades: Annotated[tuple[tuple[str, Decimal], ...], NoDecode, BeforeValidator(_read_grades)] = tuple(
-        (grade, Decimal(least)) for grade, least in _GRADES.items()
-    )
+    _parts: dict[type[BaseSettings], BaseSettings] = PrivateAttr(default_factory=dict)
+
+    def part(self, kind: type[Kind]) -> Kind:
+        """A module's settings, which are read once. Raises `StartupError`."""
+        self.read_parts([kind])
+        part = self._parts[kind]
+        assert isinstance(part, kind)
+        return part
+
+    def read_parts(self, kinds: Sequence[type[BaseSettings]]) -> None:
+        """Read the settings of some modules now. Raises `StartupError` that names every one that is wrong."""
+        for part in _read([kind for kind in kinds if kind not in self._parts]):
+            self._parts[type(part)] = part
+
+    def value_of(self, variable: str) -> Any:
+        """The setting that is read from this variable, be it one of a module; raises `KeyError`."""
+        for part in (self, *self._parts.values()):
+            if field := variables(type(part)).get(variable):
+                return getattr(part, field)
+        raise KeyError(variable)
+
+    def with_parts(self, *parts: BaseSettings) -> "Settings":
+        """The same, with these for the settings of some modules."""
+        copy = self.model_copy()
+        copy._parts = {**self._parts, **{type(part): part for part in parts}}  # noqa: SLF001 (that of a copy of ours)
+        return copy
+
+
+def variables(kind: type[BaseSettings]) -> dict[str, str]:
+    """The environment variables that settings are read from, each with its field."""
+    prefix = kind.model_config.get("env_prefix", "")
+    return {f"{prefix}{field}".upper(): field for field in kind.model_fields}
 
 
 def read_settings() -> Settings:
-    """Settings from the environment; raises `StartupError` that names every setting that is wrong."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
-        raise StartupError(f"Settings cannot be used: {wrong}. See .env.example.") from None
+    """The process-wide settings from the environment; raises `StartupError` that names every one that is wrong."""
+    return _read([Settings])[0]
+
+
+def _read(kinds: Sequence[type[Kind]]) -> list[Kind]:
+    found, wrong = list[Kind](), list[str]()
+    for kind in kinds:
+        try:
+            found.append(kind())
+        except ValidationError as error:
+            names = {field: name for name, field in variables(kind).items()}
+            wrong += [f"{names[str(one['loc'][0])]}: {one['msg']}" for one in error.errors(include_input=False)]
+    if wrong:
+        raise StartupError(f"Settings cannot be used: {'; '.join(wrong)}. See .env.example.")
+    return found
 
 
 _current: ContextVar[Settings] = ContextVar("settings")

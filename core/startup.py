@@ -1,10 +1,27 @@
-"""A failed start, told in one line."""
+"""The start: the database in the shape that the modules know; and a failed start, told in one line."""
 
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.database import Database, open_database
 from core.errors import StartupError
+from core.migrations import check
+from core.module import Module
+from core.settings import Settings
+
+
+def open_service(settings: Settings, modules: Sequence[Module]) -> AbstractAsyncContextManager[Database]:
+    """The database with the modules' documents bound to it, their indexes made. Raises `StartupError`, also where the
+    database is older or newer than the code."""
+
+    async def prepare(database: Database) -> None:
+        await check(database, modules, settings.migration_wait_seconds)
+        await database.bind([document for module in modules for document in module.documents])
+
+    return open_database(settings, prepare)
 
 
 class PlainStartupErrors:

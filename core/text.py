@@ -1,5 +1,6 @@
 """Kinds of text that records are made of."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -71,3 +72,27 @@ PrintableLine = Annotated[
     DocumentedPattern(PRINTABLE_PATTERN),
 ]
 """One line of 1 to 200 printable characters, trimmed and composed."""
+
+
+_CODE_CHARACTERS = "A-Za-z0-9._-"
+
+
+def _check_code(code: str) -> str:
+    if strange := re.search(f"[^{_CODE_CHARACTERS}]", code):
+        raise PydanticCustomError(
+            "code_character",
+            "This is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
+            {"strange": spoken(strange.group())},
+        )
+    if code in (".", ".."):
+        raise PydanticCustomError("code_dots", "This cannot be '.' or '..', which web addresses read as folders.")
+    return code
+
+
+Code = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    AfterValidator(_check_code),
+    DocumentedPattern(rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"),
+]
+"""1 to 64 of ASCII letters, digits and `. _ -`: what names a record in its address, as it is."""

@@ -1,1 +1,1 @@
-"""The feature modules, one folder each. Every folder declares itself; see CONTRIBUTING.md."""
+"""The feature modules, one folder each. Every folder declares itself; see docs/adding-a-module.md."""

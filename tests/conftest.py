@@ -1,6 +1,7 @@
 """What all tests share: one real mongod for the whole run, and clients of an app on a database of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -9,9 +10,11 @@ from pymongo import MongoClient
 
 import core.database
 from core.app import create_app
+from core.discovery import discover
 from core.embedded import find_mongod, run_embedded
 from core.module import Module
-from core.settings import Settings
+from core.settings import ModuleSettings, Settings, variables
+from tests.terminal import Terminal
 
 AppClient = Callable[..., TestClient]
 
@@ -19,9 +22,27 @@ AppClient = Callable[..., TestClient]
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting comes from the shell or the `.env` of whoever runs the tests."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    kinds: list[type[Settings | ModuleSettings]] = [Settings, *settings_of_modules()]
+    for kind in kinds:
+        for name in variables(kind):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setitem(kind.model_config, "env_file", None)
+
+
+def settings_of_modules() -> list[type[ModuleSettings]]:
+    """The settings that the service's modules declare."""
+    return [module.settings for module in discover() if module.settings]
+
+
+def configured(settings: Settings, **changes: object) -> Settings:
+    """The same settings, some of them changed: process-wide ones, and those of the modules, by their variables."""
+    ours = {name: value for name, value in changes.items() if name in Settings.model_fields}
+    parts = []
+    for kind in settings_of_modules():
+        fields = {field: name.lower() for name, field in variables(kind).items()}
+        theirs = {field: changes[name] for field, name in fields.items() if name in changes}
+        parts += [settings.part(kind).model_copy(update=theirs)] if theirs else []
+    return settings.model_copy(update=ours).with_parts(*parts)
 
 
 @pytest.fixture
@@ -52,9 +73,8 @@ def database_name(mongodb_url: str) -> Iterator[str]:
 @pytest.fixture
 def settings(mongodb_url: str, database_name: str) -> Settings:
     """Settings for the real mongod, with passwords hashed as cheaply as bcrypt can."""
-    return Settings.model_validate(
-        {"mongodb_url": mongodb_url, "mongodb_database": database_name, "bcrypt_cost": 4, "log_level": "WARNING"}
-    )
+    own = {"mongodb_url": mongodb_url, "mongodb_database": database_name, "log_level": "WARNING"}
+    return configured(Settings.model_validate(own), bcrypt_cost=4)
 
 
 @pytest.fixture
@@ -63,7 +83,7 @@ def open_client(settings: Settings) -> Iterator[AppClient]:
     opened: list[TestClient] = []
 
     def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:
-        app = create_app(settings.model_copy(update=changes), modules)
+        app = create_app(configured(settings, **changes), modules)
         client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
@@ -87,6 +107,11 @@ def any_client(request: pytest.FixtureRequest, open_client: AppClient, monkeypat
         return open_client()
     monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
     return open_client(mongodb_url=None, allow_memory_db=True)
+
+
+@pytest.fixture
+def terminal(settings: Settings, tmp_path: Path) -> Terminal:
+    return Terminal(settings, tmp_path)
 
 
 def sign_in(client: TestClient, username: str = "alice", password: str = "secure123") -> TestClient:

@@ -1,9 +1,19 @@
-"""The few of curl's options that the README's walk uses, for machines without curl: `python curl_stand_in.py …`."""
+"""The few of curl's options that the pages' walks use, for machines without curl: `python curl_stand_in.py …`."""
 
 import argparse
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
+
+
+def install(folder: Path) -> Path:
+    """Put it into a folder that a `PATH` can begin with; answers that folder."""
+    folder.mkdir()
+    shim = folder / "curl"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" "$@"\n')
+    shim.chmod(0o755)
+    return folder
 
 
 def main() -> None:

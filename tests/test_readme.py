@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +10,14 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from core.app import create_app
-from core.module import discover
-from core.settings import Settings
+from core.discovery import discover
+from core.settings import ModuleSettings, Settings, variables
+from tests import curl_stand_in
+from tests.conftest import settings_of_modules
 from tests.processes import ROOT
 from tests.servers import serve
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-STAND_IN = ROOT / "tests" / "curl_stand_in.py"
 
 BETWEEN = "\n=== next ===\n"
 
@@ -47,12 +47,7 @@ def path_with_curl(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
         if not shutil.which("curl"):
             pytest.skip("curl is not installed: the walk was only tried with a stand-in for it")
         return
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    shim = folder / "curl"
-    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
-    shim.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setenv("PATH", str(curl_stand_in.install(tmp_path / "bin")), prepend=":")
 
 
 @pytest.mark.usefixtures("path_with_curl")
@@ -67,8 +62,11 @@ def test_the_first_walk_answers_as_the_readme_shows(tmp_path: Path) -> None:
     assert [steady(answer) for answer in done.stdout.split(BETWEEN)] == [steady(answer) for answer in shown]
 
 
+KINDS: list[type[Settings | ModuleSettings]] = [Settings, *settings_of_modules()]
+
+
 def test_the_settings_are_all_in_the_readme_and_explained_in_the_example() -> None:
-    names = {name.upper() for name in Settings.model_fields}
+    names = {name for kind in KINDS for name in variables(kind)}
     table = README.partition("\n## Settings\n")[2].partition("\n## ")[0]
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
 
@@ -83,10 +81,11 @@ def test_the_example_shows_the_defaults(tmp_path: Path, monkeypatch: pytest.Monk
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     env = tmp_path / ".env"
     env.write_text(re.sub(r"^#([A-Z_]+=)", r"\1", example, flags=re.MULTILINE))
-    defaults = Settings()
+    defaults = [kind() for kind in KINDS]
 
-    monkeypatch.setitem(Settings.model_config, "env_file", env)
-    assert Settings() == defaults
+    for kind in KINDS:
+        monkeypatch.setitem(kind.model_config, "env_file", env)
+    assert [kind() for kind in KINDS] == defaults
 
 
 def test_the_routes_are_all_in_the_readme() -> None:
@@ -102,4 +101,4 @@ def test_the_routes_are_all_in_the_readme() -> None:
     }
 
     assert served <= set(named)
-    assert set(named) - served == {"GET /docs"}
+    assert set(named) - served == {"GET /docs", "GET /problems"}

@@ -82,9 +82,9 @@ def _split_docstring(operation: Json) -> None:
 
 
 def _document_body(body: Json, settings: Settings) -> None:
-    setting = body.pop("x-limit-setting", "max_body_bytes")
-    body["x-max-bytes"] = getattr(settings, setting)
-    body["description"] = f"At most {body['x-max-bytes']:,} bytes (`{setting.upper()}`); a larger one is 413."
+    setting = body.pop("x-limit-setting", "MAX_BODY_BYTES")
+    body["x-max-bytes"] = settings.value_of(setting)
+    body["description"] = f"At most {body['x-max-bytes']:,} bytes (`{setting}`); a larger one is 413."
 
 
 def _document_response(status: str, response: Json, examples: Examples) -> None:

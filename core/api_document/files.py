@@ -7,6 +7,7 @@ from typing import Any
 
 from core.app import create_app
 from core.command import Command
+from core.discovery import discover
 from core.settings import Settings
 from core.version import VERSION
 
@@ -42,7 +43,9 @@ def write_files(document: dict[str, Any], root: Path = ROOT) -> list[Path]:
 
 def generated() -> dict[str, Any]:
     """The document of the whole service with its default settings."""
-    return create_app(Settings.model_construct()).openapi()
+    modules = discover()
+    defaults = [module.settings.model_construct() for module in modules if module.settings]
+    return create_app(Settings.model_construct().with_parts(*defaults), modules).openapi()
 
 
 async def _refresh(_: argparse.Namespace) -> str:

@@ -2,6 +2,7 @@
 
 from core.module import Module
 from modules.analytics.router import router
+from modules.analytics.settings import AnalyticsSettings
 
 __all__ = ["module"]
 
@@ -9,4 +10,5 @@ module = Module(
     name="analytics",
     description="Statistics, rankings and report cards: exact, and always of the current records.",
     router=router,
+    settings=AnalyticsSettings,
 )

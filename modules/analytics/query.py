@@ -7,10 +7,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from core.pagination import PageQuery
-from core.settings import current_settings
 from core.text import PrintableLine
 from modules.analytics.measure import check_measure
-from modules.students import SUBJECT_PATTERN, DocumentedMark, Subject
+from modules.students import SUBJECT_PATTERN, DocumentedMark, MarkSettings, Subject
 
 MAX_CHOSEN = 100
 
@@ -25,7 +24,7 @@ Branches = Annotated[
 
 
 def _check_pass_mark(mark: Decimal | None) -> Decimal | None:
-    highest = current_settings().marks_max
+    highest = MarkSettings.current().max
     if mark is not None and mark > Decimal(repr(highest)):
         raise PydanticCustomError("pass_mark", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
     return mark

@@ -3,7 +3,8 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from core.settings import current_settings
+from modules.analytics.settings import AnalyticsSettings
+from modules.students import MarkSettings
 
 BINS = 10
 """How many equal parts the scale has in a histogram."""
@@ -18,7 +19,7 @@ def exact(number: float) -> Fraction:
 
 def highest_mark() -> Fraction:
     """The highest mark, `MARKS_MAX`."""
-    return exact(current_settings().marks_max)
+    return exact(MarkSettings.current().max)
 
 
 def passing_mark(given: Decimal | None) -> Fraction:
@@ -34,4 +35,4 @@ def bin_limits() -> list[float]:
 def grade_of(mark: Fraction) -> str:
     """The best letter grade whose threshold, a percentage of the highest mark, the mark reaches."""
     percentage = mark * 100 / highest_mark()
-    return next(grade for grade, threshold in current_settings().grades if percentage >= Fraction(threshold))
+    return next(grade for grade, threshold in AnalyticsSettings.current().grades if percentage >= Fraction(threshold))

@@ -1,9 +1,11 @@
 """Accounts: registering, signing in, and the tokens that each user's own key signs."""
 
 from core.module import Module
+from modules.auth import migrations
 from modules.auth.commands import create_admin
 from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, User
 from modules.auth.router import public_router, router
+from modules.auth.settings import AuthSettings
 from modules.auth.tokens import authenticate
 
 __all__ = ["module"]
@@ -12,6 +14,8 @@ module = Module(
     name="auth",
     description="Accounts and access tokens. Each user's tokens are signed with that user's own key.",
     router=router,
+    migrations=migrations,
+    settings=AuthSettings,
     public_router=public_router,
     documents=(User, AdminRoster, LoginFailures, AuthEvent),
     authenticator=authenticate,

@@ -19,7 +19,7 @@ CODE_LIFETIME = timedelta(hours=1)
 
 
 class UserNotFound(NotFound):
-    """There is no account with this user name."""
+    """There is no account with this user name. `GET /users` lists them all."""
 
     title = "No such user"
 

@@ -13,13 +13,13 @@ from modules.auth.models import AdminRoster, User
 
 
 class LastAdmin(Conflict):
-    """This is the last active admin, who can be neither removed nor demoted. Make another one first."""
+    """This is the last active admin, who can be neither removed nor demoted. Make another account an admin's first."""
 
     title = "Last admin"
 
 
 class AccountChanged(Conflict):
-    """The account was changed by someone else at the same moment. Look at it again."""
+    """The account was changed by someone else at the same moment. Look at it again, and decide anew."""
 
     title = "Account changed meanwhile"
 

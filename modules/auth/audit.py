@@ -7,8 +7,8 @@ from typing import Any
 from core.caller import current_caller
 from core.clock import utc_now
 from core.keyset import Page, Window
-from core.settings import current_settings
 from modules.auth.models import AuthEvent
+from modules.auth.settings import AuthSettings
 
 
 class Event(StrEnum):
@@ -41,7 +41,7 @@ async def record(event: Event, *, who: str | None, whom: str | None, detail: str
         address=caller.address,
         request_id=caller.request_id,
         detail=detail,
-        expires_at=now + timedelta(days=current_settings().audit_days),
+        expires_at=now + timedelta(days=AuthSettings.current().audit_days),
     ).insert()
 
 

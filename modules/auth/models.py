@@ -71,8 +71,8 @@ class User(Document):
         return bool(result.deleted_count)
 
     def _as_read(self) -> dict[str, object]:
-        # By the key's version, not by the key: the server's log repeats a filter that fails. The first had no number.
-        return {"_id": self.id, "key_version": self.key_version or {"$in": [0, None]}}
+        # By the key's version, not by the key: the server's log repeats a filter that fails.
+        return {"_id": self.id, "key_version": self.key_version}
 
 
 class SigningKey(BaseModel):

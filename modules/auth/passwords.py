@@ -12,7 +12,7 @@ from zxcvbn import zxcvbn
 
 from core.errors import FieldError, InvalidRequest, Unavailable
 from core.security import hash_password, is_hashable, verify_password
-from core.settings import current_settings
+from modules.auth.settings import AuthSettings
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -27,12 +27,12 @@ _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="bcrypt")
 
 async def hash_of(password: str) -> str:
     """The hash to store for a password; raises `Unavailable` when too many are waiting."""
-    return await _in_pool(hash_password, password, current_settings().bcrypt_cost)
+    return await _in_pool(hash_password, password, AuthSettings.current().bcrypt_cost)
 
 
 async def refuse_weak(password: str, pointer: str, *known: str) -> None:
     """Raise `InvalidRequest` at `pointer` when a password is easily guessed, above all from the `known` words."""
-    least = current_settings().password_min_score
+    least = AuthSettings.current().password_min_score
     # In a thread, for it may take as long as ten database queries.
     found = await _in_pool(_estimate, password, known)
     if found["score"] < least:
@@ -48,7 +48,7 @@ def _estimate(password: str, known: tuple[str, ...]) -> Any:
 
 def needs_renewal(hashed: str) -> bool:
     """Whether a hash was made at a lower cost than passwords get now."""
-    return int(hashed.split("$")[2]) < current_settings().bcrypt_cost
+    return int(hashed.split("$")[2]) < AuthSettings.current().bcrypt_cost
 
 
 async def matches(password: str, hashed: str | None) -> bool:
@@ -58,7 +58,7 @@ async def matches(password: str, hashed: str | None) -> bool:
     time must not tell whether an account exists.
     """
     if hashed is None or not is_hashable(password):
-        await _in_pool(verify_password, "", _decoy(current_settings().bcrypt_cost))
+        await _in_pool(verify_password, "", _decoy(AuthSettings.current().bcrypt_cost))
         return False
     return await _in_pool(verify_password, password, hashed)
 

@@ -6,43 +6,44 @@ from core.database import taken_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, Unauthenticated
 from core.identity import Principal, Role
 from core.security import new_secret_key
-from core.settings import current_settings
 from modules.auth import admins, audit, passwords, throttle, tokens
 from modules.auth.admins import AccountChanged
 from modules.auth.audit import Event
 from modules.auth.models import User
 from modules.auth.schemas import PasswordChange, UserCreate, is_username
+from modules.auth.settings import AuthSettings
 from modules.auth.sign_in import Token
 
 
 class UsernameTaken(Conflict):
-    """Another account has this user name, perhaps in another case."""
+    """Another account has this user name, perhaps in another case. Choose another one, or sign in if it is yours."""
 
     title = "User name taken"
 
 
 class EmailTaken(Conflict):
-    """Another account has this e-mail address, perhaps in another case."""
+    """Another account has this e-mail address, perhaps in another case. Give another one, or sign in if it is yours."""
 
     title = "E-mail address taken"
 
 
 class RegistrationClosed(Problem):
-    """Accounts are made by admins here: registration is closed."""
+    """Accounts are made by admins here: registration is closed. Ask whoever runs the service for an account."""
 
     status = 403
     title = "Registration closed"
 
 
 class WrongCredentials(Unauthenticated):
-    """There is no account with this user name and password; which of the two is wrong is not told."""
+    """There is no account with this user name and password; which of the two is wrong is not told. Check both. If you
+    have forgotten the password, an admin can make a code for `POST /password-reset`."""
 
     title = "Wrong user name or password"
 
 
 async def register(data: UserCreate) -> User:
     """Make an account with the default role; raises `RegistrationClosed`, and what `create` raises."""
-    settings = current_settings()
+    settings = AuthSettings.current()
     if settings.registration == "closed":
         raise RegistrationClosed
     user = await create(data, Role(settings.default_role))

@@ -14,8 +14,8 @@ from pymongo.errors import DuplicateKeyError
 from core.caller import current_caller
 from core.clock import utc_now
 from core.errors import TooManyRequests
-from core.settings import current_settings
 from modules.auth.models import LoginFailures
+from modules.auth.settings import AuthSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def _counted(address: str) -> str:
 
 async def refuse_if_blocked(attempt: Attempt) -> None:
     """Raise `TooManyRequests` when one of the attempt's counters is at its limit."""
-    settings = current_settings()
+    settings = AuthSettings.current()
     limits = {attempt.account: settings.login_failures, attempt.address: settings.login_failures_per_address}
     now = utc_now()
     counters = await LoginFailures.find({"_id": {"$in": list(limits)}, "expires_at": {"$gt": now}}).to_list()
@@ -74,7 +74,7 @@ async def _increment(key: str) -> None:
         if (await counters.update_one(running, {"$inc": {"failures": 1}})).matched_count:
             return
         over = {"_id": key, "expires_at": {"$lte": now}}
-        anew = {"failures": 1, "expires_at": now + timedelta(minutes=current_settings().login_window_minutes)}
+        anew = {"failures": 1, "expires_at": now + timedelta(minutes=AuthSettings.current().login_window_minutes)}
         try:
             await counters.update_one(over, {"$set": anew}, upsert=True)
         except DuplicateKeyError:

@@ -8,16 +8,16 @@ from core.clock import utc_now
 from core.errors import Unauthenticated
 from core.identity import Principal
 from core.security import InvalidToken, sign_token, unverified_subject, verify_token
-from core.settings import current_settings
 from modules.auth.models import SigningKey, User
 from modules.auth.schemas import is_username
+from modules.auth.settings import AuthSettings
 from modules.auth.sign_in import Token
 
 
 def signing_key(secret_key: str) -> str:
     """The key that signs: the user's own, or with `TOKEN_PEPPER` an HMAC of it, so that who has stolen the database
     alone can forge nothing."""
-    pepper = current_settings().token_pepper
+    pepper = AuthSettings.current().token_pepper
     if pepper is None:
         return secret_key
     return hmac.digest(pepper.get_secret_value().encode(), secret_key.encode(), hashlib.sha256).hex()
@@ -25,7 +25,7 @@ def signing_key(secret_key: str) -> str:
 
 def issue(user: User, authenticated_at: datetime | None = None) -> Token:
     """A token for `user`, who gave the password at `authenticated_at`, or just now. It ends with the session."""
-    settings, now = current_settings(), utc_now()
+    settings, now = AuthSettings.current(), utc_now()
     authenticated_at = authenticated_at or now
     session_ends = authenticated_at + timedelta(hours=settings.session_max_hours)
     lifetime = min(timedelta(minutes=settings.access_token_minutes), session_ends - now)
@@ -48,7 +48,7 @@ async def authenticate(token: str) -> Principal:
     """
     try:
         user = await _named_by(token)
-        settings = current_settings()
+        settings = AuthSettings.current()
         claims = verify_token(
             token,
             signing_key(user.secret_key),

@@ -1,6 +1,7 @@
 """Student records: roll number, name, branch and marks."""
 
 from core.module import Module
+from modules.students import migrations
 from modules.students.bulk import Write, changed, created, find_by_id, find_many, reverted, versions_of, write_all
 from modules.students.erasure import lifespan
 from modules.students.listing import Row, count, subjects_of, walk, without_marks
@@ -8,6 +9,7 @@ from modules.students.models import SUBJECT_SEPARATOR, Change, Erasure, Record, 
 from modules.students.router import router
 from modules.students.schemas import StudentPatch, StudentRead
 from modules.students.selection import Selection
+from modules.students.settings import MarkSettings
 from modules.students.values import MAX_SUBJECTS, SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
 from modules.students.versions import StudentNotFound, get
 
@@ -16,6 +18,7 @@ __all__ = [
     "SUBJECT_PATTERN",
     "SUBJECT_SEPARATOR",
     "DocumentedMark",
+    "MarkSettings",
     "Record",
     "RollNo",
     "Row",
@@ -46,6 +49,8 @@ module = Module(
     name="students",
     description="Student records, addressed by roll number.",
     router=router,
+    migrations=migrations,
+    settings=MarkSettings,
     documents=(Student, StudentVersion, Change, Erasure),
     lifespan=lifespan,
 )

@@ -13,7 +13,7 @@ from modules.students.versions import Writer
 
 
 class VersionNotFound(NotFound):
-    """The student has no version of this number."""
+    """The student has no version of this number. `GET /students/{roll_no}/history` lists those there are."""
 
     title = "No such version"
 

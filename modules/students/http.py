@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Response
 
+from core.address import location
 from core.conditional import Expected
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
 from core.identity import CurrentUser, Role, at_least
-from core.openapi import header
 from modules.students.models import Student
 from modules.students.schemas import StudentRead
 from modules.students.values import RollNo
@@ -25,7 +25,7 @@ async def _writer(user: CurrentUser, expects: Expected) -> Writer:
 CurrentWriter = Annotated[Writer, Depends(_writer)]
 """Who changes a student, and in which state they expect it to be."""
 
-LOCATION = header("Location", "The address of the record.", example="/students/S101", always=True)
+LOCATION = location("/students/S101")
 
 CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequired)
 """What any change of a student may answer."""
@@ -35,8 +35,3 @@ def read(student: Student, response: Response) -> StudentRead:
     """The student as clients read it, with the entity tag in the answer's header."""
     response.headers["ETag"] = student.etag
     return StudentRead.model_validate(student)
-
-
-def address(request: Request, student: Student) -> str:
-    """The student's address, below the same prefix as the request's own."""
-    return f"{request.scope.get('root_path', '')}/students/{student.roll_no}"

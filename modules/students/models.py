@@ -65,7 +65,8 @@ class Keys(BaseModel):
     average: float | None = None
 
 
-def _keys_of(record: Mapping[str, Any]) -> Keys:
+def keys_of(record: Mapping[str, Any]) -> Keys:
+    """What the indexes need of a record, given field by field."""
     if record["deleted_at"] is not None:
         return Keys()
     marks = record["marks"]
@@ -92,7 +93,7 @@ class Student(Record, Document):
     """A student's current record, deleted or not. With `erasing` it is about to be removed, and as good as gone."""
 
     erasing: Erased | None = None
-    keys: Keys = Field(default_factory=_keys_of)
+    keys: Keys = Field(default_factory=keys_of)
     unsequenced: bool = True
     """Whether the feed of changes has still to give this version a place; absent when it has one."""
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from pydantic_core import to_json
 
+from core.address import address
 from core.conditional import (
     ETAG,
     NOT_MODIFIED,
@@ -26,7 +27,6 @@ from modules.students.http import (
     WRITER,
     CurrentWriter,
     RollNoInPath,
-    address,
     read,
 )
 from modules.students.marks_router import router as marks_router
@@ -53,7 +53,7 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request, respo
     One who was deleted goes on with the versions of before.
     """
     student = await service.create(data, Writer(user.username))
-    response.headers["Location"] = address(request, student)
+    response.headers["Location"] = address(request, "students", student.roll_no)
     return read(student, response)
 
 
@@ -113,7 +113,7 @@ async def replace(
     student, created = await service.put(roll_no, data, writer)
     if created:
         response.status_code = 201
-        response.headers["Location"] = address(request, student)
+        response.headers["Location"] = address(request, "students", student.roll_no)
     return read(student, response)
 
 
@@ -171,7 +171,7 @@ async def rename(
     The history goes with the student.
     """
     student = await service.rename(roll_no, data.roll_no, writer)
-    response.headers["Location"] = address(request, student)
+    response.headers["Location"] = address(request, "students", student.roll_no)
     return read(student, response)
 
 

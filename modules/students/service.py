@@ -16,13 +16,14 @@ from modules.students.versions import StudentNotFound, Writer
 
 
 class RollNoTaken(Conflict):
-    """Another student has this roll number. The number of a deleted student is free only for creating it again."""
+    """Another student has this roll number. Choose another one, or change that student instead. The number of a deleted
+    student is free only for creating that one again."""
 
     title = "Roll number taken"
 
 
 class MarkNotFound(NotFound):
-    """The student has no mark in this subject."""
+    """The student has no mark in this subject. `GET /students/{roll_no}` shows those there are."""
 
     title = "No such mark"
 

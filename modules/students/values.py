@@ -1,6 +1,5 @@
 """The kinds of values that records are made of, with errors for the person who mistyped one."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -13,51 +12,20 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
-    WithJsonSchema,
     WrapValidator,
 )
 from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from core.settings import current_settings
-from core.text import Composed, DocumentedPattern, Printable, spoken
+from core.text import Code, Composed, DocumentedPattern, Printable
 from core.wording import sentence_of
+from modules.students.settings import MarkSettings
 
 MAX_SUBJECTS = 100
 
-_ROLL_NO_CHARACTERS = "A-Za-z0-9._-"
-
-
-def _check_roll_no(roll_no: str) -> str:
-    if strange := re.search(f"[^{_ROLL_NO_CHARACTERS}]", roll_no):
-        raise PydanticCustomError(
-            "roll_no_character",
-            "A roll number is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
-            {"strange": spoken(strange.group())},
-        )
-    if roll_no in (".", ".."):
-        raise PydanticCustomError(
-            "roll_no_dots", "A roll number cannot be '.' or '..', which web addresses read as folders."
-        )
-    return roll_no
-
-
-RollNo = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
-    AfterValidator(_check_roll_no),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 64,
-            "pattern": rf"^(?!\.{{1,2}}$)[{_ROLL_NO_CHARACTERS}]+$",
-            "examples": ["S101"],
-        }
-    ),
-]
-"""1 to 64 of ASCII letters, digits and `. _ -`: a roll number stands in an address as it is."""
+RollNo = Annotated[Code, Field(examples=["S101"])]
+"""What names a student, in an address as it is."""
 
 
 def _check_subject(subject: str) -> str:
@@ -100,7 +68,7 @@ def subject_of(text: str) -> str:
 def _check_mark(mark: Any) -> int | float:
     if isinstance(mark, bool) or not isinstance(mark, int | float):
         raise PydanticCustomError("mark_type", "A mark is a number, such as 85 or 72.5. What has no mark is left out.")
-    highest = current_settings().marks_max
+    highest = MarkSettings.current().max
     if not 0 <= mark <= highest:  # which NaN is not, either
         raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
     if isinstance(mark, float) and mark != round(mark, 2):
@@ -112,7 +80,7 @@ class DocumentedMark:
     """Documents a mark, up to the highest one that the settings allow."""
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
-        highest = current_settings().marks_max
+        highest = MarkSettings.current().max
         return {
             "type": "number",
             "minimum": 0,

@@ -32,7 +32,8 @@ Edit = Callable[[Student], Student | None]
 
 
 class StudentNotFound(NotFound):
-    """There is no student with this roll number. A deleted one can be restored."""
+    """There is no student with this roll number. `GET /students` lists them all; one who was deleted comes back with
+    `POST /students/{roll_no}/restore`."""
 
     title = "No such student"
 

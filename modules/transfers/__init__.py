@@ -5,6 +5,7 @@ from modules.transfers.commands import export_students, import_students
 from modules.transfers.models import FailedRow, FileChunk, Import, Touched
 from modules.transfers.router import router
 from modules.transfers.running import lifespan
+from modules.transfers.settings import ImportSettings
 
 __all__ = ["module"]
 
@@ -12,6 +13,7 @@ module = Module(
     name="transfers",
     description="Imports and exports of students, as CSV and NDJSON.",
     router=router,
+    settings=ImportSettings,
     documents=(Import, FileChunk, FailedRow, Touched),
     lifespan=lifespan,
     commands=(import_students, export_students),

@@ -1,11 +1,12 @@
 """What the API's documentation says of files on their way in and out."""
 
+from core.address import location
 from core.openapi import Responses, header
 from modules.transfers.schemas import ImportRead
 from modules.transfers.table import REASON
 from modules.transfers.upload import MEDIA_TYPES
 
-LOCATION = header("Location", "The address of the import.", example="/imports/6921c0ffee6921c0ffee6921", always=True)
+LOCATION = location("/imports/6921c0ffee6921c0ffee6921")
 PREFERENCE = header("Preference-Applied", "`respond-async`.", example="respond-async", always=True)
 NO_STORE = header("Cache-Control", "`no-store`: what is personal belongs in no cache.", example="no-store")
 DOWNLOAD = {
@@ -13,7 +14,7 @@ DOWNLOAD = {
     **NO_STORE,
 }
 
-FILE = {"required": True, "content": MEDIA_TYPES, "x-limit-setting": "import_max_bytes"}
+FILE = {"required": True, "content": MEDIA_TYPES, "x-limit-setting": "IMPORT_MAX_BYTES"}
 
 _CSV = "roll_no,name,branch,math\r\nS101,Asha Rao,Physics,91\r\n"
 _FAILED = f"roll_no,name,branch,math,{REASON}\r\nS117,Zoë Łuk,Physics,950,math: A mark lies between 0 and 100.\r\n"

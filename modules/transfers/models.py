@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from pymongo import IndexModel
 
 from core.clock import utc_now
-from core.settings import current_settings
+from modules.transfers.settings import ImportSettings
 
 # How long nobody need have shown that they work on an import.
 PATIENCE = timedelta(seconds=15)
@@ -89,7 +89,7 @@ class Import(Document):
     @property
     def expires_at(self) -> datetime:
         """Until when its failed rows are kept, and what resuming and undoing it need."""
-        return self.created_at + timedelta(days=current_settings().import_days)
+        return self.created_at + timedelta(days=ImportSettings.current().days)
 
     @property
     def standing(self) -> State:

@@ -7,6 +7,7 @@ from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from core.address import address
 from core.body_limit import allow_body
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least
@@ -14,7 +15,6 @@ from core.keyset import SortKey, object_id
 from core.openapi import problem_responses
 from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter
-from core.settings import current_settings
 from modules.transfers import exports, progress, running, service, undo, work
 from modules.transfers.documented import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
 from modules.transfers.downloads import NO_STORE, download
@@ -22,6 +22,7 @@ from modules.transfers.exports_router import router as exports_router
 from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
+from modules.transfers.settings import ImportSettings
 from modules.transfers.table import InvalidFile
 from modules.transfers.upload import Upload, uploaded
 
@@ -62,7 +63,7 @@ async def create(
     `file`. A blank cell is no mark; it never is zero.
     """
     running.refuse_if_busy()
-    allow_body(request, current_settings().import_max_bytes)
+    allow_body(request, ImportSettings.current().max_bytes)
     async with uploaded(request) as upload:
         job = _job(upload, query, user.username, headers.idempotency_key)
         found, is_new = await service.begin(job)
@@ -90,7 +91,7 @@ async def _carry_on(
     job: Import, task: running.Job, response: Response, prefer: str | None, request: Request
 ) -> ImportRead:
     """Start the work on an import, and wait for its end unless the client would rather not."""
-    response.headers["Location"] = f"{request.url.path.partition('/imports')[0]}/imports/{job.id}"
+    response.headers["Location"] = address(request, "imports", str(job.id))
     started = running.start(job, task)
     if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
         response.status_code = 202

@@ -20,7 +20,7 @@ MAX_LISTED_ROWS = 100
 
 
 class ImportNotFound(NotFound):
-    """There is no import with this id."""
+    """There is no import with this id. `GET /imports` lists those that are kept."""
 
     title = "No such import"
 
@@ -40,7 +40,8 @@ class KeyReused(Problem):
 
 
 class NothingToDo(Conflict):
-    """The import is not in a state in which this can be done."""
+    """The import is not in a state in which this can be done. `GET /imports/{import_id}` tells its state, and `detail`
+    what that rules out."""
 
     title = "Not possible now"
 

@@ -34,7 +34,8 @@ def open_text(path: Path) -> TextIO:
 
 
 class InvalidFile(Problem):
-    """The file as a whole cannot be read: its encoding, its header or its format is wrong. Nothing was imported."""
+    """The file as a whole cannot be read: its encoding, its header or its format is wrong. Nothing was imported: mend
+    what `detail` names, and send the file again."""
 
     status = 422
     title = "File cannot be read"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bson import ObjectId
 
 from core.clock import utc_now
+from core.database import patient
 from modules.students import Student, find_by_id, reverted, versions_of, write_all
 from modules.transfers import files
 from modules.transfers.models import Import, State, Touched
@@ -31,7 +32,8 @@ async def _take_back(work: Import) -> None:
     restored, kept, kept_count = 0, list[str](), 0
     row = 0
     while notes := await Touched.find({"import_id": work.id, "row": {"$gt": row}}).sort("+row").limit(BATCH).to_list():
-        put_back, left = await _take_back_some(work, notes)
+        with patient():
+            put_back, left = await _take_back_some(work, notes)
         restored += put_back
         kept_count += len(left)
         kept = [*kept, *filter(None, left)][:MAX_NAMED]

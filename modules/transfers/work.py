@@ -13,6 +13,7 @@ from pathlib import Path
 from bson import ObjectId
 
 from core.clock import utc_now
+from core.database import patient
 from modules.students import Write, find_by_id, find_many, versions_of, write_all
 from modules.transfers import files, undo
 from modules.transfers.judge import Kind, Verdict, judge
@@ -62,10 +63,11 @@ async def _carry_out(work: Import, path: Path) -> State:
 async def _judge_all(work: Import, path: Path) -> None:
     counts: Counter[Kind] = Counter()
     async for rows in batches(path, work.format):
-        verdicts = await _judge(work, rows)
-        await _note_failures(work, verdicts)
-        counts.update(verdict.kind for verdict in verdicts)
-        await _progress(work, rows, counts)
+        with patient():
+            verdicts = await _judge(work, rows)
+            await _note_failures(work, verdicts)
+            counts.update(verdict.kind for verdict in verdicts)
+            await _progress(work, rows, counts)
     await work.set({"rows": counts.total()})
 
 
@@ -76,10 +78,11 @@ async def _write_all(work: Import, path: Path) -> bool:
         left = [row for row in rows if row.number > work.position]
         if not left:
             continue
-        verdicts = await _write(left, work)
-        await _note_failures(work, verdicts)
-        counts.update(verdict.kind for verdict in verdicts)
-        await _progress(work, rows, counts)
+        with patient():
+            verdicts = await _write(left, work)
+            await _note_failures(work, verdicts)
+            counts.update(verdict.kind for verdict in verdicts)
+            await _progress(work, rows, counts)
         if counts[Kind.FAILED] and not work.options.skip_errors:
             return False  # somebody changed students between the two passes
     await work.set({"rows": work.position})

@@ -6,7 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.errors import StartupError
-from core.settings import read_settings
+from core.settings import Settings
+from modules.analytics.settings import AnalyticsSettings
 from tests.analytics.classroom import by_math, enter, student
 from tests.conftest import AppClient, sign_in
 
@@ -107,7 +108,7 @@ def test_grades_are_a_setting_in_percent_of_the_highest_mark(
     open_client: AppClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADES", "pass: 33.33, fail:0")
-    api = sign_in(open_client(marks_max=30, grades=read_settings().grades))
+    api = sign_in(open_client(marks_max=30, grades=AnalyticsSettings().grades))
     by_math(api, 10, 9.99)
 
     assert [card(api, roll_no)["subjects"][0]["grade"] for roll_no in ("S1", "S2")] == ["pass", "fail"]
@@ -117,7 +118,7 @@ def test_a_threshold_is_reached_by_the_number_that_was_written_and_not_by_its_fl
     open_client: AppClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADES", "A:70.1,F:0")
-    api = sign_in(open_client(grades=read_settings().grades))
+    api = sign_in(open_client(grades=AnalyticsSettings().grades))
     by_math(api, 70.1, 70.09)
 
     assert [card(api, roll_no)["subjects"][0]["grade"] for roll_no in ("S1", "S2")] == ["A", "F"]
@@ -131,4 +132,4 @@ def test_grades_that_make_no_scale_stop_the_start(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GRADES", grades)
 
     with pytest.raises(StartupError, match="GRADES"):
-        read_settings()
+        Settings().part(AnalyticsSettings)

@@ -2,53 +2,18 @@
 
 import getpass
 import io
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from core.settings import Settings
 from modules.auth import commands
 from tests.auth.people import PASSWORD, Person, signed_in
-from tests.processes import ROOT
+from tests.terminal import Terminal
 
 
-@pytest.fixture
-def run(settings: Settings, tmp_path: Path) -> "Run":
-    return Run(settings, tmp_path)
-
-
-class Run:
-    """Runs the command against the tests' database."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        assert settings.mongodb_url
-        self.folder = folder
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "MONGODB_URL": settings.mongodb_url.get_secret_value(),
-            "MONGODB_DATABASE": settings.mongodb_database,
-            "BCRYPT_COST": "4",
-        }
-
-    def __call__(self, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "core", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            input=typed,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
-def test_the_first_admin_is_made_with_a_password_from_standard_input(run: Run, client: TestClient) -> None:
-    done = run("create-admin", "principal", typed=f"{PASSWORD}\n")
+def test_the_first_admin_is_made_with_a_password_from_standard_input(terminal: Terminal, client: TestClient) -> None:
+    done = terminal("create-admin", "principal", typed=f"{PASSWORD}\n")
 
     assert (done.returncode, done.stdout) == (0, "Made the admin principal.\n"), done.stderr
     admin = signed_in(client, "principal")
@@ -58,8 +23,8 @@ def test_the_first_admin_is_made_with_a_password_from_standard_input(run: Run, c
     assert PASSWORD not in done.stdout + done.stderr
 
 
-def test_an_address_can_be_given(run: Run, client: TestClient) -> None:
-    done = run("create-admin", "principal", "--email", "head@example.com", typed=f"{PASSWORD}\n")
+def test_an_address_can_be_given(terminal: Terminal, client: TestClient) -> None:
+    done = terminal("create-admin", "principal", "--email", "head@example.com", typed=f"{PASSWORD}\n")
 
     assert done.returncode == 0, done.stderr
     assert signed_in(client, "principal").ask("GET", "/me").json()["email"] == "head@example.com"
@@ -74,8 +39,8 @@ def test_at_a_terminal_the_password_is_asked_for_without_showing_it(monkeypatch:
     assert commands._password() == "unseen, after 'Password: '"
 
 
-def test_an_account_that_is_there_becomes_an_admins(run: Run, teacher: Person) -> None:
-    done = run("create-admin", "Teacher")
+def test_an_account_that_is_there_becomes_an_admins(terminal: Terminal, teacher: Person) -> None:
+    done = terminal("create-admin", "Teacher")
 
     assert done.returncode == 0, done.stderr
     assert "the same as before" in done.stdout
@@ -96,9 +61,9 @@ def test_an_account_that_is_there_becomes_an_admins(run: Run, teacher: Person) -
     ],
 )
 def test_what_cannot_be_done_is_told_in_words(
-    run: Run, client: TestClient, arguments: list[str], typed: str, reason: str
+    terminal: Terminal, client: TestClient, arguments: list[str], typed: str, reason: str
 ) -> None:
-    done = run(*arguments, typed=typed)
+    done = terminal(*arguments, typed=typed)
 
     assert done.returncode != 0
     assert reason in done.stderr
@@ -106,18 +71,18 @@ def test_what_cannot_be_done_is_told_in_words(
     assert client.post("/login", data={"username": "principal", "password": typed.strip()}).status_code in (401, 422)
 
 
-def test_help_names_the_commands(run: Run) -> None:
-    done = run("--help")
+def test_help_names_the_commands(terminal: Terminal) -> None:
+    done = terminal("--help")
 
     assert done.returncode == 0
     assert "create-admin" in done.stdout
     assert "Make an admin." in done.stdout
 
 
-def test_a_database_that_is_away_is_told_in_one_line(run: Run) -> None:
-    run.environment["MONGODB_URL"] = "mongodb://127.0.0.1:1/?timeoutMS=200"
+def test_a_database_that_is_away_is_told_in_one_line(terminal: Terminal) -> None:
+    terminal.environment["MONGODB_URL"] = "mongodb://127.0.0.1:1/?timeoutMS=200"
 
-    done = run("create-admin", "principal", typed=f"{PASSWORD}\n")
+    done = terminal("create-admin", "principal", typed=f"{PASSWORD}\n")
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

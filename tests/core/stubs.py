@@ -19,6 +19,7 @@ from core.settings import Settings
 
 SIGNED_IN = {"Authorization": "Bearer valid"}
 JSON = {"Content-Type": "application/json"}
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
 
 FAILURES: dict[str, Exception] = {
     "bug": RuntimeError("hunter2 is inside"),

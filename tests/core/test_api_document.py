@@ -21,7 +21,7 @@ from core.identity import Role, at_least
 from core.routing import ProtectedRouter
 from core.settings import Settings
 from core.version import VERSION
-from tests.conftest import AppClient, sign_in
+from tests.conftest import AppClient, configured, sign_in
 from tests.core.stubs import stub, unopened
 
 Json = dict[str, Any]
@@ -151,11 +151,11 @@ def test_every_body_documents_its_limit_and_that_it_may_be_of_the_wrong_kind() -
     assert {"413", "415"} <= set(bodies["/students"]["responses"])
     assert bodies["/students"]["requestBody"]["x-max-bytes"] == 12345
     assert "At most 12,345 bytes (`MAX_BODY_BYTES`)" in bodies["/students"]["requestBody"]["description"]
-    assert bodies["/imports"]["requestBody"]["x-max-bytes"] == settings.import_max_bytes
+    assert bodies["/imports"]["requestBody"]["x-max-bytes"] == settings.value_of("IMPORT_MAX_BYTES")
 
 
 def test_the_highest_mark_is_that_of_the_settings() -> None:
-    schemas = create_app(Settings.model_construct(marks_max=20)).openapi()["components"]["schemas"]
+    schemas = create_app(configured(Settings(), marks_max=20)).openapi()["components"]["schemas"]
     assert schemas["MarkWrite"]["properties"]["mark"]["maximum"] == 20
 
 

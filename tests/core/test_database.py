@@ -108,7 +108,7 @@ def settings_for(url: str | None, **others: Any) -> Settings:
 
 def open_and_close(settings: Settings, *documents: type[Document]) -> None:
     async def run() -> None:
-        async with open_database(settings, documents) as database:
+        async with open_database(settings, lambda database: database.bind(documents)) as database:
             await database.ping()
 
     asyncio.run(run())

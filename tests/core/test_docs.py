@@ -8,14 +8,16 @@ from urllib.parse import urljoin
 import pytest
 from fastapi.testclient import TestClient
 
-import core.docs
+import core.pages.docs
 from core.app import create_app
 from core.errors import StartupError
 from core.openapi import operation_id
 from core.settings import Settings
 from tests.conftest import sign_in
+from tests.core.stubs import BROWSER
 
-PAGES = ["/docs", "/redoc"]
+DOCS = ["/docs", "/redoc"]
+PAGES = [*DOCS, "/", "/problems", "/problems/not-found"]
 REFERENCE = r"""(?:href|src|url)\s*[=:]\s*["']([^"']+)"""
 PROBLEM = {"application/problem+json"}
 
@@ -41,13 +43,13 @@ def docs_client() -> TestClient:
     return TestClient(create_app(Settings.model_construct()))
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", DOCS)
 def test_a_page_refers_to_this_host_only(docs_client: TestClient, page: str) -> None:
     text = docs_client.get(page).text
     assert not re.findall(r"https?:|[\"'(]//", text)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", DOCS)
 def test_what_a_page_refers_to_is_there(docs_client: TestClient, page: str) -> None:
     references = re.findall(REFERENCE, docs_client.get(page).text)
     assert "/openapi.json" in references
@@ -60,15 +62,35 @@ def test_what_a_page_refers_to_is_there(docs_client: TestClient, page: str) -> N
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_may_load_nothing_foreign(docs_client: TestClient, page: str) -> None:
-    policy = docs_client.get(page).headers["Content-Security-Policy"]
-    directives = dict(directive.split(maxsplit=1) for directive in policy.split("; "))
-    assert directives["default-src"] == "'self'"
-    assert directives["frame-ancestors"] == "'none'"
-    sources = {source for value in directives.values() for source in value.split()}
-    assert sources <= {"'self'", "'none'", "'unsafe-inline'", "data:", "blob:"}
+    headers = docs_client.get(page, headers=BROWSER).headers
+    policy = dict(directive.split(maxsplit=1) for directive in headers["Content-Security-Policy"].split("; "))
+    nothing = ("default-src", "base-uri", "form-action", "frame-ancestors")
+    assert {policy[directive] for directive in nothing} == {"'none'"}
+    assert policy.get("script-src", "'none'") == ("'self'" if page in DOCS else "'none'")
+    sources = {source for value in policy.values() for source in value.split()}
+    of_docs = {source for source in sources if source in ("data:", "blob:") or source.startswith("'sha256-")}
+    assert sources - of_docs == {"'self'", "'none'"}
+    assert page in DOCS or not of_docs
+    assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_a_page_holds_no_script_and_no_style_of_its_own(docs_client: TestClient, page: str) -> None:
+    text = docs_client.get(page, headers=BROWSER).text
+    assert not re.findall(r"<style|\sstyle=|\son\w+=|javascript:", text)
+    assert re.findall(r"<script[^>]*>", text) == re.findall(r'<script src="/[^"]+">(?=</script>)', text)
+
+
+def test_the_script_of_redoc_asks_for_no_logo_elsewhere(docs_client: TestClient) -> None:
+    answer = docs_client.get("/redoc.js")
+    assert answer.headers["Content-Type"].startswith("text/javascript")
+    assert 'src:"data:,"' in answer.text
+    assert "cdn.redoc.ly" not in answer.text
+    again = docs_client.get("/redoc.js", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("page", DOCS)
 def test_a_page_follows_the_prefix_that_a_proxy_gives_it(page: str) -> None:
     proxied = TestClient(create_app(Settings.model_construct()), root_path="/api")
     references = re.findall(REFERENCE, proxied.get(f"/api{page}").text)
@@ -101,7 +123,7 @@ def test_operations_are_named_as_a_clients_methods(operations: dict[str, Operati
         "students-replace",
         "students-delete",
     } <= set(operations)
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", name) for name in operations)
+    assert all(re.fullmatch(r"[a-z0-9_]+(-[a-z]+)+", name) for name in operations)
 
 
 def test_each_operation_says_what_it_does_in_one_line(operations: dict[str, Operation]) -> None:
@@ -184,6 +206,6 @@ def test_an_operation_id_is_made_of_tag_and_name(tags: list[str], name: str, exp
 
 @pytest.mark.parametrize("spec", [None, ModuleSpec("fastapi_offline", None)])
 def test_missing_assets_stop_the_start_with_a_remedy(spec: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.docs, "find_spec", lambda _: spec)
+    monkeypatch.setattr(core.pages.docs, "find_spec", lambda _: spec)
     with pytest.raises(StartupError, match=r"fastapi-offline is missing: pip install -r requirements\.txt"):
         create_app(Settings())

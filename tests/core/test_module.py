@@ -1,5 +1,7 @@
 """A module declares itself, and whatever is wrong with one stops the start."""
 
+import importlib
+import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,11 +12,12 @@ from beanie import Document
 from fastapi import APIRouter
 
 from core.app import create_app
+from core.discovery import discover
 from core.errors import StartupError
 from core.identity import CurrentUser, Principal
-from core.module import Module, discover
+from core.module import Module
 from core.routing import ProtectedRouter
-from core.settings import Settings
+from core.settings import ModuleSettings, Settings
 from tests.core.stubs import stub, unopened
 
 Package = Callable[[dict[str, str | None]], str]
@@ -93,6 +96,38 @@ def test_a_file_beside_the_folders_does_not_vanish(package: Package, tmp_path: P
         discover(name)
 
 
+def test_a_module_can_be_switched_off(package: Package) -> None:
+    name = package({"a": DECLARED.format(name="a"), "b": "raise RuntimeError"})
+    assert [module.name for module in discover(name, disabled=["b"])] == ["a"]
+
+
+def test_what_needs_a_module_is_switched_off_with_it(package: Package, caplog: pytest.LogCaptureFixture) -> None:
+    name = package({letter: DECLARED.format(name=letter) for letter in "abcd"})
+    root = Path(importlib.import_module(name).__path__[0])
+    (root / "b" / "service.py").write_text(f"from {name} import a\n")
+    (root / "c" / "service.py").write_text(f"def later():\n    from {name}.b import something\n")
+    (root / "d" / "service.py").write_text(f"import {name}.d.models\nimport {name}\n")
+
+    assert [module.name for module in discover(name, disabled=["a"])] == ["d"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "The module b is off, because it needs a",
+        "The module c is off, because it needs b",
+    ]
+
+
+def test_an_unknown_module_cannot_be_switched_off(package: Package) -> None:
+    name = package({letter: DECLARED.format(name=letter) for letter in "ab"})
+    with pytest.raises(StartupError, match=r"^MODULES_DISABLED names x, y\. There are these modules: a, b\.$"):
+        discover(name, disabled=["y", "a", "x"])
+
+
+def test_the_service_runs_without_its_students(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODULES_DISABLED", "students")
+    paths = create_app().openapi()["paths"]
+    assert "/login" in paths
+    assert not [path for path in paths if path.startswith(("/students", "/imports", "/statistics"))]
+
+
 def test_a_module_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         stub().name = "other"  # type: ignore[misc]
@@ -131,30 +166,66 @@ class Gamma(Document):
         name = "others"
 
 
+class Seats(ModuleSettings, env_prefix="SEATS_"):
+    most: int = 30
+
+
+class Rooms(ModuleSettings):
+    seats_most: int = 30
+
+
+class Ports(ModuleSettings):
+    port: int = 30
+
+
 @pytest.mark.parametrize(
     ("first", "second", "claim"),
     [
         ({"name": "one"}, {"name": "one"}, "module one"),
         ({"documents": (Alpha,)}, {"documents": (Beta,)}, "collection things"),
         ({"documents": (Alpha,)}, {"documents": (Alpha,)}, "collection things"),
-        ({"router": routes("/a")}, {"router": routes("/a")}, "route GET /a"),
-        ({"router": routes("/a")}, {"public_router": routes("/a")}, "route GET /a"),
-        ({"router": routes("/a/{x}/b")}, {"router": routes("/a/{y}/b")}, "route GET /a/{}/b"),
-        ({"router": routes("/a/{x}")}, {"router": routes("/a/{y:path}")}, "route GET /a/{}"),
-        ({"router": nested("/a", routes("/b"))}, {"router": routes("/a/b")}, "route GET /a/b"),
+        ({"settings": Seats}, {"settings": Rooms}, "setting SEATS_MOST"),
+        ({"settings": Seats}, {"settings": Seats}, "setting SEATS_MOST"),
     ],
 )
 def test_no_two_modules_claim_the_same(first: dict[str, object], second: dict[str, object], claim: str) -> None:
     modules = [stub(**{"name": "one", **first}), Module(**{"name": "two", **second})]  # type: ignore[arg-type]
-    with pytest.raises(StartupError, match=r"declared more than once: by one and (two|one)\.$") as raised:
+    with pytest.raises(StartupError, match=r"declared more than once: by one and (two|one)\. Rename one") as raised:
         create_app(Settings(), modules)
     assert f"The {claim} is" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "hidden", "by"),
+    [
+        ({"router": routes("/a")}, {"router": routes("/a")}, "GET /a", "GET /a"),
+        ({"router": routes("/a")}, {"public_router": routes("/a")}, "GET /a", "GET /a"),
+        ({"router": routes("/a/{x}/b")}, {"router": routes("/a/{y}/b")}, "GET /a/{y}/b", "GET /a/{x}/b"),
+        ({"router": routes("/a/{x:path}")}, {"router": routes("/a/{y}")}, "GET /a/{y}", "GET /a/{x:path}"),
+        ({"router": nested("/a", routes("/b"))}, {"router": routes("/a/b")}, "GET /a/b", "GET /a/b"),
+        ({"router": routes("/a/{x}")}, {"router": routes("/a/b")}, "GET /a/b", "GET /a/{x}"),
+        ({"router": routes("/a/{x}", "/a/b")}, {}, "GET /a/b", "GET /a/{x}"),
+        ({"router": routes("/a/{x:path}")}, {"router": routes("/a/b/{n:int}")}, "GET /a/b/{n:int}", "GET /a/{x:path}"),
+    ],
+)
+def test_no_route_hides_another(first: dict[str, object], second: dict[str, object], hidden: str, by: str) -> None:
+    modules = [stub(**{"name": "one", **first}), Module(**{"name": "two", **second})]  # type: ignore[arg-type]
+    with pytest.raises(StartupError) as raised:
+        create_app(Settings(), modules)
+    place = r"\S+test_module\.py, line \d+"
+    sentence = rf"{place}: {re.escape(hidden)} is never reached, for {re.escape(by)} \({place}\) answers its addresses"
+    assert re.match(sentence, str(raised.value))
+
+
+def test_a_module_cannot_claim_a_setting_of_the_service() -> None:
+    with pytest.raises(StartupError, match="setting PORT is declared more than once: by the service itself and one"):
+        create_app(Settings(), [stub(name="one", settings=Ports)])
 
 
 def test_what_differs_is_not_refused() -> None:
     one = stub(name="one", router=routes("/a", "/b/{x}"), documents=(Alpha,))
     two = Module(name="two", router=routes("/a", "/b/{x}", method="POST"), public_router=routes("/b"))
-    three = Module(name="three", documents=(Gamma,), router=routes("/b/{x}/c"))
+    three = Module(name="three", documents=(Gamma,), router=routes("/b/{x}/c", "/n/{x:int}", "/n/{x}", "/n/{x:path}"))
     paths = create_app(Settings(), [one, two, three]).openapi()["paths"]
     assert {f"{method} {path}" for path, operations in paths.items() for method in operations} >= {
         "get /a",
@@ -175,7 +246,7 @@ def test_a_document_need_not_name_its_collection() -> None:
         create_app(Settings(), [stub(documents=(Plain,)), Module(name="two", documents=(Plain,))])
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/problems"])
 def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
     with pytest.raises(StartupError, match=path):
         create_app(Settings(), [stub(public_router=routes(path))])

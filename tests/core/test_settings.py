@@ -9,9 +9,19 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from core.app import create_app
 from core.errors import StartupError
-from core.settings import Settings, current_settings, read_settings
+from core.settings import ModuleSettings, Settings, current_settings, read_settings, variables
+from tests.conftest import settings_of_modules
 from tests.core.stubs import stub, unopened
+
+
+class SeatSettings(ModuleSettings, env_prefix="SEATS_"):
+    """Of a module that there might be."""
+
+    least: int = 1
+    most: int = 30
+
 
 WRONG = {
     "PORT": "hunter2",
@@ -19,22 +29,35 @@ WRONG = {
     "MAX_BODY_BYTES": "0",
     "MONGODB_DATABASE": "a b",
     "ALLOW_MEMORY_DB": "hunter2",
+    "MIGRATION_WAIT_SECONDS": "-1",
+}
+WRONG_OF_MODULES = {
     "ACCESS_TOKEN_MINUTES": "0",
     "BCRYPT_COST": "3",
     "MARKS_MAX": "nan",
+    "IMPORT_DAYS": "hunter2",
 }
 
 
-def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in WRONG.items():
+def read_all() -> dict[str, object]:
+    """Every setting by its variable: the process-wide ones, and those of the modules."""
+    settings = read_settings()
+    settings.read_parts(settings_of_modules())
+    everything: list[Settings | ModuleSettings] = [settings, *(settings.part(kind) for kind in settings_of_modules())]
+    return {name: getattr(part, field) for part in everything for name, field in variables(type(part)).items()}
+
+
+@pytest.mark.parametrize("wrong", [WRONG, WRONG_OF_MODULES], ids=["process-wide", "of modules"])
+def test_all_wrong_settings_are_named_at_once(wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in wrong.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StartupError) as raised:
-        read_settings()
+        read_all()
     text = str(raised.value)
-    assert set(re.findall(r"([A-Z_]+): ", text)) == set(WRONG)
+    assert set(re.findall(r"([A-Z_]+): ", text)) == set(wrong)
     assert "\n" not in text
     assert "hunter2" not in text
-    assert raised.value.__suppress_context__, "a traceback would show what pydantic says"
+    assert raised.value.__context__ is None, "a traceback would show what pydantic says"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +83,7 @@ def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 def test_a_setting_out_of_bounds_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(StartupError, match=f"^Settings cannot be used: {name}: .* See .env.example.$"):
-        read_settings()
+        read_all()
 
 
 @pytest.mark.parametrize(
@@ -83,24 +106,27 @@ def test_a_setting_is_read_from_the_environment(
     name: str, value: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert getattr(read_settings(), name.lower()) == expected
+    assert read_all()[name] == expected
 
 
 def test_an_empty_setting_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.setenv(name.upper(), "")
-    assert read_settings() == Settings.model_construct()
+    defaults = read_all()
+    for name in defaults:
+        monkeypatch.setenv(name, "")
+    assert read_all() == defaults
 
 
 def test_settings_are_read_from_the_env_file_and_the_environment_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / ".env").write_text("PORT=1234\nMARKS_MAX=50\nOF_ANOTHER_PROGRAM=x\n")
+    (tmp_path / ".env").write_text("PORT=1234\nSEATS_MOST=50\nSEATS_LEAST=5\nOF_ANOTHER_PROGRAM=x\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
-    monkeypatch.setenv("MARKS_MAX", "60")
+    for kind in (Settings, SeatSettings):
+        monkeypatch.setitem(kind.model_config, "env_file", ".env")
+    monkeypatch.setenv("SEATS_MOST", "60")
     settings = read_settings()
-    assert (settings.port, settings.marks_max) == (1234, 60)
+    seats = settings.part(SeatSettings)
+    assert (settings.port, seats.least, seats.most) == (1234, 5, 60)
 
 
 def test_the_address_of_the_database_is_never_shown() -> None:
@@ -115,29 +141,44 @@ def test_an_error_does_not_repeat_what_was_given() -> None:
     assert "hunter2" not in str(raised.value)
 
 
+def test_a_wrong_setting_of_a_module_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATS_MOST", "many")
+    with pytest.raises(StartupError, match="SEATS_MOST: Input should be a valid integer"):
+        create_app(Settings(), [stub(settings=SeatSettings)])
+
+
+def test_some_settings_of_modules_can_be_given() -> None:
+    settings = Settings()
+    given = settings.with_parts(SeatSettings(most=5))
+    assert (given.part(SeatSettings).most, settings.part(SeatSettings).most) == (5, 30)
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = Settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
 
 
-def test_two_apps_in_one_process_keep_their_own_settings() -> None:
-    def app(marks_max: int) -> TestClient:
+def test_two_apps_in_one_process_keep_their_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def app(most: int) -> TestClient:
         router = APIRouter()
 
         @router.get("/here")
-        async def here() -> float:
-            return current_settings().marks_max
+        async def here() -> list[int]:
+            return [current_settings().port, SeatSettings.current().most]
 
         @router.get("/in-a-thread")
-        def in_a_thread() -> float:
-            return current_settings().marks_max
+        def in_a_thread() -> list[int]:
+            return [current_settings().port, SeatSettings.current().most]
 
-        return unopened(stub(public_router=router), marks_max=marks_max)
+        monkeypatch.setenv("SEATS_MOST", str(most))
+        return unopened(stub(public_router=router, settings=SeatSettings), port=most)
 
     first, second = app(1000), app(10)
     for path in ("/here", "/in-a-thread"):
-        assert [client.get(path).json() for client in (first, second, first, second)] == [1000, 10, 1000, 10]
+        assert [client.get(path).json() for client in (first, second, first, second)] == [
+            [most, most] for most in (1000, 10, 1000, 10)
+        ]
 
 
 def test_outside_of_any_app_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

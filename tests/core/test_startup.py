@@ -54,15 +54,19 @@ def test_a_database_that_cannot_be_used_is_one_line(
     assert (told["level"], "\n" in told["message"]) == ("ERROR", False)
 
 
-def test_wrong_settings_are_one_line(tmp_path: Path) -> None:
-    output = failed_start(MAIN, tmp_path, PORT="hunter2", MARKS_MAX="0")
-    assert output.startswith("The service cannot start. Settings cannot be used: PORT: ")
-    assert "MARKS_MAX: " in output
+@pytest.mark.parametrize(
+    ("first", "second"), [("PORT", "LOG_LEVEL"), ("MARKS_MAX", "IMPORT_DAYS")], ids=["process-wide", "of modules"]
+)
+def test_wrong_settings_are_one_line(first: str, second: str, tmp_path: Path) -> None:
+    output = failed_start(MAIN, tmp_path, **{first: "hunter2", second: "hunter2"})
+    assert output.startswith(f"The service cannot start. Settings cannot be used: {first}: ")
+    assert f"; {second}: " in output
+    assert "hunter2" not in output
     assert output.count("\n") == 1
 
 
 def test_a_module_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
-    text = "import core.module as m, runpy\nm.discover.__defaults__ = ('no_such_package',)\n"
+    text = "import core.discovery as m, runpy\nm.discover.__defaults__ = ('no_such_package', ())\n"
     (tmp_path / "no_such_package" / "x").mkdir(parents=True)
     (tmp_path / "no_such_package" / "x" / "__init__.py").write_text("raise RuntimeError('oh')")
     (tmp_path / "start.py").write_text(

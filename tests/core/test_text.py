@@ -1,11 +1,14 @@
-"""Names are one line of visible characters, whatever their script."""
+"""Names are one line of visible characters, whatever their script; codes are what an address can hold."""
+
+import re
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from core.text import PrintableLine, spoken
+from core.text import Code, PrintableLine, spoken
 
 line = TypeAdapter[str](PrintableLine)
+code_ = TypeAdapter[str](Code)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,34 @@ def test_an_invisible_character_is_named() -> None:
 )
 def test_a_character_is_named_so_that_it_can_be_found(character: str, expected: str) -> None:
     assert spoken(character) == expected
+
+
+@pytest.mark.parametrize("code", ["A", "a.b", "..a", "-", "_", "0", "x" * 64, " padded "])
+def test_a_code_is_kept_as_it_is(code: str) -> None:
+    assert code_.validate_python(code) == code.strip()
+
+
+@pytest.mark.parametrize(
+    ("code", "complaint"),
+    [
+        ("a b", "Write '-' instead of a space."),
+        ("a/b", "Write '-' instead of '/'."),
+        ("é", "Write '-' instead of 'é'."),
+        ("a\nb", "instead of U+000A"),
+        ("٣", "instead of '٣'"),
+        (".", "which web addresses read as folders"),
+        ("..", "which web addresses read as folders"),
+        ("", "at least 1 character"),
+        ("x" * 65, "at most 64 characters"),
+    ],
+)
+def test_what_cannot_stand_in_an_address_is_named(code: str, complaint: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(complaint)):
+        code_.validate_python(code)
+
+
+@pytest.mark.parametrize("code", ["A", "..a", "x" * 64, "a b", "é", ".", "..", "", "x" * 65, "a\n"])
+def test_the_documented_pattern_of_a_code_is_true(code: str) -> None:
+    schema = code_.json_schema()
+    fits = bool(re.fullmatch(schema["pattern"].rstrip("$"), code)) and schema["minLength"] <= len(code) <= 64
+    assert fits == (code_.validator.isinstance_python(code) and code == code.strip())

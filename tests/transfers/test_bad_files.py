@@ -165,7 +165,7 @@ BAD_ROWS = {
     "very many cells": ("S1" + "," * 900_000 + "\n", CSV, "ragged", "900001 cells"),
     "no roll number": (",Asha,Physics,91\n", CSV, "missing", "required"),
     "no name": ("S1,,Physics,91\n", CSV, "missing", "required"),
-    "a strange roll number": ("S 1,Asha,Physics,91\n", CSV, "roll_no_character", "a space"),
+    "a strange roll number": ("S 1,Asha,Physics,91\n", CSV, "code_character", "a space"),
     "a mark too high": ("S1,Asha,Physics,950\n", CSV, "mark_range", "between 0 and 100"),
     "a mark with three decimals": ("S1,Asha,Physics,9.125\n", CSV, "mark_decimals", "two decimals"),
     "a mark in words": ("S1,Asha,Physics,good\n", CSV, "mark_type", "number"),

@@ -1,0 +1,89 @@
+"""How the modules are found.
+
+Adding a module is adding a folder under `modules/`: nothing outside of it is edited. Whatever is wrong with one
+stops the start, in one line that says which file and what to do; a broken module never silently vanishes.
+"""
+
+import ast
+import importlib
+import logging
+import traceback
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from core.errors import StartupError
+from core.identity import Authenticator
+from core.module import Module
+
+log = logging.getLogger(__name__)
+
+
+def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[Module]:
+    """The declarations of every folder of `package`, in sorted order, other than those that are `disabled` and those
+    that need one of these. Raises `StartupError`."""
+    root = Path(importlib.import_module(package).__path__[0])
+    for stray in root.glob("*.py"):
+        if stray.name != "__init__.py":
+            raise StartupError(f"{package}/{stray.name} is not a module. Make it a folder: {package}/{stray.stem}/")
+    folders = {path.name: path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._"}
+    off = _switched_off(package, folders, disabled) if disabled else set()
+    return [_load(package, name) for name in sorted(folders) if name not in off]
+
+
+def _switched_off(package: str, folders: Mapping[str, Path], disabled: Collection[str]) -> set[str]:
+    """The disabled modules, and those that import one of them."""
+    unknown = set(disabled) - set(folders)
+    if unknown:
+        known = ", ".join(sorted(folders))
+        raise StartupError(f"MODULES_DISABLED names {', '.join(sorted(unknown))}. There are these modules: {known}.")
+    needs = {name: _imported(package, folder) & set(folders) for name, folder in folders.items()}
+    off = set(disabled)
+    while more := {name for name in needs if name not in off and needs[name] & off}:
+        for name in sorted(more):
+            log.warning("The module %s is off, because it needs %s", name, ", ".join(sorted(needs[name] & off)))
+        off |= more
+    return off
+
+
+def _imported(package: str, folder: Path) -> set[str]:
+    """The modules of `package` that the files of a folder import."""
+    found = set()
+    for file in folder.rglob("*.py"):
+        try:
+            tree = ast.parse(file.read_bytes())
+        except SyntaxError:
+            continue  # which is told when it is imported
+        for node in ast.walk(tree):
+            match node:
+                case ast.Import(names):
+                    found |= {alias.name for alias in names}
+                case ast.ImportFrom(str(origin), names):
+                    found |= {f"{origin}.{alias.name}" for alias in names}
+    prefix = f"{package}."
+    return {name.removeprefix(prefix).partition(".")[0] for name in found if name.startswith(prefix)} - {folder.name}
+
+
+def _load(package: str, name: str) -> Module:
+    where = f"{package}/{name}/__init__.py"
+    if not name.isidentifier():
+        raise StartupError(f"The folder {package}/{name} cannot be imported: name it with letters, digits and '_'.")
+    try:
+        module = getattr(importlib.import_module(f"{package}.{name}"), "module", None)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{last.filename}, line {last.lineno}"
+        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {error} ({place})") from error
+    if not isinstance(module, Module):
+        raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")
+    if module.name != name:
+        raise StartupError(f"{where} declares the name {module.name!r}. Make it {name!r}.")
+    return module
+
+
+def the_authenticator(modules: Sequence[Module]) -> Authenticator:
+    """The one authenticator that `modules` declare; raises `StartupError` when there is none, or more than one."""
+    found = [(module.name, module.authenticator) for module in modules if module.authenticator]
+    if len(found) != 1:
+        names = ", ".join(name for name, _ in found) or "none"
+        raise StartupError(f"Exactly one module must declare an authenticator; these do: {names}.")
+    return found[0][1]

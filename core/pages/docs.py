@@ -1,0 +1,70 @@
+"""The documentation pages, served whole from this host: they work without the internet."""
+
+from functools import cache
+from hashlib import blake2b
+from importlib.util import find_spec
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from starlette.staticfiles import StaticFiles
+
+from core.conditional import IfNoneMatch, not_modified
+from core.errors import StartupError
+from core.pages.page import Page, fill, root_of, template
+
+_LOGO = b'"https://cdn.redoc.ly/redoc/logo-mini.svg"'
+
+
+_NOTHING_ELSE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class SwaggerPage(Page):
+    """Its scripts are files of this host, and ask only this host. It shows pictures that it got as an answer."""
+
+    policy = "script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; " + _NOTHING_ELSE
+
+
+class RedocPage(Page):
+    """Its scripts are files of this host, and ask only this host; it searches in a worker. It puts two styles into the
+    page, which are allowed by their hashes: an empty one, whose rules it then sets by script, and its scroll bars'."""
+
+    policy = (
+        "script-src 'self'; connect-src 'self'; worker-src blob:; img-src 'self' data:; "
+        "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " + _NOTHING_ELSE
+    )
+
+
+def install_docs(app: FastAPI) -> None:
+    """Serve `/docs` (Swagger UI) and `/redoc` with their assets, which lie under `/static`."""
+    app.mount("/static", StaticFiles(directory=_assets(), packages=[("core.pages", "static")]), name="static")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> SwaggerPage:
+        return SwaggerPage(fill(template("swagger"), root=root_of(request), title=app.title))
+
+    @app.get("/redoc", include_in_schema=False)
+    async def redoc(request: Request) -> RedocPage:
+        return RedocPage(fill(template("redoc"), root=root_of(request), title=app.title))
+
+    @app.get("/redoc.js", include_in_schema=False)
+    async def redoc_script(known: IfNoneMatch) -> Response:
+        script, etag = _redoc_script()
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        return not_modified(etag, known) or Response(script, media_type="text/javascript", headers=headers)
+
+
+@cache
+def _redoc_script() -> tuple[bytes, str]:
+    """ReDoc's script and its entity tag. Its one address elsewhere, of a logo, is replaced by an empty picture, which
+    ReDoc then leaves out as it does any that it cannot load: nobody's browser even asks for it."""
+    script = (_assets() / "redoc.standalone.js").read_bytes().replace(_LOGO, b'"data:,"')
+    return script, f'"{blake2b(script, digest_size=15).hexdigest()}"'
+
+
+def _assets() -> Path:
+    """The folder that the package fastapi-offline ships; found without running that package."""
+    spec = find_spec("fastapi_offline")
+    if not spec or not spec.origin:
+        raise StartupError("The package fastapi-offline is missing: pip install -r requirements.txt")
+    return Path(spec.origin).parent / "static"

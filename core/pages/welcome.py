@@ -1,0 +1,59 @@
+"""The greeting at `/`: a page for people, links for programs."""
+
+import shlex
+from typing import Annotated, Any
+
+from fastapi import Request, Response
+from pydantic import BaseModel, Field
+
+from core.pages.page import Html, fill, framed, negotiated, root_of, template
+from core.routing import PublicRouter
+
+router = PublicRouter()
+
+
+class Welcome(BaseModel):
+    """The service's greeting, and where to go from here."""
+
+    message: str = "Welcome to the Student Management API"
+    docs: Annotated[str, Field(examples=["/docs"])]
+    redoc: Annotated[str, Field(examples=["/redoc"])]
+    openapi: Annotated[str, Field(examples=["/openapi.json"])]
+    problems: Annotated[str, Field(examples=["/problems"])]
+    health: Annotated[str, Field(examples=["/readyz"])]
+
+
+_ANSWER: dict[str, Any] = {
+    "headers": {
+        "Vary": {
+            "description": "Who prefers `text/html` gets a page.",
+            "schema": {"type": "string"},
+            "example": "Accept",
+            "required": True,
+        }
+    },
+    "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
+}
+
+
+@router.get("/", response_model=Welcome, responses={200: _ANSWER})
+async def welcome(request: Request) -> Response:
+    """Greet the caller.
+
+    A program is told where to go from here; a person's browser is shown it.
+    """
+    root = root_of(request)
+    greeting = Welcome(
+        docs=f"{root}/docs",
+        redoc=f"{root}/redoc",
+        openapi=f"{root}/openapi.json",
+        problems=f"{root}/problems",
+        health=f"{root}/readyz",
+    )
+    return negotiated(request, greeting, lambda: _page(request))
+
+
+def _page(request: Request) -> Html:
+    # The base is what the client called us: quoted, so that a strange name cannot become a command.
+    base = shlex.quote(str(request.base_url).rstrip("/"))
+    return framed(request, "Welcome", fill(template("welcome"), root=root_of(request), base=base))

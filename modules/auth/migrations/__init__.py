@@ -1,0 +1,1 @@
+"""Migrations of accounts, in the order of their names."""

@@ -1,0 +1,24 @@
+"""The settings of accounts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from core.settings import ModuleSettings
+
+
+class AuthSettings(ModuleSettings):
+    """How people get in, for how long, and what slows guessing down."""
+
+    registration: Literal["open", "closed"] = "open"
+    default_role: Literal["teacher", "viewer"] = "teacher"
+    access_token_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 30
+    session_max_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 12
+    issuer: str | None = None
+    token_pepper: SecretStr | None = None
+    bcrypt_cost: Annotated[int, Field(ge=4, le=31)] = 12
+    password_min_score: Annotated[int, Field(ge=0, le=4)] = 1
+    login_failures: Annotated[int, Field(ge=1)] = 5
+    login_failures_per_address: Annotated[int, Field(ge=1)] = 20
+    login_window_minutes: Annotated[int, Field(ge=1, le=60 * 24)] = 5
+    audit_days: Annotated[int, Field(ge=1)] = 365

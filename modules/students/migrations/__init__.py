@@ -1,0 +1,1 @@
+"""Migrations of student records, in the order of their names."""

@@ -1,0 +1,49 @@
+"""Students of the first release, who had no history, get what lists, versions and the feed of changes need."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from beanie import Document, free_fall_migration
+
+from core.database import update_each
+from modules.students.models import Action, Record, keys_of
+
+# Who wrote the versions of the first release, which did not say. No user can have this name.
+UNKNOWN = "(unknown)"
+
+_BATCH = 1_000
+
+Row = Mapping[str, Any]
+
+
+class _StoredStudent(Document):
+    class Settings:
+        name = "students"
+
+
+class Forward:
+    """Give students without `keys` all that a record has now. Their versions before the current one are not known."""
+
+    @free_fall_migration(document_models=[_StoredStudent])
+    async def complete(self, session: None) -> None:
+        """Complete batch after batch."""
+        async for batch in _batches():
+            await update_each(_StoredStudent, [(_as_read(row), {"$set": _completed(row)}) for row in batch])
+
+
+async def _batches() -> AsyncIterator[list[Row]]:
+    query: dict[str, Any] = {"keys": {"$exists": False}}
+    collection = _StoredStudent.get_motor_collection()
+    while batch := await collection.find(query).sort("_id", 1).limit(_BATCH).to_list(None):
+        yield batch
+        query["_id"] = {"$gt": batch[-1]["_id"]}
+
+
+def _as_read(row: Row) -> dict[str, Any]:
+    return {"_id": row["_id"], "version": row["version"], "keys": {"$exists": False}}
+
+
+def _completed(row: Row) -> dict[str, Any]:
+    action = Action.CREATED if row["version"] == 1 else Action.UPDATED
+    record = Record.model_validate({**row, "updated_by": UNKNOWN, "action": action}).model_dump()
+    return {**record, "erasing": None, "keys": keys_of(record).model_dump(), "unsequenced": True}

@@ -1,0 +1,14 @@
+"""The settings of imports."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from core.settings import ModuleSettings
+
+
+class ImportSettings(ModuleSettings, env_prefix="IMPORT_"):
+    """How large a file may be, in bytes, and for how many days its import can be undone."""
+
+    max_bytes: Annotated[int, Field(ge=1)] = 200_000_000
+    days: Annotated[int, Field(ge=1)] = 30

@@ -1,0 +1,29 @@
+"""A copy of the files of this checkout, to try on it what would change them."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+_LISTED = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Every file that git keeps, or would keep, as it is now; answers the folder."""
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout, so what belongs to it is not known: not tried on a copy")
+    listed = subprocess.run(_LISTED, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():  # it may have been deleted since
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def run_python(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Python with these arguments, in that folder."""
+    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)

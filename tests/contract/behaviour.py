@@ -1,0 +1,95 @@
+"""How a module's routes receive strangers and nonsense. Each contract yields what is wrong."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+from tests.contract.operations import Operation, Schema
+
+Contract = Callable[[Operation, TestClient], Iterator[str]]
+
+WRONG = "wrong type"
+NO_TAG = "wrong tag"
+
+
+def refuses_strangers(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Without a token, or with a forged one, a route answers 401 unless it is public."""
+    if operation.public:
+        return
+    for token in ("", "Bearer forged"):
+        answer = client.request(operation.method, address(operation), headers={"Authorization": token})
+        if answer.status_code != 401 or not is_problem(answer) or "WWW-Authenticate" not in answer.headers:
+            yield f"answers {answer.status_code} as {_kind(answer)} to the token {token!r}"
+
+
+def refuses_wrong_parameters(operation: Operation, client: TestClient) -> Iterator[str]:
+    """A parameter of the wrong type is 422, and named."""
+    for parameter in operation.parameters:
+        wrong = _wrong_value(operation, parameter)
+        if wrong is None:
+            continue
+        answer = _ask_with(operation, client, parameter, wrong)
+        named = [error.get("parameter") for error in answer.json().get("errors", [])] if is_problem(answer) else []
+        if answer.status_code != 422 or parameter["name"] not in named:
+            yield f"answers {answer.status_code} as {_kind(answer)} to a wrong {parameter['name']}"
+
+
+def _ask_with(operation: Operation, client: TestClient, parameter: dict[str, Any], wrong: str) -> Response:
+    name, place = parameter["name"], parameter["in"]
+    return client.request(
+        operation.method,
+        address(operation, **{name: wrong} if place == "path" else {}),
+        params={name: wrong} if place == "query" else None,
+        headers={name: wrong} if place == "header" else None,
+    )
+
+
+def _wrong_value(operation: Operation, parameter: dict[str, Any]) -> str | None:
+    """A value that the parameter cannot take; None where it takes any text."""
+    if parameter["name"] in ("If-Match", "If-None-Match"):
+        return NO_TAG
+    return None if _takes_any_text(operation, parameter["schema"]) else WRONG
+
+
+def _takes_any_text(operation: Operation, reference: Schema) -> bool:
+    schema = operation.resolved(reference)
+    if "anyOf" in schema:
+        return any(_takes_any_text(operation, one) for one in schema["anyOf"])
+    if "items" in schema:
+        return _takes_any_text(operation, schema["items"])
+    narrowed = "enum" in schema or "const" in schema or "format" in schema
+    return schema.get("type") == "string" and not narrowed and bool(re.search(schema.get("pattern", ""), WRONG))
+
+
+def refuses_a_wrong_body(operation: Operation, client: TestClient) -> Iterator[str]:
+    """A body that is no JSON, or JSON of the wrong type, is 422, or 415 where no JSON is wanted."""
+    if not operation.body:
+        return
+    for content in (b"{", b'"wrong type"', b"[1]", b"null"):
+        headers = {"Content-Type": "application/json"}
+        answer = client.request(operation.method, address(operation), content=content, headers=headers)
+        if answer.status_code not in (415, 422) or not is_problem(answer):
+            yield f"answers {answer.status_code} as {_kind(answer)} to the body {content.decode()}"
+
+
+def address(operation: Operation, **given: str) -> str:
+    """The operation's address, with the examples of its path parameters where nothing is given."""
+    examples = {
+        one["name"]: str((one["schema"].get("examples") or ["1"])[0])
+        for one in operation.parameters
+        if one["in"] == "path"
+    }
+    return operation.path.format(**{name: quote(value) for name, value in (examples | given).items()})
+
+
+def is_problem(answer: Response) -> bool:
+    """Whether an answer is a problem document of its own status."""
+    return _kind(answer) == "application/problem+json" and answer.json()["status"] == answer.status_code
+
+
+def _kind(answer: Response) -> str:
+    return answer.headers.get("Content-Type", "nothing")

@@ -1,0 +1,188 @@
+"""What the documentation owes to whoever reads it, route by route. Each contract yields what is missing."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.contract.operations import Operation, Schema
+
+Contract = Callable[[Operation], Iterator[str]]
+
+INSIDE = {"_id", "revision_id"}
+"""What the database adds to a record, and no client ever sees."""
+
+
+def is_named(operation: Operation) -> Iterator[str]:
+    """An operationId reads as a client's method: the module, and what is done."""
+    name = operation.spec.get("operationId", "")
+    if not re.fullmatch(rf"{operation.module}(-[a-z]+)+", name):
+        yield f"the operationId {name!r} does not read as {operation.module}-do-it"
+
+
+def is_summed_up(operation: Operation) -> Iterator[str]:
+    """The summary is the docstring's first line, and not what the framework makes of the function's name."""
+    summary = operation.spec.get("summary", "")
+    made_up = operation.spec.get("operationId", "").partition("-")[2].replace("-", " ").title()
+    if summary.strip() == made_up or not re.fullmatch(r"[A-Z][a-z]+ [^\n]+[^.\s]", summary):
+        yield "has no docstring that begins with a line such as 'Read a course.'"
+
+
+def is_tagged(operation: Operation) -> Iterator[str]:
+    """The one tag is the module's, and the tag is described."""
+    if operation.spec.get("tags") != [operation.module]:
+        yield f"its tags are {operation.spec.get('tags')}, and not the module's name alone"
+    described = {tag["name"] for tag in operation.document.get("tags", []) if tag.get("description")}
+    if operation.module not in described:
+        yield "its tag has no description"
+
+
+def is_guarded(operation: Operation) -> Iterator[str]:
+    """The documentation says whether a token is needed."""
+    if not operation.public and not operation.spec.get("security"):
+        yield "is not documented as protected"
+
+
+def documents_every_status(operation: Operation) -> Iterator[str]:
+    """Each status that the framework, core or a declared dependency can answer is there."""
+    for status, why in sorted(dict(_statuses(operation)).items()):
+        if status not in operation.responses:
+            yield f"does not document {status} ({why})"
+
+
+def _statuses(operation: Operation) -> Iterator[tuple[str, str]]:
+    yield from (("500", "any route"), ("503", "any route"))
+    if not operation.public:
+        yield "401", "it is protected"
+    if operation.roles:
+        yield "403", "it needs a role"
+    if operation.parameters or operation.body:
+        yield "422", "it takes parameters or a body"
+    if operation.body:
+        yield from (("400", "it has a body"), ("413", "it has a body"))
+    if "{" in operation.path:
+        yield "404", "it has a path parameter"
+    if operation.takes(header="If-Match"):
+        yield from (("412", "it takes If-Match"), ("428", "it takes If-Match"))
+    if operation.takes(header="If-None-Match"):
+        yield ("304" if operation.method == "GET" else "412"), "it takes If-None-Match"
+
+
+def tells_errors_as_problems(operation: Operation) -> Iterator[str]:
+    """Each error is documented as `application/problem+json`, and as nothing else."""
+    for status, response in operation.responses.items():
+        if status >= "4" and set(response.get("content", {})) != {"application/problem+json"}:
+            yield f"documents {status} as something other than application/problem+json"
+
+
+def has_headers(operation: Operation) -> Iterator[str]:
+    """The headers without which an answer cannot be used are documented."""
+    for status, response in operation.responses.items():
+        for name in _headers(operation, status):
+            if name not in response.get("headers", {}):
+                yield f"documents {status} without the header {name}"
+
+
+def _headers(operation: Operation, status: str) -> Iterator[str]:
+    if status in ("304", "412") or (status[0] == "2" and _answers_with_the_record(operation)):
+        yield "ETag"
+    if status == "401":
+        yield "WWW-Authenticate"
+    if status in ("429", "503"):
+        yield "Retry-After"
+    if status == "201" and _can_be_read(operation):
+        yield "Location"
+    if status[0] == "2" and any(one["name"] == "cursor" for one in operation.parameters):
+        yield "Link"
+
+
+def _answers_with_the_record(operation: Operation) -> bool:
+    """Whether the answer has a state that a next request could name."""
+    conditional = operation.takes(header="If-Match") or operation.takes(header="If-None-Match")
+    return conditional and operation.method != "DELETE"
+
+
+def _can_be_read(operation: Operation) -> bool:
+    """Whether what a request creates has an address of its own."""
+    below = re.escape(operation.path) + ("" if operation.method == "PUT" else r"/\{[^/]+")
+    return any(re.fullmatch(below, path) and "get" in methods for path, methods in operation.document["paths"].items())
+
+
+def has_examples(operation: Operation) -> Iterator[str]:
+    """The request body has an example, and so has each JSON answer."""
+    for media_type, media in operation.body.items():
+        if example_of(operation, media) is None:
+            yield f"has no example of its body as {media_type}"
+    for status, response in operation.responses.items():
+        for media_type, media in response.get("content", {}).items():
+            if "json" in media_type and example_of(operation, media) is None:
+                yield f"has no example of its answer {status}"
+
+
+def example_of(operation: Operation, media: dict[str, Any]) -> Any:
+    """The example that a reader is shown: the one given, or what the examples of the schema's parts make together."""
+    for example in media.get("examples", {}).values():
+        return example.get("value")
+    if "example" in media:
+        return media["example"]
+    return _example_in(operation, media.get("schema", {}))
+
+
+def _example_in(operation: Operation, reference: Schema) -> Any:
+    schema = operation.resolved(reference)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "const" in schema or "example" in schema or "default" in schema:
+        return schema.get("example", schema.get("const", schema.get("default")))
+    if "items" in schema:
+        item = _example_in(operation, schema["items"])
+        return None if item is None else [item]
+    if schema.get("properties"):
+        return _object_in(operation, schema)
+    choices = [_example_in(operation, one) for one in schema.get("anyOf", []) + schema.get("oneOf", [])]
+    return next((one for one in choices if one is not None), None)
+
+
+def _object_in(operation: Operation, schema: Schema) -> dict[str, Any] | None:
+    """An example of an object whose required properties all have one."""
+    found = {name: _example_in(operation, one) for name, one in schema["properties"].items()}
+    if any(found[name] is None for name in schema.get("required", found)):
+        return None
+    return {name: example for name, example in found.items() if example is not None}
+
+
+def hides_the_inside(operation: Operation) -> Iterator[str]:
+    """Neither a schema nor an example has what only the database should know."""
+    for name in sorted(INSIDE & set(_keys(operation, operation.spec, set()))):
+        yield f"tells {name}"
+
+
+def _keys(operation: Operation, part: Any, seen: set[str]) -> Iterator[str]:
+    """Every key below a part of the document, references followed once."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _keys(operation, item, seen)
+    elif isinstance(part, dict):
+        yield from part
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference not in seen:
+            yield from _keys(operation, operation.resolved(part), seen | {reference})
+        for value in part.values():
+            yield from _keys(operation, value, seen)
+
+
+CONTRACTS: tuple[Contract, ...] = (
+    is_named,
+    is_summed_up,
+    is_tagged,
+    is_guarded,
+    documents_every_status,
+    tells_errors_as_problems,
+    has_headers,
+    has_examples,
+    hides_the_inside,
+)
+
+
+def broken(contract: Contract, operations: list[Operation]) -> list[str]:
+    """Where a contract is not kept, a line for each."""
+    return [f"{operation}: {gap}" for operation in operations for gap in contract(operation)]

@@ -1,0 +1,99 @@
+"""A small module that keeps every contract, and ways to break it."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from beanie import Document
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict
+from pymongo import IndexModel
+
+from core.conditional import ETAG, NOT_MODIFIED, Expected, IfNoneMatch
+from core.errors import Forbidden, NotFound, PreconditionFailed, PreconditionRequired
+from core.identity import Role, at_least
+from core.module import Module
+from core.openapi import problem_responses
+from core.pagination import LINK, PageQuery
+from core.request_body import RequestBody
+from core.routing import ProtectedRouter
+
+EXAMPLE = ConfigDict(json_schema_extra={"examples": [{"text": "Bring the keys"}]})
+
+Declare = Callable[[ProtectedRouter, APIRouter], None]
+"""Adds one route to a module's protected router, or to its public one."""
+
+
+class Note(Document):
+    text: str
+
+    class Settings:
+        name = "notes"
+        indexes = [IndexModel("text", name="text_unique", unique=True)]
+
+
+class NoteRead(BaseModel):
+    """A note."""
+
+    model_config = EXAMPLE
+
+    text: str
+
+
+class NoteWrite(RequestBody):
+    """What a note is to be."""
+
+    model_config = EXAMPLE
+
+    text: str
+
+
+class NoteNotFound(NotFound):
+    """There is no such note."""
+
+
+TeacherOnly = at_least(Role.TEACHER)
+NumberInPath = Annotated[int, Path(description="The note's number.", examples=[1])]
+WRITE = (Forbidden, NoteNotFound, PreconditionFailed, PreconditionRequired)
+
+
+def notes(declare: Declare | None = None, **changes: Any) -> Module:
+    """The module; with a route of its own to break a contract by, or with another declaration."""
+    router, public = ProtectedRouter(), APIRouter()
+    _declare_sound_routes(router)
+    if declare:
+        declare(router, public)
+    declared = {"description": "What to remember.", "router": router, "public_router": public, "documents": (Note,)}
+    return Module(**{"name": "notes", **declared, **changes})
+
+
+def _declare_sound_routes(router: ProtectedRouter) -> None:
+    @router.get("/notes", responses={200: {"headers": LINK}})
+    async def list_(query: Annotated[PageQuery, Query()]) -> list[NoteRead]:
+        """List notes."""
+        return []
+
+    @router.get(
+        "/notes/{number}", responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problem_responses(NoteNotFound)}
+    )
+    async def get(number: NumberInPath, known: IfNoneMatch) -> NoteRead:
+        """Read a note."""
+        return NoteRead(text=str(number))
+
+    @router.put(
+        "/notes/{number}",
+        dependencies=[TeacherOnly],
+        responses={200: {"headers": ETAG}, **problem_responses(*WRITE)},
+    )
+    async def replace(number: NumberInPath, data: NoteWrite, expects: Expected) -> NoteRead:
+        """Replace a note."""
+        return NoteRead(text=data.text)
+
+    @router.delete(
+        "/notes/{number}",
+        status_code=204,
+        response_class=Response,
+        dependencies=[TeacherOnly],
+        responses=problem_responses(*WRITE),
+    )
+    async def delete(number: NumberInPath, expects: Expected) -> None:
+        """Delete a note."""

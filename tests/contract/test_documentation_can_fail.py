@@ -1,0 +1,151 @@
+"""Each contract about documentation is broken on purpose, and says so; a module that keeps them is not blamed."""
+
+import pytest
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from core.module import Module
+from core.openapi import Responses
+from core.routing import ProtectedRouter
+from tests.contract import documentation, notes
+from tests.contract.documentation import CONTRACTS, broken
+from tests.contract.operations import operations_of
+
+SOUND = notes.notes()
+
+
+def gaps(module: Module) -> list[str]:
+    """What the documentation of a module lacks."""
+    operations = operations_of(module)
+    return [gap for contract in CONTRACTS for gap in broken(contract, operations)]
+
+
+def test_a_sound_module_is_not_blamed() -> None:
+    assert gaps(SOUND) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        *[("get", "/notes", status) for status in ("401", "422", "500", "503")],
+        *[("get", "/notes/{number}", status) for status in ("304", "401", "404", "422")],
+        *[("put", "/notes/{number}", status) for status in ("400", "403", "404", "412", "413", "422", "428")],
+        *[("delete", "/notes/{number}", status) for status in ("403", "404", "412", "428")],
+    ],
+)
+def test_an_undocumented_status_is_found(method: str, path: str, status: str) -> None:
+    operations = operations_of(SOUND)
+    del operations[0].document["paths"][path][method]["responses"][status]
+
+    (gap,) = {gap for contract in CONTRACTS for gap in broken(contract, operations)}
+
+    assert gap.startswith(f"{method.upper()} {path}: does not document {status} (")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "header"),
+    [
+        ("get", "/notes", "200", "Link"),
+        ("get", "/notes", "401", "WWW-Authenticate"),
+        ("get", "/notes", "503", "Retry-After"),
+        ("get", "/notes/{number}", "200", "ETag"),
+        ("get", "/notes/{number}", "304", "ETag"),
+        ("put", "/notes/{number}", "200", "ETag"),
+        ("put", "/notes/{number}", "412", "ETag"),
+    ],
+)
+def test_an_undocumented_header_is_found(method: str, path: str, status: str, header: str) -> None:
+    operations = operations_of(SOUND)
+    answer = operations[0].document["paths"][path][method]["responses"][status]
+    del answer["headers"][header]
+
+    assert broken(documentation.has_headers, operations) == [
+        f"{method.upper()} {path}: documents {status} without the header {header}"
+    ]
+
+
+class Bare(BaseModel):
+    text: str
+
+
+def without_docstring(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/bare")
+    async def list_bare() -> list[notes.NoteRead]:
+        return []
+
+
+def without_examples(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.put("/bare")
+    async def put_bare(data: Bare) -> Bare:
+        """Put something bare."""
+        return data
+
+
+def without_location(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.post("/notes", status_code=201)
+    async def create(data: notes.NoteWrite) -> notes.NoteRead:
+        """Create a note."""
+        return notes.NoteRead(text=data.text)
+
+
+def with_a_document(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/bare")
+    async def read_bare() -> notes.Note:
+        """Read something bare."""
+        raise AssertionError
+
+
+def with_a_foreign_tag(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/bare", tags=["others"])
+    async def read_bare() -> notes.NoteRead:
+        """Read something bare."""
+        return notes.NoteRead(text="")
+
+
+def with_an_odd_name(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/bare", operation_id="getBare")
+    async def read_bare() -> notes.NoteRead:
+        """Read something bare."""
+        return notes.NoteRead(text="")
+
+
+PLAIN_ERROR: Responses = {409: {"content": {"application/json": {"example": {"error": "taken"}}}}}
+
+
+def with_a_plain_error(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/bare", responses=PLAIN_ERROR)
+    async def read_bare() -> notes.NoteRead:
+        """Read something bare."""
+        return notes.NoteRead(text="")
+
+
+def left_out(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/bare", include_in_schema=False)
+    async def read_bare() -> notes.NoteRead:
+        """Read something bare."""
+        return notes.NoteRead(text="")
+
+
+@pytest.mark.parametrize(
+    ("declare", "gap"),
+    [
+        (without_docstring, "GET /bare: has no docstring that begins with a line such as 'Read a course.'"),
+        (without_examples, "PUT /bare: has no example of its body as application/json"),
+        (without_examples, "PUT /bare: has no example of its answer 200"),
+        (without_location, "POST /notes: documents 201 without the header Location"),
+        (with_a_document, "GET /bare: has no example of its answer 200"),
+        (with_a_document, "GET /bare: tells _id"),
+        (with_a_foreign_tag, "GET /bare: its tags are ['notes', 'others'], and not the module's name alone"),
+        (with_an_odd_name, "GET /bare: the operationId 'getBare' does not read as notes-do-it"),
+        (with_a_plain_error, "GET /bare: documents 409 as something other than application/problem+json"),
+        (left_out, "GET /bare: is not documented as protected"),
+        (left_out, "GET /bare: does not document 401 (it is protected)"),
+    ],
+)
+def test_a_badly_documented_route_is_found(declare: notes.Declare, gap: str) -> None:
+    assert gap in gaps(notes.notes(declare))
+
+
+def test_a_module_without_a_description_is_found() -> None:
+    module = notes.notes(description="")
+    assert "GET /notes: its tag has no description" in gaps(module)

@@ -1,0 +1,49 @@
+"""`/readyz` tells whether all is well that requests need."""
+
+import asyncio
+
+import pytest
+
+import core.health
+from tests.conftest import AppClient
+from tests.core.stubs import stub
+
+
+async def well() -> None:
+    pass
+
+
+async def unwell() -> None:
+    raise RuntimeError("hunter2 is inside")
+
+
+async def stuck() -> None:
+    await asyncio.Event().wait()
+
+
+def test_the_database_and_the_modules_are_asked(open_client: AppClient) -> None:
+    answer = open_client([stub(health_check=well)]).get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "checks": {"database": "ok", "stub": "ok"}})
+
+
+def test_a_module_without_a_check_is_not_asked(open_client: AppClient) -> None:
+    assert open_client([stub()]).get("/readyz").json()["checks"] == {"database": "ok"}
+
+
+def test_what_is_not_well_is_named_and_its_reason_logged(
+    open_client: AppClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = open_client([stub(health_check=unwell)]).get("/readyz")
+
+    assert (answer.status_code, answer.json()["detail"]) == (503, "These are not well: stub.")
+    assert "Retry-After" in answer.headers
+    assert "hunter2" not in answer.text
+    (record,) = [record for record in caplog.records if record.name == "core.health"]
+    assert "hunter2 is inside" in str(record.exc_info)
+
+
+def test_a_check_that_does_not_end_counts_as_failed(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.health, "CHECK_SECONDS", 0.05)
+
+    assert open_client([stub(health_check=stuck)]).get("/readyz").status_code == 503

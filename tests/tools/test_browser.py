@@ -1,0 +1,117 @@
+"""The pages as a person meets them: in a headless Chromium that reaches nothing but the service."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.servers import PATIENCE, Server, serve
+
+pytest.importorskip("playwright", reason="playwright is missing: pip install -r requirements-dev.txt")
+
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# The service runs on an address, so no name at all needs to be found.
+OFFLINE = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
+
+ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
+ASHA = {"roll_no": "S101", "name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running service that has one account and one student."""
+    with serve(tmp_path_factory.mktemp("service")) as server, server.client() as client:
+        assert client.post("/register", json=ALICE).status_code == 201
+        token = client.post("/login", data=ALICE).json()["access_token"]
+        answer = client.post("/students", json=ASHA, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 201
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(browser: Browser, server: Server, path: str, **context: object) -> Iterator[Page]:
+    """The page at this path; afterwards, that the browser has complained of nothing and asked no other host."""
+    page = browser.new_page(base_url=server.url, **context)  # type: ignore[arg-type]
+    page.set_default_timeout(PATIENCE * 1000)
+    complaints: list[str] = []
+
+    def watch(request: Request) -> None:
+        if not request.url.startswith((f"{server.url}/", "data:", "blob:")):
+            complaints.append(f"asks for {request.url}")
+
+    page.on("request", watch)
+    page.on("requestfailed", lambda request: complaints.append(f"cannot load {request.url}: {request.failure}"))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(path)
+    yield page
+    page.wait_for_load_state("networkidle")
+    page.close()
+    assert complaints == []
+
+
+def test_docs_sign_in_and_send_requests(browser: Browser, server: Server) -> None:
+    with visit(browser, server, "/docs") as page:
+        page.get_by_role("button", name="Authorize").click()
+        dialog = page.locator(".dialog-ux")
+        dialog.get_by_label("username:").fill("alice")
+        dialog.get_by_label("password:").fill("secure123")
+        dialog.get_by_role("button", name="Apply given OAuth2 credentials").click()
+        expect(dialog.get_by_role("button", name="Remove authorization")).to_be_visible()
+        dialog.get_by_role("button", name="Close").first.click()
+
+        operation = page.locator("#operations-students-students-list")
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Execute").click()
+
+        answer = operation.locator(".live-responses-table")
+        expect(answer.locator(".response-col_status").last).to_contain_text("200")
+        expect(answer).to_contain_text("Asha Rao")
+
+
+def test_redoc_shows_and_searches_the_documentation(browser: Browser, server: Server) -> None:
+    with visit(browser, server, "/redoc") as page:
+        expect(page.get_by_role("heading", name="Student Management API")).to_be_visible()
+        expect(page.get_by_role("heading", name="Create a student").first).to_be_visible()
+        page.get_by_role("textbox", name="Search").fill("roll number")
+        expect(page.get_by_role("search").get_by_role("menuitem").first).to_be_visible()
+
+
+def test_from_the_welcome_every_page_is_reached(browser: Browser, server: Server) -> None:
+    for link, heading in [("Try it", "Student Management API"), ("Problems", "Problems")]:
+        with visit(browser, server, "/") as page:
+            expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
+            page.get_by_role("main").get_by_role("link", name=link).click()
+            expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+
+
+def test_a_problem_leads_to_the_operations_that_have_it(browser: Browser, server: Server) -> None:
+    with visit(browser, server, "/problems") as page:
+        page.get_by_role("link", name="Roll number taken").click()
+        expect(page.get_by_role("heading", name="What to do")).to_be_visible()
+        page.get_by_role("link", name="POST /students", exact=True).click()
+        expect(page.locator("#operations-students-students-create .opblock-body")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/problems", "/problems/unauthenticated", "/problems/student-not-found"])
+def test_a_page_suits_a_phone_by_day_and_by_night(browser: Browser, server: Server, path: str) -> None:
+    grounds = set()
+    for scheme in ("light", "dark"):
+        with visit(browser, server, path, viewport={"width": 360, "height": 740}, color_scheme=scheme) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360
+            grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert len(grounds) == 2
