@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
+from core.openapi import header
 from core.pages.page import Html, fill, framed, negotiated, root_of, template
 from core.routing import PublicRouter
 
@@ -24,14 +25,7 @@ class Welcome(BaseModel):
 
 
 _ANSWER: dict[str, Any] = {
-    "headers": {
-        "Vary": {
-            "description": "Who prefers `text/html` gets a page.",
-            "schema": {"type": "string"},
-            "example": "Accept",
-            "required": True,
-        }
-    },
+    "headers": header("Vary", "Who prefers `text/html` gets a page.", example="Accept", always=True),
     "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
 }
 
