@@ -73,7 +73,13 @@ Code = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
     AfterValidator(_check_code),
     WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": 64, "pattern": rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"}
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "pattern": rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$",
+            "examples": ["A1"],
+        }
     ),
 ]
 """1 to 64 of ASCII letters, digits and `. _ -`: what names a record in its address, as it is."""
