@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -94,5 +94,6 @@ Code = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
     AfterValidator(_check_code),
     DocumentedPattern(rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"),
+    Field(examples=["A1"]),
 ]
 """1 to 64 of ASCII letters, digits and `. _ -`: what names a record in its address, as it is."""

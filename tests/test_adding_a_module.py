@@ -86,7 +86,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_page_does_what_it_says(checkout: Path) -> None:
     commands = [step.text for step in steps()]
     before, after = steps()[: commands.index(SERVE)], steps()[commands.index(SERVE) + 1 :]
-    assert (len(before), len(after)) == (6, 5)
+    assert (len(before), len(after)) == (7, 5)
 
     for step in before:
         answer = run(checkout, step.text) if step.kind == "sh" else change(checkout, step.text)

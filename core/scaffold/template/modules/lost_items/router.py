@@ -36,7 +36,7 @@ CONDITIONAL = (
     PreconditionRequired,
 )
 
-CodeInPath = Annotated[Code, Path(description="The code of the lost item.", examples=["A1"])]
+CodeInPath = Annotated[Code, Path(description="The code of the lost item.")]
 
 
 @router.post(
