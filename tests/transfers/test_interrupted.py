@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx2
@@ -22,7 +23,8 @@ FORGOTTEN = datetime.fromtimestamp(0, UTC)
 
 
 def start(folder: Path) -> Server:
-    return launch(folder, "-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--port", "0")
+    options = ["--app-dir", str(ROOT), "--port", "0", "--timeout-graceful-shutdown", "2"]
+    return launch(folder, "-m", "uvicorn", "main:app", *options)
 
 
 @dataclass
@@ -215,6 +217,26 @@ def test_a_server_that_is_stopped_lets_go_of_its_imports_at_once(school: School)
     assert school.ask("GET", f"/imports/{told['id']}", 200)["state"] == "interrupted"
     assert counts(school.ask("POST", f"/imports/{told['id']}/resume", 200)) == (12_000, 12_000, 0, 0, 0)
     assert school.database["students"].count_documents({}) == 12_000
+
+
+def test_a_server_that_is_stopped_does_not_stay_for_who_waits_for_an_import(school: School) -> None:
+    def send_and_wait() -> None:
+        headers = {"Content-Type": CSV, "Idempotency-Key": "once"}
+        answer = school.client.post("/imports", content=the_file(100_000).encode(), headers=headers)
+        assert answer.status_code >= 500
+
+    waiting = Thread(target=send_and_wait)
+    waiting.start()
+    until(lambda: school.database["students"].count_documents({}) > 0)
+
+    school.server.stop()
+    waiting.join()
+    left = school.database["imports"].find_one({})
+    school.restart(lambda _: None)
+
+    assert left
+    assert (left["state"], left["alive_at"]) == ("running", FORGOTTEN)
+    assert left["position"] < 100_000
 
 
 def test_an_upload_whose_server_is_killed_can_be_sent_again(school: School) -> None:
