@@ -810,6 +810,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "a list of registrations": invalid("POST", "/register", sending(b"[{}]"), "#"),
     "fifty thousand fields": invalid("POST", "/register", {f"x{number}": 1 for number in range(50_000)}, "#"),
+    "an active that is no boolean": invalid("PATCH", "/users/alice", {"active": 0}, "#/active", by="root"),
     "a refused role after an accepted one": invalid(
         "PATCH", "/users/alice", sending(b'{"role": "viewer", "role": "superuser"}'), "#/role", by="root"
     ),

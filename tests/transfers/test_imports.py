@@ -98,6 +98,13 @@ def test_a_form_is_imported(any_teacher: TestClient, name: str, media: str) -> N
     assert students(any_teacher) == CLASS
 
 
+def test_a_form_has_no_other_fields_than_the_file(teacher: TestClient) -> None:
+    file = {"file": ("class.csv", b"roll_no,name,branch\nS1,Asha,Physics\n", "text/csv")}
+    answer = teacher.post("/imports", files=file, data={"dry_run": "true"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#")
+    assert teacher.get("/students").json() == []
+
+
 def test_the_line_of_an_error_counts_line_ends_within_cells(teacher: TestClient) -> None:
     text = 'roll_no,name,branch,math\nS1,"A\n\nsha",Physics,1\nS2,B,"Phy\r\nsics",1\n\nS3,C,Physics,950\n'
 
