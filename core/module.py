@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from beanie import Document
-from fastapi import APIRouter
 
 from core.command import Command
 from core.errors import StartupError
 from core.identity import Authenticator
-from core.routing import ProtectedRouter
+from core.routing import ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
 HealthCheck = Callable[[], Awaitable[None]]
@@ -25,7 +24,7 @@ class Module:
     name           its folder's name, which is also its tag in the API documentation
     description    what the documentation says of the tag
     router         routes that need a signed-in user: a `ProtectedRouter`
-    public_router  routes that anyone may call
+    public_router  routes that anyone may call: a `PublicRouter`
     documents      the Beanie documents whose collections it owns
     migrations     the package of its migrations; see `core.migrations`
     settings       the class of its own settings
@@ -39,7 +38,7 @@ class Module:
     name: str
     description: str = ""
     router: ProtectedRouter | None = None
-    public_router: APIRouter | None = None
+    public_router: PublicRouter | None = None
     documents: tuple[type[Document], ...] = ()
     migrations: ModuleType | None = None
     settings: type[ModuleSettings] | None = None
@@ -49,8 +48,10 @@ class Module:
     commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a router that would let anyone in."""
+        """Refuse a router that would let anyone in, or anything."""
         if self.router is not None and not isinstance(self.router, ProtectedRouter):
             raise StartupError(
                 f"Module {self.name}: router must be a ProtectedRouter; routes for everyone go into public_router."
             )
+        if self.public_router is not None and not isinstance(self.public_router, PublicRouter):
+            raise StartupError(f"Module {self.name}: public_router must be a PublicRouter.")

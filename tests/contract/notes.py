@@ -15,7 +15,7 @@ from core.module import Module
 from core.openapi import problem_responses
 from core.pagination import LINK, PageQuery
 from core.request_body import RequestBody
-from core.routing import ProtectedRouter
+from core.routing import ProtectedRouter, PublicRouter
 
 EXAMPLE = ConfigDict(json_schema_extra={"examples": [{"text": "Bring the keys"}]})
 
@@ -58,7 +58,7 @@ WRITE = (Forbidden, NoteNotFound, PreconditionFailed, PreconditionRequired)
 
 def notes(declare: Declare | None = None, **changes: Any) -> Module:
     """The module; with a route of its own to break a contract by, or with another declaration."""
-    router, public = ProtectedRouter(), APIRouter()
+    router, public = ProtectedRouter(), PublicRouter()
     _declare_sound_routes(router)
     if declare:
         declare(router, public)

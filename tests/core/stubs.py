@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +14,7 @@ from core.errors import Unauthenticated
 from core.identity import CurrentUser, Principal, Role
 from core.module import Module
 from core.pagination import PageQuery
-from core.routing import ProtectedRouter
+from core.routing import ProtectedRouter, PublicRouter
 from core.settings import Settings
 
 SIGNED_IN = {"Authorization": "Bearer valid"}
@@ -54,7 +54,7 @@ def stub(**declared: Any) -> Module:
 def things() -> Module:
     """A module with routes under `/things`, and one public route that fails in a chosen way."""
     router = ProtectedRouter()
-    public = APIRouter()
+    public = PublicRouter()
 
     @router.get("/things")
     async def list_(page: Annotated[PageQuery, Query()]) -> list[Thing]:

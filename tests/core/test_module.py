@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from beanie import Document
@@ -16,11 +17,13 @@ from core.discovery import discover
 from core.errors import StartupError
 from core.identity import CurrentUser, Principal
 from core.module import Module
-from core.routing import ProtectedRouter
+from core.routing import ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings, Settings
 from tests.core.stubs import stub, unopened
 
 Package = Callable[[dict[str, str | None]], str]
+
+Router = TypeVar("Router", ProtectedRouter, PublicRouter)
 
 DECLARED = "from core.module import Module\nmodule = Module(name={name!r})\n"
 
@@ -135,7 +138,16 @@ def test_a_module_cannot_be_changed() -> None:
 
 def routes(*paths: str, method: str = "GET") -> ProtectedRouter:
     """A router with one route for each path."""
-    router = ProtectedRouter()
+    return with_routes(ProtectedRouter(), *paths, method=method)
+
+
+def public_routes(*paths: str) -> PublicRouter:
+    """The same for everyone."""
+    return with_routes(PublicRouter(), *paths)
+
+
+def with_routes(router: Router, *paths: str, method: str = "GET") -> Router:
+    """The router, with one route for each path."""
 
     async def route() -> None:
         """Do nothing."""
@@ -199,7 +211,7 @@ def test_no_two_modules_claim_the_same(first: dict[str, object], second: dict[st
     ("first", "second", "hidden", "by"),
     [
         ({"router": routes("/a")}, {"router": routes("/a")}, "GET /a", "GET /a"),
-        ({"router": routes("/a")}, {"public_router": routes("/a")}, "GET /a", "GET /a"),
+        ({"router": routes("/a")}, {"public_router": public_routes("/a")}, "GET /a", "GET /a"),
         ({"router": routes("/a/{x}/b")}, {"router": routes("/a/{y}/b")}, "GET /a/{y}/b", "GET /a/{x}/b"),
         ({"router": routes("/a/{x:path}")}, {"router": routes("/a/{y}")}, "GET /a/{y}", "GET /a/{x:path}"),
         ({"router": nested("/a", routes("/b"))}, {"router": routes("/a/b")}, "GET /a/b", "GET /a/b"),
@@ -224,7 +236,7 @@ def test_a_module_cannot_claim_a_setting_of_the_service() -> None:
 
 def test_what_differs_is_not_refused() -> None:
     one = stub(name="one", router=routes("/a", "/b/{x}"), documents=(Alpha,))
-    two = Module(name="two", router=routes("/a", "/b/{x}", method="POST"), public_router=routes("/b"))
+    two = Module(name="two", router=routes("/a", "/b/{x}", method="POST"), public_router=public_routes("/b"))
     three = Module(name="three", documents=(Gamma,), router=routes("/b/{x}/c", "/n/{x:int}", "/n/{x}", "/n/{x:path}"))
     paths = create_app(Settings(), [one, two, three]).openapi()["paths"]
     assert {f"{method} {path}" for path, operations in paths.items() for method in operations} >= {
@@ -249,7 +261,7 @@ def test_a_document_need_not_name_its_collection() -> None:
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/problems"])
 def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
     with pytest.raises(StartupError, match=path):
-        create_app(Settings(), [stub(public_router=routes(path))])
+        create_app(Settings(), [stub(public_router=public_routes(path))])
 
 
 @pytest.mark.parametrize(
@@ -266,7 +278,7 @@ def test_exactly_one_module_tells_who_asks(modules: list[Module], names: str) ->
 
 
 def test_a_route_is_protected_unless_it_is_declared_public() -> None:
-    public = APIRouter()
+    public = PublicRouter()
     public.add_api_route("/everyones", lambda: None)
     client = unopened(stub(router=routes("/mine"), public_router=public))
     statuses = {
@@ -287,6 +299,8 @@ def test_a_route_is_protected_unless_it_is_declared_public() -> None:
 def test_a_router_that_would_let_anyone_in_is_refused() -> None:
     with pytest.raises(StartupError, match="Module one: router must be a ProtectedRouter"):
         Module(name="one", router=APIRouter())  # type: ignore[arg-type]
+    with pytest.raises(StartupError, match="Module one: public_router must be a PublicRouter"):
+        Module(name="one", public_router=APIRouter())  # type: ignore[arg-type]
 
 
 def test_a_route_learns_who_asks() -> None:

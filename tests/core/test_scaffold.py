@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from beanie import Document
-from fastapi import APIRouter
 
 from core.command import CommandError
 from core.module import Module
-from core.routing import ProtectedRouter
+from core.routing import ProtectedRouter, PublicRouter
 from core.scaffold.command import check_is_unclaimed
 from core.scaffold.names import Names, names_for
 from core.scaffold.writing import PLACES, write_module
@@ -156,7 +155,7 @@ def test_what_another_module_has_is_refused(declared: Module, claim: str) -> Non
 
 
 def test_what_only_looks_alike_is_not_refused() -> None:
-    other = Module(name="course", router=routes("/courses-of-old"), public_router=APIRouter())
+    other = Module(name="course", router=routes("/courses-of-old"), public_router=PublicRouter())
     check_is_unclaimed(names_for("courses"), [other])
 
 

@@ -5,12 +5,12 @@ from contextvars import Context
 from pathlib import Path
 
 import pytest
-from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from core.app import create_app
 from core.errors import StartupError
+from core.routing import PublicRouter
 from core.settings import ModuleSettings, Settings, current_settings, read_settings, variables
 from tests.conftest import settings_of_modules
 from tests.core.stubs import stub, unopened
@@ -161,7 +161,7 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_two_apps_in_one_process_keep_their_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     def app(most: int) -> TestClient:
-        router = APIRouter()
+        router = PublicRouter()
 
         @router.get("/here")
         async def here() -> list[int]:
