@@ -146,7 +146,7 @@ def routes(path: str) -> ProtectedRouter:
         (Module(name="courses"), "module courses"),
         (Module(name="other", documents=(Claimed,)), "collection courses"),
         (Module(name="other", router=routes("/courses")), "route GET /courses"),
-        (Module(name="other", router=routes("/courses/{code}/rooms")), "route GET /courses/{}/rooms"),
+        (Module(name="other", router=routes("/courses/{code}/rooms")), "route GET /courses/{code}/rooms"),
     ],
 )
 def test_what_another_module_has_is_refused(declared: Module, claim: str) -> None:
