@@ -94,7 +94,7 @@ def test_the_routes_are_all_in_the_readme() -> None:
     ours = ("analytics", "auth", "students", "transfers")
     first_modules = [module for module in discover() if module.name in ours]
     served = {
-        f"{method} {route.path}".replace(":path}", "}")
+        f"{method} {route.path_format}"
         for route in iter_route_contexts(create_app(Settings(), first_modules).routes)
         if getattr(route, "include_in_schema", False)
         for method in route.methods or ()
