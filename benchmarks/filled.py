@@ -29,11 +29,15 @@ class School:
     database: Database[dict[str, Any]]
 
 
+# Nobody signs in again during a long run.
+SETTINGS = {"ACCESS_TOKEN_MINUTES": "600"}
+
+
 @contextmanager
 def open_school(size: int) -> Iterator[tuple[School, dict[str, Any]]]:
     """A service with so many students, somebody signed in, and what it runs on."""
     with ExitStack() as stack:
-        service, folder = stack.enter_context(server())
+        service, folder = stack.enter_context(server(**SETTINGS))
         mongod = find_mongod(None, folder / "data")
         assert mongod, "the service runs on one"
         portal = stack.enter_context(start_blocking_portal())

@@ -146,6 +146,7 @@ def measure_memory(school: School, pid: int, size: int) -> Figures:
     clear(school)
     with watched(pid) as during_import:
         post(school, size, "mode=insert&on_error=skip")
+    print(f"  import: {(max(during_import) - during_import[0]) / 1e6:.0f} MB above idle", file=sys.stderr)
     with watched(pid) as during_export:
         export(school, "csv")
     idle = during_import[0]
