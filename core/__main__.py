@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings()
         modules = discover(disabled=settings.modules_disabled)
+        parser = parser_for([*OWN, *(command for module in modules for command in module.commands)])
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1
-    parser = parser_for([*OWN, *(command for module in modules for command in module.commands)])
     chosen = parser.parse_args(arguments)
     return run_command(_run(chosen, settings, modules))
 

@@ -16,6 +16,8 @@ from core.errors import StartupError
 from core.module import Module
 from core.settings import Settings, variables
 
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
 THE_SERVICE = "the service itself"
 
 
@@ -99,20 +101,22 @@ def _routes_of(module: Module) -> Iterator[_Route]:
 def _routes(routes: Sequence[BaseRoute]) -> Iterator[_Route]:
     for route in iter_route_contexts(routes):
         where = _where(getattr(route, "endpoint", None))
-        for method in sorted(route.methods or ()):
+        # What is mounted answers any method.
+        for method in sorted(route.methods or METHODS):
             yield _Route(method, route.path or "", _sample(route), route.path_regex, where)
 
 
 def _sample(route: Any) -> str:
     """An address that a route answers, and that no narrower route would."""
-    path: str = route.path_format
+    path: str = route.path_format or route.path
     for name, convertor in route.param_convertors.items():
-        filler = next(text for text in ("~/~", "~", "1", "1.5", _UUID) if re.fullmatch(convertor.regex, text))
+        filler = next((text for text in _FILLERS if re.fullmatch(convertor.regex, text)), "~")
         path = path.replace(f"{{{name}}}", filler)
     return path
 
 
-_UUID = "00000000-0000-0000-0000-000000000000"
+# From what only the widest kinds of parameters take to what the narrowest do.
+_FILLERS = ("~/~", "~", "1.5", "1", "00000000-0000-0000-0000-000000000000")
 
 
 def _where(declared: Any) -> str:

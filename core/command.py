@@ -3,8 +3,11 @@
 import argparse
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+
+from pymongo.errors import PyMongoError
 
 from core.errors import Problem, StartupError
 
@@ -28,9 +31,12 @@ class Command:
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
-    """The command line of all the commands together."""
+    """The command line of all the commands together; raises `StartupError` where two have one name."""
     parser = argparse.ArgumentParser(prog="python -m core", description="Commands of the Student Management API.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    taken = [name for name, count in Counter(command.name for command in commands).items() if count > 1]
+    if taken:
+        raise StartupError(f"The command {taken[0]} is declared more than once. Rename one of them.")
     for command in commands:
         subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
         command.add_arguments(subparser)
@@ -56,5 +62,8 @@ def run_command(work: Awaitable[str]) -> int:
         return 1
     except (CommandError, StartupError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except PyMongoError as error:  # its text may hold what is stored
+        print(f"The database did not do what was asked: {type(error).__name__}.", file=sys.stderr)
         return 1
     return 0

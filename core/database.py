@@ -57,8 +57,8 @@ class Database:
 
     async def bind(self, documents: Sequence[type[Document]]) -> None:
         """Let these documents be kept here, and make their indexes."""
-        # An index on a large collection takes minutes. (None would mean the client's own five seconds.)
-        with pymongo.timeout(3600):
+        # An index on a large collection takes minutes.
+        with patient(3600):
             await init_beanie(database=self._client[self._name], document_models=list(documents))
 
     async def has_documents(self, collection: str) -> bool:
@@ -149,10 +149,10 @@ def _memory_client() -> Any:
     return AsyncMongoMockClient(tz_aware=True)
 
 
-def patient() -> AbstractContextManager[None]:
-    """For work that nobody waits for at a browser: what is asked of the database in here may take a minute in all,
+def patient(seconds: float = 60) -> AbstractContextManager[None]:
+    """For work that nobody waits for at a browser: what is asked of the database in here may take so long in all,
     instead of the usual few seconds for each command."""
-    return pymongo.timeout(60)
+    return pymongo.timeout(seconds)
 
 
 def is_outage(error: PyMongoError) -> bool:

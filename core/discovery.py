@@ -84,6 +84,6 @@ def the_authenticator(modules: Sequence[Module]) -> Authenticator:
     """The one authenticator that `modules` declare; raises `StartupError` when there is none, or more than one."""
     found = [(module.name, module.authenticator) for module in modules if module.authenticator]
     if len(found) != 1:
-        names = ", ".join(name for name, _ in found) or "none"
+        names = ", ".join(name for name, _ in found) or "none, unless MODULES_DISABLED names one"
         raise StartupError(f"Exactly one module must declare an authenticator; these do: {names}.")
     return found[0][1]

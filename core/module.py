@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from beanie import Document
+from fastapi import APIRouter
+from fastapi.routing import iter_route_contexts
 
 from core.command import Command
 from core.errors import StartupError
 from core.identity import Authenticator
-from core.routing import ProtectedRouter, PublicRouter
+from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
 HealthCheck = Callable[[], Awaitable[None]]
@@ -55,3 +57,14 @@ class Module:
             )
         if self.public_router is not None and not isinstance(self.public_router, PublicRouter):
             raise StartupError(f"Module {self.name}: public_router must be a PublicRouter.")
+        self._check_routes(self.router, ProtectedRoute)
+        self._check_routes(self.public_router, CheckedRoute)
+
+    def _check_routes(self, router: APIRouter | None, kind: type[CheckedRoute]) -> None:
+        """Raise `StartupError` for what was put into a router by ways on which nobody is asked who they are."""
+        for route in iter_route_contexts(router.routes if router else ()):
+            if not isinstance(route.original_route, kind):
+                raise StartupError(
+                    f"Module {self.name}: {route.path} is not guarded. Declare it with the router's own decorators, "
+                    "such as @router.get, and include routers of the same kind only."
+                )

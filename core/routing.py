@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
@@ -46,7 +45,7 @@ class CheckedRoute(APIRoute):
         return handle_checked
 
 
-class _ProtectedRoute(CheckedRoute):
+class ProtectedRoute(CheckedRoute):
     """Authenticates before anything else, and looks whether the user's role will do: what strangers send is not even
     read."""
 
@@ -69,7 +68,7 @@ class ProtectedRouter(APIRouter):
     def __init__(self, *, prefix: str = "") -> None:
         super().__init__(
             prefix=prefix,
-            route_class=_ProtectedRoute,
+            route_class=ProtectedRoute,
             dependencies=[Depends(current_user)],
             responses=PROTECTED_ROUTE,
         )
@@ -103,15 +102,19 @@ def _single_parameters(dependant: Dependant) -> Iterator[str]:
     for parameter in dependant.query_params:
         model = parameter.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
-            yield from (name for name, field in model.model_fields.items() if not _is_list(field))
-        elif not _is_list(parameter.field_info):
+            fields = model.model_fields.items()
+            yield from (field.alias or name for name, field in fields if not _has_many(field.annotation))
+        elif not _has_many(model):
             yield parameter.alias
     for dependency in dependant.dependencies:
         yield from _single_parameters(dependency)
 
 
-def _is_list(field: FieldInfo) -> bool:
-    return get_origin(field.annotation) is list
+def _has_many(type_: Any) -> bool:
+    """Whether a parameter of this type may be given several times."""
+    return any(
+        get_origin(one) in (list, set, tuple, frozenset) or one in (list, set) for one in (type_, *get_args(type_))
+    )
 
 
 def _check_query(request: Request, single: frozenset[str]) -> None:

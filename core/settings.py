@@ -107,7 +107,9 @@ def _read(kinds: Sequence[type[Kind]]) -> list[Kind]:
             found.append(kind())
         except ValidationError as error:
             names = {field: name for name, field in variables(kind).items()}
-            wrong += [f"{names[str(one['loc'][0])]}: {one['msg']}" for one in error.errors(include_input=False)]
+            for one in error.errors(include_input=False):
+                field = str(one["loc"][0]) if one["loc"] else kind.__name__  # of the whole, or by an alias
+                wrong.append(f"{names.get(field, field)}: {one['msg']}")
     if wrong:
         raise StartupError(f"Settings cannot be used: {'; '.join(wrong)}. See .env.example.")
     return found

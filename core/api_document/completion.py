@@ -1,5 +1,7 @@
 """Completes the document that FastAPI generates with what can be derived for every operation alike."""
 
+from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 from fastapi import FastAPI
@@ -32,11 +34,22 @@ def install_openapi(app: FastAPI, settings: Settings) -> None:
 
     def openapi() -> Json:
         if app.openapi_schema is None:
-            use_settings(settings)  # some limits are settings
-            _complete(generate(), app, settings)
-        return generate()
+            # Some limits are settings. In a context of its own, so that whoever asks keeps theirs.
+            app.openapi_schema = copy_context().run(_completed, generate, app, settings)
+        return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+
+def _completed(generate: Callable[[], Json], app: FastAPI, settings: Settings) -> Json:
+    use_settings(settings)
+    try:
+        document = generate()
+        _complete(document, app, settings)
+    except BaseException:
+        app.openapi_schema = None  # half of a document is none
+        raise
+    return document
 
 
 def _complete(document: Json, app: FastAPI, settings: Settings) -> None:

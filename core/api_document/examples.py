@@ -21,18 +21,19 @@ class Examples:
 
     def __init__(self, schemas: Json) -> None:
         self._schemas = schemas
+        self._under_way: set[int] = set()
 
     def add_to(self, content: Json) -> None:
         """Give each media type of a body or an answer an example, unless it has one already."""
         for media_type in content.values():
             if not media_type.keys() & {"example", "examples"}:
-                example = self.of(media_type["schema"])
+                example = self.of(media_type.get("schema", {}))
                 if example is not NOTHING:
                     media_type["example"] = example
 
     def description_of(self, content: Json) -> str:
         """What the schema of an answer says of itself, in its first sentence."""
-        return self._description(next(iter(content.values()))["schema"]) if content else ""
+        return self._description(next(iter(content.values())).get("schema", {})) if content else ""
 
     def _description(self, schema: Json) -> str:
         match self._resolved(schema):
@@ -45,13 +46,20 @@ class Examples:
         return ""
 
     def of(self, schema: Json) -> Any:
-        """An example of this schema, or `NOTHING`: its own, its default, or one that is made of those of its parts."""
+        """An example of this schema, or `NOTHING`: its own, its default, or one that is made of those of its parts.
+        One that contains itself has none."""
         schema = self._resolved(schema)
         if schema.get("examples"):
             return deepcopy(schema["examples"][0])
         if schema.get("default") not in (None, [], {}):
             return schema["default"]
-        return self._made_of_parts(schema)
+        if id(schema) in self._under_way:
+            return NOTHING
+        self._under_way.add(id(schema))
+        try:
+            return self._made_of_parts(schema)
+        finally:
+            self._under_way.discard(id(schema))
 
     def _made_of_parts(self, schema: Json) -> Any:
         match schema:

@@ -50,5 +50,7 @@ def _body(content: Json) -> list[str]:
     example = body.get("example", {})
     if media_type == FORM:
         return [f"-d {shlex.quote(urlencode(example))}"]
+    if media_type == MULTIPART:
+        return ["-F file=@class.csv"]
     text = example if isinstance(example, str) else json.dumps(example, ensure_ascii=False)
     return [f"-H 'Content-Type: {media_type}'", f"--data-binary {shlex.quote(text)}"]

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from beanie import Document
+from beanie.migrations.controllers.base import BaseMigrationController
 from pydantic import Field
 
 from core.claims import collection_name
@@ -40,12 +41,13 @@ class Migration:
     name: str
     source: str
 
-    def forward(self) -> Any:
-        """Its class `Forward`; raises `StartupError` if it has none."""
-        found = getattr(importlib.import_module(self.source), "Forward", None)
-        if found is None:
+    @property
+    def steps(self) -> list[Any]:
+        """Beanie's migrations in its class `Forward`, as they are written; raises `StartupError` if it has none."""
+        forward = getattr(importlib.import_module(self.source), "Forward", None)
+        if forward is None:
             raise StartupError(f"The migration {self.source} has no class Forward.")
-        return found
+        return [step for step in vars(forward).values() if isinstance(step, BaseMigrationController)]
 
 
 def migrations_of(module: Module) -> list[Migration]:
@@ -60,17 +62,28 @@ def migrations_of(module: Module) -> list[Migration]:
 async def pending(database: Database, modules: Sequence[Module]) -> list[Migration]:
     """The migrations that the database has still to have. Where a module has stored nothing so far, there are none.
     Raises `StartupError` if the database is newer than the code."""
+    due, _ = await _compare(database, modules)
+    return due
+
+
+async def settle(database: Database, modules: Sequence[Module]) -> list[Migration]:
+    """The same; migrations of modules that have stored nothing are noted as had."""
+    due, needless = await _compare(database, modules)
+    for migration in needless:
+        await note(migration)
+    return due
+
+
+async def _compare(database: Database, modules: Sequence[Module]) -> tuple[list[Migration], list[Migration]]:
+    """The migrations that are to be run, and those that have nothing to do."""
     await database.bind([AppliedMigration])
     had = {applied.id for applied in await AppliedMigration.find_all().to_list()}
     _refuse_newer(had, modules)
-    found = []
+    due, needless = list[Migration](), list[Migration]()
     for module in modules:
         missing = [migration for migration in migrations_of(module) if migration.name not in had]
-        if missing and await _has_stored(database, module):
-            found += missing
-        else:
-            await note([migration.name for migration in missing])
-    return found
+        (due if missing and await _has_stored(database, module, missing) else needless).extend(missing)
+    return due, needless
 
 
 def _refuse_newer(had: set[str], modules: Sequence[Module]) -> None:
@@ -83,26 +96,39 @@ def _refuse_newer(had: set[str], modules: Sequence[Module]) -> None:
         )
 
 
-async def _has_stored(database: Database, module: Module) -> bool:
-    names = [collection_name(document) for document in module.documents]
-    return any([await database.has_documents(name) for name in names])
+async def _has_stored(database: Database, module: Module, missing: Sequence[Migration]) -> bool:
+    """Whether a module has anything in its collections, or in those that it had before a migration renames them."""
+    documents = [
+        *module.documents,
+        *(model for migration in missing for step in migration.steps for model in step.models),
+    ]
+    return any([await database.has_documents(collection_name(document)) for document in documents])
 
 
-async def note(names: Sequence[str]) -> None:
-    """Write down that the database has had these."""
-    for name in names:
-        await AppliedMigration(id=name).save()
+async def note(migration: Migration) -> None:
+    """Write down that the database has had this."""
+    await AppliedMigration(id=migration.name).save()
 
 
 async def check(database: Database, modules: Sequence[Module], wait_seconds: float) -> None:
     """Raise `StartupError` unless the database has the shape that the modules know, now or after waiting for whoever
     is at work on it."""
     deadline = monotonic() + wait_seconds
-    while missing := await pending(database, modules):
+    while problem := await _problem(database, modules):
         if monotonic() >= deadline:
-            names = ", ".join(migration.name for migration in missing)
-            raise StartupError(
-                f"The database is older than this code: it has not had {names}. Make a backup, stop the older code, "
-                "and run: python -m core migrate"
-            )
+            raise problem
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _problem(database: Database, modules: Sequence[Module]) -> StartupError | None:
+    try:
+        due = await settle(database, modules)
+    except StartupError as newer:
+        return newer
+    if not due:
+        return None
+    names = ", ".join(migration.name for migration in due)
+    return StartupError(
+        f"The database is older than this code: it has not had {names}. Make a backup, stop the older code, and run: "
+        "python -m core migrate"
+    )

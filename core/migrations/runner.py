@@ -5,22 +5,23 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import NoReturn
 
 from beanie import Document
-from beanie.migrations.controllers.base import BaseMigrationController
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.clock import utc_now
-from core.database import Database
+from core.database import Database, patient
 from core.errors import StartupError
-from core.migrations.applied import Migration, note, pending
+from core.migrations.applied import Migration, note, settle
 from core.module import Module
 
 # A runner that has not been heard of for so long is taken for dead.
 LAPSE = timedelta(seconds=60)
+STEP_SECONDS = 24 * 3600.0
 _BEAT_SECONDS = 10.0
 _POLL_SECONDS = 1.0
 
@@ -57,24 +58,25 @@ async def run(database: Database, modules: Sequence[Module], wait_seconds: float
         for task in (work, keeper):
             task.cancel()
         await asyncio.gather(work, keeper, return_exceptions=True)
-        await MigrationLock.find({"_id": _LOCK, "owner": owner}).delete()
+        with suppress(PyMongoError):  # then it lapses
+            await MigrationLock.find({"_id": _LOCK, "owner": owner}).delete()
 
 
 async def _run_pending(database: Database, modules: Sequence[Module], tell: Tell) -> int:
-    missing = await pending(database, modules)
-    for migration in missing:
+    due = await settle(database, modules)
+    for migration in due:
         tell(f"Running {migration.name}")
         await _run_one(database, migration)
-        await note([migration.name])
-    return len(missing)
+        await note(migration)
+    return len(due)
 
 
 async def _run_one(database: Database, migration: Migration) -> None:
-    steps = [step for step in vars(migration.forward()).values() if isinstance(step, BaseMigrationController)]
-    for step in steps:
+    for step in migration.steps:
         await database.bind(step.models)
         try:
-            await step.run(session=None)  # type: ignore[no-untyped-call]  # Beanie's own
+            with patient(STEP_SECONDS):
+                await step.run(session=None)
         except Exception as error:
             raise StartupError(
                 f"{migration.source} failed: {type(error).__name__}: {error}. What it has done stays; run it again."
@@ -107,11 +109,13 @@ async def _try_to_take(owner: str) -> bool:
 
 
 async def _keep(owner: str) -> NoReturn:
-    """Tell from time to time that the runner lives; raises `StartupError` once another one has the lock."""
+    """Tell from time to time that the runner lives; raises `StartupError` once another one has the lock. A database
+    that is away for a moment is asked again: the lock lapses late enough for that."""
     while True:
         await asyncio.sleep(_BEAT_SECONDS)
-        result = await MigrationLock.get_motor_collection().update_one(
-            {"_id": _LOCK, "owner": owner}, {"$set": {"expires_at": utc_now() + LAPSE}}
-        )
-        if not result.matched_count:
-            raise StartupError("Another runner has taken over, as this one was not heard of for too long.")
+        with suppress(PyMongoError):
+            result = await MigrationLock.get_motor_collection().update_one(
+                {"_id": _LOCK, "owner": owner}, {"$set": {"expires_at": utc_now() + LAPSE}}
+            )
+            if not result.matched_count:
+                raise StartupError("Another runner has taken over, as this one was not heard of for too long.")

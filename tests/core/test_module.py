@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 from beanie import Document
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI, Response
 
 from core.app import create_app
 from core.discovery import discover
@@ -217,6 +217,7 @@ def test_no_two_modules_claim_the_same(first: dict[str, object], second: dict[st
         ({"router": nested("/a", routes("/b"))}, {"router": routes("/a/b")}, "GET /a/b", "GET /a/b"),
         ({"router": routes("/a/{x}")}, {"router": routes("/a/b")}, "GET /a/b", "GET /a/{x}"),
         ({"router": routes("/a/{x}", "/a/b")}, {}, "GET /a/b", "GET /a/{x}"),
+        ({"router": routes("/a/{x:float}", "/a/{x:int}")}, {}, "GET /a/{x:int}", "GET /a/{x:float}"),
         ({"router": routes("/a/{x:path}")}, {"router": routes("/a/b/{n:int}")}, "GET /a/b/{n:int}", "GET /a/{x:path}"),
     ],
 )
@@ -237,7 +238,11 @@ def test_a_module_cannot_claim_a_setting_of_the_service() -> None:
 def test_what_differs_is_not_refused() -> None:
     one = stub(name="one", router=routes("/a", "/b/{x}"), documents=(Alpha,))
     two = Module(name="two", router=routes("/a", "/b/{x}", method="POST"), public_router=public_routes("/b"))
-    three = Module(name="three", documents=(Gamma,), router=routes("/b/{x}/c", "/n/{x:int}", "/n/{x}", "/n/{x:path}"))
+    three = Module(
+        name="three",
+        documents=(Gamma,),
+        router=routes("/b/{x}/c", "/n/{x:int}", "/n/{x:float}", "/n/{x}", "/n/{x:path}"),
+    )
     paths = create_app(Settings(), [one, two, three]).openapi()["paths"]
     assert {f"{method} {path}" for path, operations in paths.items() for method in operations} >= {
         "get /a",
@@ -267,8 +272,8 @@ def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
 @pytest.mark.parametrize(
     ("modules", "names"),
     [
-        ([], "none"),
-        ([Module(name="one")], "none"),
+        ([], "none, unless MODULES_DISABLED names one"),
+        ([Module(name="one")], "none, unless MODULES_DISABLED names one"),
         ([stub(name="one"), Module(name="two"), stub(name="three")], "one, three"),
     ],
 )
@@ -301,6 +306,31 @@ def test_a_router_that_would_let_anyone_in_is_refused() -> None:
         Module(name="one", router=APIRouter())  # type: ignore[arg-type]
     with pytest.raises(StartupError, match="Module one: public_router must be a PublicRouter"):
         Module(name="one", public_router=APIRouter())  # type: ignore[arg-type]
+
+
+def mounted() -> ProtectedRouter:
+    router = ProtectedRouter()
+    router.mount("/files", FastAPI())
+    return router
+
+
+def plainly_added() -> ProtectedRouter:
+    router = ProtectedRouter()
+    router.add_route("/files", lambda _: Response())
+    return router
+
+
+def plainly_included() -> ProtectedRouter:
+    plain, router = APIRouter(), ProtectedRouter()
+    plain.add_api_route("/files", lambda: None)
+    router.include_router(plain)
+    return router
+
+
+@pytest.mark.parametrize("router", [mounted(), plainly_added(), plainly_included()])
+def test_what_no_guard_stands_before_is_refused(router: ProtectedRouter) -> None:
+    with pytest.raises(StartupError, match="Module one: /files is not guarded"):
+        Module(name="one", router=router)
 
 
 def test_a_route_learns_who_asks() -> None:

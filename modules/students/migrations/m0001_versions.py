@@ -26,9 +26,10 @@ class Forward:
 
     @free_fall_migration(document_models=[_StoredStudent])
     async def complete(self, session: None) -> None:
-        """Complete batch after batch."""
-        async for batch in _batches():
-            await update_each(_StoredStudent, [(_as_read(row), {"$set": _completed(row)}) for row in batch])
+        """Complete batch after batch; and again, for those that older code has changed meanwhile."""
+        while await _StoredStudent.find({"keys": {"$exists": False}}).exists():
+            async for batch in _batches():
+                await update_each(_StoredStudent, [(_as_read(row), {"$set": _completed(row)}) for row in batch])
 
 
 async def _batches() -> AsyncIterator[list[Row]]:
