@@ -3,7 +3,7 @@
 import argparse
 import importlib
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.claims import claims_of
@@ -11,6 +11,7 @@ from core.command import Command, CommandError
 from core.discovery import discover
 from core.health import service
 from core.module import Module
+from core.problem_types import problem_types
 from core.scaffold.names import Names, names_for
 from core.scaffold.writing import write_module
 
@@ -31,13 +32,17 @@ async def _run(arguments: argparse.Namespace) -> str:
     )
 
 
-def check_is_unclaimed(names: Names, modules: Iterable[Module]) -> None:
-    """Raise `CommandError` if a module has the name, the collection or an address of the new one already."""
+def check_is_unclaimed(names: Names, modules: Sequence[Module]) -> None:
+    """Raise `CommandError` if a module has the name, the collection or an address of the new one already, or a problem
+    of the name that its first one will have."""
     taken = re.compile(rf"(?:module|collection) {names.plural}|route [A-Z]+ {re.escape(names.path)}(?:/.*)?")
     for module in modules:
         for claim in claims_of(module):
             if taken.fullmatch(claim):
                 raise CommandError(f"The module {module.name} has the {claim} already. Choose another name.")
+    problem = f"/problems/{names.singular.replace('_', '-')}-not-found"
+    if problem in problem_types(modules):
+        raise CommandError(f"There is a problem {problem} already. Choose another --singular.")
 
 
 new_module = Command(

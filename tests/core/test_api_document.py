@@ -240,3 +240,37 @@ def test_a_new_module_is_documented_without_asking() -> None:
 )
 def test_an_example_is_made_of_what_a_schema_tells(schema: Json, example: Any) -> None:
     assert Examples({"Two": {"const": 2}}).of(schema) == example
+
+
+class Part(BaseModel):
+    parts: list["Part"]
+
+
+def test_a_document_can_be_made_of_unusual_routes() -> None:
+    router = ProtectedRouter()
+
+    @router.get("/parts")
+    async def part() -> Part:
+        """Read a part."""
+        return Part(parts=[])
+
+    @router.get("/picture", responses={200: {"content": {"image/png": {}}}})
+    async def picture() -> None:
+        """Draw a picture."""
+
+    paths = create_app(Settings(), [stub(router=router)]).openapi()["paths"]
+    assert "example" not in paths["/parts"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert "image/png" in paths["/picture"]["get"]["responses"]["200"]["content"]
+
+
+def test_half_of_a_document_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(Settings(), [stub()])
+
+    def fail(_: Json) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("core.api_document.completion.document_schemes", fail)
+        with pytest.raises(RuntimeError):
+            app.openapi()
+    assert app.openapi()["components"]["securitySchemes"]

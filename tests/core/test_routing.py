@@ -15,6 +15,8 @@ from tests.core.stubs import JSON, Thing, stub, things, unopened
 class Filters(BaseModel):
     limit: int = 1
     branch: list[str] = []
+    tags: list[str] | None = None
+    first: Annotated[int, Field(alias="from")] = 0
 
 
 def guarded(role: Role) -> TestClient:
@@ -39,7 +41,9 @@ def guarded(role: Role) -> TestClient:
     return unopened(stub(router=router, authenticator=authenticate))
 
 
-@pytest.mark.parametrize("query", ["limit=1&limit=2", "limit=1&limit=1", "page=1&page=2", "limit=1&branch=a&limit=2"])
+@pytest.mark.parametrize(
+    "query", ["limit=1&limit=2", "limit=1&limit=1", "page=1&page=2", "limit=1&branch=a&limit=2", "from=1&from=2"]
+)
 def test_a_parameter_with_one_value_is_given_once(query: str) -> None:
     answer = guarded(Role.VIEWER).get(f"/filtered?{query}")
     name = query.partition("=")[0]
@@ -48,8 +52,8 @@ def test_a_parameter_with_one_value_is_given_once(query: str) -> None:
 
 
 def test_a_parameter_with_many_values_may_be_repeated() -> None:
-    answer = guarded(Role.VIEWER).get("/filtered?branch=a&branch=b&limit=3")
-    assert answer.json() == {"limit": 3, "branch": ["a", "b"]}
+    answer = guarded(Role.VIEWER).get("/filtered?branch=a&branch=b&limit=3&tags=c&tags=d")
+    assert answer.json() == {"limit": 3, "branch": ["a", "b"], "tags": ["c", "d"], "from": 0}
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"name": 1}', b"\xff", b"x" * 2_000_000])

@@ -8,6 +8,7 @@ import pytest
 from beanie import Document
 
 from core.command import CommandError
+from core.discovery import discover
 from core.module import Module
 from core.routing import ProtectedRouter, PublicRouter
 from core.scaffold.command import check_is_unclaimed
@@ -138,6 +139,11 @@ def routes(path: str) -> ProtectedRouter:
         """Read."""
 
     return router
+
+
+def test_a_singular_whose_problem_is_taken_is_refused() -> None:
+    with pytest.raises(CommandError, match="There is a problem /problems/student-not-found already"):
+        check_is_unclaimed(names_for("pupils", "student"), discover())
 
 
 @pytest.mark.parametrize(

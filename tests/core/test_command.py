@@ -1,0 +1,28 @@
+"""Commands for a terminal."""
+
+import argparse
+
+import pytest
+from pymongo.errors import OperationFailure
+
+from core.command import Command, parser_for, run_command
+from core.errors import StartupError
+
+
+async def nothing(_: argparse.Namespace) -> str:
+    return ""
+
+
+def test_two_commands_of_one_name_are_refused() -> None:
+    command = Command(name="count", help="Count.", add_arguments=lambda _: None, run=nothing)
+
+    with pytest.raises(StartupError, match="The command count is declared more than once"):
+        parser_for([command, command])
+
+
+def test_what_the_database_says_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> str:
+        raise OperationFailure("hunter2 is inside")
+
+    assert run_command(fail()) == 1
+    assert capsys.readouterr().err == "The database did not do what was asked: OperationFailure.\n"
