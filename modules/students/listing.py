@@ -10,6 +10,7 @@ from typing import Any
 
 import pymongo
 
+from core.database import patient
 from core.keyset import Filter, Order, Page, Position, SortKey, Window, beyond, position_of, sort_of
 from modules.students.models import SUBJECT_SEPARATOR, Student
 from modules.students.selection import Selection
@@ -133,7 +134,8 @@ async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) ->
     """All selected students, page by page, in their order."""
     position: Position | None = None
     while True:
-        page = await list_(selection, Window(selection.order, size, position), fields)
+        with patient():
+            page = await list_(selection, Window(selection.order, size, position), fields)
         yield list(page.items)
         if not page.has_next:
             return
@@ -142,8 +144,11 @@ async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) ->
 
 async def subjects_of(selection: Selection) -> list[str]:
     """The subjects in which the selected students have marks, in order."""
-    sets: list[Filter] = [{"$match": await _filter(selection)}, {"$group": {"_id": "$keys.subjects"}}]
+    chosen = await _filter(selection)
+    # Of all students an index tells it at once; it knows nothing of the deleted ones.
+    match: list[Filter] = [] if chosen == await _filter(Selection()) else [{"$match": chosen}]
     names: set[str] = set()
-    async for found in Student.get_motor_collection().aggregate(sets):
-        names.update(found["_id"].split(SUBJECT_SEPARATOR))
+    with patient():
+        async for found in Student.get_motor_collection().aggregate([*match, {"$group": {"_id": "$keys.subjects"}}]):
+            names.update((found["_id"] or "").split(SUBJECT_SEPARATOR))
     return sorted(names - {""})
