@@ -6,11 +6,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from bson import ObjectId
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from core.errors import InvalidRequest
 from core.keyset import Page, SortKey, Window, object_id
 from core.pagination import Listing, PageQuery, _check, decode_cursor, encode_cursor
+from core.routing import PublicRouter
 from tests.conftest import AppClient, sign_in
 from tests.core.stubs import stub, unopened
 
@@ -116,7 +117,7 @@ def test_a_wrong_cursor_is_a_wrong_parameter(open_client: AppClient, query: str)
 
 def linked(page: Page[Any], address: str) -> dict[str, dict[str, str]]:
     """The links of an answer to a request for this address."""
-    router = APIRouter()
+    router = PublicRouter()
 
     @router.get("/things")
     async def things(request: Request, response: Response) -> None:
