@@ -10,11 +10,11 @@ from core.api_document import install_openapi
 from core.body_limit import BodyLimit
 from core.claims import check_disjoint
 from core.discovery import discover, the_authenticator
+from core.dispatch import RouteTable
 from core.head import HeadAsGet
 from core.health import service
 from core.logs import configure_logs
 from core.module import Module
-from core.openapi import ANY_ROUTE, operation_id
 from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
@@ -55,11 +55,9 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         version=VERSION,
         lifespan=_lifespan(settings, modules),
         openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
-        generate_unique_id_function=operation_id,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=ANY_ROUTE,
     )
     app.state.settings = settings
     app.state.authenticator = the_authenticator(modules)
@@ -76,13 +74,14 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     check_disjoint(parts, reserved=app.routes)
     for part in parts:
         _include(app, part)
+    app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
     return app
 
 
 def _include(app: FastAPI, module: Module) -> None:
     for router in (module.public_router, module.router):
         if router:
-            app.include_router(router, tags=[module.name])
+            app.router.routes += router.tagged(module.name)
 
 
 def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -1,6 +1,5 @@
 """The largest request body that is read."""
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,9 +28,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
-        size = int(announced[:20]) if announced.isdecimal() else 0
         scope[_LIMIT] = self.max_bytes
+        announced = dict(scope["headers"]).get(b"content-length", b"")
+        size = int(announced[:20]) if announced.isdigit() else 0
         received = 0
 
         async def receive_limited() -> Message:

@@ -37,6 +37,8 @@ def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
     asks in `X-Forwarded-For`. Each proxy appends, so the list is read from its end, up to the first that is not
     trusted: what stands before may be invented."""
     address: str = scope["client"][0] if scope.get("client") else ""
+    if not trusted_proxies:
+        return address
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
     while forwarded and _is_within(address, trusted_proxies):
         named = forwarded.pop().strip()

@@ -47,7 +47,7 @@ Authenticator = Callable[[str], Awaitable[Principal]]
 """Turns an access token into its user, or raises `Unauthenticated`. Declared by one module."""
 
 # The documentation's Authorize button signs in at this address: the service's public contract, not a module's name.
-_bearer = OAuth2PasswordBearer(
+access_token = OAuth2PasswordBearer(
     tokenUrl="login",
     auto_error=False,
     description="Sign in with `POST /login`. The scopes are roles, which belong to the user: none needs to be chosen.",
@@ -65,7 +65,7 @@ async def authenticated(request: Request) -> Principal:
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
         return known
-    token = await _bearer(request)
+    token = await access_token(request)
     if token is None:
         raise Unauthenticated("Sign in with POST /login, then send the header Authorization: Bearer <token>.")
     authenticate: Authenticator = request.app.state.authenticator
@@ -75,8 +75,8 @@ async def authenticated(request: Request) -> Principal:
     return principal
 
 
-async def current_user(request: Request, _: Annotated[str | None, Depends(_bearer)]) -> Principal:
-    """The dependency behind every protected route. It names the token so that OpenAPI shows what a route needs."""
+async def current_user(request: Request) -> Principal:
+    """The user who sent the request, for a route that wants to know."""
     return await authenticated(request)
 
 
@@ -86,9 +86,12 @@ CurrentUser = Annotated[Principal, Depends(current_user)]
 def at_least(role: Role) -> Any:
     """A route's dependency that lets only users pass whose role includes `role`; shows in OpenAPI as a scope.
     Raises `Forbidden`, which the route documents."""
-    return Security(_check_role, scopes=[role])
+    return Security(check_role, scopes=[role])
 
 
-async def _check_role(user: CurrentUser, required: SecurityScopes) -> None:
+async def check_role(
+    user: CurrentUser, required: SecurityScopes, _: Annotated[str | None, Depends(access_token)]
+) -> None:
+    """The dependency behind `at_least`. It names the token so that OpenAPI shows the role."""
     for scope in required.scopes:
         user.require(Role(scope))

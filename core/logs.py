@@ -4,6 +4,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+_encode = json.JSONEncoder(default=str).encode
+
 
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time, level, logger, message, what `extra={"fields": …}` adds, traceback."""
@@ -18,7 +20,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _encode(line)
 
 
 def configure_logs(level: str) -> None:

@@ -7,7 +7,6 @@ from types import ModuleType
 
 from beanie import Document
 from fastapi import APIRouter
-from fastapi.routing import iter_route_contexts
 
 from core.command import Command
 from core.errors import StartupError
@@ -62,9 +61,10 @@ class Module:
 
     def _check_routes(self, router: APIRouter | None, kind: type[CheckedRoute]) -> None:
         """Raise `StartupError` for what was put into a router by ways on which nobody is asked who they are."""
-        for route in iter_route_contexts(router.routes if router else ()):
-            if not isinstance(route.original_route, kind):
+        for route in router.routes if router else ():
+            if not isinstance(route, kind):
+                path = getattr(route, "path", "a route")
                 raise StartupError(
-                    f"Module {self.name}: {route.path} is not guarded. Declare it with the router's own decorators, "
-                    "such as @router.get, and include routers of the same kind only."
+                    f"Module {self.name}: {path} is not guarded. Declare it with the router's own decorators, such as "
+                    "@router.get, and include routers of the same kind only."
                 )

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from copy import copy
+from dataclasses import replace
 from typing import Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,8 +14,8 @@ from pydantic import BaseModel
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
-from core.identity import Role, authenticated, current_user
-from core.openapi import PROTECTED_ROUTE
+from core.identity import Role, access_token, authenticated, check_role
+from core.openapi import ANY_ROUTE, PROTECTED_ROUTE, operation_id
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -50,8 +52,11 @@ class ProtectedRoute(CheckedRoute):
     read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        documented = self.dependant
+        roles = tuple(_roles(documented))
+        self.dependant = _unanswered(documented)
         handle = super().get_route_handler()
-        roles = tuple(_roles(self.dependant))
+        self.dependant = documented
 
         async def handle_authenticated(request: Request) -> Response:
             user = await authenticated(request)
@@ -62,23 +67,43 @@ class ProtectedRoute(CheckedRoute):
         return handle_authenticated
 
 
-class ProtectedRouter(APIRouter):
-    """An `APIRouter` whose routes all need a signed-in user, and say so in OpenAPI."""
+class _FlatRouter(APIRouter):
+    """An `APIRouter` that takes over the routes of those that it includes, as they are: the framework would look
+    through a tree of routers at each request."""
+
+    def include_router(self, router: APIRouter) -> None:  # type: ignore[override]  # they are complete: no options
+        """Add the routes of another router."""
+        self.routes.extend(router.routes)
+
+    def tagged(self, tag: str) -> list[APIRoute]:
+        """The same routes under a tag, and with the names that they get by that."""
+        return [_tagged(route, tag) for route in self.routes if isinstance(route, APIRoute)]
+
+
+class ProtectedRouter(_FlatRouter):
+    """A router whose routes all need a signed-in user, and say so in OpenAPI."""
 
     def __init__(self, *, prefix: str = "") -> None:
         super().__init__(
             prefix=prefix,
             route_class=ProtectedRoute,
-            dependencies=[Depends(current_user)],
-            responses=PROTECTED_ROUTE,
+            dependencies=[Depends(access_token)],
+            responses=ANY_ROUTE | PROTECTED_ROUTE,
         )
 
 
-class PublicRouter(APIRouter):
-    """An `APIRouter` whose routes anyone may call."""
+class PublicRouter(_FlatRouter):
+    """A router whose routes anyone may call."""
 
-    def __init__(self, *, prefix: str = "") -> None:
-        super().__init__(prefix=prefix, route_class=CheckedRoute)
+    def __init__(self, *, prefix: str = "", route_class: type[CheckedRoute] = CheckedRoute) -> None:
+        super().__init__(prefix=prefix, route_class=route_class, responses=ANY_ROUTE)
+
+
+def _tagged(route: APIRoute, tag: str) -> APIRoute:
+    tagged = copy(route)
+    tagged.tags = [tag]
+    tagged.unique_id = operation_id(tagged)
+    return tagged
 
 
 def _media_types(route: APIRoute) -> frozenset[str]:
@@ -126,6 +151,13 @@ def _check_query(request: Request, single: frozenset[str]) -> None:
         raise InvalidRequest(
             errors=[FieldError(detail="This must be given only once.", parameter=name) for name in twice]
         )
+
+
+def _unanswered(dependant: Dependant) -> Dependant:
+    """The dependencies without those that only document what the route itself has seen to by the time they would be
+    asked: that there is a token, and whether the user's role will do."""
+    left = [one for one in dependant.dependencies if one.call not in (access_token, check_role)]
+    return replace(dependant, dependencies=left)
 
 
 def _roles(dependant: Dependant) -> Iterator[Role]:

@@ -65,9 +65,11 @@ class Settings(BaseSettings):
 
     def part(self, kind: type[Kind]) -> Kind:
         """A module's settings, which are read once. Raises `StartupError`."""
-        self.read_parts([kind])
-        part = self._parts[kind]
-        assert isinstance(part, kind)
+        # As an attribute, what is private would take microseconds, for each mark that is checked.
+        parts: dict[type[BaseSettings], Any] = (self.__pydantic_private__ or {})["_parts"]
+        if kind not in parts:
+            self.read_parts([kind])
+        part: Kind = parts[kind]
         return part
 
     def read_parts(self, kinds: Sequence[type[BaseSettings]]) -> None:

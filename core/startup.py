@@ -31,6 +31,10 @@ class PlainStartupErrors:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+
         async def send_plainly(message: Message) -> None:
             # The framework reports a failed start while it handles the exception that caused it.
             error = sys.exception()
@@ -38,4 +42,4 @@ class PlainStartupErrors:
                 message = {**message, "message": str(error)}
             await send(message)
 
-        await self.app(scope, receive, send_plainly if scope["type"] == "lifespan" else send)
+        await self.app(scope, receive, send_plainly)

@@ -29,6 +29,8 @@ def _composed(text: Any) -> Any:
 
 
 def _check_printable(text: str) -> str:
+    if text.isascii() and text.isprintable() and not text.isspace():
+        return text
     for character in text:
         if character == "\ufffd":
             raise PydanticCustomError("not_utf8", "This holds U+FFFD, which stands for text that was not UTF-8.")

@@ -105,4 +105,7 @@ def _document_response(status: str, response: Json, examples: Examples) -> None:
     if response["description"] == "Successful Response":
         response["description"] = _DESCRIPTIONS.get(status) or examples.description_of(content) or "The answer."
     response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
+    for media in content.values():
+        if "$ref" not in media.get("schema", {}):
+            media["schema"].pop("title", None)  # made of the name that the function has in the code
     examples.add_to(content)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi import Depends, Form, Path, Query, Request, Response
 
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
@@ -31,8 +31,7 @@ from modules.auth.service import EmailTaken, RegistrationClosed, UsernameTaken, 
 from modules.auth.sign_in import SignIn, Token
 
 public_router = PublicRouter()
-# Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
-oauth = APIRouter(route_class=OAuthRoute, form_limits={"max_fields": 20, "max_part_size": 4096})
+oauth = PublicRouter(route_class=OAuthRoute)
 router = ProtectedRouter()
 
 NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.", example="no-store", always=True)
@@ -61,6 +60,8 @@ async def register(data: UserCreate) -> UserRead:
 
 @oauth.post(
     "/login",
+    # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
+    form_limits={"max_fields": 20, "max_part_size": 4096},
     dependencies=[SECRET],
     responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
 )
