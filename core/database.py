@@ -10,17 +10,23 @@ from typing import Any
 
 import pymongo
 from beanie import Document, init_beanie
+from bson import ObjectId
+from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ReadPreference, UpdateOne
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 
+from core.driver_threads import DriverThreads, aside
 from core.embedded import Mongod, find_mongod, run_embedded
 from core.errors import StartupError
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# Motor takes a number of threads, but not the threads themselves.
+motor_asyncio._EXECUTOR = DriverThreads(most=32)  # type: ignore[assignment]  # noqa: SLF001
 
 # Every write is on a majority's disk before it is acknowledged, and nothing waits without end. What the URL of an
 # operator says has precedence.
@@ -158,6 +164,35 @@ def patient(seconds: float = 60) -> AbstractContextManager[None]:
 def is_outage(error: PyMongoError) -> bool:
     """Whether the database is away or too slow, so that a later try may succeed; anything else is our mistake."""
     return error.timeout or isinstance(error, ConnectionFailure)
+
+
+class Unwatchable(Exception):
+    """The database does not tell of changes: it is a single server, or in memory."""
+
+
+# What a server without an oplog answers.
+_NO_CHANGE_STREAMS = {40573, 115}
+
+
+async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId]:
+    """The `_id` of each document that anybody changes or removes from now on, as soon as a majority has it.
+
+    Never ends by itself but by an error: `Unwatchable`, or `PyMongoError`, after which some may have been missed.
+    """
+    collection = document.get_motor_collection()
+    if _is_in_memory(collection):
+        raise Unwatchable
+    aside.set(True)  # it waits most of the time
+    with pymongo.timeout(None):
+        try:
+            async with collection.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:
+                async for change in changes:
+                    if "documentKey" in change:
+                        yield change["documentKey"]["_id"]
+        except OperationFailure as error:
+            if error.code in _NO_CHANGE_STREAMS:
+                raise Unwatchable from error
+            raise
 
 
 async def update_each(document: type[Document], updates: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> int:

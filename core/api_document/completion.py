@@ -106,6 +106,5 @@ def _document_response(status: str, response: Json, examples: Examples) -> None:
         response["description"] = _DESCRIPTIONS.get(status) or examples.description_of(content) or "The answer."
     response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
     for media in content.values():
-        if "$ref" not in media.get("schema", {}):
-            media["schema"].pop("title", None)  # made of the name that the function has in the code
+        media.get("schema", {}).pop("title", None)  # made of the name that the function has in the code
     examples.add_to(content)

@@ -7,6 +7,7 @@ from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, User
 from modules.auth.router import public_router, router
 from modules.auth.settings import AuthSettings
 from modules.auth.tokens import authenticate
+from modules.auth.watch import lifespan
 
 __all__ = ["module"]
 
@@ -19,5 +20,6 @@ module = Module(
     public_router=public_router,
     documents=(User, AdminRoster, LoginFailures, AuthEvent),
     authenticator=authenticate,
+    lifespan=lifespan,
     commands=(create_admin,),
 )

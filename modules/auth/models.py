@@ -10,6 +10,7 @@ from pymongo import IndexModel, ReturnDocument
 
 from core.clock import utc_now
 from core.identity import Role
+from modules.auth.verified import verified_tokens
 
 Secret = Annotated[str, Field(repr=False)]
 
@@ -60,15 +61,26 @@ class User(Document):
             update["$inc"] = {"key_version": 1}
         if unset:
             update["$unset"] = dict.fromkeys(unset, "")
-        stored = await User.get_motor_collection().find_one_and_update(
-            self._as_read(), update, return_document=ReturnDocument.AFTER
-        )
+        try:
+            stored = await User.get_motor_collection().find_one_and_update(
+                self._as_read(), update, return_document=ReturnDocument.AFTER
+            )
+        finally:
+            self._believe_no_token()
         return None if stored is None else User.model_validate(stored)
 
     async def remove(self) -> bool:
         """Delete the stored account on the same condition; whether it was met."""
-        result = await User.get_motor_collection().delete_one(self._as_read())
+        try:
+            result = await User.get_motor_collection().delete_one(self._as_read())
+        finally:
+            self._believe_no_token()
         return bool(result.deleted_count)
+
+    def _believe_no_token(self) -> None:
+        # Also when it is not known whether the change was made.
+        assert self.id, "only a stored account is changed"
+        verified_tokens.forget(self.id)
 
     def _as_read(self) -> dict[str, object]:
         # By the key's version, not by the key: the server's log repeats a filter that fails.
@@ -80,6 +92,7 @@ class SigningKey(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    id: Annotated[PydanticObjectId, Field(alias="_id")]
     username: str
     secret_key: Secret
     role: Role = Role.TEACHER

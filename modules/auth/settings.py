@@ -21,4 +21,5 @@ class AuthSettings(ModuleSettings):
     login_failures: Annotated[int, Field(ge=1)] = 5
     login_failures_per_address: Annotated[int, Field(ge=1)] = 20
     login_window_minutes: Annotated[int, Field(ge=1, le=60 * 24)] = 5
+    auth_cache_seconds: Annotated[float, Field(ge=0, le=300)] = 5
     audit_days: Annotated[int, Field(ge=1)] = 365

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 from datetime import UTC, datetime, timedelta
 
 from core.clock import utc_now
@@ -12,6 +13,7 @@ from modules.auth.models import SigningKey, User
 from modules.auth.schemas import is_username
 from modules.auth.settings import AuthSettings
 from modules.auth.sign_in import Token
+from modules.auth.verified import Verified, verified_tokens
 
 
 def signing_key(secret_key: str) -> str:
@@ -44,11 +46,15 @@ def issue(user: User, authenticated_at: datetime | None = None) -> Token:
 async def authenticate(token: str) -> Principal:
     """The user whose key signed `token`; raises `Unauthenticated`. Fills core's identity slot.
 
-    One query: the token names its user, and that user's own key must verify it.
+    One query, unless the token was verified a moment ago: it names its user, and that user's own key must verify it.
     """
+    return verified_tokens.find(token) or await _verify(token)
+
+
+async def _verify(token: str) -> Principal:
+    settings, changes = AuthSettings.current(), verified_tokens.changes
     try:
         user = await _named_by(token)
-        settings = AuthSettings.current()
         claims = verify_token(
             token,
             signing_key(user.secret_key),
@@ -60,13 +66,18 @@ async def authenticate(token: str) -> Principal:
             "This access token is not valid, or no longer. Sign in again.", error="invalid_token"
         ) from error
     authenticated_at = datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC)
-    return Principal(user.username, user.role, authenticated_at)
+    principal = Principal(user.username, user.role, authenticated_at)
+    if settings.auth_cache_seconds:
+        believed_until = time.monotonic() + settings.auth_cache_seconds
+        verified_tokens.keep(token, Verified(principal, user.id, claims["exp"], believed_until), changes)
+    return principal
 
 
 async def _named_by(token: str) -> SigningKey:
     name = unverified_subject(token)
     if is_username(name):
-        user = await User.find_one(User.username_key == name.lower(), projection_model=SigningKey)
-        if user is not None and user.active:
-            return user
+        fields = ["_id", "username", "secret_key", "role", "active"]
+        stored = await User.get_motor_collection().find_one({"username_key": name.lower()}, fields)
+        if stored and stored["active"]:
+            return SigningKey.model_validate(stored)
     raise InvalidToken

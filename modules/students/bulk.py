@@ -24,14 +24,14 @@ class Write:
 
 async def find_many(roll_nos: Collection[str]) -> dict[str, Student]:
     """The students with these roll numbers, deleted ones too, by roll number."""
-    found = await Student.find({"roll_no": {"$in": list(roll_nos)}, "erasing": None}).to_list()
-    return {student.roll_no: student for student in found}
+    found = Student.get_motor_collection().find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
+    return {stored["roll_no"]: Student.of(stored) for stored in await found.to_list(None)}
 
 
 async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, Student]:
     """The students with these `_id`s, deleted ones too."""
-    found = await Student.find({"_id": {"$in": list(ids)}, "erasing": None}).to_list()
-    return {ObjectId(student.id): student for student in found}
+    found = Student.get_motor_collection().find({"_id": {"$in": list(ids)}, "erasing": None})
+    return {stored["_id"]: Student.of(stored) for stored in await found.to_list(None)}
 
 
 async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, Record]:
@@ -45,7 +45,7 @@ async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, 
 
 def created(content: dict[str, Any], *, by: str, source: str) -> Write:
     """A student who is not there yet; `content` has been checked."""
-    return Write(None, Student(id=ObjectId(), **content, updated_by=by, source=source))
+    return Write(None, Student.new(by, source, **content))
 
 
 def changed(current: Student, content: dict[str, Any], *, by: str, source: str) -> Write:
@@ -92,8 +92,7 @@ async def _replace(writes: list[Write]) -> list[Write]:
 
 
 async def _copy_to_history(students: list[Student]) -> None:
-    fields = set(Record.model_fields)
-    copies = [{"student": student.id, **student.model_dump(include=fields)} for student in students]
+    copies = [{"student": student.id, **student.record()} for student in students]
     try:
         await StudentVersion.get_motor_collection().insert_many(copies, ordered=False)
     except BulkWriteError as error:

@@ -61,18 +61,18 @@ async def get_version(roll_no: RollNoInPath, version: VersionInPath, response: R
 
 @router.post(
     "/students/{roll_no}/restore",
+    response_model=StudentRead,
     dependencies=[WRITER],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, NotDeleted, VersionNotFound)},
 )
 async def restore(
     writer: CurrentWriter,
     roll_no: RollNoInPath,
-    response: Response,
     query: Annotated[RestoreQuery, Query()],
-) -> StudentRead:
+) -> Response:
     """Bring a deleted student back, or go back to an earlier version.
 
     Without `version` the record is what it was when it was deleted. With it, a student who is not deleted can be
     restored as well.
     """
-    return read(await history.restore(roll_no, query.version, writer), response)
+    return read(await history.restore(roll_no, query.version, writer))

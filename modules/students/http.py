@@ -1,10 +1,12 @@
 """What the routes of student records have in common."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from fastapi import Depends, Path, Response
+from fastapi import Depends, Path, Request, Response
+from pydantic_core import to_json
 
-from core.address import location
+from core.address import address, location
 from core.conditional import Expected
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
 from core.identity import CurrentUser, Role, at_least
@@ -31,7 +33,19 @@ CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequi
 """What any change of a student may answer."""
 
 
-def read(student: Student, response: Response) -> StudentRead:
+def read(student: Student, status_code: int = 200) -> Response:
     """The student as clients read it, with the entity tag in the answer's header."""
-    response.headers["ETag"] = student.etag
-    return StudentRead.model_validate(student)
+    return answer(student.record(), student.etag, status_code)
+
+
+def answer(record: Mapping[str, Any], etag: str, status_code: int = 200) -> Response:
+    """The same of a record in the shape in which it is stored. It was checked on its way in, and is written as it is;
+    the routes document it as a `StudentRead`."""
+    shown = to_json({field: record[field] for field in StudentRead.model_fields})
+    return Response(shown, status_code, {"ETag": etag}, media_type="application/json")
+
+
+def located(answer: Response, student: Student, request: Request) -> Response:
+    """The answer, with the address at which the student is found from now on."""
+    answer.headers["Location"] = address(request, "students", student.roll_no)
+    return answer

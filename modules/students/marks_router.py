@@ -20,6 +20,7 @@ SubjectInPath = Annotated[Subject, Path(description="The subject.")]
 
 @router.put(
     "/students/{roll_no}/marks/{subject:text}",
+    response_model=StudentRead,
     dependencies=[WRITER],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
 )
@@ -28,10 +29,9 @@ async def set_mark(
     roll_no: RollNoInPath,
     subject: SubjectInPath,
     data: MarkWrite,
-    response: Response,
-) -> StudentRead:
+) -> Response:
     """Give a student one mark."""
-    return read(await service.set_mark(roll_no, subject, data.mark, writer), response)
+    return read(await service.set_mark(roll_no, subject, data.mark, writer))
 
 
 @router.delete(

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from beanie import Document, PydanticObjectId
+from bson import ObjectId
 from pydantic import BaseModel, Field
 from pymongo import IndexModel
 
@@ -71,7 +72,7 @@ def keys_of(record: Mapping[str, Any]) -> Keys:
         return Keys()
     marks = record["marks"]
     total = sum(round(mark * 100) for mark in marks.values())
-    return Keys(
+    return Keys.model_construct(
         live=True,
         words=words_of(f"{record['name']} {record['roll_no']}"),
         subjects=SUBJECT_SEPARATOR.join(sorted(marks)),
@@ -122,6 +123,23 @@ class Student(Record, Document):
             IndexModel("erasing.at", name="erasing", sparse=True),
         ]
 
+    @classmethod
+    def new(cls, by: str, source: str | None = None, **content: Any) -> Self:
+        """A student who is not stored yet, made by the user `by`. The content has been checked."""
+        now = utc_now()
+        made = {"version": 1, "action": Action.CREATED, "updated_by": by, "source": source, "deleted_at": None}
+        return cls._made({"id": ObjectId(), "created_at": now, "updated_at": now, **made, **content})
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """The student that MongoDB holds: what is in there was checked on its way in."""
+        read = {"action": Action(stored["action"]), "keys": Keys.model_construct(**stored["keys"])}
+        return cls.model_construct(**{**stored, **read})
+
+    @classmethod
+    def _made(cls, record: dict[str, Any]) -> Self:
+        return cls.model_construct(**record, keys=keys_of(record), erasing=None, unsequenced=True)
+
     @property
     def etag(self) -> str:
         """The entity tag of this state of the record."""
@@ -129,7 +147,7 @@ class Student(Record, Document):
         return strong_etag(self.id, self.version)
 
     def successor(self, action: Action, by: str, **changes: Any) -> Self:
-        """The next version of this record, made by the user `by`; not stored yet."""
+        """The next version of this record, made by the user `by`; not stored yet. The changes have been checked."""
         made = {
             "version": self.version + 1,
             "action": action,
@@ -137,8 +155,11 @@ class Student(Record, Document):
             "updated_at": utc_now(),
             "source": None,
         }
-        kept = self.model_dump(include=set(Record.model_fields))
-        return type(self)(id=self.id, **kept | made | {"source": None} | changes)
+        return self._made({"id": self.id, **self.record(), **made, **changes})
+
+    def record(self) -> dict[str, Any]:
+        """What the history keeps of this version."""
+        return {name: getattr(self, name) for name in Record.model_fields}
 
     def deleted(self, by: str, source: str | None = None) -> Self:
         """The version that says that the student is deleted; not stored yet."""
@@ -147,6 +168,10 @@ class Student(Record, Document):
     def stored(self) -> dict[str, Any]:
         """The whole record as MongoDB keeps it, other than its `_id`."""
         return self.model_dump(exclude={"id", "revision_id"})
+
+    async def store(self) -> None:
+        """Store a new student; raises `DuplicateKeyError`. Beanie takes half a millisecond to encode it."""
+        await self.get_motor_collection().insert_one({"_id": self.id, **self.stored()})
 
 
 class StudentVersion(Record, Document):

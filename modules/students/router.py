@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from pydantic_core import to_json
 
-from core.address import address
 from core.conditional import (
     ETAG,
     NOT_MODIFIED,
@@ -14,6 +13,7 @@ from core.conditional import (
     not_modified,
 )
 from core.errors import Forbidden
+from core.etag import strong_etag
 from core.identity import CurrentUser, Role
 from core.openapi import ETAG_EXAMPLE, header, problem_responses
 from core.pagination import LINK, Listing
@@ -27,6 +27,8 @@ from modules.students.http import (
     WRITER,
     CurrentWriter,
     RollNoInPath,
+    answer,
+    located,
     read,
 )
 from modules.students.marks_router import router as marks_router
@@ -44,17 +46,17 @@ TOTAL = header("Total-Count", "How many students are selected, where `count=true
 @router.post(
     "/students",
     status_code=201,
+    response_model=StudentRead,
     dependencies=[WRITER],
     responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken)},
 )
-async def create(user: CurrentUser, data: StudentCreate, request: Request, response: Response) -> StudentRead:
+async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Response:
     """Create a student.
 
     One who was deleted goes on with the versions of before.
     """
     student = await service.create(data, Writer(user.username))
-    response.headers["Location"] = address(request, "students", student.roll_no)
-    return read(student, response)
+    return located(read(student, 201), student, request)
 
 
 @router.get(
@@ -84,14 +86,16 @@ async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Re
     response_model=StudentRead,
     responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problem_responses(StudentNotFound)},
 )
-async def get(roll_no: RollNoInPath, known: IfNoneMatch, response: Response) -> StudentRead | Response:
+async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
     """Read one student."""
-    student = await versions.get(roll_no)
-    return not_modified(student.etag, known) or read(student, response)
+    stored = await versions.read(roll_no)
+    etag = strong_etag(stored["_id"], stored["version"])
+    return not_modified(etag, known) or answer(stored, etag)
 
 
 @router.put(
     "/students/{roll_no}",
+    response_model=StudentRead,
     dependencies=[WRITER],
     responses={
         200: {"headers": ETAG},
@@ -99,36 +103,28 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch, response: Response) -> 
         **problem_responses(*CONDITIONAL),
     },
 )
-async def replace(
-    writer: CurrentWriter,
-    roll_no: RollNoInPath,
-    data: StudentReplace,
-    request: Request,
-    response: Response,
-) -> StudentRead:
+async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentReplace, request: Request) -> Response:
     """Replace a student's record.
 
     With `If-None-Match: *` it creates the student instead, and fails if there is one.
     """
     student, created = await service.put(roll_no, data, writer)
-    if created:
-        response.status_code = 201
-        response.headers["Location"] = address(request, "students", student.roll_no)
-    return read(student, response)
+    return located(read(student, 201), student, request) if created else read(student)
 
 
 @router.patch(
     "/students/{roll_no}",
+    response_model=StudentRead,
     dependencies=[WRITER],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
     openapi_extra=also_as_merge_patch(StudentPatch),
 )
-async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch, response: Response) -> StudentRead:
+async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch) -> Response:
     """Change some of a student's record.
 
     The body is a JSON merge patch (RFC 7396): what it leaves out stays, and a subject with null loses its mark.
     """
-    return read(await service.patch(roll_no, data, writer), response)
+    return read(await service.patch(roll_no, data, writer))
 
 
 @router.delete(
@@ -156,23 +152,17 @@ async def delete(
 
 @router.post(
     "/students/{roll_no}/rename",
+    response_model=StudentRead,
     dependencies=[WRITER],
     responses={200: {"headers": LOCATION | ETAG}, **problem_responses(*CONDITIONAL, RollNoTaken)},
 )
-async def rename(
-    writer: CurrentWriter,
-    roll_no: RollNoInPath,
-    data: Rename,
-    request: Request,
-    response: Response,
-) -> StudentRead:
+async def rename(writer: CurrentWriter, roll_no: RollNoInPath, data: Rename, request: Request) -> Response:
     """Give a student another roll number.
 
     The history goes with the student.
     """
     student = await service.rename(roll_no, data.roll_no, writer)
-    response.headers["Location"] = address(request, "students", student.roll_no)
-    return read(student, response)
+    return located(read(student), student, request)
 
 
 router.include_router(marks_router)

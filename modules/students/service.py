@@ -36,10 +36,10 @@ def _taken(roll_no: str, detail: str = "Another student has this roll number.") 
 async def create(data: StudentCreate, writer: Writer) -> Student:
     """Store a new student; one that was deleted goes on with its versions. Raises `RollNoTaken`. The unique index
     decides, so two at once cannot both succeed."""
-    student = Student(**data.model_dump(), updated_by=writer.name)
+    student = Student.new(writer.name, **data.model_dump())
     for _ in range(versions.MAX_TRIES):
         try:
-            await student.insert()
+            await student.store()
         except DuplicateKeyError:
             with suppress(StudentNotFound):  # being erased just now
                 return await _create_again(student)

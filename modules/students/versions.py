@@ -5,15 +5,17 @@ version. A process that dies between two of them leaves at most a copy too many,
 still: the history is read only up to the version before the current one, and the next write finds its copy made.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
 from core.errors import NotFound, Unavailable
 from core.etag import UNCONDITIONAL, Preconditions
-from modules.students.models import Record, Student, StudentVersion
+from modules.students.models import Student, StudentVersion
+from modules.students.schemas import StudentRead
 
 # Each try fails only because another write of the same student succeeded.
 MAX_TRIES = 100
@@ -38,20 +40,33 @@ class StudentNotFound(NotFound):
     title = "No such student"
 
 
+_SHOWN = (*StudentRead.model_fields, "version", "deleted_at", "erasing")
+
+
+async def read(roll_no: str) -> Mapping[str, Any]:
+    """What is shown of the student with this roll number, as it is stored; raises `StudentNotFound`, also for a deleted
+    one."""
+    return await _find(roll_no, _SHOWN)
+
+
 async def get(roll_no: str) -> Student:
     """The student with this roll number; raises `StudentNotFound`, also for a deleted one."""
-    student = await get_also_deleted(roll_no)
-    if student.deleted_at is not None:
-        raise StudentNotFound(f"There is no student {roll_no}: it was deleted, and can be restored.")
-    return student
+    return Student.of(await _find(roll_no))
 
 
 async def get_also_deleted(roll_no: str) -> Student:
     """The student with this roll number, deleted or not; raises `StudentNotFound`."""
-    student = await Student.find_one(Student.roll_no == roll_no)
-    if student is None or student.erasing:
+    return Student.of(await _find(roll_no, also_deleted=True))
+
+
+async def _find(roll_no: str, fields: Sequence[str] | None = None, *, also_deleted: bool = False) -> Mapping[str, Any]:
+    found = await Student.get_motor_collection().find_one({"roll_no": roll_no}, fields)
+    if found is None or found["erasing"]:
         raise StudentNotFound(f"There is no student {roll_no}.")
-    return student
+    if found["deleted_at"] is not None and not also_deleted:
+        raise StudentNotFound(f"There is no student {roll_no}: it was deleted, and can be restored.")
+    stored: Mapping[str, Any] = found
+    return stored
 
 
 async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> Student:
@@ -85,6 +100,5 @@ async def _replace(student: Student, successor: Student) -> bool:
 
 
 async def _copy_to_history(student: Student) -> None:
-    content = student.model_dump(include=set(Record.model_fields))
     with suppress(DuplicateKeyError):  # copied by a writer who came first, or who died: a version never changes
-        await StudentVersion.model_validate({"student": student.id, **content}).insert()
+        await StudentVersion.get_motor_collection().insert_one({"student": student.id, **student.record()})

@@ -1,0 +1,103 @@
+"""The threads in which Motor talks to MongoDB: one, as long as that is enough.
+
+A request's commands take a fraction of a millisecond each. One thread does a fifth more of them with the same CPU time
+than ten, which wake one another and wait for the interpreter's lock. But a slow command in it would hold up everybody
+else's; so as soon as nothing has moved for a moment, another thread helps, and goes back to rest when there is no work
+left.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from queue import SimpleQueue
+from threading import Lock, Semaphore, Thread
+from time import monotonic
+from typing import Any
+
+# How long nothing may move before another thread helps.
+PATIENCE_SECONDS = 0.002
+
+aside: ContextVar[bool] = ContextVar("aside", default=False)
+"""Set where commands are expected to take long, such as those that wait for something to happen: they have threads of
+their own."""
+
+_Work = tuple["Future[Any]", Callable[[], Any]]
+
+
+class DriverThreads(Executor):
+    """Up to `most` threads, of which as few work as get the work done. Asked from within an event loop, one at a
+    time."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._work: SimpleQueue[_Work] = SimpleQueue()
+        self._resting = Semaphore(0)
+        self._lock = Lock()
+        self._threads = 0
+        self._working = 0
+        self._moved = 0.0
+        self._watcher: asyncio.AbstractEventLoop | None = None
+        self._aside = ThreadPoolExecutor(most, thread_name_prefix="mongodb-aside")
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Let a thread call this, soon."""
+        if aside.get():
+            return self._aside.submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
+        self._work.put((future, fn if not (args or kwargs) else lambda: fn(*args, **kwargs)))
+        if self._watcher is not (loop := asyncio.get_running_loop()):
+            self._watcher = loop
+            if not self._working:
+                self._help()
+            loop.call_later(PATIENCE_SECONDS, self._look)
+        return future
+
+    def _look(self) -> None:
+        """See that the work moves, as long as there is some."""
+        if self._work.empty():
+            self._watcher = None
+            return
+        if monotonic() - self._moved > PATIENCE_SECONDS:
+            self._help()
+        asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._look)
+
+    def _help(self) -> None:
+        """Wake one more thread, or make it."""
+        with self._lock:
+            if self._working == self.most:
+                return
+            self._working += 1
+            if self._working > self._threads:
+                self._threads += 1
+                Thread(target=self._run, name=f"mongodb-{self._threads}", daemon=True).start()
+            else:
+                self._resting.release()
+
+    def _run(self) -> None:
+        while True:
+            future, call = self._work.get()
+            self._moved = monotonic()
+            _do(future, call)
+            del future, call
+            if self._may_rest():
+                self._resting.acquire()
+
+    def _may_rest(self) -> bool:
+        """Whether there is a thread too many: the last one waits for work, the others to be woken."""
+        with self._lock:
+            if self._working == 1 or not self._work.empty():
+                return False
+            self._working -= 1
+            return True
+
+
+def _do(future: "Future[Any]", call: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 (it is the caller's)
+        future.set_exception(error)
+    else:
+        future.set_result(result)
