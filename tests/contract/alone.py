@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.discovery import discover
+from core.identity import Principal
 from core.module import Module
 from tests.core.stubs import authenticate
 from tests.processes import ROOT
@@ -14,16 +15,25 @@ MODULES = discover()
 
 
 def alone(module: Module) -> list[Module]:
-    """The modules of an app in which `module` is the only one with addresses."""
-    used = _all_used_by(module.name)
-    companions = [Module(name=other.name, documents=other.documents) for other in MODULES if other.name in used]
-    return [replace(module, authenticator=authenticate), *companions]
+    """The modules of an app in which `module` is the only one with addresses. Who is signed in has the name that the
+    examples of the documentation know."""
+    used = all_used_by(module.name)
+    companions = [
+        Module(name=other.name, documents=other.documents, migrations=other.migrations)
+        for other in MODULES
+        if other.name in used
+    ]
+    return [replace(module, authenticator=_authenticate), *companions]
 
 
-def _all_used_by(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
+async def _authenticate(token: str) -> Principal:
+    return replace(await authenticate(token), username="alice")
+
+
+def all_used_by(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
     """The modules that this one imports, and those that they import."""
     for other in {root for root, _ in imports_of(name)} - known - {name}:
-        known = _all_used_by(other, known | {other})
+        known = all_used_by(other, known | {other})
     return known
 
 
