@@ -16,16 +16,14 @@ from core.scaffold import new_module
 from core.settings import Settings, read_settings, use_settings
 from core.startup import open_service
 
-# What the service itself can do from a terminal.
-OWN = (migrate, new_module, files.command)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit status."""
     try:
         settings = read_settings()
         modules = discover(disabled=settings.modules_disabled)
-        parser = parser_for([*OWN, *(command for module in modules for command in module.commands)])
+        own = (migrate(modules), new_module, files.command)
+        parser = parser_for([*own, *(command for module in modules for command in module.commands)])
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1

@@ -23,11 +23,15 @@ THE_SERVICE = "the service itself"
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """Something that only one may have, who claims it, and where."""
+    """Something that only one may have, who claims it, and by declaring what."""
 
     what: str
     who: str
-    where: str
+    declared: object
+
+    @property
+    def where(self) -> str:
+        return _where(self.declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,11 @@ class _Route:
     path: str
     sample: str
     regex: re.Pattern[str]
-    where: str
+    endpoint: object
+
+    @property
+    def where(self) -> str:
+        return _where(self.endpoint)
 
     @property
     def name(self) -> str:
@@ -67,15 +75,15 @@ def claims_of(module: Module) -> Iterator[str]:
 
 
 def _claims(module: Module) -> Iterator[_Claim]:
-    yield _Claim(f"module {module.name}", module.name, f"the declaration of {module.name}")
+    yield _Claim(f"module {module.name}", module.name, module)
     for document in module.documents:
-        yield _Claim(f"collection {collection_name(document)}", module.name, _where(document))
+        yield _Claim(f"collection {collection_name(document)}", module.name, document)
     if module.settings:
         yield from _settings(module.settings, module.name)
 
 
 def _settings(kind: type[BaseSettings], who: str) -> Iterator[_Claim]:
-    return (_Claim(f"setting {variable}", who, _where(kind)) for variable in variables(kind))
+    return (_Claim(f"setting {variable}", who, kind) for variable in variables(kind))
 
 
 def collection_name(document: type[Document]) -> str:
@@ -100,10 +108,10 @@ def _routes_of(module: Module) -> Iterator[_Route]:
 
 def _routes(routes: Sequence[BaseRoute]) -> Iterator[_Route]:
     for route in iter_route_contexts(routes):
-        where = _where(getattr(route, "endpoint", None))
+        endpoint = getattr(route, "endpoint", None)
         # What is mounted answers any method.
         for method in sorted(route.methods or METHODS):
-            yield _Route(method, route.path or "", _sample(route), route.path_regex, where)
+            yield _Route(method, route.path or "", _sample(route), route.path_regex, endpoint)
 
 
 def _sample(route: Any) -> str:
@@ -120,7 +128,9 @@ _FILLERS = ("~/~", "~", "1.5", "1", "00000000-0000-0000-0000-000000000000")
 
 
 def _where(declared: Any) -> str:
-    """The file and the line where something is declared."""
+    """The file and the line where something is declared. Slow, as it reads the file: for errors only."""
+    if isinstance(declared, Module):
+        return f"the declaration of {declared.name}"
     try:
         return f"{inspect.getsourcefile(declared)}, line {inspect.getsourcelines(declared)[1]}"
     except (TypeError, OSError):

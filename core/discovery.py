@@ -36,7 +36,8 @@ def _switched_off(package: str, folders: Mapping[str, Path], disabled: Collectio
     if unknown:
         known = ", ".join(sorted(folders))
         raise StartupError(f"MODULES_DISABLED names {', '.join(sorted(unknown))}. There are these modules: {known}.")
-    needs = {name: _imported(package, folder) & set(folders) for name, folder in folders.items()}
+    imports = {name: {module for module, _ in imported(package, folder)} for name, folder in folders.items()}
+    needs = {name: others & set(folders) for name, others in imports.items()}
     off = set(disabled)
     while more := {name for name in needs if name not in off and needs[name] & off}:
         for name in sorted(more):
@@ -45,8 +46,9 @@ def _switched_off(package: str, folders: Mapping[str, Path], disabled: Collectio
     return off
 
 
-def _imported(package: str, folder: Path) -> set[str]:
-    """The modules of `package` that the files of a folder import."""
+def imported(package: str, folder: Path) -> set[tuple[str, str]]:
+    """What the files of a folder import from other modules of `package`: the module, and the rest of the dotted name,
+    which is empty for the module itself."""
     found = set()
     for file in folder.rglob("*.py"):
         try:
@@ -60,7 +62,8 @@ def _imported(package: str, folder: Path) -> set[str]:
                 case ast.ImportFrom(str(origin), names):
                     found |= {f"{origin}.{alias.name}" for alias in names}
     prefix = f"{package}."
-    return {name.removeprefix(prefix).partition(".")[0] for name in found if name.startswith(prefix)} - {folder.name}
+    inside = [name.removeprefix(prefix).partition(".") for name in found if name.startswith(prefix)]
+    return {(module, rest) for module, _, rest in inside if module != folder.name}
 
 
 def _load(package: str, name: str) -> Module:

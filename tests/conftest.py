@@ -1,6 +1,7 @@
 """What all tests share: one real mongod for the whole run, and clients of an app on a database of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ from core.settings import ModuleSettings, Settings, variables
 from tests.terminal import Terminal
 
 AppClient = Callable[..., TestClient]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, aloud, what needs packages that only requirements-dev.txt brings: `@pytest.mark.needs("playwright")`."""
+    missing = [name for mark in item.iter_markers("needs") for name in mark.args if not find_spec(name)]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} missing: pip install -r requirements-dev.txt, then run this again")
 
 
 @pytest.fixture(autouse=True)

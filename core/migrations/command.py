@@ -2,13 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from functools import partial
 
 from core.command import Command
 from core.database import open_database
-from core.discovery import discover
 from core.migrations.applied import pending
 from core.migrations.runner import run
-from core.settings import read_settings, use_settings
+from core.module import Module
+from core.settings import current_settings
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +20,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-async def _migrate(arguments: argparse.Namespace) -> str:
-    settings = read_settings()
-    use_settings(settings)
-    modules = discover(disabled=settings.modules_disabled)
-    async with open_database(settings) as database:
+async def _migrate(modules: Sequence[Module], arguments: argparse.Namespace) -> str:
+    async with open_database(current_settings()) as database:
         if arguments.list:
             names = [migration.name for migration in await pending(database, modules)]
             return "\n".join(names) or "There is nothing to run."
@@ -30,10 +29,12 @@ async def _migrate(arguments: argparse.Namespace) -> str:
         return f"Ran {count} of them; the database is up to date." if count else "The database is up to date."
 
 
-migrate = Command(
-    name="migrate",
-    help="bring what is stored into the shape that this code knows",
-    add_arguments=_arguments,
-    run=_migrate,
-    database=False,
-)
+def migrate(modules: Sequence[Module]) -> Command:
+    """The command that brings what these modules keep up to date."""
+    return Command(
+        name="migrate",
+        help="bring what is stored into the shape that this code knows",
+        add_arguments=_arguments,
+        run=partial(_migrate, modules),
+        database=False,
+    )

@@ -11,8 +11,11 @@ from pymongo import MongoClient
 from core.app import create_app
 from core.module import Module
 from core.settings import Settings
-from tests.contract.alone import MODULES, alone
+from tests.conftest import configured
+from tests.contract.alone import MODULES, all_used_by, alone
 from tests.contract.declaration import Databases
+from tests.contract.live import Talk, create
+from tests.contract.operations import operations_of
 from tests.core.stubs import SIGNED_IN
 
 DATABASE = "contract"
@@ -32,10 +35,21 @@ def databases(mongodb_url: str) -> Iterator[Databases]:
 
 @contextmanager
 def started(module: Module, databases: Databases, mongodb_url: str) -> Iterator[TestClient]:
-    """A signed-in client of an app of this module alone, on a database that was empty before."""
+    """A signed-in client of an app of this module alone, on a database that was empty before but for what the modules
+    that it uses create by their examples."""
     databases.drop_database(DATABASE)
-    given = {"mongodb_url": mongodb_url, "mongodb_database": DATABASE, "bcrypt_cost": 4, "log_level": "WARNING"}
-    app = create_app(Settings.model_validate(given), alone(module))
+    for used in MODULES:
+        if used.name in all_used_by(module.name):
+            with _opened(used, mongodb_url) as client:
+                create(Talk(client, databases[DATABASE]), operations_of(used))
+    with _opened(module, mongodb_url) as client:
+        yield client
+
+
+@contextmanager
+def _opened(module: Module, mongodb_url: str) -> Iterator[TestClient]:
+    given = {"mongodb_url": mongodb_url, "mongodb_database": DATABASE, "log_level": "WARNING"}
+    app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), alone(module))
     with TestClient(app, raise_server_exceptions=False, headers=SIGNED_IN) as client:
         yield client
 

@@ -34,7 +34,7 @@ def names_what_others_may_use(module: Module, package: ModuleType) -> Iterator[s
     for name in named:
         if not hasattr(package, name) or name.startswith("_"):
             yield f"has {name} in __all__, which is not there or not for others"
-    for name in sorted(_used_by_others(module.name) - {"module", *named}):
+    for name in sorted(_used_by_others(module.name) - {"", "module", *named}):
         yield f"does not have {name} in __all__, which another module imports"
 
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.module import Module
-from tests.contract import behaviour, declaration
+from tests.contract import behaviour, declaration, live
 from tests.contract.alone import alone
 from tests.contract.conftest import DATABASE
 from tests.contract.declaration import Databases
@@ -72,3 +72,9 @@ def test_its_indexes_exist_after_the_start(module: Module, databases: Databases)
 def test_each_route_refuses(contract: behaviour.Contract, operations: list[Operation], running: TestClient) -> None:
     wrong = [f"{operation}: {gap}" for operation in operations for gap in contract(operation, running)]
     assert wrong == []
+
+
+def test_its_answers_hide_the_inside(operations: list[Operation], running: TestClient, databases: Databases) -> None:
+    talk = live.Talk(running, databases[DATABASE])
+    live.ask_everything(talk, operations)
+    assert live.gaps(talk, operations) == []

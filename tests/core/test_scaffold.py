@@ -1,7 +1,6 @@
 """`python -m core new-module`: what it writes, what it refuses, and that it leaves everything else alone."""
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -218,10 +217,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return house
 
 
+@pytest.mark.needs("ruff", "mypy")
 @pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=" ".join)
 def test_what_is_generated_passes_the_checks(generated: Path, command: list[str]) -> None:
-    if not find_spec(command[0]):
-        pytest.skip(f"{command[0]} is not installed: pip install -r requirements-dev.txt, then run this again")
     done = run_python(generated, "-m", *command, *(f"{place}/{name}" for place in PLACES for name in GENERATED))
     assert done.returncode == 0, done.stdout
 

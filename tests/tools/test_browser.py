@@ -16,7 +16,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 # The service runs on an address, so no name at all needs to be found.
 OFFLINE = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
+pytestmark = [
+    pytest.mark.needs("playwright"),
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
+]
 
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 ASHA = {"roll_no": "S101", "name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,15 +22,9 @@ PATIENCE = 900
 SETTINGS = {"LOGIN_FAILURES": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000", "PASSWORD_MIN_SCORE": "0"}
 
 
-@pytest.fixture
-def school_folder(tmp_path: Path) -> Path:
-    if not find_spec("schemathesis"):
-        pytest.skip("schemathesis is missing (pip install -r requirements-dev.txt): the service was asked nothing")
-    return tmp_path
-
-
-def test_whatever_is_asked_is_answered_as_documented(school_folder: Path) -> None:
-    with school(school_folder, **SETTINGS) as server:
+@pytest.mark.needs("schemathesis")
+def test_whatever_is_asked_is_answered_as_documented(tmp_path: Path) -> None:
+    with school(tmp_path, **SETTINGS) as server:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),

@@ -1,0 +1,114 @@
+"""An answer that tells what only the database should know is found, however it does; a public id is not blamed."""
+
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Annotated
+
+import pytest
+from beanie import PydanticObjectId
+from fastapi import APIRouter, Path, Response
+from fastapi.responses import JSONResponse
+
+from core.module import Module
+from core.routing import ProtectedRouter
+from tests.contract import live, notes
+from tests.contract.conftest import DATABASE, started
+from tests.contract.declaration import Databases
+from tests.contract.notes import Note
+from tests.contract.operations import operations_of
+
+EXAMPLE_ID = "6921c0ffee6921c0ffee6921"
+
+
+@pytest.fixture
+def gaps(databases: Databases, mongodb_url: str) -> Callable[[Module], list[str]]:
+    """What is wrong with the answers of a module."""
+
+    def gaps(module: Module) -> list[str]:
+        operations = operations_of(module)
+        with started(module, databases, mongodb_url) as client:
+            talk = live.Talk(client, databases[DATABASE])
+            live.ask_everything(talk, operations)
+        return live.gaps(talk, operations)
+
+    return gaps
+
+
+def answering(answer: Callable[[Note], Response]) -> notes.Declare:
+    """Declares a route that stores a note, and tells something of it."""
+
+    def declare(router: ProtectedRouter, _: APIRouter) -> None:
+        @router.get("/kept")
+        async def read_kept() -> Response:
+            """Read a note that is kept."""
+            return answer(await Note(text=token_hex()).insert())
+
+    return declare
+
+
+def read_by_id(router: ProtectedRouter, example: str) -> None:
+    @router.get("/kept/{name}")
+    async def read_by_id(name: Annotated[str, Path(examples=[example])]) -> dict[str, str]:
+        """Read a note by its id."""
+        note = await Note.get(PydanticObjectId(name)) if PydanticObjectId.is_valid(name) else None
+        return {"text": note.text if note else "none"}
+
+
+def test_a_sound_module_is_not_blamed(gaps: Callable[[Module], list[str]]) -> None:
+    assert gaps(notes.notes(answering(lambda note: JSONResponse({"text": note.text})))) == []
+
+
+BODY = "the _id of what is stored, in its body"
+HEADERS = "the _id of what is stored, in its headers"
+
+
+@pytest.mark.parametrize(
+    ("answer", "leak"),
+    [
+        (lambda _: JSONResponse({"notes": [{"_id": 1}]}), "the key _id"),
+        (lambda _: JSONResponse([{"notes": {"revision_id": None}}]), "the key revision_id"),
+        (lambda note: JSONResponse({"id": str(note.id)}), BODY),
+        (lambda note: JSONResponse({"detail": f"Note {note.id} is kept."}), BODY),
+        (lambda note: JSONResponse([[{str(note.id): 1}]], 409, media_type="application/problem+json"), BODY),
+        (lambda note: Response(f"0{note.id}".upper(), media_type="text/plain"), BODY),
+        (lambda _: Response("text,_id\nx,1\n", media_type="text/csv"), "the key _id"),
+        (lambda _: Response('\ufefftext,"_id"\n', media_type="text/csv"), "the key _id"),
+        (lambda _: Response('{"a": 1}\n{"_id": 1}\n', media_type="application/x-ndjson"), "the key _id"),
+        (lambda _: Response('data: {"_id": 1}\n\n', media_type="text/event-stream"), "the key _id"),
+        (lambda note: Response(headers={"ETag": f'"{note.id}-1"'}), HEADERS),
+        (lambda note: Response(headers={"Location": f"/notes/{note.id}"}), HEADERS),
+        (lambda _: Response(headers={"Link": '</kept?after=1>; rel="next"; key="_id"'}), "the key _id"),
+    ],
+)
+def test_a_leak_is_found(answer: Callable[[Note], Response], leak: str, gaps: Callable[[Module], list[str]]) -> None:
+    assert f"GET /kept: tells {leak}" in gaps(notes.notes(answering(answer)))
+
+
+@pytest.mark.parametrize(
+    ("example", "found"), [(EXAMPLE_ID, []), ("kept", [f"GET /kept: tells {BODY}"])], ids=["documented", "undocumented"]
+)
+def test_only_a_documented_name_may_be_an_id(
+    example: str, found: list[str], gaps: Callable[[Module], list[str]]
+) -> None:
+    def declare(router: ProtectedRouter, public: APIRouter) -> None:
+        answering(lambda note: JSONResponse({"id": str(note.id)}))(router, public)
+        read_by_id(router, example)
+
+    assert gaps(notes.notes(declare)) == found
+
+
+def test_an_id_that_names_another_document_is_found(gaps: Callable[[Module], list[str]]) -> None:
+    def declare(router: ProtectedRouter, public: APIRouter) -> None:
+        answering(lambda note: JSONResponse({"id": str(note.id)}))(router, public)
+
+        @router.get("/kept/{name}")
+        async def read_other(name: Annotated[str, Path(examples=[EXAMPLE_ID])]) -> Response:
+            """Read something that is not a note."""
+            return Response(status_code=200 if name == EXAMPLE_ID else 404)
+
+    assert gaps(notes.notes(declare)) == [f"GET /kept: tells {BODY}"]
+
+
+def test_a_route_of_which_nothing_is_known_is_found(gaps: Callable[[Module], list[str]]) -> None:
+    silent = gaps(notes.notes(answering(lambda _: Response(status_code=404))))
+    assert silent == ["GET /kept: answers none of its examples"]
