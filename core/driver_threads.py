@@ -15,9 +15,6 @@ from threading import Lock, Semaphore, Thread
 from time import monotonic
 from typing import Any
 
-# How long nothing may move before another thread helps.
-PATIENCE_SECONDS = 0.002
-
 aside: ContextVar[bool] = ContextVar("aside", default=False)
 """Set where commands are expected to take long, such as those that wait for something to happen: they have threads of
 their own."""
@@ -26,11 +23,12 @@ _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
 class DriverThreads(Executor):
-    """Up to `most` threads, of which as few work as get the work done. Asked from within an event loop, one at a
-    time."""
+    """Up to `most` threads, of which as few work as get the work done: another one helps when nothing has moved for
+    `patience` seconds. Asked from within an event loop, one at a time."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, patience: float = 0.002) -> None:
         self.most = most
+        self.patience = patience
         self._work: SimpleQueue[_Work] = SimpleQueue()
         self._resting = Semaphore(0)
         self._lock = Lock()
@@ -50,7 +48,7 @@ class DriverThreads(Executor):
             self._watcher = loop
             if not self._working:
                 self._help()
-            loop.call_later(PATIENCE_SECONDS, self._look)
+            loop.call_later(self.patience, self._look)
         return future
 
     def _look(self) -> None:
@@ -58,9 +56,9 @@ class DriverThreads(Executor):
         if self._work.empty():
             self._watcher = None
             return
-        if monotonic() - self._moved > PATIENCE_SECONDS:
+        if monotonic() - self._moved > self.patience:
             self._help()
-        asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._look)
+        asyncio.get_running_loop().call_later(self.patience, self._look)
 
     def _help(self) -> None:
         """Wake one more thread, or make it."""

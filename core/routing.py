@@ -101,7 +101,7 @@ class PublicRouter(_FlatRouter):
 
 def _tagged(route: APIRoute, tag: str) -> APIRoute:
     tagged = copy(route)
-    tagged.tags = [tag]
+    tagged.tags = [tag, *route.tags]
     tagged.unique_id = operation_id(tagged)
     return tagged
 

@@ -1,0 +1,149 @@
+"""The driver's threads: one while that is enough, and more as soon as one is held up."""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from threading import Event, current_thread
+from typing import Any
+
+import pytest
+
+from core.driver_threads import DriverThreads, aside
+
+MOST = 4
+
+
+def run(work: Callable[[DriverThreads], Any], patience: float = 0.002) -> Any:
+    """Do this in an event loop, and not for ever."""
+
+    async def bounded() -> Any:
+        async with asyncio.timeout(20):
+            return await work(DriverThreads(MOST, patience))
+
+    return asyncio.run(bounded())
+
+
+def in_thread(threads: DriverThreads, call: Callable[..., Any], *arguments: Any) -> "asyncio.Future[Any]":
+    return asyncio.get_running_loop().run_in_executor(threads, call, *arguments)
+
+
+def thread_name() -> str:
+    return current_thread().name
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def test_what_is_quick_is_done_by_one_thread() -> None:
+    async def work(threads: DriverThreads) -> list[str]:
+        return [await in_thread(threads, thread_name) for _ in range(200)]
+
+    assert set(run(work, patience=10)) == {"mongodb-1"}
+
+
+def test_a_slow_call_holds_up_nobody() -> None:
+    async def work(threads: DriverThreads) -> None:
+        end = Event()
+        slow = in_thread(threads, end.wait)
+        names = {await in_thread(threads, thread_name) for _ in range(100)}
+        assert "mongodb-1" not in names, "that one is still at it"
+        assert not slow.done()
+        end.set()
+        await slow
+
+    run(work)
+
+
+def test_there_are_never_more_threads_than_allowed_and_then_calls_wait() -> None:
+    async def work(threads: DriverThreads) -> None:
+        end = Event()
+        begun = list[str]()
+
+        def slow() -> None:
+            begun.append(thread_name())
+            end.wait()
+
+        calls = [in_thread(threads, slow) for _ in range(MOST + 3)]
+        await until(lambda: len(begun) == MOST)
+        assert len(set(begun)) == MOST
+        # Longer than any helper would take to come.
+        done, _ = await asyncio.wait(calls, timeout=0.1)
+        assert (done, len(begun)) == (set(), MOST)
+        end.set()
+        await asyncio.gather(*calls)
+        assert len(begun) == MOST + 3
+
+    run(work)
+
+
+def test_helpers_rest_when_the_work_is_done_and_come_again() -> None:
+    async def work(threads: DriverThreads) -> None:
+        for _ in range(3):
+            end = Event()
+            calls = [in_thread(threads, end.wait) for _ in range(MOST)]
+            await until(lambda: threads._working == MOST)
+            end.set()
+            await asyncio.gather(*calls)
+            await until(lambda: threads._working == 1)
+        assert threads._threads == MOST
+
+    run(work)
+
+
+def test_what_takes_long_on_purpose_has_threads_of_its_own() -> None:
+    async def work(threads: DriverThreads) -> None:
+        end = Event()
+
+        def waits() -> str:
+            end.wait()
+            return thread_name()
+
+        async def waiting() -> str:
+            aside.set(True)
+            name: str = await in_thread(threads, waits)
+            return name
+
+        held = [asyncio.create_task(waiting(), context=copy_context()) for _ in range(MOST)]
+        await asyncio.sleep(0)
+        assert not (await in_thread(threads, thread_name)).startswith("mongodb-aside")
+        end.set()
+        assert all(name.startswith("mongodb-aside") for name in await asyncio.gather(*held))
+
+    run(work)
+
+
+def test_errors_come_back() -> None:
+    async def work(threads: DriverThreads) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await in_thread(threads, lambda: 1 // 0)
+        assert await in_thread(threads, int, "7") == 7
+
+    run(work)
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    async def work(threads: DriverThreads) -> None:
+        end, begun = Event(), Event()
+        held = [in_thread(threads, end.wait) for _ in range(MOST)]
+        await until(lambda: threads._working == MOST and threads._work.empty())
+        unwanted = in_thread(threads, begun.set)
+        unwanted.cancel()
+        await asyncio.sleep(0)  # for the thread's side to hear of it
+        end.set()
+        await asyncio.gather(*held)
+        await in_thread(threads, int)
+        assert not begun.is_set()
+
+    run(work)
+
+
+def test_another_event_loop_may_go_on() -> None:
+    threads = DriverThreads(MOST, patience=10)
+
+    async def work() -> str:
+        name: str = await in_thread(threads, thread_name)
+        return name
+
+    assert [asyncio.run(work()) for _ in range(3)] == ["mongodb-1"] * 3
