@@ -66,9 +66,8 @@ async def _ask(load: Load) -> Answered:
         async with asyncio.TaskGroup() as group:
             for _ in range(load.connections):
                 group.create_task(_connection(load, numbers, times, start + load.seconds))
-    except* (OSError, EOFError, UnexpectedStatus) as errors:
-        why = errors.exceptions[0]
-        raise UnexpectedStatus(f"{load.scenario.name} at {load.url}: {why!r}") from None
+    except ExceptionGroup as group:
+        raise UnexpectedStatus(f"{load.scenario.name} at {load.url}: {group.exceptions[0]!r}") from group
     times.sort()
     p50, p99 = (times[int(share * (len(times) - 1))] * 1000 for share in (0.5, 0.99))
     return Answered(len(times), time.perf_counter() - start, p50, p99)
