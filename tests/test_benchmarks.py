@@ -143,6 +143,8 @@ def test_the_processor_time_of_children_counts() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT_OF_BUSY], stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         child = int(parent.stdout.readline())  # busy from now on, while its parent is not
-        before = cpu_seconds(parent.pid)
-        until(lambda: cpu_seconds(parent.pid) > before + 0.2)
-        kill(child)
+        try:
+            before = cpu_seconds(parent.pid)
+            until(lambda: cpu_seconds(parent.pid) > before + 0.2)
+        finally:
+            kill(child)
