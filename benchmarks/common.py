@@ -54,12 +54,16 @@ def server(**settings: str) -> Iterator[tuple[Server, Path]]:
 
 
 def surroundings(service: Server) -> dict[str, Any]:
-    """When, where and on what the figures were made."""
-    database = service.log.read_text().partition("embedded MongoDB ")[2].split(" ")[0]
-    versions = {"python": platform.python_version(), "mongod": database} | {name: version(name) for name in PACKAGES}
+    """When, where and on what the figures of a service with the embedded MongoDB were made."""
+    mongod = service.log.read_text().partition("embedded MongoDB ")[2].split(" ")[0]
+    return conditions(mongod) | {"pid": service.process.pid}
+
+
+def conditions(mongod: str) -> dict[str, Any]:
+    """When, where and on what figures were made, with this version of MongoDB."""
+    versions = {"python": platform.python_version(), "mongod": mongod} | {name: version(name) for name in PACKAGES}
     machine = {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()}
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"date": when, "pid": service.process.pid, "machine": machine, "versions": versions}
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "versions": versions}
 
 
 def processor() -> str:

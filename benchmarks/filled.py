@@ -32,6 +32,8 @@ class School:
 # Nobody signs in again during a long run.
 SETTINGS = {"ACCESS_TOKEN_MINUTES": "600"}
 
+ACCOUNT = {"username": "teacher", "password": "violet-Harbour-271"}
+
 
 @contextmanager
 def open_school(size: int) -> Iterator[tuple[School, dict[str, Any]]]:
@@ -54,9 +56,8 @@ def open_school(size: int) -> Iterator[tuple[School, dict[str, Any]]]:
 
 def sign_in(client: httpx2.Client) -> None:
     """Let the client send a teacher's token; the first time, make the account."""
-    account = {"username": "teacher", "password": "violet-Harbour-271"}
-    expect(client.post("/register", json=account | {"email": "teacher@example.com"}), 201, 409)
-    token = expect(client.post("/login", data=account), 200).json()["access_token"]
+    expect(client.post("/register", json=ACCOUNT | {"email": "teacher@example.com"}), 201, 409)
+    token = expect(client.post("/login", data=ACCOUNT), 200).json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
 
 
