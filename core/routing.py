@@ -1,10 +1,10 @@
 """Routers whose routes look at a request before the framework reads its body: who sends it, and what it is."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.dependencies.models import Dependant
@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from core.direct import Handler, direct_app, direct_handler, holds_many
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
 from core.identity import Role, access_token, authenticated, check_role
 from core.openapi import ANY_ROUTE, PROTECTED_ROUTE, operation_id
@@ -34,37 +35,50 @@ class CheckedRoute(APIRoute):
     """Refuses a body of a kind that it does not read, and a parameter that is given twice where one value counts: the
     framework would take the last."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-        media_types = _media_types(self)
-        single = frozenset(_single_parameters(self.dependant))
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if self.direct:
+            self.app = direct_app(self.direct)
 
-        async def handle_checked(request: Request) -> Response:
-            _check_media_type(request, media_types)
-            _check_query(request, single)
-            return await handle(request)
+    def get_route_handler(self) -> Handler:
+        self.media_types = _media_types(self)
+        self.single = frozenset(_single_parameters(self.dependant))
+        documented, self.dependant = self.dependant, self.unanswered(self.dependant)
+        handle = direct_handler(self)
+        framework = super().get_route_handler()
+        self.dependant = documented
 
-        return handle_checked
+        async def handle_admitted(request: Request) -> Response:
+            await self.admit(request)
+            return await (handle or framework)(request)
+
+        self.direct = handle_admitted if handle else None
+        return handle_admitted
+
+    async def admit(self, request: Request) -> None:
+        """Raise a problem with the request that shows before its body is read."""
+        _check_media_type(request, self.media_types)
+        _check_query(request, self.single)
+
+    def unanswered(self, dependant: Dependant) -> Dependant:
+        """The dependencies without those that `admit` has seen to, by the time they would be asked."""
+        return dependant
 
 
 class ProtectedRoute(CheckedRoute):
     """Authenticates before anything else, and looks whether the user's role will do: what strangers send is not even
     read."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        documented = self.dependant
-        roles = tuple(_roles(documented))
-        self.dependant = _unanswered(documented)
-        handle = super().get_route_handler()
-        self.dependant = documented
+    async def admit(self, request: Request) -> None:
+        user = await authenticated(request)
+        for role in self.roles:
+            user.require(role)
+        await super().admit(request)
 
-        async def handle_authenticated(request: Request) -> Response:
-            user = await authenticated(request)
-            for role in roles:
-                user.require(role)
-            return await handle(request)
-
-        return handle_authenticated
+    def unanswered(self, dependant: Dependant) -> Dependant:
+        self.roles = tuple(_roles(dependant))
+        left = [one for one in dependant.dependencies if one.call not in (access_token, check_role)]
+        return replace(dependant, dependencies=left)
 
 
 class _FlatRouter(APIRouter):
@@ -128,18 +142,11 @@ def _single_parameters(dependant: Dependant) -> Iterator[str]:
         model = parameter.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
             fields = model.model_fields.items()
-            yield from (field.alias or name for name, field in fields if not _has_many(field.annotation))
-        elif not _has_many(model):
+            yield from (field.alias or name for name, field in fields if not holds_many(field.annotation))
+        elif not holds_many(model):
             yield parameter.alias
     for dependency in dependant.dependencies:
         yield from _single_parameters(dependency)
-
-
-def _has_many(type_: Any) -> bool:
-    """Whether a parameter of this type may be given several times."""
-    return any(
-        get_origin(one) in (list, set, tuple, frozenset) or one in (list, set) for one in (type_, *get_args(type_))
-    )
 
 
 def _check_query(request: Request, single: frozenset[str]) -> None:
@@ -151,13 +158,6 @@ def _check_query(request: Request, single: frozenset[str]) -> None:
         raise InvalidRequest(
             errors=[FieldError(detail="This must be given only once.", parameter=name) for name in twice]
         )
-
-
-def _unanswered(dependant: Dependant) -> Dependant:
-    """The dependencies without those that only document what the route itself has seen to by the time they would be
-    asked: that there is a token, and whether the user's role will do."""
-    left = [one for one in dependant.dependencies if one.call not in (access_token, check_role)]
-    return replace(dependant, dependencies=left)
 
 
 def _roles(dependant: Dependant) -> Iterator[Role]:

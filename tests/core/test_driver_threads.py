@@ -32,7 +32,7 @@ def thread_name() -> str:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110 (the threads set no event)
         await asyncio.sleep(0.001)
 
 
