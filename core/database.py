@@ -21,6 +21,7 @@ from pymongo.uri_parser import parse_uri
 from core.driver_threads import DriverThreads, aside
 from core.embedded import Mongod, find_mongod, run_embedded
 from core.errors import StartupError
+from core.metrics.database import CommandTimes, PoolGauges
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,8 @@ def _connect(url: str) -> Any:
         given = {name.lower() for name in parsed["options"]}
         left_out = given | ({"timeoutms"} if given & _FINER_TIMEOUTS else set())
         options = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in left_out}
-        return AsyncIOMotorClient(url, tz_aware=True, **options)
+        listeners = [CommandTimes(), PoolGauges()]
+        return AsyncIOMotorClient(url, tz_aware=True, event_listeners=listeners, **options)
     except (PyMongoError, ValueError) as error:
         # What the driver makes of a mistyped URL may hold its password.
         reason = "percent-encode what is special in its password" if "@" in url else str(error)
