@@ -1,25 +1,12 @@
-"""What the database driver tells of its commands and its connections. Called in the driver's threads."""
+"""How long the database takes, and how many connections to it there are."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
-from pymongo.monitoring import (
-    CommandFailedEvent,
-    CommandListener,
-    CommandStartedEvent,
-    CommandSucceededEvent,
-    ConnectionCheckedInEvent,
-    ConnectionCheckedOutEvent,
-    ConnectionCheckOutFailedEvent,
-    ConnectionCheckOutStartedEvent,
-    ConnectionClosedEvent,
-    ConnectionCreatedEvent,
-    ConnectionPoolListener,
-    ConnectionReadyEvent,
-    PoolClearedEvent,
-    PoolClosedEvent,
-    PoolCreatedEvent,
-    PoolReadyEvent,
-)
+from pymongo import MongoClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from core.metrics.kinds import Gauge, Histogram
 
@@ -39,6 +26,9 @@ COMMANDS = frozenset(
     | {"getMore", "insert", "listCollections", "listIndexes", "ping", "update"}
 )
 
+# Between two looks at the connections.
+PAUSE_SECONDS = 1.0
+
 _series: dict[tuple[str, str], Callable[[float], None]] = {}
 
 
@@ -51,7 +41,7 @@ def _observe(command: str, outcome: str, microseconds: int) -> None:
 
 
 class CommandTimes(CommandListener):
-    """Times every command."""
+    """Times every command. Called in the driver's threads."""
 
     def started(self, event: CommandStartedEvent) -> None:
         """Nothing: the end tells how long it took."""
@@ -65,45 +55,28 @@ class CommandTimes(CommandListener):
         _observe(event.command_name, "failed", event.duration_micros)
 
 
-class PoolGauges(ConnectionPoolListener):
-    """Counts the connections."""
+@asynccontextmanager
+async def watched(client: MongoClient[Any]) -> AsyncIterator[None]:
+    """The time in which a client's connections are counted, each second. Counted rather than told: the driver's events
+    of them cost each command as much again as those of commands."""
+    counting = asyncio.create_task(_count(client))
+    try:
+        yield
+    finally:
+        counting.cancel()
+        _tell(0, 0, 0)
 
-    def connection_created(self, event: ConnectionCreatedEvent) -> None:  # noqa: ARG002  # as all of these
-        """There is one more."""
-        OPEN.inc()
 
-    def connection_closed(self, event: ConnectionClosedEvent) -> None:  # noqa: ARG002
-        """There is one less."""
-        OPEN.dec()
+async def _count(client: MongoClient[Any]) -> None:
+    while True:
+        pools = [server.pool for server in list(client._topology._servers.values())]  # noqa: SLF001  # told nowhere else
+        idle = sum(len(pool.conns) for pool in pools)
+        in_use = sum(pool.active_sockets for pool in pools)
+        _tell(idle + in_use, in_use, sum(pool.operation_count for pool in pools) - in_use)
+        await asyncio.sleep(PAUSE_SECONDS)
 
-    def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None:  # noqa: ARG002
-        """A command wants one."""
-        WAITING.inc()
 
-    def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:  # noqa: ARG002
-        """It has not got one."""
-        WAITING.dec()
-
-    def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:  # noqa: ARG002
-        """It has got one."""
-        WAITING.dec()
-        IN_USE.inc()
-
-    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:  # noqa: ARG002
-        """It has given it back."""
-        IN_USE.dec()
-
-    def connection_ready(self, event: ConnectionReadyEvent) -> None:
-        """Nothing: it is counted already."""
-
-    def pool_created(self, event: PoolCreatedEvent) -> None:
-        """Nothing."""
-
-    def pool_ready(self, event: PoolReadyEvent) -> None:
-        """Nothing."""
-
-    def pool_cleared(self, event: PoolClearedEvent) -> None:
-        """Nothing: each connection that this closes is told."""
-
-    def pool_closed(self, event: PoolClosedEvent) -> None:
-        """Nothing, for the same reason."""
+def _tell(open_: int, in_use: int, waiting: int) -> None:
+    OPEN.set(open_)
+    IN_USE.set(in_use)
+    WAITING.set(max(0, waiting))
