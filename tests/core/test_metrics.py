@@ -13,7 +13,7 @@ from core.app import create_app
 from core.metrics import Counter
 from core.settings import Settings
 from tests.conftest import AppClient, sign_in
-from tests.core.stubs import SIGNED_IN, stub, things
+from tests.core.stubs import SIGNED_IN, things
 from tests.measured import REQUESTS, told
 from tests.processes import until
 
@@ -193,9 +193,8 @@ def slow_query(client: TestClient) -> Iterator[None]:
     """A query that takes a connection for a while."""
 
     async def ask() -> None:
-        students = client.app.state.database._client.admin.students  # type: ignore[attr-defined]
-        await students.database.command("ping")
-        await students.database.command({"aggregate": 1, "pipeline": PIPELINE, "cursor": {}})
+        admin = client.app.state.database._client.admin  # type: ignore[attr-defined]
+        await admin.command({"aggregate": 1, "pipeline": PIPELINE, "cursor": {}})
 
     assert client.portal
     running = client.portal.start_task_soon(ask)
@@ -218,8 +217,8 @@ def test_the_connections_of_the_database_are_counted() -> None:
     assert told("mongodb_pool_connections_waiting") == 0
 
 
-def test_no_connection_is_left_when_the_service_has_ended(open_client: AppClient) -> None:
-    with open_client():
+def test_no_connection_is_left_when_the_service_has_ended(settings: Settings) -> None:
+    with TestClient(create_app(settings)):
         until(lambda: told("mongodb_pool_connections_open") > 0)
     assert told("mongodb_pool_connections_open") == 0
 
