@@ -1,6 +1,5 @@
 """Several workers count together, on real processes: none is left out, and nothing of an earlier server comes in."""
 
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,13 +27,16 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shared(tmp_path: Path) -> Path:
     """Where servers make their folders."""
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return folder
+    return temporary(tmp_path)
+
+
+def temporary(folder: Path) -> Path:
+    """The temporary directory of a server on this folder."""
+    made = folder / "shared"
+    made.mkdir()
+    return made
 
 
 def folders(shared: Path) -> list[Path]:
@@ -46,11 +48,14 @@ def workers(shared: Path) -> set[int]:
     return {int(file.stem) for folder in folders(shared) for file in folder.glob("*.worker")}
 
 
-@pytest.fixture
-def four(tmp_path: Path, shared: Path) -> Iterator[Server]:
-    with serve(tmp_path, "--workers", "4") as server:
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A server of four workers, and where its folder is."""
+    folder = tmp_path_factory.mktemp("four")
+    shared = temporary(folder)
+    with serve(folder, "--workers", "4", TMPDIR=str(shared)) as server:
         until(lambda: len([line for line in server.log_lines() if "embedded" in str(line["message"])]) >= 4)
-        yield server
+        yield server, shared
 
 
 def ask(server: Server, times: int) -> None:
@@ -64,27 +69,30 @@ def files_with(shared: Path, text: bytes) -> list[Path]:
     return [file for folder in folders(shared) for file in folder.glob("*.db") if text in file.read_bytes()]
 
 
-def test_whoever_answers_tells_the_requests_of_all(four: Server, shared: Path) -> None:
-    ask(four, 200)
+def test_whoever_answers_tells_the_requests_of_all(four: tuple[Server, Path]) -> None:
+    server, shared = four
+    before = scraped(server.url, REQUESTS, **HEALTHZ)
+    ask(server, 200)
     assert len(files_with(shared, b"/healthz")) > 1, "one worker has answered them all"
-    assert {scraped(four.url, REQUESTS, **HEALTHZ) for _ in range(20)} == {200}
-    assert scraped(four.url, "http_requests_in_flight") == 1  # that of whoever asks
-    until(lambda: scraped(four.url, "mongodb_pool_connections_open") >= 4)
+    assert {scraped(server.url, REQUESTS, **HEALTHZ) for _ in range(20)} == {before + 200}
+    assert scraped(server.url, "http_requests_in_flight") == 1  # that of whoever asks
+    until(lambda: scraped(server.url, "mongodb_pool_connections_open") >= 4)
 
 
-def test_what_a_dead_worker_has_counted_stays_and_its_gauges_go(four: Server, shared: Path) -> None:
-    ask(four, 200)
-    before = workers(shared)
+def test_what_a_dead_worker_has_counted_stays_and_its_gauges_go(four: tuple[Server, Path]) -> None:
+    server, shared = four
+    ask(server, 100)
+    count, members = scraped(server.url, REQUESTS, **HEALTHZ), workers(shared)
     victim = int(files_with(shared, b"/healthz")[0].stem.split("_")[1])
-    until(lambda: scraped(four.url, "mongodb_pool_connections_open") >= 4)
+    assert files_with_name(shared, f"gauge_livesum_{victim}.db")
     kill(victim)
 
-    until(lambda: victim not in workers(shared) or scraped(four.url, REQUESTS) < 0)  # whoever is asked finds it dead
+    until(lambda: scraped(server.url, REQUESTS) and victim not in workers(shared))  # whoever is asked finds it dead
     assert not files_with_name(shared, f"gauge_livesum_{victim}.db")
-    assert scraped(four.url, REQUESTS, **HEALTHZ) == 200
-    until(lambda: len(workers(shared) - before) == 1)  # the one that takes its place
-    ask(four, 50)
-    assert {scraped(four.url, REQUESTS, **HEALTHZ) for _ in range(10)} == {250}
+    assert scraped(server.url, REQUESTS, **HEALTHZ) == count
+    until(lambda: len(workers(shared) - members) == 1)  # the one that takes its place
+    ask(server, 50)
+    assert {scraped(server.url, REQUESTS, **HEALTHZ) for _ in range(10)} == {count + 50}
 
 
 def files_with_name(shared: Path, name: str) -> list[Path]:
@@ -93,26 +101,27 @@ def files_with_name(shared: Path, name: str) -> list[Path]:
 
 def test_a_server_that_is_started_again_counts_from_zero(tmp_path: Path, shared: Path) -> None:
     for _ in range(2):
-        with serve(tmp_path, "--workers", "2") as server:
+        with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
             ask(server, 20)
             assert scraped(server.url, REQUESTS, **HEALTHZ) == 20
         assert folders(shared) == []
 
 
 def test_what_a_killed_server_left_is_not_counted_and_is_removed(tmp_path: Path, shared: Path) -> None:
-    with serve(tmp_path, "--workers", "2") as server:
+    with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
         ask(server, 20)
         (old,) = folders(shared)
         server.kill()
     assert old.exists()
 
-    with serve(tmp_path, "--workers", "2") as server:
+    with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
         assert scraped(server.url, REQUESTS, **HEALTHZ) == 0
         assert old not in folders(shared)
 
 
 def test_two_servers_do_not_count_together(tmp_path: Path, shared: Path) -> None:
-    with serve(tmp_path, "--workers", "2") as one, serve(tmp_path, "--workers", "2") as other:
+    options, where = ["--workers", "2"], {"TMPDIR": str(shared)}
+    with serve(tmp_path, *options, **where) as one, serve(tmp_path, *options, **where) as other:
         ask(one, 20)
         ask(other, 30)
         assert len(folders(shared)) == 2
@@ -122,7 +131,7 @@ def test_two_servers_do_not_count_together(tmp_path: Path, shared: Path) -> None
 def test_a_script_with_workers_counts_together(tmp_path: Path, shared: Path) -> None:
     script = tmp_path / "serving.py"
     script.write_text(SCRIPT.format(root=str(ROOT)))
-    server = launch(tmp_path, str(script))
+    server = launch(tmp_path, str(script), TMPDIR=str(shared))
     try:
         until(lambda: len(workers(shared)) == 2)
         ask(server, 40)
@@ -133,7 +142,7 @@ def test_a_script_with_workers_counts_together(tmp_path: Path, shared: Path) -> 
 
 
 def test_one_process_needs_no_folder(tmp_path: Path, shared: Path) -> None:
-    with serve(tmp_path) as server:
+    with serve(tmp_path, TMPDIR=str(shared)) as server:
         ask(server, 10)
         assert scraped(server.url, REQUESTS, **HEALTHZ) == 10
         assert scraped(server.url, "process_open_fds") > 0
@@ -143,7 +152,7 @@ def test_one_process_needs_no_folder(tmp_path: Path, shared: Path) -> None:
 def test_a_reload_leaves_nothing_behind(tmp_path: Path, shared: Path) -> None:
     watched = tmp_path / "watched"
     watched.mkdir()
-    with serve(tmp_path, "--reload", "--reload-dir", str(watched)) as server:
+    with serve(tmp_path, "--reload", "--reload-dir", str(watched), TMPDIR=str(shared)) as server:
         ask(server, 10)
         assert scraped(server.url, REQUESTS, **HEALTHZ) == 10
         before = workers(shared)
