@@ -22,7 +22,7 @@ os.environ["PYTHONPATH"] = {root!r}
 from main import app
 
 if __name__ == "__main__":
-    uvicorn.run("main:app", workers=2, port=0)
+    uvicorn.run("main:app", workers=2, port=0, timeout_worker_healthcheck=60)
 """
 
 
@@ -53,7 +53,8 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pat
     """A server of four workers, and where its folder is."""
     folder = tmp_path_factory.mktemp("four")
     shared = temporary(folder)
-    with serve(folder, "--workers", "4", TMPDIR=str(shared)) as server:
+    options = ["--workers", "4", "--timeout-worker-healthcheck", "60"]  # a busy machine is slow to start so many
+    with serve(folder, *options, TMPDIR=str(shared)) as server:
         until(lambda: len([line for line in server.log_lines() if "embedded" in str(line["message"])]) >= 4)
         yield server, shared
 
