@@ -75,7 +75,7 @@ def test_whatever_the_dashboard_asks_for_is_told(told: dict[str, set[str]]) -> N
 def test_whatever_the_service_counts_is_on_the_dashboard(told: dict[str, set[str]]) -> None:
     shown = {family_of(name) for expression in expressions() for name in metrics_in(expression)}
     ours = {family_of(name) for name in told if name.startswith(("http_", "mongodb_", "auth_", "import"))}
-    assert len(ours) == 11
+    assert len(ours) == 12
     assert ours <= shown
 
 
