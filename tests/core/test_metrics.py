@@ -1,16 +1,20 @@
 """What is counted and timed, and who is told."""
 
-from collections.abc import Iterator
+import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+import core.metrics.database
 from core.app import create_app
 from core.metrics import Counter
+from core.metrics.database import watched
 from core.settings import Settings
 from tests.conftest import AppClient, sign_in
 from tests.core.stubs import SIGNED_IN, things
@@ -188,35 +192,26 @@ def text_of_started(client: TestClient) -> str:
     return text_of(TestClient(client.app, client=HERE))
 
 
-@pytest.fixture
-def slow_query(client: TestClient) -> Iterator[None]:
-    """A query that takes a connection for a while."""
-
-    async def ask() -> None:
-        admin = client.app.state.database._client.admin  # type: ignore[attr-defined]
-        await admin.command({"aggregate": 1, "pipeline": PIPELINE, "cursor": {}})
-
-    assert client.portal
-    running = client.portal.start_task_soon(ask)
-    yield
-    running.result()
-
-
 PIPELINE = [
     {"$documents": [{"n": 1}]},
     {"$set": {"n": {"$function": {"body": "function() { sleep(3000); return 1; }", "args": [], "lang": "js"}}}},
 ]
 
 
-@pytest.mark.usefixtures("slow_query")
-def test_the_connections_of_the_database_are_counted() -> None:
-    # Besides the one on which changes of accounts are awaited.
-    until(lambda: told("mongodb_pool_connections_in_use") == 2)
-    assert told("mongodb_pool_connections_open") >= 2
-    until(lambda: told("mongodb_pool_connections_in_use") <= 1)
-    until(lambda: told("mongodb_pool_connections_in_use") == 0)
-    assert told("mongodb_pool_connections_open") >= 1
-    assert told("mongodb_pool_connections_waiting") == 0
+@pytest.mark.anyio
+async def test_the_connections_of_the_database_are_counted(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.metrics.database, "PAUSE_SECONDS", 0.02)
+    with MongoClient[dict[str, Any]](mongodb_url) as database:
+        async with watched(database):
+            query = asyncio.to_thread(database.admin.command, {"aggregate": 1, "pipeline": PIPELINE, "cursor": {}})
+            running = asyncio.create_task(query)
+            await asyncio.to_thread(until, lambda: told("mongodb_pool_connections_in_use") == 1)
+            assert told("mongodb_pool_connections_open") == 1
+            await running
+            await asyncio.to_thread(until, lambda: told("mongodb_pool_connections_in_use") == 0)
+            assert told("mongodb_pool_connections_open") == 1
+            assert told("mongodb_pool_connections_waiting") == 0
+    assert told("mongodb_pool_connections_open") == 0
 
 
 def test_no_connection_is_left_when_the_service_has_ended(settings: Settings) -> None:
