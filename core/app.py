@@ -14,6 +14,7 @@ from core.dispatch import RouteTable
 from core.head import HeadAsGet
 from core.health import service
 from core.logs import configure_logs
+from core.metrics import workers
 from core.module import Module
 from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
@@ -88,7 +89,9 @@ def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAP
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logs(settings.log_level)
-        async with open_service(settings, modules) as app.state.database, AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(workers.present())
+            app.state.database = await stack.enter_async_context(open_service(settings, modules))
             for module in modules:
                 if module.lifespan:
                     await stack.enter_async_context(module.lifespan())

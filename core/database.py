@@ -21,6 +21,7 @@ from pymongo.uri_parser import parse_uri
 from core.driver_threads import DriverThreads, aside
 from core.embedded import Mongod, find_mongod, run_embedded
 from core.errors import StartupError
+from core.metrics.database import CommandTimes, watched
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -104,12 +105,11 @@ async def _open_client(settings: Settings) -> AsyncIterator[tuple[Any, str]]:
     """A client, and what it talks to in words. The ladder: a given server, an embedded one, memory if allowed."""
     if settings.mongodb_url:
         url = settings.mongodb_url.get_secret_value()
-        with closing(_connect(url)) as client:
+        async with _connected(url) as client:
             yield client, f"the MongoDB server at {_servers(url)}"
     elif mongod := _mongod(settings):
-        async with run_embedded(mongod, settings.data_dir) as embedded:
-            with closing(_connect(embedded.url)) as client:
-                yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
+        async with run_embedded(mongod, settings.data_dir) as embedded, _connected(embedded.url) as client:
+            yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
     elif settings.allow_memory_db:
         log.warning("ALLOW_MEMORY_DB is set: everything will be lost when this process exits")
         with closing(_memory_client()) as client:
@@ -128,6 +128,13 @@ def _mongod(settings: Settings) -> Mongod | None:
         return None
 
 
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Any]:
+    with closing(_connect(url)) as client:
+        async with watched(client.delegate):
+            yield client
+
+
 def _connect(url: str) -> Any:
     """A client for `url`, whose own options win over ours. Connects when it is first used."""
     try:
@@ -137,7 +144,7 @@ def _connect(url: str) -> Any:
         given = {name.lower() for name in parsed["options"]}
         left_out = given | ({"timeoutms"} if given & _FINER_TIMEOUTS else set())
         options = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in left_out}
-        return AsyncIOMotorClient(url, tz_aware=True, **options)
+        return AsyncIOMotorClient(url, tz_aware=True, event_listeners=[CommandTimes()], **options)
     except (PyMongoError, ValueError) as error:
         # What the driver makes of a mistyped URL may hold its password.
         reason = "percent-encode what is special in its password" if "@" in url else str(error)

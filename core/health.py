@@ -1,4 +1,4 @@
-"""The service's own addresses: its greeting, and its health. Included like a module's."""
+"""The service's own addresses: its greeting, its health, and its metrics. Included like a module's."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
 from core.errors import Unavailable
+from core.metrics.route import router as metrics_router
 from core.migrations import AppliedMigration, MigrationLock
 from core.module import HealthCheck, Module
 from core.pages.welcome import router as welcome_router
@@ -21,6 +22,7 @@ CHECK_SECONDS = 5.0
 
 router = PublicRouter()
 router.include_router(welcome_router)
+router.include_router(metrics_router)
 
 service = Module(
     name="service",

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.caller import Caller, client_address, use_caller
 from core.errors import InternalError
+from core.metrics import requests
 from core.problem_details import ProblemResponse
 from core.settings import Settings, use_settings
 
@@ -35,6 +36,7 @@ class RequestFrame:
         await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        requests.begin()
         started = perf_counter()
         request_id = _request_id(scope)
         address = client_address(scope, self.settings.trusted_proxies)
@@ -57,6 +59,7 @@ class RequestFrame:
                 raise
             await ProblemResponse(InternalError(), request_id)(scope, receive, send_framed)
         finally:
+            requests.observe(scope, status, perf_counter() - started)
             if access_log.isEnabledFor(logging.INFO):
                 _log(_access_fields(scope, status, started) | {"address": address})
 

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     modules_disabled: Names = ()
     require_if_match: bool = False
+    metrics_token: SecretStr | None = None
 
     # A MongoDB URL may hold a password, so it is never printed.
     mongodb_url: SecretStr | None = None

@@ -21,10 +21,12 @@ def document_schemes(document: dict[str, Any]) -> None:
 
 
 def document_access(operation: dict[str, Any]) -> None:
-    """Say in words, and as `x-required-role`, which role the operation takes; each scope of ours is a role."""
+    """Say in words, and as `x-required-role`, which role the operation takes; each scope of ours is a role. One that no
+    user's token opens may say itself, as `x-access`, whom it is for."""
+    everyone = operation.pop("x-access", "Open to everyone: it takes no token.")
     requirements = operation.setdefault("security", [])
     if not requirements:
-        _say(operation, "Open to everyone: it takes no token.")
+        _say(operation, everyone)
         return
     scopes = [scope for requirement in requirements for names in requirement.values() for scope in names]
     role = max(map(Role, scopes), key=list(Role).index, default=_LEAST)

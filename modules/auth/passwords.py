@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from zxcvbn import zxcvbn
 
 from core.errors import FieldError, InvalidRequest, Unavailable
 from core.security import hash_password, is_hashable, verify_password
+from modules.auth.metrics import PASSWORDS_RUNNING, PASSWORDS_WAITING
 from modules.auth.settings import AuthSettings
 
 A = TypeVar("A")
@@ -71,7 +72,20 @@ def _decoy(cost: int) -> str:
 async def _in_pool(work: Callable[[str, A], T], password: str, argument: A) -> T:
     if not _places.acquire(blocking=False):
         raise Unavailable("Too many people are signing in just now.", retry_after=5)
-    job = _pool.submit(work, password, argument)
+    PASSWORDS_WAITING.inc()
+    job = _pool.submit(_counted, work, password, argument)
     # On the job, not on the waiting request: a client that leaves frees no thread.
-    job.add_done_callback(lambda _: _places.release())
+    job.add_done_callback(_over)
     return await asyncio.wrap_future(job)
+
+
+def _counted(work: Callable[[str, A], T], password: str, argument: A) -> T:
+    PASSWORDS_WAITING.dec()
+    with PASSWORDS_RUNNING.track_inprogress():
+        return work(password, argument)
+
+
+def _over(job: Future[Any]) -> None:
+    if job.cancelled():  # before its turn
+        PASSWORDS_WAITING.dec()
+    _places.release()

@@ -9,6 +9,7 @@ from core.security import new_secret_key
 from modules.auth import admins, audit, passwords, throttle, tokens
 from modules.auth.admins import AccountChanged
 from modules.auth.audit import Event
+from modules.auth.metrics import WRONG_PASSWORD
 from modules.auth.models import User
 from modules.auth.schemas import PasswordChange, UserCreate, is_username
 from modules.auth.settings import AuthSettings
@@ -88,6 +89,7 @@ async def sign_in(username: str, password: str) -> Token:
     # Once more: of many guesses at the same moment, those behind the limit must not tell which one was right.
     await throttle.refuse_if_blocked(attempt)
     if user is None or not correct or not user.active:
+        WRONG_PASSWORD.inc()
         await throttle.count_failure(attempt)
         await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None)
         raise WrongCredentials
@@ -135,6 +137,7 @@ async def change_password(principal: Principal, data: PasswordChange) -> Token:
     user, attempt = await account_of(principal), throttle.attempt_of(principal.username)
     await throttle.refuse_if_blocked(attempt)
     if not await passwords.matches(data.current_password.get_secret_value(), user.password):
+        WRONG_PASSWORD.inc()
         await throttle.count_failure(attempt)
         await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username)
         wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")

@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from core.caller import current_caller
 from core.clock import utc_now
 from core.errors import TooManyRequests
+from modules.auth.metrics import THROTTLED
 from modules.auth.models import LoginFailures
 from modules.auth.settings import AuthSettings
 
@@ -54,6 +55,7 @@ async def refuse_if_blocked(attempt: Attempt) -> None:
     counters = await LoginFailures.find({"_id": {"$in": list(limits)}, "expires_at": {"$gt": now}}).to_list()
     full = [counter.expires_at for counter in counters if counter.failures >= limits[counter.id]]
     if full:
+        THROTTLED.inc()
         seconds = int((max(full) - now).total_seconds()) + 1
         raise TooManyRequests("Too many failed tries to sign in.", retry_after=seconds)
 

@@ -9,6 +9,7 @@ from core.clock import utc_now
 from core.errors import Unauthenticated
 from core.identity import Principal
 from core.security import InvalidToken, sign_token, unverified_subject, verify_token
+from modules.auth.metrics import INVALID_TOKEN
 from modules.auth.models import SigningKey, User
 from modules.auth.schemas import is_username
 from modules.auth.settings import AuthSettings
@@ -62,6 +63,7 @@ async def _verify(token: str) -> Principal:
             issuer=settings.issuer,
         )
     except InvalidToken as error:
+        INVALID_TOKEN.inc()
         raise Unauthenticated(
             "This access token is not valid, or no longer. Sign in again.", error="invalid_token"
         ) from error

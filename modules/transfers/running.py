@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from core.clock import utc_now
 from core.errors import Unavailable
 from modules.transfers import service
-from modules.transfers.models import Import
+from modules.transfers.metrics import ENDED, STARTED
+from modules.transfers.models import Import, State
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def refuse_if_busy() -> None:
 def start(work: Import, job: Job) -> "asyncio.Task[None]":
     """Do a job on an import in the background; whoever wants to wait awaits the task. If it cannot be finished, the
     import is let go, so that it is interrupted and can be taken up."""
+    STARTED.inc()
     task = asyncio.create_task(_look_after(work, job))
     _at_work.add(task)
     task.add_done_callback(_at_work.discard)
@@ -39,7 +41,9 @@ async def _look_after(work: Import, job: Job) -> None:
     try:
         async with pulse(work):
             await job(work)
+        ENDED.labels(work.state).inc()
     except BaseException as error:
+        ENDED.labels(State.INTERRUPTED).inc()
         if isinstance(error, Exception):
             log.exception("Import %s was interrupted", work.id)
         with suppress(Exception):  # then the missing pulse tells it

@@ -17,6 +17,7 @@ from core.database import patient
 from modules.students import Write, find_by_id, find_many, versions_of, write_all
 from modules.transfers import files, undo
 from modules.transfers.judge import Kind, Verdict, judge
+from modules.transfers.metrics import ROWS
 from modules.transfers.models import FailedRow, Import, State, Touched
 from modules.transfers.reading import batches
 from modules.transfers.table import Fault, Header, InvalidFile, Row, header_of, open_text
@@ -68,6 +69,7 @@ async def _judge_all(work: Import, path: Path) -> None:
             await _note_failures(work, verdicts)
             counts.update(verdict.kind for verdict in verdicts)
             await _progress(work, rows, counts)
+            _count([one for one in verdicts if one.kind is Kind.FAILED])  # of the others, nothing was done yet
     await work.set({"rows": counts.total()})
 
 
@@ -83,10 +85,16 @@ async def _write_all(work: Import, path: Path) -> bool:
             await _note_failures(work, verdicts)
             counts.update(verdict.kind for verdict in verdicts)
             await _progress(work, rows, counts)
+            _count(verdicts)
         if counts[Kind.FAILED] and not work.options.skip_errors:
             return False  # somebody changed students between the two passes
     await work.set({"rows": work.position})
     return work.options.skip_errors or not counts[Kind.FAILED]
+
+
+def _count(verdicts: Sequence[Verdict]) -> None:
+    for kind, number in Counter(verdict.kind for verdict in verdicts).items():
+        ROWS.labels(kind).inc(number)
 
 
 async def _judge(work: Import, rows: Sequence[Row]) -> list[Verdict]:

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from tests.contract.operations import Operation, Schema
+from tests.measured import REQUESTS, told
 
 Contract = Callable[[Operation, TestClient], Iterator[str]]
 
@@ -74,6 +75,14 @@ def refuses_a_wrong_body(operation: Operation, client: TestClient) -> Iterator[s
         answer = client.request(operation.method, address(operation), content=content, headers=headers)
         if answer.status_code not in (415, 422) or not is_problem(answer):
             yield f"answers {answer.status_code} as {_kind(answer)} to the body {content.decode()}"
+
+
+def is_measured(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Each request is counted under its method and the route's template."""
+    before = told(REQUESTS, method=operation.method, route=operation.path)
+    client.request(operation.method, address(operation), headers={"Authorization": ""})
+    if told(REQUESTS, method=operation.method, route=operation.path) != before + 1:
+        yield "is not counted under its method and its template"
 
 
 def address(operation: Operation, **given: str) -> str:

@@ -78,3 +78,8 @@ def test_its_answers_hide_the_inside(operations: list[Operation], running: TestC
     talk = live.Talk(running, databases[DATABASE])
     live.ask_everything(talk, operations)
     assert live.gaps(talk, operations) == []
+
+
+def test_each_route_is_measured(operations: list[Operation], running: TestClient) -> None:
+    wrong = [f"{operation}: {gap}" for operation in operations for gap in behaviour.is_measured(operation, running)]
+    assert wrong == []

@@ -15,7 +15,7 @@ from core.module import Module
 from core.routing import ProtectedRouter
 from tests.contract import behaviour, declaration, notes
 from tests.contract.alone import MODULES, alone
-from tests.contract.behaviour import refuses_a_wrong_body, refuses_strangers, refuses_wrong_parameters
+from tests.contract.behaviour import is_measured, refuses_a_wrong_body, refuses_strangers, refuses_wrong_parameters
 from tests.contract.conftest import DATABASE, started
 from tests.contract.declaration import Databases
 from tests.contract.operations import Operation, operations_of
@@ -146,6 +146,12 @@ def test_a_route_that_lets_all_pass_is_found(contract: behaviour.Contract, fails
     (replace,) = [operation for operation in operations_of(SOUND) if operation.method == "PUT"]
     for path in ("/open/{number}", "/nowhere/{number}"):
         assert list(contract(promised_at(path, replace), fails_in_use)), path
+
+
+def test_a_route_that_is_not_measured_is_found(fails_in_use: TestClient) -> None:
+    (replace,) = [operation for operation in operations_of(SOUND) if operation.method == "PUT"]
+    assert list(is_measured(promised_at("/open/{number}", replace), fails_in_use)) == []
+    assert list(is_measured(promised_at("/nowhere/{number}", replace), fails_in_use))
 
 
 def promised_at(path: str, operation: Operation) -> Operation:

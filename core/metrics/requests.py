@@ -1,0 +1,42 @@
+"""Every request is counted and timed here: by method, route and status."""
+
+from collections.abc import Callable
+
+from starlette.types import Scope
+
+from core.metrics.kinds import Gauge, Histogram
+
+DURATION = Histogram(
+    "http_request_duration_seconds",
+    "Requests by method, route template and status: how many, and how long they took.",
+    ["method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests that are being handled.")
+
+# Whatever else clients send counts as one, or they could make as many series as they like.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHOD = "other"
+NO_ROUTE = "unknown"
+NO_ANSWER = "none"
+
+# Looking up a series takes longer than writing to it.
+_series: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+begin = IN_FLIGHT.inc
+"""A request begins."""
+
+
+def observe(scope: Scope, status: int, seconds: float) -> None:
+    """A request ends: with this status, 0 if it was broken off before, after so many seconds."""
+    IN_FLIGHT.dec()
+    method = scope["method"]
+    key = (
+        method if method in METHODS else OTHER_METHOD,
+        getattr(scope.get("route"), "path_format", NO_ROUTE),
+        status,
+    )
+    series = _series.get(key)
+    if series is None:
+        series = _series[key] = DURATION.labels(key[0], key[1], status or NO_ANSWER).observe
+    series(seconds)

@@ -1,0 +1,105 @@
+"""`/metrics`, for Prometheus and whoever else reads its formats."""
+
+import asyncio
+import hmac
+from ipaddress import IPv6Address, ip_address
+
+from fastapi import Request, Response
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from core.errors import Problem, Unauthenticated
+from core.metrics import workers
+from core.openapi import problem_responses
+from core.routing import PublicRouter
+from core.settings import current_settings
+
+router = PublicRouter()
+
+_EXAMPLE = """\
+# HELP http_requests_in_flight Requests that are being handled.
+# TYPE http_requests_in_flight gauge
+http_requests_in_flight 1.0
+"""
+
+_FORMATS = {
+    media_type: {"schema": {"type": "string"}, "example": _EXAMPLE + end}
+    for media_type, end in (("text/plain", ""), ("application/openmetrics-text", "# EOF\n"))
+}
+
+# What proxies add of whom they ask for: the caller is then not who sits at the other end of the socket.
+_PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+
+
+class MetricsHidden(Problem):
+    """The metrics are told to callers on the service's own machine only. Ask from there and through no proxy, or let
+    the operator set `METRICS_TOKEN`."""
+
+    status = 403
+    title = "Metrics are not told here"
+
+
+class MetricsTokenNeeded(Unauthenticated):
+    """The metrics take the token that the operator has set as `METRICS_TOKEN`. Send it as `Authorization: Bearer`."""
+
+    title = "Not the token of the metrics"
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=problem_responses(MetricsHidden, MetricsTokenNeeded)
+    | {200: {"content": _FORMATS, "description": "The metrics, in the format that `Accept` asks for."}},
+    openapi_extra={"x-access": "For callers on the service's own machine, or with the service's `METRICS_TOKEN`."},
+)
+async def metrics(request: Request) -> Response:
+    """Tell what the service counts and times, in Prometheus' format.
+
+    Of all workers together. With the setting `METRICS_TOKEN` it takes that as a bearer token; without, it answers only
+    those who ask from the same machine and through no proxy.
+    """
+    check_scraper(request)
+    content, media_type = await asyncio.to_thread(_rendered, request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": media_type})
+
+
+def check_scraper(request: Request) -> None:
+    """Raise `MetricsTokenNeeded` or `MetricsHidden` unless this caller may read the metrics."""
+    token = current_settings().metrics_token
+    if token is not None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
+            raise MetricsTokenNeeded(error="invalid_token" if given else None)
+    elif not _is_local(request):
+        raise MetricsHidden
+
+
+def _is_local(request: Request) -> bool:
+    if request.client is None or any(name in request.headers for name in _PROXIED):
+        return False
+    try:
+        address = ip_address(request.client.host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _rendered(accept: str) -> tuple[bytes, str]:
+    """The metrics in the format that is asked for, and that format's media type."""
+    try:
+        encode, media_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is none
+        encode, media_type = choose_encoder("")
+    return encode(_registry()), media_type
+
+
+def _registry() -> CollectorRegistry:
+    """Where the metrics are. Those of this process alone (memory, CPU, open files) are told only where it is alone."""
+    if workers.this is None:
+        return REGISTRY
+    workers.this.forget_the_dead()
+    shared = CollectorRegistry()
+    MultiProcessCollector(shared, path=str(workers.this.folder))  # type: ignore[no-untyped-call]
+    return shared

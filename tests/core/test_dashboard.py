@@ -1,0 +1,106 @@
+"""deploy/grafana.json: every metric and label that the dashboard asks for is there to be told."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.app import create_app
+from core.settings import Settings
+from tests.conftest import sign_in
+from tests.processes import ROOT
+from tests.transfers.helpers import send
+
+DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana.json").read_text(encoding="utf-8"))
+
+# What Prometheus itself adds to each series that it scrapes.
+OF_PROMETHEUS = {"job", "instance"}
+
+FUNCTIONS = {"by", "sum", "rate", "increase", "histogram_quantile", "label_values"}
+
+NAME = r"[a-z_]\w*"
+
+
+def expressions() -> Iterator[str]:
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", []):
+            yield target["expr"]
+    for variable in DASHBOARD["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["definition"]
+
+
+def metrics_in(expression: str) -> set[str]:
+    """The metrics that an expression names: its words outside of labels, times and strings."""
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|, job\)', " ", expression)
+    return set(re.findall(rf"\b{NAME}\b", bare)) - FUNCTIONS
+
+
+def labels_in(expression: str) -> set[str]:
+    """The labels by which an expression selects and groups."""
+    grouped = ",".join(re.findall(r"by \(([^)]*)\)", expression))
+    selected = re.findall(rf"\b({NAME})(?:=~|!~|!=|=)", re.sub(r'"[^"]*"', '""', expression))
+    return {label.strip() for label in grouped.split(",") if label.strip()} | set(selected)
+
+
+@pytest.fixture
+def told(client: TestClient) -> dict[str, set[str]]:
+    """Each series that a real scrape tells, after something of everything was done, with its labels."""
+    sign_in(client)
+    client.get("/me", headers={"Authorization": "Bearer hunter2"})
+    send(client, "roll_no,name,branch\nS1,n,b\n")
+    text = TestClient(client.app, client=("127.0.0.1", 1)).get("/metrics").text
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def test_whatever_the_dashboard_asks_for_is_told(told: dict[str, set[str]]) -> None:
+    asked = list(expressions())
+    assert len(asked) > 20
+    for expression in asked:
+        names = metrics_in(expression)
+        assert names, expression
+        assert names <= told.keys(), expression
+        for name in names:
+            assert labels_in(expression) <= told[name] | OF_PROMETHEUS, expression
+
+
+def test_whatever_the_service_counts_is_on_the_dashboard(told: dict[str, set[str]]) -> None:
+    shown = {family_of(name) for expression in expressions() for name in metrics_in(expression)}
+    ours = {family_of(name) for name in told if name.startswith(("http_", "mongodb_", "auth_", "import"))}
+    assert len(ours) == 12
+    assert ours <= shown
+
+
+def family_of(name: str) -> str:
+    return re.sub(r"_(bucket|count|sum)$", "", name)
+
+
+def test_what_is_in_an_expression_is_found() -> None:
+    expression = 'sum by (a, le) (rate(x_bucket{job=~"$job",b="c_total=1"}[$__rate_interval])) / sum(y_total)'
+    assert metrics_in(expression) == {"x_bucket", "y_total"}
+    assert labels_in(expression) == {"a", "le", "job", "b"}
+
+
+def test_panels_do_not_cover_each_other() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def test_each_panel_says_what_it_shows() -> None:
+    assert all(panel["description"] for panel in DASHBOARD["panels"] if panel["type"] != "row")
+    assert DASHBOARD["schemaVersion"] >= 38  # Grafana 10
+    assert create_app(Settings.model_construct()).title == DASHBOARD["title"]

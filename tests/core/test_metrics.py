@@ -1,0 +1,233 @@
+"""What is counted and timed, and who is told."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+import core.metrics.database
+from core.app import create_app
+from core.metrics import Counter
+from core.metrics.database import watched
+from core.settings import Settings
+from tests.conftest import AppClient, sign_in
+from tests.core.stubs import SIGNED_IN, things
+from tests.measured import REQUESTS, told
+from tests.processes import until
+
+TOKEN = "hunter2-of-the-scraper"
+WITH_TOKEN = {"Authorization": f"Bearer {TOKEN}"}
+HERE = ("127.0.0.1", 50000)
+
+
+def asking_from(address: str | None, **settings: object) -> TestClient:
+    """A client at this address, of an app that was never started."""
+    app = create_app(Settings.model_validate(settings), [things()])
+    return TestClient(app, raise_server_exceptions=False, client=(address, 50000) if address else None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def local() -> TestClient:
+    return asking_from("127.0.0.1")
+
+
+def text_of(client: TestClient) -> str:
+    answer = client.get("/metrics", headers={"Authorization": ""})
+    assert answer.status_code == 200
+    return answer.text
+
+
+@pytest.mark.parametrize(
+    ("request_line", "method", "route", "status"),
+    [
+        ("GET /things", "GET", "/things", "200"),
+        ("GET /things?limit=x", "GET", "/things", "422"),
+        ("HEAD /things", "HEAD", "/things", "200"),
+        ("PUT /things/hunter2", "PUT", "/things/{name}", "200"),
+        ("GET /failures/bug", "GET", "/failures/{kind}", "500"),
+        ("GET /nowhere/hunter2", "GET", "unknown", "404"),
+        ("BREW /things", "other", "/things", "405"),
+        ("BREW /nowhere/hunter2", "other", "unknown", "404"),
+    ],
+)
+def test_a_request_is_counted_by_method_template_and_status(
+    local: TestClient, request_line: str, method: str, route: str, status: str
+) -> None:
+    before = told(REQUESTS, method=method, route=route, status=status)
+    everything = told(REQUESTS)
+    local.request(*request_line.split(), headers=SIGNED_IN)
+    assert told(REQUESTS, method=method, route=route, status=status) == before + 1
+    assert told(REQUESTS) == everything + 1
+    assert "hunter2" not in text_of(local)
+
+
+def test_an_answer_that_breaks_off_counts_with_the_status_that_it_began_with(local: TestClient) -> None:
+    before = told(REQUESTS, route="/broken-off", status="200")
+    local.get("/broken-off")
+    assert told(REQUESTS, route="/broken-off", status="200") == before + 1
+
+
+def test_the_histogram_knows_how_long_requests_took(local: TestClient) -> None:
+    local.get("/things", headers=SIGNED_IN)
+    labels = {"method": "GET", "route": "/things", "status": "200"}
+    total = told("http_request_duration_seconds_sum", **labels)
+    assert 0 < total < 60 * told(REQUESTS, **labels)
+    assert told("http_request_duration_seconds_bucket", le="+Inf", **labels) == told(REQUESTS, **labels)
+
+
+def test_a_request_is_in_flight_until_it_is_answered(local: TestClient) -> None:
+    assert "\nhttp_requests_in_flight 1.0\n" in text_of(local)  # that of whoever asks
+    local.get("/failures/bug")
+    local.get("/broken-off")
+    assert told("http_requests_in_flight") == 0
+
+
+def test_a_metric_of_a_module_is_told_without_a_further_word(local: TestClient) -> None:
+    enrolments = Counter("course_enrolments_total", "Enrolments in courses.")
+    try:
+        enrolments.inc()
+        assert "\ncourse_enrolments_total 1.0\n" in text_of(local)
+    finally:
+        REGISTRY.unregister(enrolments)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+def test_without_a_token_this_machine_is_told(address: str) -> None:
+    assert asking_from(address).get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.1", "::ffff:192.0.2.1", "2001:db8::1", "testclient", None])
+def test_without_a_token_no_other_machine_is_told(address: str | None) -> None:
+    answer = asking_from(address).get("/metrics", headers=WITH_TOKEN)
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/metrics-hidden")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_without_a_token_nobody_is_told_through_a_proxy(local: TestClient, name: str) -> None:
+    assert local.get("/metrics", headers={name: "127.0.0.1"}).status_code == 403
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "192.0.2.1"])
+@pytest.mark.parametrize(
+    ("given", "challenge"),
+    [
+        (None, "Bearer"),
+        ("Bearer hunter2", 'Bearer error="invalid_token"'),
+        (f"Bearer {TOKEN}x", 'Bearer error="invalid_token"'),
+        (f"Basic {TOKEN}", 'Bearer error="invalid_token"'),
+        ("Bearer \xfc", 'Bearer error="invalid_token"'),
+    ],
+)
+def test_with_a_token_nobody_is_told_without_it(address: str, given: str | None, challenge: str) -> None:
+    client = asking_from(address, metrics_token=TOKEN)
+    headers = {b"Authorization": given.encode("latin-1")} if given else None
+    answer = client.get("/metrics", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (401, "/problems/metrics-token-needed")
+    assert answer.headers["WWW-Authenticate"] == challenge
+    assert TOKEN not in answer.text
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "192.0.2.9"}])
+def test_with_the_token_anyone_is_told(headers: dict[str, str]) -> None:
+    client = asking_from("192.0.2.1", metrics_token=TOKEN)
+    assert client.get("/metrics", headers=headers | WITH_TOKEN).status_code == 200
+    assert client.get("/metrics", headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
+
+
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "end"),
+    [
+        ("*/*", PLAIN, "\n"),
+        ("text/html", PLAIN, "\n"),
+        ("text/plain;version=1.0.0", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores", "\n"),
+        (PROMETHEUS, "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores", "# EOF\n"),
+        ("application/openmetrics-text;version=abc", PLAIN, "\n"),
+        ("text/plain;version=1..0", PLAIN, "\n"),
+    ],
+)
+def test_the_answer_is_in_the_format_that_is_asked_for(
+    local: TestClient, accept: str, media_type: str, end: str
+) -> None:
+    answer = local.get("/metrics", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    assert answer.text.endswith(end)
+
+
+COMMANDS = "mongodb_command_duration_seconds_count"
+
+
+def test_the_commands_of_the_database_are_counted(client: TestClient) -> None:
+    found, inserted = told(COMMANDS, command="find", outcome="ok"), told(COMMANDS, command="insert", outcome="ok")
+    sign_in(client)
+    assert client.get("/students").status_code == 200
+    assert told(COMMANDS, command="find", outcome="ok") >= found + 2  # the user, and the students
+    assert told(COMMANDS, command="insert", outcome="ok") > inserted
+
+
+def test_a_command_that_fails_or_is_not_known_is_counted(client: TestClient) -> None:
+    before = told(COMMANDS, command="other", outcome="failed")
+
+    async def ask() -> None:
+        await client.app.state.database._client.admin.command("brew")  # type: ignore[attr-defined]
+
+    assert client.portal
+    with pytest.raises(OperationFailure):
+        client.portal.call(ask)
+    assert told(COMMANDS, command="other", outcome="failed") == before + 1
+    assert "brew" not in text_of_started(client)
+
+
+def text_of_started(client: TestClient) -> str:
+    return text_of(TestClient(client.app, client=HERE))
+
+
+PIPELINE = [
+    {"$documents": [{"n": 1}]},
+    {"$set": {"n": {"$function": {"body": "function() { sleep(3000); return 1; }", "args": [], "lang": "js"}}}},
+]
+
+
+@pytest.mark.anyio
+async def test_the_connections_of_the_database_are_counted(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.metrics.database, "PAUSE_SECONDS", 0.02)
+    with MongoClient[dict[str, Any]](mongodb_url) as database:
+        async with watched(database):
+            query = asyncio.to_thread(database.admin.command, {"aggregate": 1, "pipeline": PIPELINE, "cursor": {}})
+            running = asyncio.create_task(query)
+            await asyncio.to_thread(until, lambda: told("mongodb_pool_connections_in_use") == 1)
+            assert told("mongodb_pool_connections_open") == 1
+            await running
+            await asyncio.to_thread(until, lambda: told("mongodb_pool_connections_in_use") == 0)
+            assert told("mongodb_pool_connections_open") == 1
+            assert told("mongodb_pool_connections_waiting") == 0
+    assert told("mongodb_pool_connections_open") == 0
+
+
+def test_no_connection_is_left_when_the_service_has_ended(settings: Settings) -> None:
+    with TestClient(create_app(settings)):
+        until(lambda: told("mongodb_pool_connections_open") > 0)
+    assert told("mongodb_pool_connections_open") == 0
+
+
+def test_nothing_private_is_told(open_client: AppClient) -> None:
+    name = f"hunter{uuid4().hex}"
+    client = sign_in(open_client(metrics_token=SecretStr(TOKEN)), name, "correct-hunter2-horse")
+    client.post("/students", json={"roll_no": "hunter2", "name": "hunter2", "branch": "hunter2"})
+    client.get("/students/hunter2", params={"hunter2": "hunter2"})
+    client.post("/login", data={"username": "hunter2", "password": "hunter2-hunter2"})
+    text = client.get("/metrics", headers=WITH_TOKEN).text
+    assert 'route="/students/{roll_no}"' in text
+    assert "hunter" not in text
+    assert "testclient" not in text
+    assert client.headers["Authorization"].split()[1] not in text
