@@ -150,7 +150,7 @@ def _single_parameters(dependant: Dependant) -> Iterator[str]:
 
 
 def _check_query(request: Request, single: frozenset[str]) -> None:
-    if not single or not request.url.query:
+    if not single or not request.scope["query_string"]:
         return
     counts = Counter(name for name, _ in request.query_params.multi_items())
     twice = [name for name, count in counts.items() if count > 1 and name in single]

@@ -33,9 +33,11 @@ def test_a_token_is_believed_again(tokens: VerifiedTokens) -> None:
     assert tokens.find("a.b.d") is None
 
 
-@pytest.mark.parametrize("late", [{"expires_in": -0.001}, {"believed_for": -0.001}])
-def test_not_beyond_its_end_and_not_beyond_the_bound(tokens: VerifiedTokens, late: dict[str, float]) -> None:
-    tokens.keep("a.b.c", entry(**late), tokens.changes)
+@pytest.mark.parametrize(("expires_in", "believed_for"), [(-0.001, 60), (60, -0.001)])
+def test_not_beyond_its_end_and_not_beyond_the_bound(
+    tokens: VerifiedTokens, expires_in: float, believed_for: float
+) -> None:
+    tokens.keep("a.b.c", entry(expires_in=expires_in, believed_for=believed_for), tokens.changes)
     assert tokens.find("a.b.c") is None
     assert not tokens._tokens
     assert not tokens._of_user
