@@ -9,6 +9,7 @@ try:
     app = create_app()
     configure_logs(app.state.settings.log_level, app.state.settings.log_format)
     if __name__ == "__main__":
-        serve(app, "main:app", app.state.settings)
+        # Further processes begin by running this file under that name.
+        serve(app, "__mp_main__:app", app.state.settings)
 except StartupError as error:
     raise SystemExit(f"The service cannot start. {error}") from None

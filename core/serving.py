@@ -11,10 +11,13 @@ from core.settings import Settings
 # How long requests that are under way may take after the service was asked to stop.
 GRACE_SECONDS = 10
 
+# How long one of several processes may give no sign of life, as while it imports the app, before it is replaced.
+SILENCE_SECONDS = 60
+
 
 def serve(app: Any, name: str, settings: Settings) -> None:
-    """Serve until asked to stop. `name` is where other processes find the app: `main:app`. Raises `StartupError` for a
-    certificate that cannot be used."""
+    """Serve until asked to stop. `name` is where further processes find the app, such as `main:app`. Raises
+    `StartupError` for a certificate that cannot be used."""
     _check_certificate(settings)
     several = settings.workers > 1
     uvicorn.run(
@@ -28,6 +31,7 @@ def serve(app: Any, name: str, settings: Settings) -> None:
         log_level=settings.log_level.lower(),
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=SILENCE_SECONDS,
     )
 
 
