@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from core.api_document import files
+from core.backup import dump, restore
 from core.checkup import check
 from core.command import Command, parser_for, run_command
 from core.configuration import configure
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit status."""
     try:
         settings, modules = configure()
-        own = (check(modules), migrate(modules), new_module, files.command)
+        own = (check(modules), migrate(modules), dump, restore, new_module, files.command)
         parser = parser_for([*own, *(command for module in modules for command in module.commands)])
     except StartupError as error:
         print(error, file=sys.stderr)

@@ -71,6 +71,19 @@ class Database:
                 database=self._client[self._name], document_models=list(documents), skip_indexes=not make_indexes
             )
 
+    async def collections(self) -> list[str]:
+        """The names of what is kept here, in order."""
+        return sorted(await self._client[self._name].list_collection_names())
+
+    def stored(self, collection: str) -> AsyncIterator[dict[str, Any]]:
+        """All documents of a collection, as they are stored."""
+        documents: AsyncIterator[dict[str, Any]] = self._client[self._name][collection].find()
+        return documents
+
+    async def store(self, collection: str, documents: Sequence[dict[str, Any]]) -> None:
+        """Put documents, new ones all of them, into a collection as they are."""
+        await self._client[self._name][collection].insert_many(documents)
+
     async def indexes(self, collection: str) -> dict[str, dict[str, Any]]:
         """The indexes that a collection has, by name; none where there is no such collection."""
         return dict(await self._client[self._name][collection].index_information())
