@@ -1,29 +1,15 @@
 """The service: `python main.py` serves it, and so does `uvicorn main:app`."""
 
-import uvicorn
-
 from core.app import create_app
 from core.errors import StartupError
 from core.logs import configure_logs
-from core.settings import Settings
-
-# How long requests that are under way may take after the service was asked to stop.
-GRACE_SECONDS = 10
+from core.serving import serve
 
 try:
     app = create_app()
+    configure_logs(app.state.settings.log_level, app.state.settings.log_format)
+    if __name__ == "__main__":
+        # Further processes begin by running this file under that name.
+        serve(app, "__mp_main__:app", app.state.settings)
 except StartupError as error:
     raise SystemExit(f"The service cannot start. {error}") from None
-
-
-if __name__ == "__main__":
-    settings: Settings = app.state.settings
-    configure_logs(settings.log_level)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )

@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from core.api_document import files
+from core.backup import dump, restore
+from core.checkup import check
 from core.command import Command, parser_for, run_command
-from core.discovery import discover
+from core.configuration import configure
 from core.errors import StartupError
 from core.migrations import migrate
 from core.module import Module
 from core.scaffold import new_module
-from core.settings import Settings, read_settings, use_settings
+from core.settings import Settings, use_settings
 from core.startup import open_service
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit status."""
     try:
-        settings = read_settings()
-        modules = discover(disabled=settings.modules_disabled)
-        own = (migrate(modules), new_module, files.command)
+        settings, modules = configure()
+        own = (check(modules), migrate(modules), dump, restore, new_module, files.command)
         parser = parser_for([*own, *(command for module in modules for command in module.commands)])
     except StartupError as error:
         print(error, file=sys.stderr)

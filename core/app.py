@@ -9,17 +9,20 @@ from fastapi import FastAPI
 from core.api_document import install_openapi
 from core.body_limit import BodyLimit
 from core.claims import check_disjoint
+from core.configuration import configure
+from core.cors import install_cors
 from core.discovery import discover, the_authenticator
 from core.dispatch import RouteTable
 from core.head import HeadAsGet
 from core.health import service
+from core.host_check import HostCheck
 from core.logs import configure_logs
 from core.metrics import workers
 from core.module import Module
 from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
-from core.settings import Settings, read_settings
+from core.settings import Settings
 from core.startup import PlainStartupErrors, open_service
 from core.version import VERSION
 
@@ -46,9 +49,11 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
 
     Raises `StartupError` when either cannot be used. The database is opened when the app starts, not here.
     """
-    settings = settings or read_settings()
+    if settings is None:
+        settings, modules = configure(modules)
     modules = discover(disabled=settings.modules_disabled) if modules is None else modules
     settings.read_parts([module.settings for module in modules if module.settings])
+    documented = settings.docs == "on"
     parts = (*modules, service)
     app = FastAPI(
         title="Student Management API",
@@ -56,6 +61,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         version=VERSION,
         lifespan=_lifespan(settings, modules),
         openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
+        openapi_url="/openapi.json" if documented else None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -66,16 +72,20 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(RequestFrame, settings=settings)
-    app.add_middleware(PlainStartupErrors)
     install_error_handlers(app)
     install_openapi(app, settings)
-    install_docs(app)
-    install_problem_pages(app, modules)
+    if documented:
+        install_docs(app)
+        install_problem_pages(app, modules)
     check_disjoint(parts, reserved=app.routes)
     for part in parts:
         _include(app, part)
     app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
+    install_cors(app, settings)
+    if settings.allowed_hosts:
+        app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
+    app.add_middleware(RequestFrame, settings=settings)
+    app.add_middleware(PlainStartupErrors)
     return app
 
 
@@ -88,7 +98,9 @@ def _include(app: FastAPI, module: Module) -> None:
 def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        configure_logs(settings.log_level)
+        configure_logs(settings.log_level, settings.log_format)
+        for warning in settings.warnings() if settings.environment == "production" else ():
+            log.warning(warning)
         async with AsyncExitStack() as stack:
             stack.enter_context(workers.present())
             app.state.database = await stack.enter_async_context(open_service(settings, modules))

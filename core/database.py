@@ -54,19 +54,39 @@ _NO_MONGOD = (
 class Database:
     """The open database of a running app."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, description: str) -> None:
         self._client = client
         self._name = name
+        self.description = description
 
     async def ping(self) -> None:
         """Raise `PyMongoError` unless the server answers."""
         await self._client[self._name].command("ping")
 
-    async def bind(self, documents: Sequence[type[Document]]) -> None:
+    async def bind(self, documents: Sequence[type[Document]], *, make_indexes: bool = True) -> None:
         """Let these documents be kept here, and make their indexes."""
         # An index on a large collection takes minutes.
         with patient(3600):
-            await init_beanie(database=self._client[self._name], document_models=list(documents))
+            await init_beanie(
+                database=self._client[self._name], document_models=list(documents), skip_indexes=not make_indexes
+            )
+
+    async def collections(self) -> list[str]:
+        """The names of what is kept here, in order."""
+        return sorted(await self._client[self._name].list_collection_names())
+
+    def stored(self, collection: str) -> AsyncIterator[dict[str, Any]]:
+        """All documents of a collection, as they are stored."""
+        documents: AsyncIterator[dict[str, Any]] = self._client[self._name][collection].find()
+        return documents
+
+    async def store(self, collection: str, documents: Sequence[dict[str, Any]]) -> None:
+        """Put documents, new ones all of them, into a collection as they are."""
+        await self._client[self._name][collection].insert_many(documents)
+
+    async def indexes(self, collection: str) -> dict[str, dict[str, Any]]:
+        """The indexes that a collection has, by name; none where there is no such collection."""
+        return dict(await self._client[self._name][collection].index_information())
 
     async def has_documents(self, collection: str) -> bool:
         """Whether anything is kept in a collection."""
@@ -87,7 +107,7 @@ async def open_database(settings: Settings, prepare: Prepare = _nothing) -> Asyn
     Raises `StartupError` when there is none, or it does not accept that, in words that say what to do.
     """
     async with _open_client(settings) as (client, description):
-        database = Database(client, settings.mongodb_database)
+        database = Database(client, settings.mongodb_database, description)
         try:
             await database.ping()
             await prepare(database)

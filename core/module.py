@@ -1,6 +1,6 @@
 """A feature module's declaration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import ModuleType
@@ -16,6 +16,9 @@ from core.settings import ModuleSettings
 
 HealthCheck = Callable[[], Awaitable[None]]
 """Returns when all is well, and raises whatever is wrong."""
+
+DataCheck = Callable[[], AsyncIterator[str]]
+"""Reads all that is stored, without keeping it, and yields a sentence for each thing that is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class Module:
     lifespan       surrounds the time in which the service runs, with the database open: what is before its `yield`
                    happens at the start, what is behind it at the end
     health_check   what `/readyz` also asks
+    data_check     what `python -m core check --data` asks
     commands       what `python -m core` can do with the module, from a terminal
     """
 
@@ -46,6 +50,7 @@ class Module:
     authenticator: Authenticator | None = None
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
     health_check: HealthCheck | None = None
+    data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:

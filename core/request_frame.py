@@ -11,6 +11,7 @@ from core.caller import Caller, client_address, use_caller
 from core.errors import InternalError
 from core.metrics import requests
 from core.problem_details import ProblemResponse
+from core.security_headers import security_headers
 from core.settings import Settings, use_settings
 
 access_log = logging.getLogger("access")
@@ -48,7 +49,7 @@ class RequestFrame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode())]
+                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode()), *security_headers(scope)]
             await send(message)
 
         try:

@@ -5,7 +5,18 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, PrivateAttr, SecretStr, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FilePath,
+    IPvAnyNetwork,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import StartupError
@@ -24,6 +35,9 @@ def _split(value: object) -> object:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Written as `one,two`."""
 
+_Host = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_.-]+$|^\[[0-9A-Fa-f:.]+\]$")]
+_Origin = Annotated[str, Field(pattern=r"^\*$|^https?://[^/\s]+$")]
+
 
 class ModuleSettings(BaseSettings):
     """Base of a module's own settings: `class CourseSettings(ModuleSettings, env_prefix="COURSES_")`, which the module
@@ -36,23 +50,41 @@ class ModuleSettings(BaseSettings):
         """Those of the app that handles this request; see `current_settings`."""
         return current_settings().part(cls)
 
+    def warnings(self) -> Sequence[str]:
+        """What of these settings is doubtful in production, in sentences for the log."""
+        return ()
 
-class Settings(BaseSettings):
-    """Every process-wide setting with its default. `.env.example` explains each one to the person who runs the
-    service."""
+
+class ModuleChoice(BaseSettings):
+    """What must be known before the modules are found, and with them what settings there are. Any text will do."""
 
     model_config = _HOW
 
+    modules_disabled: Names = ()
+
+
+class Settings(ModuleChoice):
+    """Every process-wide setting with its default. `.env.example` explains each one to the person who runs the
+    service."""
+
+    environment: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    tls_certfile: FilePath | None = None
+    tls_keyfile: Annotated[FilePath | None, Field(validate_default=True)] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] | None = None
+    docs: Literal["on", "off"] = "on"
+    allowed_hosts: Annotated[tuple[_Host, ...], NoDecode, BeforeValidator(_split)] = ()
+    cors_origins: Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)] = ()
+    cors_credentials: bool = False
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
-    modules_disabled: Names = ()
     require_if_match: bool = False
     metrics_token: SecretStr | None = None
 
     # A MongoDB URL may hold a password, so it is never printed.
-    mongodb_url: SecretStr | None = None
+    mongodb_url: Annotated[SecretStr | None, Field(validate_default=True)] = None
     mongodb_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = "student_management"
     data_dir: Path = Path("data")
     mongod_bin: Path | None = None
@@ -63,6 +95,29 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)] = ()
 
     _parts: dict[type[BaseSettings], BaseSettings] = PrivateAttr(default_factory=dict)
+
+    # What does not go together. Each is told of the later field, as the earlier ones are known by then.
+
+    @field_validator("tls_keyfile")
+    @classmethod
+    def _come_in_pairs(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "tls_certfile" in info.data and (key is None) != (info.data["tls_certfile"] is None):
+            raise _refused("TLS needs both, TLS_CERTFILE and TLS_KEYFILE")
+        return key
+
+    @field_validator("cors_credentials")
+    @classmethod
+    def _trust_no_stranger(cls, credentials: bool, info: ValidationInfo) -> bool:
+        if credentials and "*" in info.data.get("cors_origins", ()):
+            raise _refused("credentials are for origins that CORS_ORIGINS names, never for * (any)")
+        return credentials
+
+    @field_validator("mongodb_url")
+    @classmethod
+    def _last_in_production(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is None and info.data.get("environment") == "production":
+            raise _refused("ENVIRONMENT=production needs a MongoDB server; the embedded one and memory are for trying")
+        return url
 
     def part(self, kind: type[Kind]) -> Kind:
         """A module's settings, which are read once. Raises `StartupError`."""
@@ -80,10 +135,19 @@ class Settings(BaseSettings):
 
     def value_of(self, variable: str) -> Any:
         """The setting that is read from this variable, be it one of a module; raises `KeyError`."""
-        for part in (self, *self._parts.values()):
+        for part in self.parts:
             if field := variables(type(part)).get(variable):
                 return getattr(part, field)
         raise KeyError(variable)
+
+    def warnings(self) -> list[str]:
+        """What the modules find doubtful in production, of the settings that they have read."""
+        return [text for part in self._parts.values() if isinstance(part, ModuleSettings) for text in part.warnings()]
+
+    @property
+    def parts(self) -> list[BaseSettings]:
+        """All that have been read: the process-wide ones, and those of modules."""
+        return [self, *self._parts.values()]
 
     def with_parts(self, *parts: BaseSettings) -> "Settings":
         """The same, with these for the settings of some modules."""
@@ -98,13 +162,20 @@ def variables(kind: type[BaseSettings]) -> dict[str, str]:
     return {f"{prefix}{field}".upper(): field for field in kind.model_fields}
 
 
-def read_settings() -> Settings:
-    """The process-wide settings from the environment; raises `StartupError` that names every one that is wrong."""
-    return _read([Settings])[0]
+def read_settings(kinds: Sequence[type[BaseSettings]] = (), wrong: Sequence[str] = ()) -> Settings:
+    """The process-wide settings from the environment, and those of some modules; raises `StartupError` that names
+    every one that is wrong, and what else is found to be."""
+    settings, *parts = _read([Settings, *kinds], wrong)
+    assert isinstance(settings, Settings)
+    return settings.with_parts(*parts)
 
 
-def _read(kinds: Sequence[type[Kind]]) -> list[Kind]:
-    found, wrong = list[Kind](), list[str]()
+def _refused(why: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{why}", {"why": why})
+
+
+def _read(kinds: Sequence[type[BaseSettings]], also: Sequence[str] = ()) -> list[BaseSettings]:
+    found, wrong = list[BaseSettings](), list[str]()
     for kind in kinds:
         try:
             found.append(kind())
@@ -113,7 +184,7 @@ def _read(kinds: Sequence[type[Kind]]) -> list[Kind]:
             for one in error.errors(include_input=False):
                 field = str(one["loc"][0]) if one["loc"] else kind.__name__  # of the whole, or by an alias
                 wrong.append(f"{names.get(field, field)}: {one['msg']}")
-    if wrong:
+    if wrong := [*wrong, *also]:
         raise StartupError(f"Settings cannot be used: {'; '.join(wrong)}. See .env.example.")
     return found
 

@@ -14,7 +14,7 @@ from core.app import create_app
 from core.discovery import discover
 from core.embedded import find_mongod, run_embedded
 from core.module import Module
-from core.settings import ModuleSettings, Settings, variables
+from core.settings import ModuleChoice, ModuleSettings, Settings, variables
 from tests.terminal import Terminal
 
 AppClient = Callable[..., TestClient]
@@ -30,7 +30,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting comes from the shell or the `.env` of whoever runs the tests."""
-    kinds: list[type[Settings | ModuleSettings]] = [Settings, *settings_of_modules()]
+    kinds: list[type[ModuleChoice | ModuleSettings]] = [ModuleChoice, Settings, *settings_of_modules()]
     for kind in kinds:
         for name in variables(kind):
             monkeypatch.delenv(name, raising=False)

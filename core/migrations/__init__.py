@@ -6,8 +6,8 @@ another one begin again, so a migration finds what has been done, and does the r
 been run anywhere.
 """
 
-from core.migrations.applied import AppliedMigration, check
+from core.migrations.applied import AppliedMigration, check, pending, too_old
 from core.migrations.command import migrate
 from core.migrations.runner import MigrationLock
 
-__all__ = ["AppliedMigration", "MigrationLock", "check", "migrate"]
+__all__ = ["AppliedMigration", "MigrationLock", "check", "migrate", "pending", "too_old"]

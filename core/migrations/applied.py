@@ -125,8 +125,11 @@ async def _problem(database: Database, modules: Sequence[Module]) -> StartupErro
         due = await settle(database, modules)
     except StartupError as newer:
         return newer
-    if not due:
-        return None
+    return too_old(due) if due else None
+
+
+def too_old(due: Sequence[Migration]) -> StartupError:
+    """That these are still to be run, and how."""
     names = ", ".join(migration.name for migration in due)
     return StartupError(
         f"The database is older than this code: it has not had {names}. Make a backup, stop the older code, and run: "

@@ -30,12 +30,7 @@ class Page(HTMLResponse):
     )
 
     def __init__(self, content: Html) -> None:
-        headers = {
-            "Content-Security-Policy": self.policy,
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
-        super().__init__(content, headers=headers)
+        super().__init__(content, headers={"Content-Security-Policy": self.policy})
 
 
 def fill(template: str, **values: str) -> Html:

@@ -4,11 +4,13 @@ import shlex
 from typing import Annotated, Any
 
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from core.openapi import header
 from core.pages.page import Html, fill, framed, negotiated, root_of, template
 from core.routing import PublicRouter
+from core.settings import current_settings
 
 router = PublicRouter()
 
@@ -37,6 +39,8 @@ async def welcome(request: Request) -> Response:
     A program is told where to go from here; a person's browser is shown it.
     """
     root = root_of(request)
+    if current_settings().docs == "off":
+        return JSONResponse({"message": Welcome.model_fields["message"].default, "health": f"{root}/readyz"})
     greeting = Welcome(
         docs=f"{root}/docs",
         redoc=f"{root}/redoc",

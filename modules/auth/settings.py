@@ -1,5 +1,6 @@
 """The settings of accounts."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
@@ -23,3 +24,10 @@ class AuthSettings(ModuleSettings):
     login_window_minutes: Annotated[int, Field(ge=1, le=60 * 24)] = 5
     auth_cache_seconds: Annotated[float, Field(ge=0, le=300)] = 5
     audit_days: Annotated[int, Field(ge=1)] = 365
+
+    def warnings(self) -> Sequence[str]:
+        """Strangers who register must not change what they find."""
+        if (self.registration, self.default_role) != ("open", "teacher"):
+            return []
+        doubt = "Whoever reaches the service can register and change every student."
+        return [f"{doubt} Set REGISTRATION=closed, or DEFAULT_ROLE=viewer."]

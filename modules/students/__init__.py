@@ -4,6 +4,7 @@ from core.module import Module
 from modules.students import migrations
 from modules.students.bulk import Write, changed, created, find_by_id, find_many, reverted, versions_of, write_all
 from modules.students.erasure import lifespan
+from modules.students.integrity import data_check
 from modules.students.listing import Row, count, subjects_of, walk, without_marks
 from modules.students.models import SUBJECT_SEPARATOR, Change, Erasure, Record, Student, StudentVersion
 from modules.students.router import router
@@ -53,4 +54,5 @@ module = Module(
     settings=MarkSettings,
     documents=(Student, StudentVersion, Change, Erasure),
     lifespan=lifespan,
+    data_check=data_check,
 )

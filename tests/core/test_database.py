@@ -210,7 +210,7 @@ def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatc
 def test_a_ping_of_a_database_that_is_gone_fails() -> None:
     async def run() -> None:
         with closing(_connect(f"mongodb://{NOBODY}/?timeoutMS=100")) as client:
-            await core.database.Database(client, "x").ping()
+            await core.database.Database(client, "x", "nobody").ping()
 
     with pytest.raises(ConnectionFailure):
         asyncio.run(run())

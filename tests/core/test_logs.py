@@ -2,13 +2,15 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Literal
 
 import pytest
 
-from core.logs import JsonFormatter, configure_logs
+from core.logs import JsonFormatter, TextFormatter, configure_logs
 from tests.conftest import AppClient, sign_in
 from tests.core.stubs import unopened
 
@@ -155,3 +157,46 @@ def test_every_logger_but_uvicorns_access_log_writes_once(
     configure_logs("INFO")
     logging.getLogger(name).log(level, "hello")
     assert [line["message"] for line in lines_of(capsys.readouterr().err)] == ["hello"] * heard
+
+
+def as_text(**changes: object) -> str:
+    record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "hello", "created": 0.5, **changes})
+    return TextFormatter().format(record)
+
+
+def test_a_record_for_people_is_a_line_that_can_be_read() -> None:
+    line = as_text(fields={"status": 200, "user": None, "address": "::1"})
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.500 INFO x: hello status=200 address=::1", line)
+
+
+def test_what_is_logged_for_people_forges_no_line_and_commands_no_terminal() -> None:
+    line = as_text(msg="a\nb\x1b[2J\x9b\u2028", fields={"id": "c\rd"})
+    assert line.endswith(r"INFO x: a\nb\x1b[2J\x9b\u2028 id=c\rd")
+
+
+def test_a_traceback_for_people_follows_the_line_of_its_error() -> None:
+    try:
+        raise RuntimeError("oh")
+    except RuntimeError:
+        first, *more = as_text(exc_info=sys.exc_info()).splitlines()
+    assert first.endswith("INFO x: hello")
+    assert (more[0], more[-1]) == ("Traceback (most recent call last):", "RuntimeError: oh")
+
+
+@pytest.mark.parametrize(
+    ("terminal", "kind", "is_json"),
+    [(False, None, True), (True, None, False), (True, "json", True), (False, "text", False)],
+)
+def test_a_terminal_gets_text_unless_a_format_is_asked_for(
+    terminal: bool,
+    kind: Literal["json", "text"] | None,
+    is_json: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    for _ in range(2):
+        configure_logs("INFO", kind)
+    logging.getLogger("core").info("hello")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("{") is is_json

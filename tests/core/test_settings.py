@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from core.app import create_app
+from core.checkup import effective
 from core.errors import StartupError
 from core.routing import PublicRouter
 from core.settings import ModuleSettings, Settings, current_settings, read_settings, variables
@@ -186,3 +187,22 @@ def test_outside_of_any_app_settings_are_those_of_the_environment(monkeypatch: p
     context = Context()
     assert context.run(current_settings).port == 4321
     assert context.run(current_settings) is context.run(current_settings)
+
+
+def test_no_secret_setting_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[type[Settings | ModuleSettings]] = [Settings, *settings_of_modules()]
+    secret = {
+        name
+        for kind in kinds
+        for name, field in variables(kind).items()
+        if "SecretStr" in str(kind.model_fields[field])
+    }
+    assert secret == {"MONGODB_URL", "METRICS_TOKEN", "TOKEN_PEPPER"}
+    for name in secret:
+        monkeypatch.setenv(name, "hunter2")
+    settings = read_settings(settings_of_modules())
+    for part in settings.parts:
+        assert "hunter2" not in f"{part!r} {part} {part.model_dump()} {part.model_dump_json()}"
+    shown = "\n".join(effective(settings))
+    assert "hunter2" not in shown
+    assert shown.count("=**********") == len(secret)

@@ -1,0 +1,169 @@
+"""A dump, and what is restored from it, on another kind of server too: the same answers as before."""
+
+import gzip
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bson
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from core.embedded import find_mongod
+from core.settings import Settings
+from tests.conftest import sign_in
+from tests.processes import ROOT, until
+from tests.servers import launch, serve
+from tests.terminal import Terminal
+
+ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
+ASKED = ["/students?count=true", "/students/S1/history", "/students/S2/history/1", "/changes", "/me", "/statistics"]
+
+
+@pytest.fixture
+def stored(settings: Settings, client: TestClient) -> Iterator[Any]:
+    assert settings.mongodb_url
+    sign_in(client)
+    client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b", "marks": {"math": 1, "art": 2.5}})
+    with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value(), tz_aware=True) as mongo:
+        yield mongo[settings.mongodb_database]
+        mongo.drop_database("restored")
+
+
+def everything(database: Any) -> dict[str, list[bytes]]:
+    return {
+        name: sorted(bson.encode(document) for document in database[name].find())
+        for name in database.list_collection_names()
+        if database[name].find_one()
+    }
+
+
+def test_what_is_restored_is_what_was_dumped_to_the_byte(terminal: Terminal, stored: Any) -> None:
+    assert terminal("dump", "school.dump").returncode == 0
+    terminal.environment["MONGODB_DATABASE"] = "restored"
+    done = terminal("restore", "school.dump")
+    assert done.returncode == 0, done.stderr
+    assert everything(stored.client["restored"]) == everything(stored)
+    assert stat.S_IMODE((terminal.folder / "school.dump").stat().st_mode) == 0o600
+
+
+def test_nothing_is_overwritten(terminal: Terminal, stored: Any) -> None:
+    assert terminal("dump", "school.dump").returncode == 0
+    assert "is there already" in terminal("dump", "school.dump").stderr
+    done = terminal("restore", "school.dump")
+    assert (done.returncode, "The database is not empty" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("damage", ["cut", "last", "other", "none"])
+def test_a_file_that_is_not_whole_restores_nothing(terminal: Terminal, stored: Any, damage: str) -> None:
+    assert terminal("dump", "school.dump").returncode == 0
+    file = terminal.folder / "school.dump"
+    whole = file.read_bytes()
+    if damage == "cut":
+        file.write_bytes(whole[:-40])
+    elif damage == "last":
+        end = len(bson.encode({"count": 1}))
+        file.write_bytes(gzip.compress(gzip.decompress(whole)[:-end]))
+    elif damage == "other":
+        file.write_bytes(b"hello")
+    else:
+        file.unlink()
+    terminal.environment["MONGODB_DATABASE"] = "restored"
+    done = terminal("restore", "school.dump")
+    assert (done.returncode, "school.dump" in done.stderr) == (1, True)
+    assert stored.client["restored"].list_collection_names() == []
+
+
+@pytest.fixture
+def replica_set(tmp_path: Path) -> Iterator[str]:
+    """The address of three mongods that are one replica set, initiated as `deploy/initiate.js` does."""
+    mongod = find_mongod(None, tmp_path)
+    assert mongod
+    ports = [free_port() for _ in range(3)]
+    processes = []
+    for port in ports:
+        folder = tmp_path / f"mongod-{port}"
+        folder.mkdir()
+        flags = ["--replSet", "rs0", "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+        command = [str(mongod.path), "--port", str(port), "--dbpath", str(folder), "--logpath", f"{folder}.log", *flags]
+        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+    try:
+        initiate(ports)
+        yield f"mongodb://{','.join(f'127.0.0.1:{port}' for port in ports)}/?replicaSet=rs0"
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def initiate(ports: list[int]) -> None:
+    members = [{"_id": place, "host": f"127.0.0.1:{port}"} for place, port in enumerate(ports)]
+    times = {"electionTimeoutMillis": 2000, "heartbeatTimeoutSecs": 2}
+    with MongoClient[dict[str, Any]]("127.0.0.1", ports[0], directConnection=True) as client:
+        client.admin.command({"replSetInitiate": {"_id": "rs0", "members": members, "settings": times}})
+        until(lambda: client.admin.command("hello").get("setName") and (elected(client) or None))
+
+
+def elected(client: MongoClient[dict[str, Any]]) -> bool:
+    try:
+        states = [member["stateStr"] for member in client.admin.command("replSetGetStatus")["members"]]
+    except PyMongoError:
+        return False
+    return sorted(states) == ["PRIMARY", "SECONDARY", "SECONDARY"]
+
+
+def answers(client: httpx2.Client) -> list[Any]:
+    return [client.get(path).json() for path in ASKED]
+
+
+def test_from_the_embedded_database_to_a_replica_set_of_three(tmp_path: Path, replica_set: str) -> None:
+    with serve(tmp_path) as server, server.client() as client:
+        client.post("/register", json=ALICE)
+        form = {"username": "alice", "password": "secure123"}
+        token = client.post("/login", data=form).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        for number in range(1, 4):
+            body = {"roll_no": f"S{number}", "name": "n", "branch": "b", "marks": {"math": number}}
+            assert client.post("/students", json=body).status_code == 201
+            assert client.put(f"/students/S{number}/marks/math", json={"mark": 50.5}).is_success
+        before = answers(client)
+
+    command(tmp_path, "dump", "school.dump")
+    command(tmp_path, "restore", "school.dump", MONGODB_URL=replica_set)
+
+    production = {"ENVIRONMENT": "production", "MONGODB_URL": replica_set}
+    server = launch(tmp_path, str(ROOT / "main.py"), **production)
+    try:
+        with server.client() as client:
+            client.headers["Authorization"] = f"Bearer {token}"
+            assert answers(client) == before
+            assert client.put("/students/S1/marks/math", json={"mark": 60}).is_success
+        assert "All is well." in command(tmp_path, "check", "--data", MONGODB_URL=replica_set)
+    finally:
+        server.stop()
+
+
+def command(folder: Path, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

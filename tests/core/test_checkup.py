@@ -1,0 +1,102 @@
+"""`python -m core check`, as it is typed: the settings, and what is wrong with the database."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo import MongoClient
+
+from core.settings import Settings
+from tests.conftest import sign_in
+from tests.terminal import Terminal
+
+
+@pytest.fixture
+def stored(settings: Settings, client: TestClient) -> Any:
+    """The database, as the service has prepared it; its students go with the test."""
+    assert settings.mongodb_url
+    with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value()) as mongo:
+        yield mongo[settings.mongodb_database]
+        mongo[settings.mongodb_database].students.drop()  # with the indexes that a test has changed
+
+
+def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClient) -> None:
+    sign_in(client)
+    assert client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
+    terminal.environment |= {"TOKEN_PEPPER": "hunter2hunter2", "ALLOWED_HOSTS": "a.example,b.example"}
+    done = terminal("check", "--data")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert {"PORT=8000", "MARKS_MAX=100.0", "TOKEN_PEPPER=**********", "MONGODB_URL=**********"} <= set(lines)
+    assert {"ALLOWED_HOSTS=a.example,b.example", "CORS_ORIGINS=", "REQUIRE_IF_MATCH=0"} <= set(lines)
+    assert lines[-2].startswith("Using the MongoDB server at ")
+    assert lines[-1] == "All is well."
+    assert "hunter2" not in done.stdout
+
+
+def test_what_is_wrong_with_indexes_is_told(terminal: Terminal, stored: Any) -> None:
+    stored.students.drop_index("by_name")
+    stored.students.drop_index("roll_no_unique")
+    stored.students.create_index("roll_no", name="roll_no_unique")
+    stored.students.create_index("colour", name="of_nobody")
+    done = terminal("check")
+    assert done.returncode == 1
+    assert "Wrong: The collection students lacks its index by_name. The service makes it when" in done.stdout
+    assert "Wrong: The index roll_no_unique of students is another than the one declared." in done.stdout
+    assert "Note: the collection students has an index that nobody declares: of_nobody" in done.stdout
+    assert done.stderr == "2 things are wrong.\n"
+    assert "by_name" not in stored.students.index_information(), "it only looks"
+
+
+def test_broken_data_is_told_of_when_it_is_asked_for(terminal: Terminal, stored: Any) -> None:
+    stored.students.insert_one({"roll_no": "S9"})
+    assert "S9" not in terminal("check").stdout
+    done = terminal("check", "--data")
+    assert done.returncode == 1
+    assert "Wrong: students: The student 'S9' (" in done.stdout
+
+
+def test_migrations_that_are_due_are_told(terminal: Terminal, stored: Any) -> None:
+    stored.students.insert_one({"roll_no": "S9"})
+    stored.migrations.delete_many({})
+    done = terminal("check", "--data")
+    assert done.returncode == 1
+    assert "Wrong: The database is older than this code: it has not had " in done.stdout
+    assert "python -m core migrate" in done.stdout
+    assert not list(stored.migrations.find())
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (
+            "mongodb://u:hunter2@127.0.0.1:1/?timeoutMS=200",
+            "There is no answer from the MongoDB server at 127.0.0.1:1.",
+        ),
+        ("mongodb://u:hunter2@127.0.0.1:x/", "MONGODB_URL is not a usable MongoDB connection string"),
+    ],
+)
+def test_a_database_that_is_down_is_told_with_the_settings(terminal: Terminal, url: str, sentence: str) -> None:
+    terminal.environment["MONGODB_URL"] = url
+    done = terminal("check", "--data")
+    assert done.returncode == 1
+    assert "PORT=8000\n" in done.stdout
+    assert f"Wrong: {sentence}" in done.stdout
+    assert done.stderr == "One thing is wrong.\n"
+    assert "hunter2" not in done.stdout
+
+
+def test_wrong_settings_are_told(terminal: Terminal) -> None:
+    terminal.write(".env", "ACESS_TOKEN_MINUTES=hunter2\nPORT=hunter2\n")
+    done = terminal("check")
+    assert done.returncode == 1
+    assert "PORT: Input should be a valid integer" in done.stderr
+    assert "is ACCESS_TOKEN_MINUTES meant?" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_what_is_doubtful_in_production_is_told(terminal: Terminal, client: TestClient) -> None:
+    terminal.environment["ENVIRONMENT"] = "production"
+    done = terminal("check")
+    assert done.returncode == 0
+    assert "Doubtful: Whoever reaches the service can register" in done.stdout

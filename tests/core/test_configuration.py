@@ -1,0 +1,108 @@
+"""All that is wrong with the settings is told at once, also what `.env` has that nobody knows."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from core.app import create_app
+from core.configuration import configure
+from core.errors import StartupError
+from core.settings import ModuleChoice, ModuleSettings, Settings
+from tests.conftest import configured, settings_of_modules
+from tests.core.stubs import stub
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `.env` of the test's own."""
+    file = tmp_path / ".env"
+    kinds: list[type[ModuleChoice | ModuleSettings]] = [ModuleChoice, Settings, *settings_of_modules()]
+    for kind in kinds:
+        monkeypatch.setitem(kind.model_config, "env_file", file)
+    return file
+
+
+def refusal() -> str:
+    with pytest.raises(StartupError) as raised:
+        configure()
+    return str(raised.value)
+
+
+def test_process_wide_settings_those_of_modules_and_unknown_ones_are_named_together(
+    env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env.write_text("ACESS_TOKEN_MINUTES=hunter2\nhunter=hunter2\nBCRYPT_COST=hunter2\n")
+    monkeypatch.setenv("PORT", "hunter2")
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    told = refusal()
+    for part in ("PORT: Input", "BCRYPT_COST: Input", "MONGODB_URL: ENVIRONMENT=production needs", "HUNTER: no such"):
+        assert part in told
+    assert "ACESS_TOKEN_MINUTES: no such setting is known; is ACCESS_TOKEN_MINUTES meant?" in told
+    assert "hunter2" not in told
+
+
+def test_what_others_have_in_the_environment_is_their_affair(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env.write_text("# a comment\nexport marks_max=20\n\nOF_NOBODY=\n")
+    monkeypatch.setenv("ACESS_TOKEN_MINUTES", "5")
+    settings, modules = configure()
+    assert settings.value_of("MARKS_MAX") == 20
+    assert {module.name for module in modules} >= {"auth", "students"}
+
+
+def test_a_setting_of_a_module_that_is_left_out_is_only_warned_of(env: Path, caplog: pytest.LogCaptureFixture) -> None:
+    env.write_text("MODULES_DISABLED=transfers\nIMPORT_DAYS=3\n")
+    configure()
+    assert "IMPORT_DAYS: no such setting is known" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"CORS_ORIGINS": "*", "CORS_CREDENTIALS": "1"}, "CORS_CREDENTIALS: credentials are for origins that"),
+        ({"CORS_ORIGINS": "https://a.example,*", "CORS_CREDENTIALS": "1"}, "CORS_CREDENTIALS: credentials are for"),
+        ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS: "),
+        ({"CORS_ORIGINS": "a.example"}, "CORS_ORIGINS: "),
+        ({"ALLOWED_HOSTS": "https://a.example"}, "ALLOWED_HOSTS: "),
+        ({"ALLOWED_HOSTS": "a.example:8000"}, "ALLOWED_HOSTS: "),
+        ({"TLS_CERTFILE": __file__}, "TLS_KEYFILE: TLS needs both"),
+        ({"TLS_KEYFILE": __file__}, "TLS_KEYFILE: TLS needs both"),
+        ({"TLS_CERTFILE": "/nowhere", "TLS_KEYFILE": __file__}, "TLS_CERTFILE: Path does not point to a file"),
+        ({"ENVIRONMENT": "production", "ALLOW_MEMORY_DB": "1"}, "MONGODB_URL: ENVIRONMENT=production needs a MongoDB"),
+        ({"ENVIRONMENT": "staging"}, "ENVIRONMENT: "),
+        ({"WORKERS": "0"}, "WORKERS: "),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT: "),
+        ({"DOCS": "maybe"}, "DOCS: "),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_words(
+    given: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    told = refusal()
+    assert told.startswith(f"Settings cannot be used: {sentence}")
+    assert told.count(": ") == 2, "nothing else is complained about"
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ({"environment": "production"}, True),
+        ({"environment": "production", "registration": "closed"}, False),
+        ({"environment": "production", "default_role": "viewer"}, False),
+        ({"environment": "development"}, False),
+    ],
+)
+def test_production_warns_of_strangers_who_may_write(
+    given: dict[str, str], warned: bool, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), TestClient(create_app(configured(settings, **given))):
+        pass
+    assert ("Whoever reaches the service can register" in caplog.text) is warned
+
+
+def test_a_module_without_warnings_has_none() -> None:
+    settings, _ = configure([stub()])
+    assert settings.warnings() == []
