@@ -171,7 +171,9 @@ class Schedule:
         return loop.create_task(self._in_turn(loop, command, *args, **named))
 
     async def _in_turn(self, loop: asyncio.AbstractEventLoop, command: Callable[..., Any], *args: Any, **k: Any) -> Any:
-        actor = _actor.get()
+        actor = _actor.get(None)
+        if actor is None:  # the service's own, such as the watch of accounts
+            return await self._run_on_executor(loop, command, *args, **k)
         self._writes[actor] = self._writes.get(actor, 0) + (command.__name__ in _WRITES)
         turn = self._waiting[actor] = loop.create_future()
         self._changed.set()

@@ -274,7 +274,7 @@ def test_a_writer_who_commits_late_is_not_skipped(client: TestClient, follower: 
 
 
 def test_an_insert_that_commits_late_is_not_skipped(client: TestClient, follower: Follower) -> None:
-    with held(client, Student, "insert", lambda: create(client, "slow")) as finish:
+    with held(client, Student, "store", lambda: create(client, "slow")) as finish:
         create(client, "fast")
         give_mark(client, "fast", 5)
         follower.drain()
