@@ -6,6 +6,7 @@ The only file that imports Motor, which gets critical fixes until May 2027 and t
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing
+from functools import partial
 from typing import Any
 
 import pymongo
@@ -21,13 +22,20 @@ from pymongo.uri_parser import parse_uri
 from core.driver_threads import DriverThreads, aside
 from core.embedded import Mongod, find_mongod, run_embedded
 from core.errors import StartupError
-from core.metrics.database import CommandTimes, watched
+from core.metrics.database import observe, watched
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
+
+def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | None) -> None:
+    # Motor hands over `partial(context.run, method, …)`.
+    method = call.args[0] if isinstance(call, partial) and call.args else call
+    observe(getattr(method, "__name__", "other"), seconds, failed=failure is not None)
+
+
 # Motor takes a number of threads, but not the threads themselves.
-motor_asyncio._EXECUTOR = DriverThreads(most=32)  # type: ignore[assignment]  # noqa: SLF001
+motor_asyncio._EXECUTOR = DriverThreads(most=32, timed=_observe)  # type: ignore[assignment]  # noqa: SLF001
 
 # Every write is on a majority's disk before it is acknowledged, and nothing waits without end. What the URL of an
 # operator says has precedence.
@@ -164,7 +172,7 @@ def _connect(url: str) -> Any:
         given = {name.lower() for name in parsed["options"]}
         left_out = given | ({"timeoutms"} if given & _FINER_TIMEOUTS else set())
         options = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in left_out}
-        return AsyncIOMotorClient(url, tz_aware=True, event_listeners=[CommandTimes()], **options)
+        return AsyncIOMotorClient(url, tz_aware=True, **options)
     except (PyMongoError, ValueError) as error:
         # What the driver makes of a mistyped URL may hold its password.
         reason = "percent-encode what is special in its password" if "@" in url else str(error)

@@ -19,16 +19,25 @@ aside: ContextVar[bool] = ContextVar("aside", default=False)
 """Set where commands are expected to take long, such as those that wait for something to happen: they have threads of
 their own."""
 
+Timed = Callable[[Callable[..., Any], float, BaseException | None], None]
+"""Is told of a call, how many seconds it took, and how it failed if it did."""
+
+
+def _nobody(_: Callable[..., Any], __: float, ___: BaseException | None) -> None:
+    pass
+
+
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
 class DriverThreads(Executor):
     """Up to `most` threads, of which as few work as get the work done: another one helps when nothing has moved for
-    `patience` seconds. Asked from within an event loop, one at a time."""
+    `patience` seconds. Asked from within an event loop, one at a time. `timed` is told what each call took."""
 
-    def __init__(self, most: int, patience: float = 0.002) -> None:
+    def __init__(self, most: int, patience: float = 0.002, timed: Timed = _nobody) -> None:
         self.most = most
         self.patience = patience
+        self.timed = timed
         self._work: SimpleQueue[_Work] = SimpleQueue()
         self._resting = Semaphore(0)
         self._lock = Lock()
@@ -76,10 +85,23 @@ class DriverThreads(Executor):
         while True:
             future, call = self._work.get()
             self._moved = monotonic()
-            _do(future, call)
+            if future.set_running_or_notify_cancel():
+                self._do(future, call)
             del future, call
             if self._may_rest():
                 self._resting.acquire()
+
+    def _do(self, future: "Future[Any]", call: Callable[[], Any]) -> None:
+        started, result, failure = self._moved, None, None
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 (it is the caller's)
+            failure = error
+        self.timed(call, monotonic() - started, failure)
+        if failure is None:
+            future.set_result(result)
+        else:
+            future.set_exception(failure)
 
     def _may_rest(self) -> bool:
         """Whether there is a thread too many: the last one waits for work, the others to be woken."""
@@ -88,14 +110,3 @@ class DriverThreads(Executor):
                 return False
             self._working -= 1
             return True
-
-
-def _do(future: "Future[Any]", call: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = call()
-    except BaseException as error:  # noqa: BLE001 (it is the caller's)
-        future.set_exception(error)
-    else:
-        future.set_result(result)

@@ -164,19 +164,23 @@ def test_the_answer_is_in_the_format_that_is_asked_for(
     assert answer.text.endswith(end)
 
 
-COMMANDS = "mongodb_command_duration_seconds_count"
+OPERATIONS = "mongodb_operation_duration_seconds_count"
 
 
-def test_the_commands_of_the_database_are_counted(client: TestClient) -> None:
-    found, inserted = told(COMMANDS, command="find", outcome="ok"), told(COMMANDS, command="insert", outcome="ok")
-    sign_in(client)
-    assert client.get("/students").status_code == 200
-    assert told(COMMANDS, command="find", outcome="ok") >= found + 2  # the user, and the students
-    assert told(COMMANDS, command="insert", outcome="ok") > inserted
+def test_the_operations_of_the_database_are_counted(client: TestClient) -> None:
+    found, stored = (
+        told(OPERATIONS, operation="find_one", outcome="ok"),
+        told(OPERATIONS, operation="insert_one", outcome="ok"),
+    )
+    token = sign_in(client)
+    assert token.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
+    assert token.get("/students/S1").status_code == 200
+    assert told(OPERATIONS, operation="find_one", outcome="ok") >= found + 2  # the user, and the student
+    assert told(OPERATIONS, operation="insert_one", outcome="ok") > stored
 
 
-def test_a_command_that_fails_or_is_not_known_is_counted(client: TestClient) -> None:
-    before = told(COMMANDS, command="other", outcome="failed")
+def test_an_operation_that_fails_is_counted(client: TestClient) -> None:
+    before = told(OPERATIONS, operation="command", outcome="failed")
 
     async def ask() -> None:
         await client.app.state.database._client.admin.command("brew")  # type: ignore[attr-defined]
@@ -184,7 +188,7 @@ def test_a_command_that_fails_or_is_not_known_is_counted(client: TestClient) -> 
     assert client.portal
     with pytest.raises(OperationFailure):
         client.portal.call(ask)
-    assert told(COMMANDS, command="other", outcome="failed") == before + 1
+    assert told(OPERATIONS, operation="command", outcome="failed") == before + 1
     assert "brew" not in text_of_started(client)
 
 
