@@ -7,6 +7,7 @@ from threading import Event, current_thread
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from core.driver_threads import DriverThreads, aside
 
@@ -147,3 +148,20 @@ def test_another_event_loop_may_go_on() -> None:
         return name
 
     assert [asyncio.run(work()) for _ in range(3)] == ["mongodb-1"] * 3
+
+
+SLOW = {"$function": {"body": "function() { sleep(1500); return 1; }", "args": [], "lang": "js"}}
+
+
+def test_a_slow_query_holds_up_no_other_request(client: TestClient) -> None:
+    async def ask() -> None:
+        database = client.app.state.database  # type: ignore[attr-defined]
+        pipeline = [{"$documents": [{"n": 1}]}, {"$set": {"n": SLOW}}]
+        slow = asyncio.ensure_future(database._client.admin.aggregate(pipeline).to_list(None))
+        for _ in range(100):
+            await database.ping()
+        assert not slow.done()
+        assert await slow == [{"n": 1}]
+
+    assert client.portal
+    client.portal.call(ask)
