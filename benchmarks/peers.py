@@ -82,10 +82,11 @@ def open_peer(ground: Ground, name: str, threads: str = "") -> Iterator[Peer]:
 
 
 def command(name: str, workers: int) -> list[str]:
-    """What Python runs. Peers do not log requests, which the service does."""
+    """What Python runs. The floor does not log requests; the others do, as whoever starts them gets it."""
     if name == SERVICE and workers == 1:
         return [str(ROOT / "main.py")]
-    app = ["main:app", "--no-proxy-headers"] if name == SERVICE else [f"benchmarks.{name}:app", "--no-access-log"]
+    options = {SERVICE: ["--no-proxy-headers"], FLOOR: ["--no-access-log"]}.get(name, [])
+    app = ["main:app" if name == SERVICE else f"benchmarks.{name}:app", *options]
     return ["-m", "uvicorn", *app, "--app-dir", str(ROOT), "--port", "0", "--workers", str(workers)]
 
 

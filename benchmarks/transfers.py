@@ -21,6 +21,7 @@ from pymongo import WriteConcern
 from benchmarks.common import UnexpectedStatus, expect
 from benchmarks.filled import School, open_school
 from benchmarks.school import SUBJECTS, students
+from benchmarks.usage import resident
 from modules.students import Student
 
 BATCH = 500
@@ -133,12 +134,6 @@ def watched(pid: int) -> Iterator[list[int]]:
     finally:
         done.set()
         thread.join()
-
-
-def resident(pid: int) -> int:
-    """The memory that a process holds, in bytes."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
 def measure_memory(school: School, pid: int, size: int) -> Figures:

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import run, wrk
 from benchmarks.common import UnexpectedStatus
-from benchmarks.cpu import cpu_seconds
+from benchmarks.usage import cpu_seconds
 from benchmarks.load import Answered, run_own
 from benchmarks.peers import NAMES
 from benchmarks.scenarios import SCENARIOS, Load, Scenario

@@ -1,4 +1,4 @@
-"""What processes use of the processor, from Linux's /proc (proc(5))."""
+"""What processes use of the processor and of memory, from Linux's /proc (proc(5))."""
 
 import os
 from collections import defaultdict
@@ -21,3 +21,9 @@ def cpu_seconds(pid: int) -> float:
     for member in family:  # which grows meanwhile
         family += children[member]
     return sum(used[member] for member in family) / TICKS
+
+
+def resident(pid: int) -> int:
+    """The memory that a process holds (RSS), in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
