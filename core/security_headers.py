@@ -16,4 +16,4 @@ _OVER_TLS: Sequence[Header] = (*_EVERYWHERE, (b"strict-transport-security", b"ma
 def security_headers(scope: Scope) -> Sequence[Header]:
     """Those for the answer to a request. Browsers are told to insist on TLS only over TLS (RFC 6797, section 7.2): by
     the service where it holds the certificate itself, else by the proxy that does, which alone knows."""
-    return _OVER_TLS if scope["scheme"] == "https" else _EVERYWHERE
+    return _OVER_TLS if scope.get("scheme") == "https" else _EVERYWHERE
