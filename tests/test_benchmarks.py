@@ -14,10 +14,10 @@ import pytest
 
 from benchmarks import run, wrk
 from benchmarks.common import UnexpectedStatus
-from benchmarks.usage import cpu_seconds
 from benchmarks.load import Answered, run_own
 from benchmarks.peers import NAMES
 from benchmarks.scenarios import SCENARIOS, Load, Scenario
+from benchmarks.usage import cpu_seconds
 from tests.processes import ROOT, kill, until
 
 LIST, POST, PATCH = (next(one for one in SCENARIOS if one.name.startswith(name)) for name in ("list", "POST", "PATCH"))

@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
-from core.database import update_each
+from core.collection import update_each
 from modules.students.models import Action, Record, Student, StudentVersion
 
 _DUPLICATE_KEY = 11000

@@ -17,7 +17,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
-from core.database import settled
+from core.collection import settled
 from core.errors import FieldError, InvalidRequest, Unavailable
 from core.pagination import decode_cursor, encode_cursor
 from modules.students.models import Change, Student

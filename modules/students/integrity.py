@@ -12,7 +12,7 @@ from beanie import Document
 from bson import ObjectId
 from pydantic import ValidationError
 
-from core.database import settled
+from core.collection import settled
 from core.wording import sentence_of
 from modules.students.models import Change, Erasure, Record, Student, StudentVersion, keys_of
 from modules.students.schemas import StudentCreate

@@ -13,7 +13,8 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 import core.database
 from core.clock import utc_now
-from core.database import _connect, open_database, taken_field
+from core.collection import taken_field
+from core.database import _connect, open_database
 from core.embedded import Embedded, Mongod
 from core.errors import StartupError
 from core.settings import Settings
