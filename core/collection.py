@@ -10,6 +10,7 @@ from pymongo import ReadPreference, UpdateOne
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
+from core.database import is_in_memory
 from core.driver_threads import aside
 
 
@@ -27,7 +28,7 @@ async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId]:
     Never ends by itself but by an error: `Unwatchable`, or `PyMongoError`, after which some may have been missed.
     """
     collection = document.get_motor_collection()
-    if _is_in_memory(collection):
+    if is_in_memory(collection):
         raise Unwatchable
     aside.set(True)  # it waits most of the time
     with pymongo.timeout(None):
@@ -46,20 +47,16 @@ async def update_each(document: type[Document], updates: Sequence[tuple[dict[str
     """Do many updates of one document each, in any order, with as few commands as possible: pairs of a filter and what
     to change. Answers how many of the filters met a document."""
     collection = document.get_motor_collection()
-    if _is_in_memory(collection):  # mongomock's bulk_write knows an older driver only
+    if is_in_memory(collection):  # mongomock's bulk_write knows an older driver only
         return sum([(await collection.update_one(*update)).matched_count for update in updates])
     result = await collection.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
     return int(result.matched_count)
 
 
-def _is_in_memory(collection: Any) -> bool:
-    return not type(collection).__module__.startswith("motor")  # isinstance would not tell: it claims to be one
-
-
 def settled(document: type[Document]) -> Any:
     """A document's collection, read in the newest state that no change of a replica set's primary will undo."""
     collection = document.get_motor_collection()
-    if _is_in_memory(collection):
+    if is_in_memory(collection):
         return collection  # where nothing is undone
     return collection.with_options(
         read_concern=ReadConcern("majority"),

@@ -12,7 +12,7 @@ from typing import Any
 import pymongo
 from beanie import Document, init_beanie
 from motor.frameworks import asyncio as motor_asyncio
-from motor.motor_asyncio import AsyncIOMotorClient
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo.errors import ConnectionFailure, InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
@@ -191,6 +191,11 @@ def patient(seconds: float = 60) -> AbstractContextManager[None]:
     """For work that nobody waits for at a browser: what is asked of the database in here may take so long in all,
     instead of the usual few seconds for each command."""
     return pymongo.timeout(seconds)
+
+
+def is_in_memory(collection: Any) -> bool:
+    """Whether a collection is in no MongoDB, but in this process, where less is possible."""
+    return type(collection) is not AsyncIOMotorCollection  # isinstance would not tell: it claims to be one
 
 
 def is_outage(error: PyMongoError) -> bool:
