@@ -2,7 +2,7 @@
 
 import logging
 import re
-import uuid
+import secrets
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -70,7 +70,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == _REQUEST_ID and (given := _ACCEPTABLE_ID.fullmatch(value)):
             return given.group().decode()
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def _log(fields: dict[str, object]) -> None:
