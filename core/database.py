@@ -78,7 +78,8 @@ class Database:
 
     async def collections(self) -> list[str]:
         """The names of what is kept here, in order."""
-        return sorted(await self._client[self._name].list_collection_names())
+        names = await self._client[self._name].list_collection_names()
+        return sorted(name for name in names if not name.startswith("system."))
 
     def stored(self, collection: str) -> AsyncIterator[dict[str, Any]]:
         """All documents of a collection, as they are stored."""

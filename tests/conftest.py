@@ -74,6 +74,8 @@ def database_name(mongodb_url: str) -> Iterator[str]:
     name = "tests"
     yield name
     with MongoClient[dict[str, object]](mongodb_url) as client:
+        # A command that ends late may bring the server's profile back, which cannot be emptied.
+        client[name]["system.profile"].drop()
         for collection in client[name].list_collection_names():
             client[name][collection].delete_many({})
 
