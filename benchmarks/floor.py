@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import bcrypt
+from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic_core import from_json, to_json
 from pymongo import ReturnDocument
@@ -140,7 +141,7 @@ async def create(request: Request) -> Response:
     content = {name: sent[name] for name in ("roll_no", "name", "branch", "marks")}
     times = {"created_at": at, "updated_at": at}
     version = {"version": 1, "action": "created", "updated_by": username}
-    rest = {"deleted_at": None, "source": None, "erasing": None, "keys": keys_of(sent)}
+    rest = {"deleted_at": None, "source": None, "stamp": ObjectId(), "erasing": None, "keys": keys_of(sent)}
     await database.students.insert_one(content | version | times | rest)
     return answer(content | times, 201)
 

@@ -67,6 +67,7 @@ SELECTED = {"branch": "Physics", "marks.math.gte": "40", "sort": "name", "limit"
 SCENARIOS = (
     Scenario("GET one", "GET", "/students/{student}"),
     Scenario("list of 50", "GET", "/students?limit=50", rows=50),
+    Scenario("list of 50, each another", "GET", "/students?limit=50&marks.math.gte=-{mark}", rows=50),
     Scenario("list of 100, filtered and sorted", "GET", f"/students?{urlencode(SELECTED)}", rows=100),
     Scenario("POST", "POST", "/students", NEW, status=201),
     Scenario("PATCH", "PATCH", "/students/{student}", '{"marks": {"art": {mark}}}'),

@@ -7,6 +7,8 @@ from itertools import product
 from math import gcd
 from typing import Any
 
+from bson import ObjectId
+
 from modules.students.models import SUBJECT_SEPARATOR, Action
 from modules.students.words import words_of
 
@@ -99,6 +101,7 @@ def _student(number: str, name: _Named, branch: str, marks: dict[str, int | floa
         "updated_at": at,
         "deleted_at": None,
         "source": None,
+        "stamp": ObjectId(),
         "erasing": None,
         "keys": {
             "live": True,

@@ -7,7 +7,7 @@ import pymongo
 from beanie import Document
 from bson import ObjectId
 from pymongo import ReadPreference, UpdateOne
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from core.database import is_in_memory
@@ -17,6 +17,8 @@ from core.driver_threads import aside
 class Unwatchable(Exception):
     """The database does not tell of changes: it is a single server, or in memory."""
 
+
+_DUPLICATE_KEY = 11000
 
 # What a server without an oplog answers.
 _NO_CHANGE_STREAMS = {40573, 115}
@@ -43,14 +45,49 @@ async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId]:
             raise
 
 
-async def update_each(document: type[Document], updates: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> int:
-    """Do many updates of one document each, in any order, with as few commands as possible: pairs of a filter and what
-    to change. Answers how many of the filters met a document."""
+async def insert_each(document: type[Document], rows: Sequence[dict[str, Any]]) -> set[int]:
+    """Insert many documents, in any order, with as few commands as possible. Answers the places of those that a unique
+    index refused."""
+    try:
+        await document.get_motor_collection().insert_many(rows, ordered=False)
+    except BulkWriteError as error:
+        return _refused(error)
+    return set()
+
+
+Update = tuple[dict[str, Any], dict[str, Any]]
+"""A filter, and what to change of the document that it meets."""
+
+
+async def update_each(document: type[Document], updates: Sequence[Update]) -> tuple[int, set[int]]:
+    """Do many updates of one document each, in any order, with as few commands as possible. Answers how many of the
+    filters met a document that was then updated, and the places of those updates that a unique index refused."""
     collection = document.get_motor_collection()
     if is_in_memory(collection):  # mongomock's bulk_write knows an older driver only
-        return sum([(await collection.update_one(*update)).matched_count for update in updates])
-    result = await collection.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
-    return int(result.matched_count)
+        return await _update_each_in_memory(collection, updates)
+    try:
+        result = await collection.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
+    except BulkWriteError as error:
+        return int(error.details["nMatched"]), _refused(error)
+    return int(result.matched_count), set()
+
+
+async def _update_each_in_memory(collection: Any, updates: Sequence[Update]) -> tuple[int, set[int]]:
+    matched, refused = 0, set[int]()
+    for place, update in enumerate(updates):
+        try:
+            matched += (await collection.update_one(*update)).matched_count
+        except DuplicateKeyError:
+            refused.add(place)
+    return matched, refused
+
+
+def _refused(error: BulkWriteError) -> set[int]:
+    """The places of what a unique index refused; raises the error if it tells of anything else."""
+    failures = error.details["writeErrors"]
+    if any(failure["code"] != _DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
+        raise error
+    return {failure["index"] for failure in failures}
 
 
 def settled(document: type[Document]) -> Any:

@@ -51,6 +51,10 @@ def _plain(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+# What no line tells need not be found out for each: a twentieth of a small request.
+for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+    setattr(logging, name, False)
+
 _FORMATTERS: dict[Format, type[logging.Formatter]] = {"json": JsonFormatter, "text": TextFormatter}
 
 

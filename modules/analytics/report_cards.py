@@ -11,7 +11,7 @@ from modules.analytics.distribution import HUNDREDTHS, Distribution
 from modules.analytics.measure import BY_AVERAGE, BY_TOTAL, Measure
 from modules.analytics.scale import exact, grade_of
 from modules.analytics.schemas import AverageReport, OverallReport, ReportCard, SubjectReport
-from modules.students import Student
+from modules.students import Current
 
 
 async def get(roll_no: str) -> ReportCard:
@@ -32,7 +32,7 @@ async def get(roll_no: str) -> ReportCard:
     )
 
 
-def _average(student: Student) -> Fraction:
+def _average(student: Current) -> Fraction:
     """The average as it is: a float might miss a threshold that it should reach."""
     return Fraction(student.keys.total or 0, HUNDREDTHS * len(student.marks))
 
@@ -45,7 +45,7 @@ async def _overall(measure: Measure, value: float | None, tally: Tally) -> dict[
     return {"value": measure.shown(value), **_standing(counted.better, counted.first, ranked)}
 
 
-def _subjects(student: Student, tally: Tally) -> list[SubjectReport]:
+def _subjects(student: Current, tally: Tally) -> list[SubjectReport]:
     return [_subject(name, student.marks[name], tally) for name in sorted(student.marks)]
 
 

@@ -2,24 +2,27 @@
 
 from core.module import Module
 from modules.students import migrations
-from modules.students.bulk import Write, changed, created, find_by_id, find_many, reverted, versions_of, write_all
+from modules.students.bulk import changed, created, find_by_id, find_many, reverted, versions_of
 from modules.students.erasure import lifespan
 from modules.students.integrity import data_check
 from modules.students.listing import Row, count, subjects_of, walk, without_marks
-from modules.students.models import SUBJECT_SEPARATOR, Change, Erasure, Record, Student, StudentVersion
+from modules.students.models import SUBJECT_SEPARATOR, Change, Current, Erasure, Record, Student, StudentVersion
 from modules.students.router import router
 from modules.students.schemas import StudentPatch, StudentRead
 from modules.students.selection import Selection
 from modules.students.settings import MarkSettings
 from modules.students.values import MAX_SUBJECTS, SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
 from modules.students.versions import StudentNotFound, get
+from modules.students.writes import Outcome, Write, write_all
 
 __all__ = [
     "MAX_SUBJECTS",
     "SUBJECT_PATTERN",
     "SUBJECT_SEPARATOR",
+    "Current",
     "DocumentedMark",
     "MarkSettings",
+    "Outcome",
     "Record",
     "RollNo",
     "Row",

@@ -20,7 +20,7 @@ from pymongo.errors import BulkWriteError
 from core.collection import settled
 from core.errors import FieldError, InvalidRequest, Unavailable
 from core.pagination import decode_cursor, encode_cursor
-from modules.students.models import Change, Student
+from modules.students.models import Change, Current, Student
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
 
 _SCOPE = "changes of students"
@@ -52,7 +52,7 @@ async def since(token: str | None, limit: int) -> ChangesRead:
     )
 
 
-async def tell(student: Student) -> None:
+async def tell(student: Current) -> None:
     """Give a student's current version its place in the feed now; raises `Unavailable` if it gets none."""
     if await _give_places([{"_id": student.id, "version": student.version}]):
         raise Unavailable("Too many are reading the feed of changes at once.")

@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import Unavailable
 from core.keyset import Page, Window
 from modules.students import changes, versions
-from modules.students.models import Erased, Erasure, Keys, Student, StudentVersion
+from modules.students.models import Current, Erased, Erasure, Keys, Student, StudentVersion
 from modules.students.versions import StudentNotFound, Writer
 
 # How many of the newest erasures are looked at again.
@@ -28,7 +28,7 @@ async def erase(roll_no: str, writer: Writer) -> None:
     if begun:
         await _finish(begun)
         return
-    student: Student | None = None
+    student: Current | None = None
     for _ in range(versions.MAX_TRIES):
         edit = partial(_deleted, by=writer.name, same=student)
         student = await versions.change(roll_no, edit, writer.expects, also_deleted=True)
@@ -41,13 +41,13 @@ async def erase(roll_no: str, writer: Writer) -> None:
     raise Unavailable("This student is being changed by too many at once.")
 
 
-def _deleted(student: Student, *, by: str, same: Student | None) -> Student | None:
+def _deleted(student: Current, *, by: str, same: Current | None) -> Current | None:
     if same and student.id != same.id:  # somebody else has the roll number by now
         raise StudentNotFound(f"There is no student {student.roll_no} any more.")
     return student.deleted(by) if student.deleted_at is None else None
 
 
-async def _claim(student: Student, by: str) -> Student | None:
+async def _claim(student: Current, by: str) -> Student | None:
     """The emptied record, marked as being erased; None if it is not as it was read."""
     nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
     erased = await Student.get_motor_collection().find_one_and_update(

@@ -7,7 +7,7 @@ from beanie import PydanticObjectId
 from core.errors import Conflict, NotFound
 from core.keyset import Page, Window
 from modules.students import versions
-from modules.students.models import Action, Record, Student, StudentVersion
+from modules.students.models import Action, Current, Record, StudentVersion
 from modules.students.schemas import FieldChange, VersionSummary
 from modules.students.versions import Writer
 
@@ -45,7 +45,7 @@ def _range(window: Window, current: int) -> tuple[int, int]:
     return max(1, highest - window.limit + 1), highest
 
 
-async def _between(student: Student, lowest: int, highest: int) -> list[Record]:
+async def _between(student: Current, lowest: int, highest: int) -> list[Record]:
     """The versions of these numbers that there are, in order. The current one is the student itself: a copy of it may
     already be in the history."""
     numbers = {"version": {"$gte": lowest, "$lte": min(highest, student.version - 1)}}
@@ -64,12 +64,12 @@ async def get(roll_no: str, version: int) -> tuple[Record, PydanticObjectId]:
     return found[0], student.id
 
 
-async def restore(roll_no: str, version: int | None, writer: Writer) -> Student:
+async def restore(roll_no: str, version: int | None, writer: Writer) -> Current:
     """Bring a deleted student back; with a version, let name, branch and marks be what they were then, deleted or not.
     Raises `NotDeleted`, `VersionNotFound`, and what `versions.change` raises."""
     past = None if version is None else await get(roll_no, version)
 
-    def edit(student: Student) -> Student:
+    def edit(student: Current) -> Current:
         if past is None:
             if student.deleted_at is None:
                 raise NotDeleted(f"The student {roll_no} is not deleted.")

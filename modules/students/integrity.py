@@ -19,8 +19,8 @@ from modules.students.schemas import StudentCreate
 
 _BATCH = 500
 
-# What every version has, also what a new one gets by default.
-_STORED = [name for name in Record.model_fields if name != "source"]
+# What every version has, also what a new one gets by default; not what came with later releases.
+_STORED = [name for name in Record.model_fields if name not in ("source", "stamp")]
 
 _Stored = Mapping[str, Any]
 

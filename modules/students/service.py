@@ -4,22 +4,15 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic_core import PydanticCustomError
-from pymongo.errors import DuplicateKeyError
 
-from core.errors import Conflict, FieldError, InvalidRequest, NotFound, Unavailable
+from core.errors import FieldError, InvalidRequest, NotFound, Unavailable
 from core.etag import UNCONDITIONAL
 from modules.students import versions
-from modules.students.models import Action, Student
+from modules.students.models import Action, Current
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 from modules.students.values import check_number_of_subjects
-from modules.students.versions import StudentNotFound, Writer
-
-
-class RollNoTaken(Conflict):
-    """Another student has this roll number. Choose another one, or change that student instead. The number of a deleted
-    student is free only for creating that one again."""
-
-    title = "Roll number taken"
+from modules.students.versions import RollNoTaken, StudentNotFound, Writer, taken
+from modules.students.writes import Outcome, Write, write
 
 
 class MarkNotFound(NotFound):
@@ -28,38 +21,30 @@ class MarkNotFound(NotFound):
     title = "No such mark"
 
 
-def _taken(roll_no: str, detail: str = "Another student has this roll number.") -> RollNoTaken:
-    errors = [FieldError(detail=detail, pointer="#/roll_no")]
-    return RollNoTaken(f"There already is a student {roll_no}.", errors=errors)
-
-
-async def create(data: StudentCreate, writer: Writer) -> Student:
+async def create(data: StudentCreate, writer: Writer) -> Current:
     """Store a new student; one that was deleted goes on with its versions. Raises `RollNoTaken`. The unique index
     decides, so two at once cannot both succeed."""
-    student = Student.new(writer.name, **data.model_dump())
+    student = Current.new(writer.name, **data.model_dump())
     for _ in range(versions.MAX_TRIES):
-        try:
-            await student.store()
-        except DuplicateKeyError:
-            with suppress(StudentNotFound):  # being erased just now
-                return await _create_again(student)
-        else:
+        if await write(Write(None, student)) is Outcome.MADE:
             return student
+        with suppress(StudentNotFound):  # being erased just now
+            return await _create_again(student)
     raise Unavailable(f"The student {data.roll_no} is being erased.")
 
 
-async def _create_again(new: Student) -> Student:
+async def _create_again(new: Current) -> Current:
     content = new.model_dump(include={"name", "branch", "marks", "created_at"})
 
-    def edit(deleted: Student) -> Student:
+    def edit(deleted: Current) -> Current:
         if deleted.deleted_at is None:
-            raise _taken(new.roll_no)
+            raise taken(new.roll_no)
         return deleted.successor(Action.CREATED, new.updated_by, deleted_at=None, **content)
 
     return await versions.change(new.roll_no, edit, UNCONDITIONAL, also_deleted=True)
 
 
-async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Student:
+async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Current:
     """Put `data` in place of what is stored; raises what `versions.change` raises, and `InvalidRequest` when `data`
     names another roll number."""
     _check_same_roll_no(roll_no, data.roll_no)
@@ -67,7 +52,7 @@ async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Student
     return await versions.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
 
 
-async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Student, bool]:
+async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Current, bool]:
     """As `replace`, but where there is no such student and the client expects none (`If-None-Match: *`), create it;
     whether that was done."""
     expects = writer.expects
@@ -81,27 +66,27 @@ async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Stude
         return await replace(roll_no, data, writer), False
 
 
-async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> Student:
+async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> Current:
     """Merge `data` into the record (RFC 7396); raises what `replace` raises."""
     changes = data.model_dump(exclude_unset=True)
     _check_same_roll_no(roll_no, changes.pop("roll_no", None))
     marks = changes.pop("marks", {})
 
-    def edit(student: Student) -> Student | None:
+    def edit(student: Current) -> Current | None:
         return _updated(student, writer, changes | {"marks": _merged(student.marks, marks)})
 
     return await versions.change(roll_no, edit, writer.expects)
 
 
-async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> Student:
+async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> Current:
     """Give the student one mark; raises what `patch` raises."""
     return await patch(roll_no, StudentPatch(marks={subject: mark}), writer)
 
 
-async def remove_mark(roll_no: str, subject: str, writer: Writer) -> Student:
+async def remove_mark(roll_no: str, subject: str, writer: Writer) -> Current:
     """Take one mark away; raises `MarkNotFound`, and what `versions.change` raises."""
 
-    def edit(student: Student) -> Student | None:
+    def edit(student: Current) -> Current | None:
         if subject not in student.marks:
             raise MarkNotFound(f"The student {roll_no} has no mark in {subject}.")
         return _updated(student, writer, {"marks": _merged(student.marks, {subject: None})})
@@ -109,22 +94,18 @@ async def remove_mark(roll_no: str, subject: str, writer: Writer) -> Student:
     return await versions.change(roll_no, edit, writer.expects)
 
 
-async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> Student:
+async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> Current:
     """Give the student another roll number; raises `RollNoTaken`, and what `versions.change` raises."""
 
-    def edit(student: Student) -> Student | None:
+    def edit(student: Current) -> Current | None:
         if student.roll_no == new_roll_no:
             return None
         return student.successor(Action.RENAMED, writer.name, roll_no=new_roll_no)
 
-    try:
-        return await versions.change(roll_no, edit, writer.expects)
-    except DuplicateKeyError:
-        detail = "Another student has this roll number, perhaps a deleted one: an admin can erase it."
-        raise _taken(new_roll_no, detail) from None
+    return await versions.change(roll_no, edit, writer.expects)
 
 
-async def delete(roll_no: str, writer: Writer) -> Student:
+async def delete(roll_no: str, writer: Writer) -> Current:
     """Hide the student and keep its history; raises what `versions.change` raises."""
     return await versions.change(roll_no, lambda student: student.deleted(writer.name), writer.expects)
 
@@ -135,7 +116,7 @@ def _check_same_roll_no(roll_no: str, given: str | None) -> None:
         raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/roll_no")])
 
 
-def _updated(student: Student, writer: Writer, content: dict[str, Any]) -> Student | None:
+def _updated(student: Current, writer: Writer, content: dict[str, Any]) -> Current | None:
     """The record with other content; None if the content is as it was, so that nothing is written."""
     same = all(getattr(student, field) == value for field, value in content.items())
     return None if same else student.successor(Action.UPDATED, writer.name, **content)

@@ -1,21 +1,15 @@
-"""How a record is changed without losing what it was, in three commands of one document each.
-
-Read the current version; copy it to the history; put its successor in its place, provided that it still is the current
-version. A process that dies between two of them leaves at most a copy too many, of a version that is the current one
-still: the history is read only up to the version before the current one, and the next write finds its copy made.
-"""
+"""How the record of a student is found, and changed without losing what it was."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError
-
-from core.errors import NotFound, Unavailable
+from core.batching import Batched
+from core.errors import Conflict, FieldError, NotFound, Unavailable
 from core.etag import UNCONDITIONAL, Preconditions
-from modules.students.models import Student, StudentVersion
+from modules.students.models import Current, Student
 from modules.students.schemas import StudentRead
+from modules.students.writes import Outcome, Write, write
 
 # Each try fails only because another write of the same student succeeded.
 MAX_TRIES = 100
@@ -29,7 +23,7 @@ class Writer:
     expects: Preconditions = UNCONDITIONAL
 
 
-Edit = Callable[[Student], Student | None]
+Edit = Callable[[Current], Current | None]
 """Makes the successor of a record, or None where nothing is to change. It may run more than once."""
 
 
@@ -40,41 +34,74 @@ class StudentNotFound(NotFound):
     title = "No such student"
 
 
+class RollNoTaken(Conflict):
+    """Another student has this roll number. Choose another one, or change that student instead. The number of a deleted
+    student is free only for creating that one again."""
+
+    title = "Roll number taken"
+
+
+def taken(roll_no: str, detail: str = "Another student has this roll number.") -> RollNoTaken:
+    """The problem that a roll number is taken, which points at it."""
+    errors = [FieldError(detail=detail, pointer="#/roll_no")]
+    return RollNoTaken(f"There already is a student {roll_no}.", errors=errors)
+
+
 _SHOWN = (*StudentRead.model_fields, "version", "deleted_at", "erasing")
 
+_Stored = Mapping[str, Any]
 
-async def read(roll_no: str) -> Mapping[str, Any]:
+
+def _finder(fields: Sequence[str] | None = None) -> Batched[str, _Stored | None]:
+    """Finds a student by the roll number, together with others that are looked for at the same moment; of each only
+    these fields."""
+
+    async def find(roll_nos: Sequence[str]) -> list[_Stored | None]:
+        found = Student.get_motor_collection().find({"roll_no": {"$in": list(set(roll_nos))}}, fields)
+        by_roll_no = {stored["roll_no"]: stored for stored in await found.to_list(None)}
+        return [by_roll_no.get(roll_no) for roll_no in roll_nos]
+
+    return Batched(find)
+
+
+_find_shown = _finder(_SHOWN)
+_find_whole = _finder()
+
+
+async def read(roll_no: str) -> _Stored:
     """What is shown of the student with this roll number, as it is stored; raises `StudentNotFound`, also for a deleted
     one."""
-    return await _find(roll_no, _SHOWN)
+    return _not_deleted(roll_no, _existing(roll_no, await _find_shown(roll_no)))
 
 
-async def get(roll_no: str) -> Student:
+async def get(roll_no: str) -> Current:
     """The student with this roll number; raises `StudentNotFound`, also for a deleted one."""
-    return Student.of(await _find(roll_no))
+    return Current.of(_not_deleted(roll_no, _existing(roll_no, await _find_whole(roll_no))))
 
 
-async def get_also_deleted(roll_no: str) -> Student:
+async def get_also_deleted(roll_no: str) -> Current:
     """The student with this roll number, deleted or not; raises `StudentNotFound`."""
-    return Student.of(await _find(roll_no, also_deleted=True))
+    return Current.of(_existing(roll_no, await _find_whole(roll_no)))
 
 
-async def _find(roll_no: str, fields: Sequence[str] | None = None, *, also_deleted: bool = False) -> Mapping[str, Any]:
-    found = await Student.get_motor_collection().find_one({"roll_no": roll_no}, fields)
+def _existing(roll_no: str, found: _Stored | None) -> _Stored:
     if found is None or found["erasing"]:
         raise StudentNotFound(f"There is no student {roll_no}.")
-    if found["deleted_at"] is not None and not also_deleted:
+    return found
+
+
+def _not_deleted(roll_no: str, found: _Stored) -> _Stored:
+    if found["deleted_at"] is not None:
         raise StudentNotFound(f"There is no student {roll_no}: it was deleted, and can be restored.")
-    stored: Mapping[str, Any] = found
-    return stored
+    return found
 
 
-async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> Student:
+async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> Current:
     """Replace the student's record by what `edit` makes of it, provided that it is as the client `expects`, in the
     very version that is replaced. Answers with the record as it is then.
 
-    Raises `StudentNotFound`, `PreconditionFailed`, what `edit` raises, `DuplicateKeyError` for a new roll number that
-    is taken, and `Unavailable` if other writes always come in between.
+    Raises `StudentNotFound`, `PreconditionFailed`, what `edit` raises, `RollNoTaken` for a new roll number that another
+    student has, and `Unavailable` if other writes always come in between.
     """
     find = get_also_deleted if also_deleted else get
     for _ in range(MAX_TRIES):
@@ -83,22 +110,10 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
         successor = edit(student)
         if successor is None:
             return student
-        if await _replace(student, successor):
+        outcome = await write(Write(student, successor))
+        if outcome is Outcome.MADE:
             return successor
+        if outcome is Outcome.TAKEN:
+            detail = "Another student has this roll number, perhaps a deleted one: an admin can erase it."
+            raise taken(successor.roll_no, detail)
     raise Unavailable("This student is being changed by too many at once.")
-
-
-async def _replace(student: Student, successor: Student) -> bool:
-    """Put `successor` in the place of `student`; whether that still was the current version."""
-    await _copy_to_history(student)
-    current = {"_id": student.id, "version": student.version}
-    result = await Student.get_motor_collection().update_one(current, {"$set": successor.stored()})
-    if not result.matched_count and not await Student.find({"_id": student.id, "erasing": None}).exists():
-        # Erased meanwhile, perhaps before the copy was made.
-        await StudentVersion.find(StudentVersion.student == student.id).delete()
-    return bool(result.matched_count)
-
-
-async def _copy_to_history(student: Student) -> None:
-    with suppress(DuplicateKeyError):  # copied by a writer who came first, or who died: a version never changes
-        await StudentVersion.get_motor_collection().insert_one({"student": student.id, **student.record()})

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.wording import sentence_of
-from modules.students import MAX_SUBJECTS, Student, StudentPatch, Write, changed, created
+from modules.students import MAX_SUBJECTS, Current, StudentPatch, Write, changed, created
 from modules.transfers.models import Import, Mode
 from modules.transfers.table import Fault, Row
 
@@ -27,7 +27,7 @@ class Verdict:
 
     row: Row
     kind: Kind
-    current: Student | None = None
+    current: Current | None = None
     content: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ def _fault(error: Any) -> Fault:
     return Fault(column[:200], text, error["type"], sentence_of(error))
 
 
-def judge(row: Row, current: Student | None, work: Import) -> Verdict:
+def judge(row: Row, current: Current | None, work: Import) -> Verdict:
     """What becomes of a checked row, given the student who has its roll number, deleted or not."""
     if row.faults:
         return Verdict(row, Kind.FAILED, faults=row.faults)
@@ -90,7 +90,7 @@ def _misfit(row: Row, mode: Mode, *, live: bool) -> list[Fault]:
     return [Fault(name, "", "missing", "This is required for a new student.") for name in missing]
 
 
-def _content(row: Row, current: Student | None, *, remove_blanks: bool) -> dict[str, Any]:
+def _content(row: Row, current: Current | None, *, remove_blanks: bool) -> dict[str, Any]:
     """The student's content with that of the row: what the row leaves out stays."""
     marks = dict(current.marks) if current else {}
     if remove_blanks:

@@ -6,7 +6,7 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from core.database import patient
-from modules.students import Student, find_by_id, reverted, versions_of, write_all
+from modules.students import Current, Outcome, find_by_id, reverted, versions_of, write_all
 from modules.transfers import files
 from modules.transfers.models import Import, State, Touched
 
@@ -51,18 +51,18 @@ async def _take_back_some(work: Import, notes: Sequence[Touched]) -> tuple[int, 
         for note in notes
         if note.student in current and _is_as_left(current[note.student], note, work)
     ]
-    lost = {write.successor.id for write in await write_all(writes)}
-    restored = {ObjectId(write.successor.id) for write in writes if write.successor.id not in lost}
+    outcomes = zip(writes, await write_all(writes), strict=True)
+    restored = {ObjectId(write.successor.id) for write, outcome in outcomes if outcome is Outcome.MADE}
     restored |= {key for key, student in current.items() if student.source == _source(work)}
     left = [note.student for note in notes if note.student not in restored and _was_written(current, note, work)]
     return len(restored), [current[student].roll_no if student in current else "" for student in left]
 
 
-def _is_as_left(student: Student, note: Touched, work: Import) -> bool:
+def _is_as_left(student: Current, note: Touched, work: Import) -> bool:
     return (student.version, student.source) == (note.after, work.source)
 
 
-def _was_written(current: dict[ObjectId, Student], note: Touched, work: Import) -> bool:
+def _was_written(current: dict[ObjectId, Current], note: Touched, work: Import) -> bool:
     """Whether there is something left to take back; of a note whose write never happened there is not. A student who
     is not there was erased, or never made by an import that was interrupted."""
     student = current.get(note.student)

@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from core.database import patient
-from modules.students import Write, find_by_id, find_many, versions_of, write_all
+from modules.students import Outcome, Write, find_by_id, find_many, versions_of, write_all
 from modules.transfers import files, undo
 from modules.transfers.judge import Kind, Verdict, judge
 from modules.transfers.metrics import ROWS
@@ -109,8 +109,8 @@ async def _write(rows: Sequence[Row], work: Import) -> list[Verdict]:
         verdicts = await _judge(work, left)
         writes = [(one, one.write(work)) for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED)]
         await _note_intent(work, writes)
-        lost = {write.successor.roll_no for write in await write_all([write for _, write in writes])}
-        left = [one.row for one, write in writes if write.successor.roll_no in lost]
+        outcomes = await write_all([write for _, write in writes])
+        left = [one.row for (one, _), outcome in zip(writes, outcomes, strict=True) if outcome is not Outcome.MADE]
         numbers = {row.number for row in left}
         done += [one for one in verdicts if one.row.number not in numbers]
         if not left:

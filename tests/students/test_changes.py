@@ -18,7 +18,7 @@ from core.errors import Problem
 from core.identity import Role
 from core.pagination import encode_cursor
 from core.settings import Settings, use_settings
-from modules.students import changes, erasure, history, service, versions
+from modules.students import changes, erasure, history, service, writes
 from modules.students.models import Change, Student
 from modules.students.schemas import StudentCreate, StudentRead
 from modules.students.versions import StudentNotFound, Writer
@@ -261,7 +261,7 @@ def test_a_writer_who_commits_late_is_not_skipped(client: TestClient, follower: 
     before = listed(client)
 
     with held(
-        client, versions, "_copy_to_history", lambda: client.patch("/students/slow", json={"name": "Late"}), after=True
+        client, writes, "_copy_to_history", lambda: client.patch("/students/slow", json={"name": "Late"}), after=True
     ) as finish:
         for mark in range(3):
             give_mark(client, "fast", mark)
@@ -274,7 +274,7 @@ def test_a_writer_who_commits_late_is_not_skipped(client: TestClient, follower: 
 
 
 def test_an_insert_that_commits_late_is_not_skipped(client: TestClient, follower: Follower) -> None:
-    with held(client, Student, "store", lambda: create(client, "slow")) as finish:
+    with held(client, writes, "_create", lambda: create(client, "slow")) as finish:
         create(client, "fast")
         give_mark(client, "fast", 5)
         follower.drain()

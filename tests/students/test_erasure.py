@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from core.identity import Role
 from core.settings import Settings
-from modules.students import changes, erasure, versions
+from modules.students import changes, erasure, writes
 from modules.students.models import Erasure, Student, StudentVersion
 from tests.auth.people import Person, make
 from tests.conftest import sign_in
@@ -195,8 +195,8 @@ def test_consumers_learn_of_an_erasure(
 
 
 STEPS: list[tuple[Any, str, bool]] = [
-    (versions, "_copy_to_history", True),
-    (versions, "_replace", True),
+    (writes, "_copy_to_history", True),
+    (writes, "_replace", True),
     (changes, "_take", False),
     (changes, "_take", True),
     (changes, "_settle", True),
@@ -266,7 +266,7 @@ def test_a_writer_who_copies_to_the_history_too_late_leaves_nothing(
 ) -> None:
     create(client)
 
-    with held(client, versions, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
+    with held(client, writes, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
         assert erase(admin).status_code == 204
         assert finish().status_code == 404
 
@@ -281,7 +281,7 @@ def test_a_writer_who_copies_while_the_record_is_removed_leaves_nothing(
     create(client)
 
     with (
-        held(client, versions, step, lambda: client.patch("/students/ER-101", json=ART)) as finish,
+        held(client, writes, step, lambda: client.patch("/students/ER-101", json=ART)) as finish,
         held(client, collection(Student), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         assert finish().status_code == 404
@@ -297,7 +297,7 @@ def test_a_late_copy_is_gone_even_if_the_erasing_process_dies_after_the_record_i
     create(client)
 
     with (
-        held(client, versions, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish,
+        held(client, writes, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish,
         held(client, collection(Student), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         finish()
@@ -311,9 +311,9 @@ def test_a_late_copy_is_gone_even_if_the_erasing_process_dies_after_the_record_i
 def test_a_late_writer_who_dies_leaves_nothing(client: TestClient, admin: Person, stored: Stored) -> None:
     create(client)
 
-    with held(client, versions, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
+    with held(client, writes, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
         assert erase(admin).status_code == 204
-        with dying(collection(Student), "update_one", after=True):
+        with dying(collection(Student), "bulk_write", after=True):
             assert finish().status_code == 500
     start_again(client)
 
