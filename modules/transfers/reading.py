@@ -16,10 +16,20 @@ BATCH_BYTES = 2_000_000
 
 
 async def batches(path: Path, format_: str) -> AsyncIterator[list[Row]]:
-    """The checked rows of a file. Raises `InvalidFile`."""
+    """The checked rows of a file, the next of which are read while those before are dealt with. Raises
+    `InvalidFile`."""
     with closing(_checked(path, format_)) as rows:
-        while batch := await asyncio.to_thread(_next_batch, rows):
-            yield batch
+        following = _read_on(rows)
+        try:
+            while batch := await following:
+                following = _read_on(rows)
+                yield batch
+        finally:
+            await asyncio.wait([following])  # before the file is closed
+
+
+def _read_on(rows: Iterator[Row]) -> asyncio.Task[list[Row]]:
+    return asyncio.create_task(asyncio.to_thread(_next_batch, rows))
 
 
 def _next_batch(rows: Iterator[Row]) -> list[Row]:

@@ -1,0 +1,100 @@
+"""Students who are written together: each write has an outcome of its own."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from core.clock import utc_now
+from modules.students import versions
+from modules.students.models import Action, Current
+from modules.students.writes import Outcome, Write, write_all
+from tests.conftest import sign_in
+
+CONTENT: dict[str, Any] = {"name": "n", "branch": "b", "marks": {"math": 1}}
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def signed_in(any_client: TestClient) -> TestClient:
+    return sign_in(any_client)
+
+
+@pytest.fixture
+def call(signed_in: TestClient) -> Call:
+    """Calls a function of the service where the service runs."""
+    assert signed_in.portal
+    return signed_in.portal.call
+
+
+def create(client: TestClient, *roll_nos: str) -> None:
+    for roll_no in roll_nos:
+        assert client.post("/students", json=CONTENT | {"roll_no": roll_no}).status_code == 201
+
+
+def history(client: TestClient, roll_no: str) -> list[tuple[int, str]]:
+    return [(one["version"], one["action"]) for one in client.get(f"/students/{roll_no}/history").json()]
+
+
+def test_each_of_many_writes_has_its_own_outcome(signed_in: TestClient, call: Call) -> None:
+    create(signed_in, "changed", "renamed", "in the way".replace(" ", "-"))
+    changed, renamed = call(versions.get, "changed"), call(versions.get, "renamed")
+    writes = [
+        Write(None, Current.new("alice", roll_no="new", **CONTENT)),
+        Write(None, Current.new("alice", roll_no="new", **CONTENT)),
+        Write(changed, changed.successor(Action.UPDATED, "alice", name="first")),
+        Write(renamed, renamed.successor(Action.RENAMED, "alice", roll_no="in-the-way")),
+        Write(changed, changed.successor(Action.UPDATED, "alice", name="second")),
+        Write(None, Current.new("alice", roll_no="changed", **CONTENT)),
+        Write(None, Current.new("alice", roll_no="newer", **CONTENT)),
+    ]
+    made, taken, outrun = Outcome.MADE, Outcome.TAKEN, Outcome.OUTRUN
+    assert call(write_all, writes) == [made, taken, made, taken, outrun, taken, made]
+
+    assert signed_in.get("/students/changed").json()["name"] == "first"
+    assert history(signed_in, "changed") == [(2, "updated"), (1, "created")]
+    assert history(signed_in, "renamed") == [(1, "created")]
+    assert [one["roll_no"] for one in signed_in.get("/students").json()] == sorted(
+        ["changed", "in-the-way", "new", "newer", "renamed"]
+    )
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_of_two_writes_that_differ_in_nothing_one_is_made(
+    signed_in: TestClient, call: Call, *, overtaken: bool
+) -> None:
+    """Of the same user, at the same moment, with the same content: which one it was, their stamps tell; also once the
+    version that was made is in the history."""
+    create(signed_in, "A")
+    student, now = call(versions.get, "A"), utc_now()
+    first, second = (
+        Write(student, student.successor(Action.UPDATED, "alice", name="same", updated_at=now)) for _ in range(2)
+    )
+    assert call(write_all, [first]) == [Outcome.MADE]
+    if overtaken:
+        assert signed_in.patch("/students/A", json={"name": "later"}).status_code == 200
+    assert call(write_all, [second, first]) == [Outcome.OUTRUN, Outcome.MADE]
+    assert len(history(signed_in, "A")) == 2 + overtaken
+
+
+def test_what_many_create_and_change_at_once_is_all_there(client: TestClient) -> None:
+    sign_in(client)
+    numbers = range(40)
+
+    def write(number: int) -> list[int]:
+        created = client.post("/students", json=CONTENT | {"roll_no": f"S{number // 2}"})
+        changed = client.patch(f"/students/S{number // 2}", json={"marks": {f"subject {number}": number}})
+        return [created.status_code, changed.status_code]
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(write, numbers))
+
+    assert sorted(created for created, _ in statuses) == [201] * 20 + [409] * 20
+    assert {changed for _, changed in statuses} == {200}
+    for number in numbers:
+        marks = client.get(f"/students/S{number // 2}").json()["marks"]
+        assert marks[f"subject {number}"] == number
+        assert [version for version, _ in history(client, f"S{number // 2}")] == [3, 2, 1]
