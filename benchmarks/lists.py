@@ -1,4 +1,4 @@
-"""How lists grow: `python -m benchmarks.lists` times them with 1,000 students and with a million, in one run.
+"""How requests grow: `python -m benchmarks.lists` times them with 1,000, 100,000 and a million students, in one run.
 
 The figures describe a machine as much as the code, so they are printed and never asserted. An answer with a status
 that does not belong there does fail the run.
@@ -22,7 +22,7 @@ from benchmarks.common import UnexpectedStatus, expect, milliseconds_since
 from benchmarks.filled import School, open_school
 
 SMALL = 1_000
-ROUNDS = 5
+ROUNDS = 15
 BYTES_PER_STUDENT = 1_500
 
 Times = dict[str, dict[int, list[float]]]
@@ -44,12 +44,12 @@ class Examined:
 class Figures:
     """What is reported; all times in milliseconds."""
 
-    sizes: tuple[int, int]
+    sizes: tuple[int, ...]
     medians: dict[str, dict[int, float]]
     """By scenario and size."""
     times: Times
     examined: dict[str, Examined]
-    """At the larger size."""
+    """At the largest size."""
     failed: dict[str, str]
     """By scenario; a run with any has failed."""
 
@@ -126,11 +126,15 @@ def summary(commands: list[dict[str, Any]]) -> Examined:
 
 def table(figures: Figures) -> str:
     """The figures for a reader."""
-    small, large = figures.sizes
-    rows = [f"| median, ms | {small:,} | {large:,} | ratio |", "|---|---:|---:|---:|"]
+    small, *larger = figures.sizes
+    large = figures.sizes[-1]
+    ratios = [f"{size:,} / {small:,}" for size in larger]
+    rows = [f"| median, ms | {' | '.join(f'{size:,}' for size in figures.sizes)} | {' | '.join(ratios)} |"]
+    rows += ["|---|" + "---:|" * (len(figures.sizes) + len(larger))]
     for name, medians in figures.medians.items():
-        few, many = medians.get(small), medians.get(large)
-        rows.append(f"| {name} | {cell(few)} | {cell(many)} | {ratio_of(many, few)} |")
+        cells = [cell(medians.get(size)) for size in figures.sizes]
+        cells += [ratio_of(medians.get(size), medians.get(small)) for size in larger]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     rows += ["", f"| {large:,} students | page 100 / page 1 | last page / page 1 |", "|---|---:|---:|"]
     for sort in SORTS:
         first, hundredth, last = (
@@ -157,34 +161,36 @@ def ratio_of(value: float | None, to: float | None) -> str:
     return f"{value / to:.2f}" if value and to else "-"
 
 
-def measure(size: int) -> tuple[Figures, dict[str, Any]]:
+def measure(sizes: tuple[int, ...]) -> tuple[Figures, dict[str, Any]]:
     """The whole run."""
     with ExitStack() as stack:
-        opened = [stack.enter_context(open_school(number)) for number in (SMALL, size)]
+        opened = [stack.enter_context(open_school(number)) for number in sizes]
         schools = [one for one, _ in opened]
         addresses = {one.size: scenarios(one, ROUNDS + 2) for one in schools}
         for one in schools:
             check_pages(one, addresses[one.size])
         times, failed = time_all(schools, addresses)
         medians = {name: {size: median(ms) for size, ms in each.items()} for name, each in times.items()}
-        examined = examine(schools[-1], addresses[size])
-        return Figures((SMALL, size), medians, times, examined, failed), opened[-1][1]
+        examined = examine(schools[-1], addresses[sizes[-1]])
+        return Figures(sizes, medians, times, examined, failed), opened[-1][1]
 
 
 def main() -> None:
     """Measure, print, and write the JSON if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lists", description=__doc__.partition("\n")[0])
-    parser.add_argument("--students", type=int, default=1_000_000, metavar="N", help="the larger size (1000000)")
+    sizes = [100_000, 1_000_000]
+    text = "the sizes to compare with a thousand (100000 1000000)"
+    parser.add_argument("--students", type=int, nargs="+", default=sizes, metavar="N", help=text)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
     chosen = parser.parse_args()
-    if chosen.students <= FEWEST:
+    if min(chosen.students) <= FEWEST:
         parser.error(f"page 100 is not the last one with more than {FEWEST} students only")
-    free, needed = shutil.disk_usage(tempfile.gettempdir()).free, chosen.students * BYTES_PER_STUDENT
+    free, needed = shutil.disk_usage(tempfile.gettempdir()).free, sum(chosen.students) * BYTES_PER_STUDENT
     if free < needed:
         sys.exit(f"This needs {needed / 1e9:.1f} GB in {tempfile.gettempdir()}; there are {free / 1e9:.1f} GB.")
-    print("Takes about ten minutes with a million; leave the machine alone meanwhile.", file=sys.stderr)
+    print("Takes a quarter of an hour with a million; leave the machine alone meanwhile.", file=sys.stderr)
     try:
-        figures, where = measure(chosen.students)
+        figures, where = measure((SMALL, *sorted(chosen.students)))
     except UnexpectedStatus as error:
         sys.exit(f"Unexpected answer: {error}")
     print(table(figures))
