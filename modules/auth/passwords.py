@@ -8,8 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
-from zxcvbn import zxcvbn
-
 from core.errors import FieldError, InvalidRequest, Unavailable
 from core.security import hash_password, is_hashable, verify_password
 from modules.auth.metrics import PASSWORDS_RUNNING, PASSWORDS_WAITING
@@ -43,6 +41,8 @@ async def refuse_weak(password: str, pointer: str, *known: str) -> None:
 
 
 def _estimate(password: str, known: tuple[str, ...]) -> Any:
+    from zxcvbn import zxcvbn  # noqa: PLC0415 (13 MB of word lists, which most processes never need)
+
     words = [word for text in known for word in (text, *re.split(r"[^0-9A-Za-z]+", text)) if word]
     return zxcvbn(password, user_inputs=words)
 
