@@ -95,6 +95,15 @@ def test_wrong_settings_are_told(terminal: Terminal) -> None:
     assert "hunter2" not in done.stderr
 
 
+def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Terminal, client: TestClient) -> None:
+    terminal.write("no.pem", "hunter2")
+    terminal.environment |= {"TLS_CERTFILE": "no.pem", "TLS_KEYFILE": "no.pem"}
+    done = terminal("check")
+    assert done.returncode == 1
+    assert "Wrong: TLS_CERTFILE and TLS_KEYFILE cannot be used together: " in done.stdout
+    assert "Using the MongoDB server at " in done.stdout
+
+
 def test_what_is_doubtful_in_production_is_told(terminal: Terminal, client: TestClient) -> None:
     terminal.environment["ENVIRONMENT"] = "production"
     done = terminal("check")
