@@ -22,8 +22,9 @@ class Unwatchable(Exception):
 _NO_CHANGE_STREAMS = {40573, 115}
 
 
-async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId]:
-    """The `_id` of each document that anybody changes or removes from now on, as soon as a majority has it.
+async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId | None]:
+    """None, once the watch is open; then the `_id` of each document that anybody changes or removes from then on, as
+    soon as a majority has it.
 
     Never ends by itself but by an error: `Unwatchable`, or `PyMongoError`, after which some may have been missed.
     """
@@ -34,6 +35,7 @@ async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId]:
     with pymongo.timeout(None):
         try:
             async with collection.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:
+                yield None
                 async for change in changes:
                     if "documentKey" in change:
                         yield change["documentKey"]["_id"]
