@@ -62,14 +62,14 @@ def effective(settings: Settings) -> Iterator[str]:
         yield from (f"Doubtful: {warning}" for warning in settings.warnings())
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, between: str = ",") -> str:
     match value:
         case None:
             return ""
         case bool():
             return str(int(value))
         case tuple():
-            return ",".join(map(_shown, value))
+            return between.join(_shown(one, ":") for one in value)
         case SecretStr():
             return "**********"
         case _:

@@ -6,8 +6,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
 
-from core.settings import Settings
-from tests.conftest import sign_in
+from core.checkup import effective
+from core.settings import Settings, read_settings
+from tests.conftest import settings_of_modules, sign_in
 from tests.terminal import Terminal
 
 
@@ -32,6 +33,17 @@ def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClie
     assert lines[-2].startswith("Using the MongoDB server at ")
     assert lines[-1] == "All is well."
     assert "hunter2" not in done.stdout
+
+
+def test_what_is_printed_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADES", "pass:49.5,fail:0")
+    monkeypatch.setenv("ALLOWED_HOSTS", "a.example,*.b.example")
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7")
+    monkeypatch.setenv("AUTH_CACHE_SECONDS", "0")
+    settings = read_settings(settings_of_modules())
+    for line in effective(settings):
+        monkeypatch.setenv(*line.split("=", 1))
+    assert read_settings(settings_of_modules()).parts == settings.parts
 
 
 def test_what_is_wrong_with_indexes_is_told(terminal: Terminal, stored: Any) -> None:
