@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -24,7 +25,11 @@ from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
 from core.settings import Settings
 from core.startup import PlainStartupErrors, open_service
+from core.tracing import telemetry, traces_asked_for
 from core.version import VERSION
+
+if TYPE_CHECKING:
+    from core.tracing.sending import Traces
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +58,16 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         settings, modules = configure(modules)
     modules = discover(disabled=settings.modules_disabled) if modules is None else modules
     settings.read_parts([module.settings for module in modules if module.settings])
-    documented = settings.docs == "on"
+    traces = traces_asked_for(settings)
     parts = (*modules, service)
     app = FastAPI(
         title="Student Management API",
         description=DESCRIPTION,
         version=VERSION,
-        lifespan=_lifespan(settings, modules),
+        lifespan=_lifespan(settings, modules, traces),
+        telemetry=telemetry(traces),
         openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
-        openapi_url="/openapi.json" if documented else None,
+        openapi_url="/openapi.json" if settings.docs == "on" else None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -69,24 +75,28 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app.state.settings = settings
     app.state.authenticator = the_authenticator(modules)
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
-    # The last one added is the outermost.
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     install_error_handlers(app)
     install_openapi(app, settings)
-    if documented:
+    if settings.docs == "on":
         install_docs(app)
         install_problem_pages(app, modules)
     check_disjoint(parts, reserved=app.routes)
     for part in parts:
         _include(app, part)
     app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
+    _add_layers(app, settings)
+    return app
+
+
+def _add_layers(app: FastAPI, settings: Settings) -> None:
+    """What a request passes before its route. The last one added is the outermost."""
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     install_cors(app, settings)
     if settings.allowed_hosts:
         app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
     app.add_middleware(RequestFrame, settings=settings)
     app.add_middleware(PlainStartupErrors)
-    return app
 
 
 def _include(app: FastAPI, module: Module) -> None:
@@ -95,7 +105,9 @@ def _include(app: FastAPI, module: Module) -> None:
             app.router.routes += router.tagged(module.name)
 
 
-def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, modules: Sequence[Module], traces: "Traces | None"
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logs(settings.log_level, settings.log_format)
@@ -103,6 +115,8 @@ def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAP
             log.warning(warning)
         async with AsyncExitStack() as stack:
             stack.enter_context(workers.present())
+            if traces:
+                await stack.enter_async_context(traces.sent())
             app.state.database = await stack.enter_async_context(open_service(settings, modules))
             for module in modules:
                 if module.lifespan:

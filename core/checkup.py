@@ -1,4 +1,4 @@
-"""`python -m core check`: the settings as they are in effect, and in words what is wrong with the database."""
+"""`python -m core check`: the settings as they are in effect, and in words what is wrong with them and the database."""
 
 import argparse
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -16,7 +16,9 @@ from core.errors import StartupError
 from core.health import service
 from core.migrations import pending, too_old
 from core.module import Module
+from core.serving import check_certificate
 from core.settings import Settings, current_settings, variables
+from core.tracing import traces_asked_for
 
 # For each module's check of all its data.
 _DATA_SECONDS = 24 * 3600.0
@@ -60,14 +62,14 @@ def effective(settings: Settings) -> Iterator[str]:
         yield from (f"Doubtful: {warning}" for warning in settings.warnings())
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, between: str = ",") -> str:
     match value:
         case None:
             return ""
         case bool():
             return str(int(value))
         case tuple():
-            return ",".join(map(_shown, value))
+            return between.join(_shown(one, ":") for one in value)
         case SecretStr():
             return "**********"
         case _:
@@ -75,8 +77,13 @@ def _shown(value: Any) -> str:
 
 
 async def findings(settings: Settings, modules: Sequence[Module], *, data: bool) -> AsyncIterator[str]:
-    """What is wrong with the database, in sentences; writes nothing into it. `data` is whether all that is stored is
-    looked at."""
+    """What keeps the service from starting, and what is wrong with the database, in sentences; writes nothing into it.
+    `data` is whether all that is stored is looked at."""
+    for needed in (check_certificate, traces_asked_for):
+        try:
+            needed(settings)
+        except StartupError as error:
+            yield str(error)
     try:
         async with open_database(settings) as database:
             print(f"Using {database.description}; the database is {settings.mongodb_database}", flush=True)

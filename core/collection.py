@@ -24,8 +24,9 @@ _DUPLICATE_KEY = 11000
 _NO_CHANGE_STREAMS = {40573, 115}
 
 
-async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId]:
-    """The `_id` of each document that anybody changes or removes from now on, as soon as a majority has it.
+async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId | None]:
+    """None, once the watch is open; then the `_id` of each document that anybody changes or removes from then on, as
+    soon as a majority has it.
 
     Never ends by itself but by an error: `Unwatchable`, or `PyMongoError`, after which some may have been missed.
     """
@@ -36,6 +37,7 @@ async def changed_ids(document: type[Document]) -> AsyncIterator[ObjectId]:
     with pymongo.timeout(None):
         try:
             async with collection.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:
+                yield None
                 async for change in changes:
                     if "documentKey" in change:
                         yield change["documentKey"]["_id"]

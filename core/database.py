@@ -13,7 +13,7 @@ import pymongo
 from beanie import Document, init_beanie
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo.errors import ConnectionFailure, InvalidURI, PyMongoError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from core.driver_threads import DriverThreads
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | None) -> None:
     # Motor hands over `partial(context.run, method, …)`.
     method = call.args[0] if isinstance(call, partial) and call.args else call
-    observe(getattr(method, "__name__", "other"), seconds, failed=failure is not None)
+    # That a key is taken is an answer.
+    failed = failure is not None and not isinstance(failure, DuplicateKeyError)
+    observe(getattr(method, "__name__", "other"), seconds, failed=failed)
 
 
 # Motor takes a number of threads, but not the threads themselves.

@@ -18,7 +18,7 @@ SILENCE_SECONDS = 60
 def serve(app: Any, name: str, settings: Settings) -> None:
     """Serve until asked to stop. `name` is where further processes find the app, such as `main:app`. Raises
     `StartupError` for a certificate that cannot be used."""
-    _check_certificate(settings)
+    check_certificate(settings)
     several = settings.workers > 1
     uvicorn.run(
         name if several else app,
@@ -35,7 +35,8 @@ def serve(app: Any, name: str, settings: Settings) -> None:
     )
 
 
-def _check_certificate(settings: Settings) -> None:
+def check_certificate(settings: Settings) -> None:
+    """Raises `StartupError` for a certificate that cannot be used."""
     if settings.tls_certfile is None:
         return
     try:

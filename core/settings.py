@@ -76,6 +76,7 @@ class Settings(ModuleChoice):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] | None = None
     docs: Literal["on", "off"] = "on"
+    telemetry: Literal["on", "off"] = "off"
     allowed_hosts: Annotated[tuple[_Host, ...], NoDecode, BeforeValidator(_split)] = ()
     cors_origins: Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)] = ()
     cors_credentials: bool = False

@@ -1,8 +1,10 @@
 """The README's promises: its first walk is walked, and its tables are complete."""
 
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from core.settings import ModuleSettings, Settings, variables
 from tests import curl_stand_in
 from tests.conftest import settings_of_modules
 from tests.processes import ROOT
-from tests.servers import serve
+from tests.servers import launch, serve
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -102,3 +104,23 @@ def test_the_routes_are_all_in_the_readme() -> None:
 
     assert served <= set(named)
     assert set(named) - served == {"GET /docs", "GET /problems"}
+
+
+def test_the_commands_for_production_serve(settings: Settings, tmp_path: Path) -> None:
+    assert settings.mongodb_url
+    section = README.partition("\n## In production\n")[2].partition("```sh\n")[2].partition("\n```")[0]
+    commands = [shlex.split(line, comments=True) for line in section.splitlines()]
+    assert [words[-1] for words in commands] == ["migrate", "check", "main.py"]
+    (tmp_path / ".env").write_text(
+        f"ENVIRONMENT=production\nMONGODB_URL={settings.mongodb_url.get_secret_value()}\n"
+        f"MONGODB_DATABASE={settings.mongodb_database}\n"
+    )
+    for _, *arguments in commands[:2]:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    *given, program, script = commands[2]
+    assert program == ".venv/bin/python"
+    server = launch(tmp_path, str(ROOT / script), **dict(pair.split("=") for pair in given))
+    assert server.stop() == 0

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from core.clock import utc_now
 from core.errors import Unavailable
 from modules.transfers import service
-from modules.transfers.metrics import ENDED, STARTED
-from modules.transfers.models import Import, State
+from modules.transfers.metrics import ENDED, INTERRUPTED, STARTED
+from modules.transfers.models import Import
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ async def _look_after(work: Import, job: Job) -> None:
             await job(work)
         ENDED.labels(work.state).inc()
     except BaseException as error:
-        ENDED.labels(State.INTERRUPTED).inc()
+        INTERRUPTED.inc()
         if isinstance(error, Exception):
             log.exception("Import %s was interrupted", work.id)
         with suppress(Exception):  # then the missing pulse tells it

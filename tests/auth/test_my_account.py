@@ -148,6 +148,15 @@ def test_with_a_pepper_the_stored_key_alone_forges_nothing(open_client: AppClien
     assert not forged.is_signed_in()
 
 
+def test_another_pepper_signs_everyone_out_and_lets_them_in_again(open_client: AppClient, settings: Settings) -> None:
+    old = make(open_client(token_pepper=SecretStr("pepper")), settings, "teacher", Role.TEACHER)
+    assert old.is_signed_in()
+    restarted = open_client(token_pepper=SecretStr("another pepper"))
+
+    assert not Person(restarted, "teacher", old.token).is_signed_in()
+    assert signed_in(restarted, "teacher").is_signed_in()
+
+
 def test_with_an_issuer_only_its_tokens_are_believed(open_client: AppClient, settings: Settings) -> None:
     client = open_client(issuer="https://school.example")
     person = make(client, settings, "teacher", Role.TEACHER)

@@ -6,8 +6,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
 
-from core.settings import Settings
-from tests.conftest import sign_in
+from core.checkup import effective
+from core.settings import Settings, read_settings
+from tests.conftest import settings_of_modules, sign_in
 from tests.terminal import Terminal
 
 
@@ -32,6 +33,17 @@ def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClie
     assert lines[-2].startswith("Using the MongoDB server at ")
     assert lines[-1] == "All is well."
     assert "hunter2" not in done.stdout
+
+
+def test_what_is_printed_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADES", "pass:49.5,fail:0")
+    monkeypatch.setenv("ALLOWED_HOSTS", "a.example,*.b.example")
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7")
+    monkeypatch.setenv("AUTH_CACHE_SECONDS", "0")
+    settings = read_settings(settings_of_modules())
+    for line in effective(settings):
+        monkeypatch.setenv(*line.split("=", 1))
+    assert read_settings(settings_of_modules()).parts == settings.parts
 
 
 def test_what_is_wrong_with_indexes_is_told(terminal: Terminal, stored: Any) -> None:
@@ -93,6 +105,15 @@ def test_wrong_settings_are_told(terminal: Terminal) -> None:
     assert "PORT: Input should be a valid integer" in done.stderr
     assert "is ACCESS_TOKEN_MINUTES meant?" in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Terminal, client: TestClient) -> None:
+    terminal.write("no.pem", "hunter2")
+    terminal.environment |= {"TLS_CERTFILE": "no.pem", "TLS_KEYFILE": "no.pem"}
+    done = terminal("check")
+    assert done.returncode == 1
+    assert "Wrong: TLS_CERTFILE and TLS_KEYFILE cannot be used together: " in done.stdout
+    assert "Using the MongoDB server at " in done.stdout
 
 
 def test_what_is_doubtful_in_production_is_told(terminal: Terminal, client: TestClient) -> None:

@@ -1,4 +1,4 @@
-"""deploy/grafana.json: every metric and label that the dashboard asks for is there to be told."""
+"""deploy/grafana.json and deploy/alerts.yaml: every metric and label that they ask for is there to be told."""
 
 import json
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,9 +17,13 @@ from tests.processes import ROOT
 from tests.transfers.helpers import send
 
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana.json").read_text(encoding="utf-8"))
+ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "deploy" / "alerts.yaml").read_text(encoding="utf-8"))["groups"][
+    0
+]["rules"]
 
-# What Prometheus itself adds to each series that it scrapes.
+# What Prometheus itself adds to each series that it scrapes, and the series that it makes of a scrape.
 OF_PROMETHEUS = {"job", "instance"}
+WHETHER_SCRAPED = "up"
 
 FUNCTIONS = {"by", "sum", "rate", "increase", "histogram_quantile", "label_values"}
 
@@ -61,14 +66,14 @@ def told(client: TestClient) -> dict[str, set[str]]:
     return found
 
 
-def test_whatever_the_dashboard_asks_for_is_told(told: dict[str, set[str]]) -> None:
+def test_whatever_dashboard_and_alerts_ask_for_is_told(told: dict[str, set[str]]) -> None:
     asked = list(expressions())
     assert len(asked) > 20
-    for expression in asked:
+    for expression in (*asked, *(alert["expr"] for alert in ALERTS)):
         names = metrics_in(expression)
         assert names, expression
-        assert names <= told.keys(), expression
-        for name in names:
+        assert names <= told.keys() | {WHETHER_SCRAPED}, expression
+        for name in names - {WHETHER_SCRAPED}:
             assert labels_in(expression) <= told[name] | OF_PROMETHEUS, expression
 
 
@@ -81,6 +86,12 @@ def test_whatever_the_service_counts_is_on_the_dashboard(told: dict[str, set[str
 
 def family_of(name: str) -> str:
     return re.sub(r"_(bucket|count|sum)$", "", name)
+
+
+def test_each_alert_is_explained() -> None:
+    manual = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert {alert["alert"] for alert in ALERTS} == set(re.findall(r"^\| `([A-Z]\w+)` \|", manual, re.MULTILINE))
+    assert all(alert["annotations"]["summary"] for alert in ALERTS)
 
 
 def test_what_is_in_an_expression_is_found() -> None:

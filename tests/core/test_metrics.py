@@ -192,6 +192,17 @@ def test_an_operation_that_fails_is_counted(client: TestClient) -> None:
     assert "brew" not in text_of_started(client)
 
 
+def test_that_a_key_is_taken_is_no_failure(client: TestClient) -> None:
+    failed, stored = told(OPERATIONS, outcome="failed"), told(OPERATIONS, operation="insert_one", outcome="ok")
+    statuses = [
+        sign_in(client).post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code,
+        client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code,
+    ]
+    assert statuses == [201, 409]
+    assert told(OPERATIONS, outcome="failed") == failed
+    assert told(OPERATIONS, operation="insert_one", outcome="ok") >= stored + 2
+
+
 def text_of_started(client: TestClient) -> str:
     return text_of(TestClient(client.app, client=HERE))
 
