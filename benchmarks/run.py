@@ -183,7 +183,7 @@ def main() -> None:
     parser = arguments()
     parser.set_defaults(**(SMOKE if parser.parse_args().smoke else {}))
     chosen = parser.parse_args()
-    print("With the usual rounds it takes about six minutes; leave the machine alone meanwhile.", file=sys.stderr)
+    print("With the usual rounds it takes about seven minutes; leave the machine alone meanwhile.", file=sys.stderr)
     try:
         figures, where = measure(chosen)
     except UnexpectedStatus as error:
