@@ -1,0 +1,54 @@
+"""How answers leave: head and body together, and so that a client that is still sending gets them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+
+class Lingering:
+    """A transport. To close a socket that has unread bytes resets the connection, and the client may lose the answer
+    that it was sent (RFC 9112, section 9.6). So `close`, where `stays` says that the client is not done, only ends our
+    side; it is for whoever owns the transport to read on, and to `hang_up`."""
+
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, stays: Callable[[], bool]
+    ) -> None:
+        self._transport = transport
+        self._call_soon = loop.call_soon
+        self._stays = stays
+        self._lingers = False
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, together with what else is written before the loop goes on: each piece alone would cost a system call,
+        and a packet."""
+        if not self._held:
+            self._call_soon(self._flush)
+        self._held.append(data)
+
+    def is_closing(self) -> bool:
+        return self._lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if not self._stays():
+            self.hang_up()
+            return
+        self._lingers = True
+        self._flush()
+        if self._transport.can_write_eof():  # not over TLS
+            self._transport.write_eof()
+
+    def hang_up(self) -> None:
+        """Close now, once what was written is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, []
+            self._transport.write(b"".join(held))
