@@ -17,17 +17,20 @@ class Lingering:
         self._call_soon = loop.call_soon
         self._stays = stays
         self._lingers = False
-        self._held: list[bytes] = []
+        self._held = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send, together with what else is written before the loop goes on: each piece alone would cost a system call,
-        and a packet."""
-        if not self._held:
+        """Send; two pieces together if the loop does not go on in between: the head of an answer and its body would
+        cost a packet each. No more than one piece is held, or the transport could not say when to wait."""
+        if self._held:
+            self._transport.write(self._held + data)
+            self._held = b""
+        else:
+            self._held = data
             self._call_soon(self._flush)
-        self._held.append(data)
 
     def is_closing(self) -> bool:
         return self._lingers or self._transport.is_closing()
@@ -50,5 +53,5 @@ class Lingering:
 
     def _flush(self) -> None:
         if self._held:
-            held, self._held = self._held, []
-            self._transport.write(b"".join(held))
+            self._transport.write(self._held)
+            self._held = b""

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class Raw:
     def __init__(self, server: Server) -> None:
         host, _, port = server.url.rpartition("/")[2].rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        if server.url.startswith("https"):
+            self.socket = ssl._create_unverified_context().wrap_socket(self.socket)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """Requests that are not as HTTP wants them, or too large, byte for byte, against the service as a process."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.faults.raw import Raw, get, post
 from tests.processes import until
 from tests.servers import Server, serve
 from tests.test_serving import signed_in
+from tests.test_serving_settings import certificate
 
 KB = 1024
 LIMIT = 1_000_000
@@ -147,6 +149,14 @@ def test_a_client_that_sends_too_large_a_body_whole_gets_its_413(raw: Raw, body,
     assert (answer.problem()["type"], answer.headers["connection"]) == ("/problems/body-too-large", "close")
     assert answer.problem()["detail"] == f"The body may have at most {LIMIT} bytes."
     assert raw.is_closed()
+
+
+def test_it_gets_it_over_tls_too(tmp_path: Path) -> None:
+    with serve(tmp_path, **certificate(tmp_path)) as server, Raw(server) as raw:
+        raw.send(post("/register", CHUNKED))
+        for piece in list(chunked(8 * LIMIT))[1:]:
+            raw.send(piece)
+        assert raw.answer().problem()["status"] == 413
 
 
 def test_an_answer_before_the_body_is_read_ends_the_connection(raw: Raw) -> None:
