@@ -131,11 +131,11 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Answer with a problem, after all that was asked before, and read no more."""
-        if self.awaited == _BODY:
+        if self.awaited != _BODY:
+            self._answer(problem)
+        elif not self.cycle.response_started:  # else that is the answer
             self._mark(problem)
             self.cycle.message_event.set()  # the app, where it awaits the body, is told
-        else:
-            self._answer(problem)
         self._await(_DEAF, ANSWER_SECONDS)
 
     def _answer(self, problem: Problem) -> None:

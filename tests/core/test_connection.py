@@ -174,6 +174,23 @@ async def test_a_body_earns_time_but_cannot_save_it_up() -> None:
         assert on.connection.awaited == _DEAF
 
 
+async def test_an_answer_that_is_under_way_is_not_broken_off_because_the_body_is_slow() -> None:
+    may_end = asyncio.Event()
+
+    async def begun(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await may_end.wait()
+        await send({"type": "http.response.body", "body": b"end"})
+
+    async with stage(begun) as on:
+        on.writer.write(HEAD + b"Content-Length: 9\r\n\r\n")
+        assert b"connection: close" in await on.reader.readuntil(b"\r\n\r\n")
+        on.pass_seconds(10_000)
+        may_end.set()
+        assert await on.reader.read() == b"3\r\nend\r\n0\r\n\r\n"
+        assert "refusal" not in on.connection.cycle.scope
+
+
 async def test_a_server_that_stops_does_not_linger() -> None:
     async with stage(short) as on:
         on.writer.write(b"nonsense\r\n\r\n")

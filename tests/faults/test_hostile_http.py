@@ -184,6 +184,12 @@ def test_of_many_requests_in_one_packet_those_beyond_a_hundred_are_refused(raw: 
     assert raw.is_closed()
 
 
+def test_a_client_may_ask_what_it_may_ask(raw: Raw) -> None:
+    raw.send(get("/students").replace("GET", "OPTIONS") + get("/students").replace("GET", "HEAD"))
+    options, head = raw.answer(), raw.answer(to="HEAD")
+    assert (options.status, options.headers["allow"], head.status) == (204, "GET, HEAD, OPTIONS, POST", 401)
+
+
 def test_a_client_that_asks_first_is_told_to_go_on_or_not(raw: Raw) -> None:
     raw.send(post("/register", "Content-Length: 2", EXPECTS))
     assert raw.answer().status == 100
