@@ -56,7 +56,6 @@ class Connection(HttpToolsProtocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         while data and self.awaited != _DEAF:
             data = self._parse(data)
 
@@ -103,9 +102,15 @@ class Connection(HttpToolsProtocol):
         self._await(_NEXT, ANSWER_SECONDS)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.awaited == _NEXT and not self.flow.write_paused:
-            self.patience = HEAD_SECONDS
+        # As uvicorn does it, but for the timer that it sets for each answer.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.awaited == _NEXT and not self.flow.write_paused:
+            self.patience = self.timeout_keep_alive
 
     def _should_upgrade_to_ws(self) -> bool:
         return False

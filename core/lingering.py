@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+# So many bytes are not copied to save a packet.
+_WORTH_A_PACKET = 65_536
+
 
 class Lingering:
     """A transport. To close a socket that has unread bytes resets the connection, and the client may lose the answer
@@ -25,12 +28,15 @@ class Lingering:
     def write(self, data: bytes) -> None:
         """Send; two pieces together if the loop does not go on in between: the head of an answer and its body would
         cost a packet each. No more than one piece is held, or the transport could not say when to wait."""
-        if self._held:
-            self._transport.write(self._held + data)
-            self._held = b""
-        else:
+        if not self._held:
             self._held = data
             self._call_soon(self._flush)
+        elif len(data) > _WORTH_A_PACKET:
+            self._flush()
+            self._transport.write(data)
+        else:
+            self._transport.write(self._held + data)
+            self._held = b""
 
     def is_closing(self) -> bool:
         return self._lingers or self._transport.is_closing()

@@ -10,6 +10,11 @@ from typing import Any, Self
 
 from tests.servers import PATIENCE, Server
 
+CHUNKED = "Transfer-Encoding: chunked"
+
+# A whole body.
+CHUNKS = "2\r\n{}\r\n0\r\n\r\n"
+
 
 @dataclass(frozen=True)
 class Answer:

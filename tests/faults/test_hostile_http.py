@@ -1,20 +1,16 @@
-"""Requests that are not as HTTP wants them, or too large, byte for byte, against the service as a process."""
+"""Requests that are not as HTTP wants them, byte for byte, against the service as a process."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.raw import Raw, get, post
+from tests.faults.raw import CHUNKED, CHUNKS, Raw, get, post
 from tests.processes import until
 from tests.servers import Server, serve
 from tests.test_serving import signed_in
-from tests.test_serving_settings import certificate
 
-KB = 1024
 LIMIT = 1_000_000
-CHUNKED = "Transfer-Encoding: chunked"
-CHUNKS = "2\r\n{}\r\n0\r\n\r\n"
 EXPECTS = "Expect: 100-continue"
 
 
@@ -99,66 +95,6 @@ def test_an_answer_to_what_came_before_is_not_lost_to_nonsense(raw: Raw, server:
     assert any(line.get("status") == 400 and line.get("method") == "-" for line in server.log_lines())
 
 
-HEADS = {
-    "a header": lambda size: get("/healthz", "X-A: " + "a" * size),
-    "many headers": lambda size: get("/healthz", *["X-A: " + "a" * 95] * (size // 102)),
-    "an address": lambda size: get("/healthz?" + "a" * size),
-    "the name of a header": lambda size: get("/healthz", "a" * size + ": a"),
-}
-
-
-@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
-def test_a_head_above_32_kb_is_refused(server: Server, head) -> None:  # type: ignore[no-untyped-def]
-    for size, status in ((31 * KB, 200), (33 * KB, 431), (400 * KB, 431)):
-        with Raw(server) as raw:
-            raw.send(head(size))
-            answer = raw.answer()
-            assert answer.status == status
-            if status == 431:
-                answer.problem()
-                assert raw.is_closed()
-
-
-@pytest.mark.parametrize("start", [get("/x")[:-2], post("/register", CHUNKED) + CHUNKS[:-2]], ids=["head", "trailer"])
-def test_a_header_that_never_ends_is_refused_before_it_does(raw: Raw, start: str) -> None:
-    raw.send(start + "X-A: " + "a" * 300 * KB)
-    assert raw.answer().problem()["status"] == 431
-    assert raw.is_closed()
-
-
-def announced(size: int) -> Iterator[str]:
-    yield f"Content-Length: {size}"
-    yield from [" " * KB] * (size // KB)
-
-
-def chunked(size: int) -> Iterator[str]:
-    yield CHUNKED
-    yield from [f"400\r\n{' ' * KB}\r\n"] * (size // KB)
-    yield "0\r\n\r\n"
-
-
-@pytest.mark.parametrize("more", ["", "Connection: close", "Connection: keep-alive"])
-@pytest.mark.parametrize("body", [announced, chunked])
-def test_a_client_that_sends_too_large_a_body_whole_gets_its_413(raw: Raw, body, more: str) -> None:  # type: ignore[no-untyped-def]
-    """One that first sends all and then reads, as most do: a connection that is reset would take the answer along."""
-    head, *pieces = body(8 * LIMIT)
-    raw.send(post("/register", head, *[more] if more else []))
-    for piece in pieces:
-        raw.send(piece)
-    answer = raw.answer()
-    assert (answer.problem()["type"], answer.headers["connection"]) == ("/problems/body-too-large", "close")
-    assert answer.problem()["detail"] == f"The body may have at most {LIMIT} bytes."
-    assert raw.is_closed()
-
-
-def test_it_gets_it_over_tls_too(tmp_path: Path) -> None:
-    with serve(tmp_path, **certificate(tmp_path)) as server, Raw(server) as raw:
-        raw.send(post("/register", CHUNKED))
-        for piece in list(chunked(8 * LIMIT))[1:]:
-            raw.send(piece)
-        assert raw.answer().problem()["status"] == 413
-
-
 def test_an_answer_before_the_body_is_read_ends_the_connection(raw: Raw) -> None:
     raw.send(post("/students", "Content-Length: 100") + "{")
     answer = raw.answer()
@@ -225,3 +161,9 @@ def test_half_a_body_is_no_error_of_ours(raw: Raw, server: Server, path: str, st
     raw.__exit__()
     line = until(lambda: next((line for line in server.log_lines() if line.get("id") == f"half{status}"), None))
     assert line["status"] == status
+
+
+def test_uvicorn_can_be_told_to_refuse_the_same(tmp_path: Path) -> None:
+    with serve(tmp_path, "--http", "core.connection:Connection") as server, Raw(server) as raw:
+        raw.send(SMUGGLING["no host"])
+        assert raw.answer().problem()["detail"] == "A request has exactly one Host header."

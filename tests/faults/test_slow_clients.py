@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from pathlib import Path
 
-from tests.faults.raw import Raw, get, post
+from tests.faults.raw import CHUNKED, CHUNKS, Raw, get, post
 from tests.servers import Server, serve
 from tests.test_serving import signed_in
 
 # The least and the most seconds after which a client must have been cut.
 EARLIEST, LATEST = 5.0, 30.0
 
-CHUNKED = "Transfer-Encoding: chunked"
 STUDENT = b'{"roll_no": "S1", "name": "n", "branch": "b"}'.ljust(12_000)
 
 # What a client sends, a piece a second.
@@ -33,7 +32,7 @@ SLOW: dict[str, Pieces] = {
     "a short header": lambda: chain([get("/healthz")[:-2]], repeat("X-A: b\r\n")),
     "a byte of the body": lambda: chain([post("/register", "Content-Length: 1000")], repeat(" ")),
     "a chunk of one byte": lambda: chain([post("/register", CHUNKED)], repeat("1\r\n \r\n")),
-    "a byte of a trailer": lambda: chain([post("/register", CHUNKED) + "2\r\n{}\r\n0\r\n"], letters("X-A: ")),
+    "a byte of a trailer": lambda: chain([post("/register", CHUNKED) + CHUNKS[:-2]], letters("X-A: ")),
     "no more of the head": lambda: chain([get("/healthz")[:-2]], repeat("")),
     "no more of the body": lambda: chain([post("/register", "Content-Length: 1000") + "{"], repeat("")),
 }
