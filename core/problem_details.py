@@ -67,6 +67,8 @@ def install_error_handlers(app: FastAPI) -> None:
         problem = as_problem(request, exc)
         if problem is None:
             raise exc
+        if request.method == "OPTIONS" and isinstance(problem, MethodNotAllowed):
+            return Response(status_code=204, headers=problem.headers)  # what may be asked (RFC 9110, section 9.3.7)
         return ProblemResponse(problem, request.state.request_id)
 
     for kind in (Problem, RequestValidationError, HTTPException, PyMongoError):
@@ -109,7 +111,7 @@ def _allowed_methods(request: Request) -> list[str]:
     scope = request.scope
     # Inside of a mount `root_path` holds the mount's path as well.
     path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
-    methods: set[str] = set()
+    methods = {"OPTIONS"}
     for route in iter_route_contexts(request.app.routes):
         if route.path_regex.match(path):
             methods |= {"GET"} if isinstance(route.original_route, Mount) else route.methods or set()

@@ -3,10 +3,13 @@
 import logging
 import re
 import secrets
+from functools import partial
 from time import perf_counter
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.admission import Admission
 from core.caller import Caller, client_address, use_caller
 from core.errors import InternalError
 from core.metrics import requests
@@ -28,6 +31,7 @@ class RequestFrame:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.settings = settings
+        self.admission = Admission(settings.max_concurrent_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         use_settings(self.settings)
@@ -52,14 +56,22 @@ class RequestFrame:
                 message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode()), *security_headers(scope)]
             await send(message)
 
+        refusal = self.admission.refusal(scope)
+        self.admission.at_work += 1
         try:
-            await self.app(scope, receive, send_framed)
+            if refusal:
+                await ProblemResponse(refusal, request_id)(scope, receive, send_framed)
+            else:
+                await self.app(scope, partial(self.admission.receive, scope, receive), send_framed)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
         except Exception:
             error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
             if status:  # the answer is under way: all that is left is to break it off
                 raise
             await ProblemResponse(InternalError(), request_id)(scope, receive, send_framed)
         finally:
+            self.admission.at_work -= 1
             requests.observe(scope, status, perf_counter() - started)
             if access_log.isEnabledFor(logging.INFO):
                 _log(_access_fields(scope, status, started) | {"address": address})

@@ -1,11 +1,14 @@
 """Serving the app by `python main.py`: where, with how many processes, and with which certificate."""
 
 import ssl
+from functools import partial
 from typing import Any
 
 import uvicorn
 
+from core.connection import Connection
 from core.errors import StartupError
+from core.limits import allow_files
 from core.settings import Settings
 
 # How long requests that are under way may take after the service was asked to stop.
@@ -19,11 +22,14 @@ def serve(app: Any, name: str, settings: Settings) -> None:
     """Serve until asked to stop. `name` is where further processes find the app, such as `main:app`. Raises
     `StartupError` for a certificate that cannot be used."""
     check_certificate(settings)
+    allow_files(settings.max_connections)
     several = settings.workers > 1
     uvicorn.run(
         name if several else app,
         host=settings.host,
         port=settings.port,
+        http=partial(Connection, max_connections=settings.max_connections),  # type: ignore[arg-type]
+        ws="none",
         workers=settings.workers,
         ssl_certfile=settings.tls_certfile,
         ssl_keyfile=settings.tls_keyfile,

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import StartupError
+from core.limits import Limits
 
 _HOW = SettingsConfigDict(
     env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -63,7 +64,7 @@ class ModuleChoice(BaseSettings):
     modules_disabled: Names = ()
 
 
-class Settings(ModuleChoice):
+class Settings(ModuleChoice, Limits):
     """Every process-wide setting with its default. `.env.example` explains each one to the person who runs the
     service."""
 
@@ -80,7 +81,6 @@ class Settings(ModuleChoice):
     allowed_hosts: Annotated[tuple[_Host, ...], NoDecode, BeforeValidator(_split)] = ()
     cors_origins: Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)] = ()
     cors_credentials: bool = False
-    max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     require_if_match: bool = False
     metrics_token: SecretStr | None = None
 

@@ -65,8 +65,14 @@ def test_an_error_carries_the_request_id(method: str, path: str, sent: dict[str,
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/students", "GET, HEAD, POST"), ("/students/x", "DELETE, GET, HEAD, PATCH, PUT"), ("/login", "POST")],
+    [
+        ("/students", "GET, HEAD, OPTIONS, POST"),
+        ("/students/x", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("/login", "OPTIONS, POST"),
+    ],
 )
 def test_allow_lists_every_method_of_the_address(client: TestClient, path: str, allowed: str) -> None:
     answer = client.request("TRACE", path)
     assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+    asked = client.options(path)
+    assert (asked.status_code, asked.headers["Allow"], asked.content) == (204, allowed, b"")

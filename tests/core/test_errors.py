@@ -44,12 +44,12 @@ def test_an_error_is_a_problem_document(method: str, path: str, kind: str, statu
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/", "GET, HEAD"),
-        ("/things", "GET, HEAD, POST"),
-        ("/things/x", "PUT"),
-        ("/docs", "GET, HEAD"),
-        ("/openapi.json", "GET, HEAD"),
-        ("/static/favicon.png", "GET, HEAD"),
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/things", "GET, HEAD, OPTIONS, POST"),
+        ("/things/x", "OPTIONS, PUT"),
+        ("/docs", "GET, HEAD, OPTIONS"),
+        ("/openapi.json", "GET, HEAD, OPTIONS"),
+        ("/static/favicon.png", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_405_lists_every_method_of_the_address(path: str, allowed: str) -> None:

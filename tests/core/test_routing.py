@@ -86,4 +86,4 @@ def test_head_answers_as_get_does_without_the_body(path: str) -> None:
 
 def test_head_of_what_is_not_read_is_refused() -> None:
     answer = unopened(things()).head("/things/x")
-    assert (answer.status_code, answer.headers["Allow"], answer.content) == (405, "PUT", b"")
+    assert (answer.status_code, answer.headers["Allow"], answer.content) == (405, "OPTIONS, PUT", b"")

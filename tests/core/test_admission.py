@@ -1,0 +1,90 @@
+"""Which requests count as work; `tests/faults/test_overload.py` has what clients see of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from core.admission import ALWAYS
+from core.request_frame import RequestFrame
+from core.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+class Site:
+    """A service that works on one request at a time, and what it does with them."""
+
+    def __init__(self) -> None:
+        self.frame = RequestFrame(self._app, Settings.model_validate({"max_concurrent_requests": 1}))
+        self.may_go_on = asyncio.Event()
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["path"]:
+            case "/work":
+                await self.may_go_on.wait()
+            case "/read":
+                await Request(scope, receive).body()
+            case "/stream":
+                return await StreamingResponse(self._stream())(scope, receive, send)
+        return await Response()(scope, receive, send)
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        yield b"begun"
+        await self.may_go_on.wait()
+
+    async def ask(self, path: str, client: "asyncio.Future[Message] | None" = None) -> int:
+        """The status of the answer; `client` is what the client sends, once it does."""
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return await (client or asyncio.Future[Message]())
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        asgi = {"version": "3.0", "spec_version": "2.3"}
+        scope: dict[str, Any] = {"type": "http", "asgi": asgi, "method": "GET", "path": path, "headers": []}
+        await self.frame(scope, receive, send)
+        return int(sent[0]["status"])
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_no_more_are_worked_on_than_is_allowed() -> None:
+    site = Site()
+    first = asyncio.create_task(site.ask("/work"))
+    await settled()
+    assert [await site.ask("/") for _ in range(3)] == [503, 503, 503]
+    assert [await site.ask(path) for path in ALWAYS] == [200] * len(ALWAYS)
+    site.may_go_on.set()
+    assert await first == 200
+    assert [await site.ask("/") for _ in range(3)] == [200, 200, 200]
+
+
+async def test_a_client_that_is_awaited_and_a_stream_are_no_work() -> None:
+    site, body = Site(), asyncio.Future[Message]()
+    reading = asyncio.create_task(site.ask("/read", body))
+    streams = [asyncio.create_task(site.ask("/stream")) for _ in range(3)]
+    await settled()
+    assert await site.ask("/") == 200
+    body.set_result({"type": "http.request"})
+    site.may_go_on.set()
+    assert await asyncio.gather(reading, *streams) == [200, 200, 200, 200]
+    assert site.frame.admission.at_work == 0
+
+
+async def test_who_goes_away_leaves_no_work_behind() -> None:
+    site, body = Site(), asyncio.Future[Message]()
+    reading = asyncio.create_task(site.ask("/read", body))
+    await settled()
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert site.frame.admission.at_work == 0
