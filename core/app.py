@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -19,11 +19,12 @@ from core.host_check import HostCheck
 from core.logs import configure_logs
 from core.metrics import workers
 from core.module import Module
+from core.outage import Outage, RefusedInOutage
 from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
 from core.settings import Settings
-from core.startup import PlainStartupErrors, open_service
+from core.startup import PlainStartupErrors, running
 from core.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     )
     app.state.settings = settings
     app.state.authenticator = the_authenticator(modules)
+    app.state.outage = Outage()
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet)
@@ -78,8 +80,9 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         install_docs(app)
         install_problem_pages(app, modules)
     check_disjoint(parts, reserved=app.routes)
-    for part in parts:
-        _include(app, part)
+    for module in modules:
+        _include(app, module, app.state.outage)
+    _include(app, service)
     app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
     install_cors(app, settings)
     if settings.allowed_hosts:
@@ -89,10 +92,13 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     return app
 
 
-def _include(app: FastAPI, module: Module) -> None:
+def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None:
+    """Add the routes of a module; in an `outage` they are refused."""
     for router in (module.public_router, module.router):
-        if router:
-            app.router.routes += router.tagged(module.name)
+        for route in router.tagged(module.name) if router else ():
+            if outage:
+                route.app = RefusedInOutage(route.app, outage)
+            app.router.routes.append(route)
 
 
 def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -101,12 +107,8 @@ def _lifespan(settings: Settings, modules: Sequence[Module]) -> Callable[[FastAP
         configure_logs(settings.log_level, settings.log_format)
         for warning in settings.warnings() if settings.environment == "production" else ():
             log.warning(warning)
-        async with AsyncExitStack() as stack:
-            stack.enter_context(workers.present())
-            app.state.database = await stack.enter_async_context(open_service(settings, modules))
-            for module in modules:
-                if module.lifespan:
-                    await stack.enter_async_context(module.lifespan())
-            yield
+        with workers.present():
+            async with running(app, settings, modules, app.state.outage):
+                yield
 
     return lifespan

@@ -61,6 +61,7 @@ async def readyz(request: Request) -> Readiness:
 
     Asks MongoDB, and what the modules look at.
     """
+    request.app.state.outage.check()
     try:
         await request.app.state.database.ping()
     except PyMongoError as error:
