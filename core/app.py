@@ -97,7 +97,9 @@ def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None
     for router in (module.public_router, module.router):
         for route in router.tagged(module.name) if router else ():
             if outage:
-                route.app = RefusedInOutage(route.app, outage)
+                # On a full disk, people can still sign in to read: what that writes is little.
+                writes = router is module.router and route.methods != {"GET"}
+                route.app = RefusedInOutage(route.app, outage, writes=writes)
             app.router.routes.append(route)
 
 

@@ -13,7 +13,7 @@ import pymongo
 from beanie import Document, init_beanie
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo.errors import ConnectionFailure, InvalidURI, PyMongoError
+from pymongo.errors import ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from core.driver_threads import DriverThreads, queueing
@@ -49,6 +49,9 @@ _CLIENT_OPTIONS: dict[str, Any] = {
 
 # The driver ignores these where `timeoutMS` is set, so it gives way to them.
 _FINER_TIMEOUTS = {"serverselectiontimeoutms", "sockettimeoutms", "wtimeoutms"}
+
+# What a server says on a full disk has no code of its own.
+_FULL = ("No space left on device", "Disk quota exceeded", "OutOfDiskSpace")
 
 _NO_MONGOD = (
     "There is no MongoDB to use. Set MONGODB_URL to a running server, or MONGOD_BIN to a mongod program, or install "
@@ -147,6 +150,7 @@ async def _open_client(settings: Settings, outage: Outage) -> AsyncIterator[tupl
             yield client, f"the MongoDB server at {_servers(url)}"
     elif mongod := _mongod(settings):
         async with run_embedded(mongod, settings.data_dir) as embedded, _connected(embedded.url, outage) as client:
+            outage.is_full = lambda: embedded.room.is_full
             yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
     elif settings.allow_memory_db:
         log.warning("ALLOW_MEMORY_DB is set: everything will be lost when this process exits")
@@ -215,6 +219,11 @@ def patient(seconds: float = 60) -> Iterator[None]:
 def is_in_memory(collection: Any) -> bool:
     """Whether a collection is in no MongoDB, but in this process, where less is possible."""
     return type(collection) is not AsyncIOMotorCollection  # isinstance would not tell: it claims to be one
+
+
+def is_full(error: PyMongoError) -> bool:
+    """Whether the database has no room on its disk left."""
+    return isinstance(error, OperationFailure) and any(words in str(error) for words in _FULL)
 
 
 def is_outage(error: PyMongoError) -> bool:

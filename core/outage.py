@@ -6,7 +6,7 @@ In a longer outage, whoever comes would wait for all of the time-out, in vain, a
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
@@ -23,6 +23,9 @@ PATIENCE_SECONDS = 5.0
 
 LOOK_SECONDS = 0.5
 
+ROOM_SECONDS = 60
+"""When to try again where a disk is full: it takes a person to make room."""
+
 
 class Outage:
     """Whether the database is known to be away for too long to wait for it: that of one app."""
@@ -30,6 +33,8 @@ class Outage:
     def __init__(self) -> None:
         self.unprepared = False
         """Set from the start until the database has been prepared, where it was away then."""
+        self.is_full: Callable[[], bool] = lambda: False
+        """Whether nothing can be written, as the disk is full; set where the database is our own."""
         self._client: MongoClient[Any] | None = None
         self._since: float | None = None
 
@@ -41,6 +46,11 @@ class Outage:
         """Raise `Unavailable` in an outage."""
         if self.is_on():
             raise Unavailable("The database does not answer.")
+
+    def check_room(self) -> None:
+        """Raise `Unavailable` where nothing can be written."""
+        if self.is_full():
+            raise no_room()
 
     @asynccontextmanager
     async def watching(self, client: MongoClient[Any]) -> AsyncIterator[None]:
@@ -78,13 +88,23 @@ class Outage:
         return client is None or client.topology_description.has_readable_server(client.read_preference)
 
 
-class RefusedInOutage:
-    """ASGI app of a route that cannot do without the database."""
+def no_room() -> Unavailable:
+    """What is answered to who would write on a full disk."""
+    return Unavailable(
+        "The disk of the database is full: it can be read, but nothing can be written.", retry_after=ROOM_SECONDS
+    )
 
-    def __init__(self, app: ASGIApp, outage: Outage) -> None:
+
+class RefusedInOutage:
+    """ASGI app of a route that cannot do without the database; one that `writes` cannot do without room there."""
+
+    def __init__(self, app: ASGIApp, outage: Outage, *, writes: bool) -> None:
         self.app = app
         self.outage = outage
+        self.writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.outage.check()
+        if self.writes:
+            self.outage.check_room()
         await self.app(scope, receive, send)
