@@ -1,20 +1,27 @@
 """While the database is away the service says so, and when it is back the service goes on by itself."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
-from core.settings import Settings
+import core.outage
 from tests.conftest import AppClient, sign_in
+from tests.processes import until
 from tests.relay import Relay
 
 STUDENT = {"roll_no": "S1", "name": "x", "branch": "y", "marks": {}}
 
 
+def through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
+    """A signed-in client of a service whose database can go away, and whose driver waits for so long."""
+    return sign_in(open_client(mongodb_url=SecretStr(relay.url(timeoutMS=milliseconds))))
+
+
 @pytest.fixture
 def relayed(relay: Relay, open_client: AppClient) -> TestClient:
-    """A signed-in client of a service whose database can go away."""
-    url = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true&timeoutMS=1000"
-    return sign_in(open_client(mongodb_url=Settings.model_validate({"mongodb_url": url}).mongodb_url))
+    return through(relay, open_client, 1000)
 
 
 def test_an_outage_is_told_and_survived(relayed: TestClient, relay: Relay) -> None:
@@ -35,7 +42,43 @@ def test_an_outage_is_told_and_survived(relayed: TestClient, relay: Relay) -> No
     assert relayed.get("/healthz").status_code == 200
 
     relay.start()
-    # Each try waits until the driver gives up, so these are seconds.
-    assert any(relayed.get("/readyz").status_code == 200 for _ in range(30))
+    until(lambda: relayed.get("/readyz").status_code == 200)
     statuses = [relayed.request(method, path, **sent).status_code for method, path, sent in requests]  # type: ignore[arg-type]
     assert statuses == [200, 201, 200]
+
+
+def test_an_absence_that_is_short_is_waited_out(relay: Relay, open_client: AppClient) -> None:
+    client = through(relay, open_client, 30_000)
+    outage = client.app.state.outage  # type: ignore[attr-defined]
+    relay.shut()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.get, "/students")
+        until(lambda: outage._since is not None)
+        assert not outage.is_on()
+        assert not answer.done()
+        relay.start()
+        assert answer.result().status_code == 200
+    until(lambda: outage._since is None)
+
+
+def test_one_that_lasts_is_answered_without_asking_the_driver(
+    relay: Relay, open_client: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = through(relay, open_client, 60_000)
+    monkeypatch.setattr(core.outage, "PATIENCE_SECONDS", 0.0)
+    relay.shut()
+    until(client.app.state.outage.is_on)  # type: ignore[attr-defined]
+    # Each would wait for a minute.
+    for path in ("/readyz", "/students", "/nowhere", "/healthz"):
+        answer = client.get(path)
+        assert answer.status_code == {"/nowhere": 404, "/healthz": 200}.get(path, 503)
+    assert client.post("/login", data={"username": "alice", "password": "secure123"}).status_code == 503
+
+    relay.start()
+    until(lambda: client.get("/students").status_code == 200)
+    until(lambda: "The database is back" in caplog.messages)
+    assert [message for message in caplog.messages if message.startswith("The database is away")] != []
+
+
+def test_a_service_that_needs_no_server_is_never_in_an_outage() -> None:
+    assert not core.outage.Outage().is_on()
