@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from time import monotonic
 
@@ -40,6 +41,7 @@ class Load:
     """Requests that come at a steady rate: creations, reads, lists and counts in turn, until told to end."""
 
     client: httpx2.AsyncClient
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     answers: list[tuple[float, float, int]] = field(default_factory=list)
     """When each was asked, how long it took, and its status."""
     statistics: list[float] = field(default_factory=list)
@@ -48,10 +50,9 @@ class Load:
     under_way: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def run(self, seconds: float) -> None:
-        begun, number = monotonic(), len(self.answers)
-        while monotonic() < begun + seconds:
-            number += 1
-            task = asyncio.create_task(self._ask(number))
+        end = monotonic() + seconds
+        while monotonic() < end:
+            task = asyncio.create_task(self._ask(next(self.numbers)))
             self.under_way.add(task)
             task.add_done_callback(self.under_way.discard)
             await asyncio.sleep(1 / RATE)
