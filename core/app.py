@@ -20,11 +20,12 @@ from core.host_check import HostCheck
 from core.logs import configure_logs
 from core.metrics import workers
 from core.module import Module
+from core.outage import Outage, RefusedInOutage
 from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
 from core.request_frame import RequestFrame
 from core.settings import Settings
-from core.startup import PlainStartupErrors, open_service
+from core.startup import PlainStartupErrors, running
 from core.tracing import telemetry, traces_asked_for
 from core.version import VERSION
 
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     )
     app.state.settings = settings
     app.state.authenticator = the_authenticator(modules)
+    app.state.outage = Outage()
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
     install_error_handlers(app)
     install_openapi(app, settings)
@@ -81,8 +83,9 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         install_docs(app)
         install_problem_pages(app, modules)
     check_disjoint(parts, reserved=app.routes)
-    for part in parts:
-        _include(app, part)
+    for module in modules:
+        _include(app, module, app.state.outage)
+    _include(app, service)
     app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
     _add_layers(app, settings)
     return app
@@ -99,10 +102,15 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(PlainStartupErrors)
 
 
-def _include(app: FastAPI, module: Module) -> None:
+def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None:
+    """Add the routes of a module; in an `outage` they are refused."""
     for router in (module.public_router, module.router):
-        if router:
-            app.router.routes += router.tagged(module.name)
+        for route in router.tagged(module.name) if router else ():
+            if outage:
+                # On a full disk, people can still sign in to read: what that writes is little.
+                writes = router is module.router and route.methods != {"GET"}
+                route.app = RefusedInOutage(route.app, outage, writes=writes)
+            app.router.routes.append(route)
 
 
 def _lifespan(
@@ -117,10 +125,7 @@ def _lifespan(
             stack.enter_context(workers.present())
             if traces:
                 await stack.enter_async_context(traces.sent())
-            app.state.database = await stack.enter_async_context(open_service(settings, modules))
-            for module in modules:
-                if module.lifespan:
-                    await stack.enter_async_context(module.lifespan())
+            await stack.enter_async_context(running(app, settings, modules, app.state.outage))
             yield
 
     return lifespan

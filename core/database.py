@@ -4,8 +4,8 @@ The only file that imports Motor, which gets critical fixes until May 2027 and t
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,13 +13,14 @@ import pymongo
 from beanie import Document, init_beanie
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from core.driver_threads import DriverThreads
+from core.driver_threads import DriverThreads, queueing
 from core.embedded import Mongod, find_mongod, run_embedded
-from core.errors import StartupError
+from core.errors import NoAnswer, StartupError
 from core.metrics.database import observe, watched
+from core.outage import Outage
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,9 @@ _CLIENT_OPTIONS: dict[str, Any] = {
 
 # The driver ignores these where `timeoutMS` is set, so it gives way to them.
 _FINER_TIMEOUTS = {"serverselectiontimeoutms", "sockettimeoutms", "wtimeoutms"}
+
+# What a server says on a full disk has no code of its own.
+_FULL = ("No space left on device", "Disk quota exceeded", "OutOfDiskSpace")
 
 _NO_MONGOD = (
     "There is no MongoDB to use. Set MONGODB_URL to a running server, or MONGOD_BIN to a mongod program, or install "
@@ -109,34 +113,46 @@ async def _nothing(_: Database) -> None:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, prepare: Prepare = _nothing) -> AsyncIterator[Database]:
-    """The database that the settings ask for, once `prepare` has done with it what must be done first.
+async def open_database(
+    settings: Settings, prepare: Prepare = _nothing, outage: Outage | None = None
+) -> AsyncIterator[Database]:
+    """The database that the settings ask for, once `prepare` has done with it what must be done first; `outage` is told
+    whether it is there from then on.
 
-    Raises `StartupError` when there is none, or it does not accept that, in words that say what to do.
+    Raises `StartupError` when there is none, or it does not accept that, in words that say what to do: `NoAnswer` when
+    a later try may succeed.
     """
-    async with _open_client(settings) as (client, description):
+    async with _open_client(settings, outage or Outage()) as (client, description):
         database = Database(client, settings.mongodb_database, description)
-        try:
+        with in_words(settings, description):
             await database.ping()
             await prepare(database)
-        except PyMongoError as error:
-            if is_outage(error):
-                remedy = " Start it, or correct MONGODB_URL." if settings.mongodb_url else ""
-                raise StartupError(f"There is no answer from {description}.{remedy}") from error
-            raise StartupError(f"Not accepted by {description}: {error}") from error
         log.info("Using %s; the database is %s", description, settings.mongodb_database)
         yield database
 
 
+@contextmanager
+def in_words(settings: Settings, description: str) -> Iterator[None]:
+    """What the driver raises at the start becomes a `StartupError`."""
+    try:
+        yield
+    except PyMongoError as error:
+        if is_outage(error):
+            remedy = " Start it, or correct MONGODB_URL." if settings.mongodb_url else ""
+            raise NoAnswer(f"There is no answer from {description}.{remedy}") from error
+        raise StartupError(f"Not accepted by {description}: {error}") from error
+
+
 @asynccontextmanager
-async def _open_client(settings: Settings) -> AsyncIterator[tuple[Any, str]]:
+async def _open_client(settings: Settings, outage: Outage) -> AsyncIterator[tuple[Any, str]]:
     """A client, and what it talks to in words. The ladder: a given server, an embedded one, memory if allowed."""
     if settings.mongodb_url:
         url = settings.mongodb_url.get_secret_value()
-        async with _connected(url) as client:
+        async with _connected(url, outage) as client:
             yield client, f"the MongoDB server at {_servers(url)}"
     elif mongod := _mongod(settings):
-        async with run_embedded(mongod, settings.data_dir) as embedded, _connected(embedded.url) as client:
+        async with run_embedded(mongod, settings.data_dir) as embedded, _connected(embedded.url, outage) as client:
+            outage.is_full = lambda: embedded.room.is_full
             yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
     elif settings.allow_memory_db:
         log.warning("ALLOW_MEMORY_DB is set: everything will be lost when this process exits")
@@ -157,9 +173,9 @@ def _mongod(settings: Settings) -> Mongod | None:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Any]:
+async def _connected(url: str, outage: Outage) -> AsyncIterator[Any]:
     with closing(_connect(url)) as client:
-        async with watched(client.delegate):
+        async with watched(client.delegate), outage.watching(client.delegate):
             yield client
 
 
@@ -190,15 +206,26 @@ def _memory_client() -> Any:
     return AsyncMongoMockClient(tz_aware=True)
 
 
-def patient(seconds: float = 60) -> AbstractContextManager[None]:
+@contextmanager
+def patient(seconds: float = 60) -> Iterator[None]:
     """For work that nobody waits for at a browser: what is asked of the database in here may take so long in all,
     instead of the usual few seconds for each command."""
-    return pymongo.timeout(seconds)
+    waits = queueing.set(seconds)
+    try:
+        with pymongo.timeout(seconds):
+            yield
+    finally:
+        queueing.reset(waits)
 
 
 def is_in_memory(collection: Any) -> bool:
     """Whether a collection is in no MongoDB, but in this process, where less is possible."""
     return type(collection) is not AsyncIOMotorCollection  # isinstance would not tell: it claims to be one
+
+
+def is_full(error: PyMongoError) -> bool:
+    """Whether the database has no room on its disk left."""
+    return isinstance(error, OperationFailure) and any(words in str(error) for words in _FULL)
 
 
 def is_outage(error: PyMongoError) -> bool:

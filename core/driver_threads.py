@@ -15,9 +15,15 @@ from threading import Lock, Semaphore, Thread
 from time import monotonic
 from typing import Any
 
+from pymongo.errors import WaitQueueTimeoutError
+
 aside: ContextVar[bool] = ContextVar("aside", default=False)
 """Set where commands are expected to take long, such as those that wait for something to happen: they have threads of
 their own."""
+
+queueing: ContextVar[float] = ContextVar("queueing", default=5.0)
+"""For how many seconds a call may wait for a thread. Then it fails with an error of the driver: behind calls that take
+long themselves it could wait for ever."""
 
 Timed = Callable[[Callable[..., Any], float, BaseException | None], None]
 """Is told of a call, how many seconds it took, and how it failed if it did."""
@@ -27,7 +33,13 @@ def _nobody(_: Callable[..., Any], __: float, ___: BaseException | None) -> None
     pass
 
 
-_Work = tuple["Future[Any]", Callable[[], Any]]
+_Work = tuple["Future[Any]", Callable[[], Any], float]
+"""A call, and by when it must begin."""
+
+
+def no_thread() -> None:
+    """Called instead of what has waited for too long; the metrics tell it by this name."""
+    raise WaitQueueTimeoutError("No thread came free in time")
 
 
 class DriverThreads(Executor):
@@ -52,7 +64,8 @@ class DriverThreads(Executor):
         if aside.get():
             return self._aside.submit(fn, *args, **kwargs)
         future: Future[Any] = Future()
-        self._work.put((future, fn if not (args or kwargs) else lambda: fn(*args, **kwargs)))
+        call = fn if not (args or kwargs) else lambda: fn(*args, **kwargs)
+        self._work.put((future, call, monotonic() + queueing.get()))
         if self._watcher is not (loop := asyncio.get_running_loop()):
             self._watcher = loop
             if not self._working:
@@ -83,10 +96,10 @@ class DriverThreads(Executor):
 
     def _run(self) -> None:
         while True:
-            future, call = self._work.get()
+            future, call, latest = self._work.get()
             self._moved = monotonic()
             if future.set_running_or_notify_cancel():
-                self._do(future, call)
+                self._do(future, call if self._moved <= latest else no_thread)
             del future, call
             if self._may_rest():
                 self._resting.acquire()

@@ -14,6 +14,10 @@ class StartupError(Exception):
     """The service cannot start. The text tells an operator what is wrong and what to do about it."""
 
 
+class NoAnswer(StartupError):
+    """The database does not answer: the one thing that may come right by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
     """One thing that is wrong with a request, and where.

@@ -61,10 +61,12 @@ async def readyz(request: Request) -> Readiness:
 
     Asks MongoDB, and what the modules look at.
     """
+    request.app.state.outage.check()
     try:
         await request.app.state.database.ping()
     except PyMongoError as error:
         raise Unavailable("The database does not answer.") from error
+    request.app.state.outage.check_room()
     checks: dict[str, HealthCheck] = request.app.state.health_checks
     well = await asyncio.gather(*(_is_well(name, check) for name, check in checks.items()))
     if not all(well):

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
-from core.database import is_outage
+from core.database import is_full, is_outage
 from core.errors import (
     BadRequest,
     FieldError,
@@ -25,6 +25,7 @@ from core.errors import (
     Unavailable,
 )
 from core.openapi import PROBLEM_MEDIA_TYPE
+from core.outage import no_room
 from core.wording import plain, sentence_of
 
 # The longest list of errors in one answer: a hostile body could earn a hundred thousand of them.
@@ -86,6 +87,8 @@ def as_problem(request: Request, error: Exception) -> Problem | None:
             return _from_http(request, error)
         case PyMongoError() if is_outage(error):
             return Unavailable("The database does not answer.")
+        case PyMongoError() if is_full(error):
+            return no_room()
         case _:
             return None
 

@@ -8,6 +8,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
+from pymongo.uri_parser import parse_uri
 
 import core.database
 from core.app import create_app
@@ -15,6 +16,7 @@ from core.discovery import discover
 from core.embedded import find_mongod, run_embedded
 from core.module import Module
 from core.settings import ModuleChoice, ModuleSettings, Settings, variables
+from tests.relay import Relay
 from tests.terminal import Terminal
 
 AppClient = Callable[..., TestClient]
@@ -66,6 +68,15 @@ def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert mongod, "the wheel in requirements.txt brings a mongod"
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(run_embedded(mongod, data)) as embedded:
         yield embedded.url
+
+
+@pytest.fixture
+def relay(mongodb_url: str) -> Iterator[Relay]:
+    """The way to that mongod for who must lose it, or find it slow."""
+    with start_blocking_portal() as portal:
+        relay = Relay(portal, parse_uri(mongodb_url)["nodelist"][0][0])
+        yield relay
+        relay.shut()
 
 
 @pytest.fixture

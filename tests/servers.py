@@ -34,9 +34,13 @@ class Server:
         """What the service has logged so far, other than lines of a process that is not ours."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def wait_until_ready(self) -> None:
-        """Find out the address from the log, and await the first answer of /readyz."""
+    def wait_until_listening(self) -> None:
+        """Find out the address from the log."""
         self.url = until(self._address)
+
+    def wait_until_ready(self) -> None:
+        """The same, and await the first answer of /readyz that is a success."""
+        self.wait_until_listening()
         until(self._ready)
 
     def kill(self) -> None:
@@ -61,9 +65,8 @@ class Server:
             return False
 
 
-def launch(folder: Path, *command: str, **environment: str) -> Server:
-    """Python with these arguments, which must make it a server, on the data folder `folder/data`; awaited until it is
-    ready."""
+def start(folder: Path, *command: str, **environment: str) -> Server:
+    """Python with these arguments, which must make it a server, on the data folder `folder/data`; not awaited."""
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -74,7 +77,12 @@ def launch(folder: Path, *command: str, **environment: str) -> Server:
             stderr=output,
             start_new_session=True,
         )
-    server = Server(process, log)
+    return Server(process, log)
+
+
+def launch(folder: Path, *command: str, **environment: str) -> Server:
+    """The same, awaited until it is ready."""
+    server = start(folder, *command, **environment)
     try:
         server.wait_until_ready()
     except BaseException:
@@ -84,12 +92,18 @@ def launch(folder: Path, *command: str, **environment: str) -> Server:
 
 
 @contextmanager
-def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]:
-    """`python main.py`, or `uvicorn` with `arguments`, on the data folder `folder/data`, which outlives it."""
-    command = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--port", "0", *arguments]
-    server = launch(folder, *(command if arguments else [str(ROOT / "main.py")]), **environment)
+def stopped(server: Server) -> Iterator[Server]:
+    """Stop a server at the end, unless it has ended."""
     try:
         yield server
     finally:
         if server.process.poll() is None:
             server.stop()
+
+
+@contextmanager
+def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]:
+    """`python main.py`, or `uvicorn` with `arguments`, on the data folder `folder/data`, which outlives it."""
+    command = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--port", "0", *arguments]
+    with stopped(launch(folder, *(command if arguments else [str(ROOT / "main.py")]), **environment)) as server:
+        yield server

@@ -18,6 +18,7 @@ from core.embedded.failure import explain, was_killed
 from core.embedded.folder import Folder
 from core.embedded.lease import is_locked
 from core.embedded.replica import is_writable
+from core.embedded.room import Room
 from core.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,13 @@ class Keeper:
         self._folder = folder
         self._grace = grace
         self._child: _Supervisor | None = None
+        self.room = Room(folder.root)
         self._heard = self._report()
         self.last_problem = ""
 
     async def start(self) -> None:
         """Return when mongod takes writes. Raises `StartupError` when it cannot run here."""
+        self.room.look()
         while True:
             failure = self._check()
             if failure is not None and not was_killed(failure.code):
@@ -63,10 +66,11 @@ class Keeper:
             await asyncio.sleep(_RETRY)
 
     async def watch(self) -> None:
-        """Bring back a supervisor that has died, with its mongod, until cancelled."""
+        """Bring back a supervisor that has died, with its mongod, and see that there is room, until cancelled."""
         while True:
             await asyncio.sleep(_CHECK)
             try:
+                self.room.look()
                 while self._check() is not None:
                     log.error("The embedded MongoDB failed and is tried again: %s", self.last_problem)
             except OSError as error:

@@ -12,6 +12,7 @@ from core.embedded.binary import Mongod
 from core.embedded.folder import Folder, prepare
 from core.embedded.keeper import Keeper
 from core.embedded.lease import shared_lease
+from core.embedded.room import Room
 from core.errors import StartupError
 
 # Longer than an app takes to start again when its code is reloaded.
@@ -21,11 +22,12 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Embedded:
-    """A running server: where to reach it, the folder of its data files, and its version."""
+    """A running server: where to reach it, the folder of its data files, its version, and the room on its disk."""
 
     url: str
     data: Path
     version: str
+    room: Room
 
 
 @asynccontextmanager
@@ -49,7 +51,7 @@ async def run_embedded(
         except OSError as error:
             raise StartupError(_unusable(folder, error)) from error
         await stack.enter_async_context(_watching(keeper))
-        yield Embedded(url=url(folder.socket), data=folder.data, version=mongod.version)
+        yield Embedded(url=url(folder.socket), data=folder.data, version=mongod.version, room=keeper.room)
 
 
 @asynccontextmanager

@@ -47,10 +47,10 @@ _gates: WeakKeyDictionary[AbstractEventLoop, _Gate] = WeakKeyDictionary()
 
 @asynccontextmanager
 async def turn() -> AsyncIterator[None]:
-    """One of the few turns of this process to read all students. The queries inside may take `SECONDS` together.
-    Raises `Unavailable` when too many wait for theirs."""
-    async with _gates.setdefault(get_running_loop(), _Gate()).entered():
-        with more_time():
+    """One of the few turns of this process to read all students. Waiting for it and the queries inside may take
+    `SECONDS` together. Raises `Unavailable` when too many wait for theirs."""
+    with more_time():
+        async with _gates.setdefault(get_running_loop(), _Gate()).entered():
             yield
 
 

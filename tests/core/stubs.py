@@ -7,7 +7,7 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
-from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, PyMongoError, WTimeoutError
+from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, PyMongoError, WriteError, WTimeoutError
 
 from core.app import create_app
 from core.errors import Unauthenticated
@@ -27,6 +27,7 @@ FAILURES: dict[str, Exception] = {
     "slow": ExecutionTimeout("hunter2 is slow"),
     "unconfirmed": WTimeoutError("hunter2 is slow"),
     "refused": OperationFailure("hunter2 is refused"),
+    "full": WriteError("hunter2: 28: No space left on device", 8),
     "driver": PyMongoError("hunter2 is strange"),
 }
 

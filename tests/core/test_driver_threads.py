@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pymongo.errors import WaitQueueTimeoutError
 
-from core.driver_threads import DriverThreads, aside
+from core.database import is_outage
+from core.driver_threads import DriverThreads, aside, queueing
 
 MOST = 4
 
@@ -136,6 +138,26 @@ def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
         await asyncio.gather(*held)
         await in_thread(threads, int)
         assert not begun.is_set()
+
+    run(work)
+
+
+def test_what_has_waited_for_too_long_fails_and_is_not_begun() -> None:
+    async def work(threads: DriverThreads) -> None:
+        end, begun = Event(), Event()
+        held = [in_thread(threads, end.wait) for _ in range(MOST)]
+        await until(lambda: threads._working == MOST and threads._work.empty())
+        queueing.set(0)
+        late = in_thread(threads, begun.set)
+        queueing.set(60)
+        patient = in_thread(threads, thread_name)
+        end.set()
+        with pytest.raises(WaitQueueTimeoutError) as raised:
+            await late
+        assert is_outage(raised.value), "answered as 503"
+        assert (await patient).startswith("mongodb-")
+        assert not begun.is_set()
+        await asyncio.gather(*held)
 
     run(work)
 

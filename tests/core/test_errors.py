@@ -213,15 +213,20 @@ def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, detail: str 
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"),
-    [("bug", 500), ("refused", 500), ("driver", 500), ("away", 503), ("slow", 503), ("unconfirmed", 503)],
+    ("kind", "status", "retry_after"),
+    [
+        *(("bug", 500, None), ("refused", 500, None), ("driver", 500, None)),
+        *(("away", 503, "1"), ("slow", 503, "1"), ("unconfirmed", 503, "1"), ("full", 503, "60")),
+    ],
 )
-def test_a_failure_inside_is_told_to_the_log_only(kind: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_inside_is_told_to_the_log_only(
+    kind: str, status: int, retry_after: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = unopened().get(f"/failures/{kind}", headers={"X-Request-ID": "mine"})
     assert answer.status_code == status
     assert set(problem_of(answer)) <= {"type", "title", "status", "detail", "request_id"}
     assert "hunter2" not in answer.text
-    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+    assert answer.headers.get("Retry-After") == retry_after
     assert ("hunter2" in caplog.text) == (status == 500)
 
 

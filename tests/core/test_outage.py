@@ -1,71 +1,27 @@
 """While the database is away the service says so, and when it is back the service goes on by itself."""
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi.testclient import TestClient
-from pymongo.uri_parser import parse_uri
+from pydantic import SecretStr
 
-from core.settings import Settings
+import core.outage
 from tests.conftest import AppClient, sign_in
+from tests.processes import until
+from tests.relay import Relay
 
 STUDENT = {"roll_no": "S1", "name": "x", "branch": "y", "marks": {}}
 
 
-class Relay:
-    """A TCP port that leads to the test run's mongod, and that can be shut as if the server had died."""
-
-    def __init__(self, portal: BlockingPortal, socket: str) -> None:
-        self._portal = portal
-        self._socket = socket
-        self._open: set[asyncio.StreamWriter] = set()
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        self._portal.call(self._listen)
-
-    def shut(self) -> None:
-        self._portal.call(self._cut)
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _cut(self) -> None:
-        self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind_reader, behind = await asyncio.open_unix_connection(self._socket)
-        self._open |= {writer, behind}
-        await asyncio.gather(self._pump(reader, behind), self._pump(behind_reader, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-        writer.close()
-        self._open.discard(writer)
-
-
-@pytest.fixture
-def relay(mongodb_url: str) -> Iterator[Relay]:
-    with start_blocking_portal() as portal:
-        relay = Relay(portal, parse_uri(mongodb_url)["nodelist"][0][0])
-        yield relay
-        relay.shut()
+def through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
+    """A signed-in client of a service whose database can go away, and whose driver waits for so long."""
+    return sign_in(open_client(mongodb_url=SecretStr(relay.url(timeoutMS=milliseconds))))
 
 
 @pytest.fixture
 def relayed(relay: Relay, open_client: AppClient) -> TestClient:
-    """A signed-in client of a service whose database can go away."""
-    url = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true&timeoutMS=1000"
-    return sign_in(open_client(mongodb_url=Settings.model_validate({"mongodb_url": url}).mongodb_url))
+    return through(relay, open_client, 1000)
 
 
 def test_an_outage_is_told_and_survived(relayed: TestClient, relay: Relay) -> None:
@@ -86,7 +42,43 @@ def test_an_outage_is_told_and_survived(relayed: TestClient, relay: Relay) -> No
     assert relayed.get("/healthz").status_code == 200
 
     relay.start()
-    # Each try waits until the driver gives up, so these are seconds.
-    assert any(relayed.get("/readyz").status_code == 200 for _ in range(30))
+    until(lambda: relayed.get("/readyz").status_code == 200)
     statuses = [relayed.request(method, path, **sent).status_code for method, path, sent in requests]  # type: ignore[arg-type]
     assert statuses == [200, 201, 200]
+
+
+def test_an_absence_that_is_short_is_waited_out(relay: Relay, open_client: AppClient) -> None:
+    client = through(relay, open_client, 30_000)
+    outage = client.app.state.outage  # type: ignore[attr-defined]
+    relay.shut()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.get, "/students")
+        until(lambda: outage._since is not None)
+        assert not outage.is_on()
+        assert not answer.done()
+        relay.start()
+        assert answer.result().status_code == 200
+    until(lambda: outage._since is None)
+
+
+def test_one_that_lasts_is_answered_without_asking_the_driver(
+    relay: Relay, open_client: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = through(relay, open_client, 60_000)
+    monkeypatch.setattr(core.outage, "PATIENCE_SECONDS", 0.0)
+    relay.shut()
+    until(client.app.state.outage.is_on)  # type: ignore[attr-defined]
+    # Each would wait for a minute.
+    for path in ("/readyz", "/students", "/nowhere", "/healthz"):
+        answer = client.get(path)
+        assert answer.status_code == {"/nowhere": 404, "/healthz": 200}.get(path, 503)
+    assert client.post("/login", data={"username": "alice", "password": "secure123"}).status_code == 503
+
+    relay.start()
+    until(lambda: client.get("/students").status_code == 200)
+    until(lambda: "The database is back" in caplog.messages)
+    assert [message for message in caplog.messages if message.startswith("The database is away")] != []
+
+
+def test_a_service_that_needs_no_server_is_never_in_an_outage() -> None:
+    assert not core.outage.Outage().is_on()

@@ -1,0 +1,26 @@
+"""The service, and an address that tells what it holds: `uvicorn tests.faults.watched_app:app`."""
+
+import asyncio
+import os
+import threading
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from core.app import create_app
+
+
+async def holds(_: Request) -> JSONResponse:
+    """How many tasks, threads and open files this process has."""
+    return JSONResponse(
+        {
+            "tasks": len(asyncio.all_tasks()),
+            "threads": threading.active_count(),
+            "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
+        }
+    )
+
+
+app = create_app()
+app.router.routes.append(Route("/holds", holds))
