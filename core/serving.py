@@ -1,9 +1,14 @@
-"""Serving the app by `python main.py`: where, with how many processes, and with which certificate."""
+"""Serving the app by `python main.py`: where, with how many processes, and with which certificate; and how it ends."""
 
+import signal
 import ssl
+import sys
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import multiprocess
 
 from core.errors import StartupError
 from core.settings import Settings
@@ -17,22 +22,54 @@ SILENCE_SECONDS = 60
 
 def serve(app: Any, name: str, settings: Settings) -> None:
     """Serve until asked to stop. `name` is where further processes find the app, such as `main:app`. Raises
-    `StartupError` for a certificate that cannot be used."""
+    `StartupError` for a certificate that cannot be used, and `SystemExit` for a start that fails."""
     _check_certificate(settings)
     several = settings.workers > 1
-    uvicorn.run(
-        name if several else app,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        ssl_certfile=settings.tls_certfile,
-        ssl_keyfile=settings.tls_keyfile,
-        log_config=None,
-        log_level=settings.log_level.lower(),
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=SILENCE_SECONDS,
-    )
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "ssl_certfile": settings.tls_certfile,
+        "ssl_keyfile": settings.tls_keyfile,
+        "log_config": None,
+        "log_level": settings.log_level.lower(),
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+        "timeout_worker_healthcheck": SILENCE_SECONDS,
+    }
+    if several:
+        _serve_with_workers(uvicorn.Config(name, **options))
+    else:
+        uvicorn.run(app, **options)
+
+
+class _Worker(multiprocess.Process):
+    """One of several processes. Whoever started it does not keep the worker's end of their pipe, and so hears at once
+    when it dies, also while waiting for a sign of life."""
+
+    def start(self) -> None:
+        super().start()
+        self.child_conn.close()
+
+
+multiprocess.Process = _Worker  # type: ignore[misc]  # it takes no class of ours
+
+
+def _serve_with_workers(config: uvicorn.Config) -> None:
+    """As `uvicorn.run` does, which ends with status 0 also where no worker could start."""
+    workers = multiprocess.Multiprocess(config, sockets=[config.bind_socket()])
+    workers.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
+        sys.exit(STARTUP_FAILURE)
+
+
+def end_well() -> None:
+    """Let SIGTERM end this process with status 0. What serves shuts down first, and then raises the signal once more:
+    without this, it would look as if that had killed the process."""
+    if isinstance(getattr(signal.getsignal(signal.SIGTERM), "__self__", None), uvicorn.Server):
+        return  # imported by one of several processes, whose status nobody sees
+    with suppress(ValueError):  # imported elsewhere than in the main thread, so by nobody who serves
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def _check_certificate(settings: Settings) -> None:
