@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its settings, its line in the access log, and the 500 nobody expected."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -8,7 +9,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.caller import Caller, client_address, use_caller
-from core.errors import InternalError
+from core.errors import InternalError, Unavailable
 from core.metrics import requests
 from core.problem_details import ProblemResponse
 from core.security_headers import security_headers
@@ -54,6 +55,11 @@ class RequestFrame:
 
         try:
             await self.app(scope, receive, send_framed)
+        except asyncio.CancelledError:  # the server ends, and has waited for as long as it may
+            if status:
+                raise
+            stopping = Unavailable("The service was stopped before this was done.")
+            await ProblemResponse(stopping, request_id)(scope, receive, send_framed)
         except Exception:
             error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
             if status:  # the answer is under way: all that is left is to break it off

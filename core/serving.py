@@ -55,9 +55,19 @@ class _Worker(multiprocess.Process):
 multiprocess.Process = _Worker  # type: ignore[misc]  # it takes no class of ours
 
 
+class _Workers(multiprocess.Multiprocess):
+    """The processes that share a port."""
+
+    def terminate_all(self) -> None:
+        """Let nobody wait at the port for workers that are going."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
+
+
 def _serve_with_workers(config: uvicorn.Config) -> None:
     """As `uvicorn.run` does, which ends with status 0 also where no worker could start."""
-    workers = multiprocess.Multiprocess(config, sockets=[config.bind_socket()])
+    workers = _Workers(config, sockets=[config.bind_socket()])
     workers.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
         sys.exit(STARTUP_FAILURE)

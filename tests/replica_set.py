@@ -21,7 +21,7 @@ class Member:
     """One of the mongods. It keeps its port and its data when it is killed and started again."""
 
     def __init__(self, program: Path, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         data = folder / f"mongod-{self.port}"
         data.mkdir()
         flags = ["--replSet", "rs0", "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
@@ -108,6 +108,6 @@ def replica_set_of_three(folder: Path) -> Iterator[ReplicaSet]:
             member.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

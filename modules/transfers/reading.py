@@ -18,8 +18,17 @@ BATCH_BYTES = 2_000_000
 async def batches(path: Path, format_: str) -> AsyncIterator[list[Row]]:
     """The checked rows of a file. Raises `InvalidFile`."""
     with closing(_checked(path, format_)) as rows:
-        while batch := await asyncio.to_thread(_next_batch, rows):
+        while batch := await _in_thread(rows):
             yield batch
+
+
+async def _in_thread(rows: Iterator[Row]) -> list[Row]:
+    """The next batch. The thread is waited for also by who is cancelled: what it reads cannot be closed before."""
+    reading = asyncio.create_task(asyncio.to_thread(_next_batch, rows))
+    try:
+        return await asyncio.shield(reading)
+    finally:
+        await asyncio.wait([reading])
 
 
 def _next_batch(rows: Iterator[Row]) -> list[Row]:

@@ -54,6 +54,11 @@ def test_a_database_that_cannot_be_used_is_one_line(
     assert (told["level"], "\n" in told["message"]) == ("ERROR", False)
 
 
+def test_several_processes_of_which_none_can_start_end_with_an_error(tmp_path: Path) -> None:
+    output = failed_start(MAIN, tmp_path, MONGODB_URL=DEAD, WORKERS="2")
+    assert "There is no answer from the MongoDB server at 127.0.0.1:1." in output
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [("PORT", "LOG_LEVEL"), ("MARKS_MAX", "IMPORT_DAYS")], ids=["process-wide", "of modules"]
 )

@@ -86,10 +86,15 @@ class Load:
         """Await a write that was sent after `since` and was acknowledged: how long after it that was."""
         return until(lambda: next((one.answered - since for one in self._done() if one.sent > since), None))
 
-    def at_work(self) -> None:
-        """Await that every writer has got through from now on."""
+    def at_work(self, writes: int = 1) -> None:
+        """Await that so many writes have got through from now on, and one of each writer."""
         now = monotonic()
-        until(lambda: len({one.subject for one in self._done() if one.sent > now}) == self._writers)
+
+        def done() -> bool:
+            since = [one.subject for one in self._done() if one.sent > now]
+            return len(since) >= writes and len(set(since)) == self._writers
+
+        until(done)
 
     def _done(self) -> list[Write]:
         return [one for one in self.writes[-2000:] if one.acknowledged]
@@ -101,7 +106,7 @@ class Load:
                     return
                 write = self._write(client, kind, name)
                 if not write.acknowledged:
-                    self._stop.wait(0.02)
+                    self._stop.wait(0.1)
                 elif kind != "shared":
                     self._read(client, write)
 

@@ -69,6 +69,27 @@ def test_no_write_is_lost_or_doubled_when_the_primary_hangs(tmp_path: Path, repl
     assert "All is well." in command(tmp_path, "check", "--data", **environment)
 
 
+def test_without_a_majority_the_service_waits_and_then_says_so(tmp_path: Path, replica_set: ReplicaSet) -> None:
+    """Both secondaries are killed: the primary steps down in the midst of writes."""
+    environment = MARKS | {"MONGODB_URL": replica_set.url, "MONGODB_DATABASE": "minority"}
+    with serve(tmp_path, **environment) as server:
+        with Load(server.url) as load:
+            load.at_work()
+            primary = replica_set.primary()
+            others = [member for member in replica_set.members if member is not primary]
+            for member in others:
+                member.kill()
+            until(lambda: sum(one.status == 503 for one in load.writes) > 8)
+            for member in others:
+                member.start()
+            started = monotonic()
+            print(f"\nback {load.recovery(started):.2f} s after the others, {load.summary()}")
+            until(replica_set.is_whole)
+            load.at_work()
+        check_written(server.url, load)
+    assert "All is well." in command(tmp_path, "check", "--data", **environment)
+
+
 def test_what_a_dead_primary_alone_had_is_built_upon_by_nobody(tmp_path: Path, replica_set: ReplicaSet) -> None:
     """A write that no majority has yet is seen by another one, then the primary dies with it, and so does the server
     that would have tried it again."""
