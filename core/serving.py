@@ -4,6 +4,7 @@ import signal
 import ssl
 import sys
 from contextlib import suppress
+from multiprocessing import current_process
 from typing import Any
 
 import uvicorn
@@ -75,11 +76,11 @@ def _serve_with_workers(config: uvicorn.Config) -> None:
 
 def end_well() -> None:
     """Let SIGTERM end this process with status 0. What serves shuts down first, and then raises the signal once more:
-    without this, it would look as if that had killed the process."""
-    if isinstance(getattr(signal.getsignal(signal.SIGTERM), "__self__", None), uvicorn.Server):
-        return  # imported by one of several processes, whose status nobody sees
-    with suppress(ValueError):  # imported elsewhere than in the main thread, so by nobody who serves
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    without this, it would look as if that had killed the process. Of several processes, only the first one's status
+    counts."""
+    if current_process().name == "MainProcess":
+        with suppress(ValueError):  # imported elsewhere than in the main thread, so by nobody who serves
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def _check_certificate(settings: Settings) -> None:

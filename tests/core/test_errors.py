@@ -214,7 +214,10 @@ def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, detail: str 
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("bug", 500), ("refused", 500), ("driver", 500), ("away", 503), ("slow", 503), ("unconfirmed", 503)],
+    [
+        *((kind, 500) for kind in ("bug", "refused", "refused-in-bulk", "driver")),
+        *((kind, 503) for kind in ("away", "slow", "unconfirmed", "deposed", "deposed-in-bulk")),
+    ],
 )
 def test_a_failure_inside_is_told_to_the_log_only(kind: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
     answer = unopened().get(f"/failures/{kind}", headers={"X-Request-ID": "mine"})

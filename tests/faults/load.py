@@ -155,7 +155,7 @@ def _mark(answer: httpx2.Response, subject: str) -> object:
 def check_written(url: str, load: Load) -> None:
     """Every acknowledged write is there, no write is there twice, and there is nothing else; nothing went wrong while
     the load was on."""
-    assert load.wrong == []
+    assert load.wrong == [], "\n".join(load.wrong)
     with httpx2.Client(base_url=url, timeout=PATIENCE) as client:
         sign_in(client)
         stored = {str(one["roll_no"]): one["marks"] for one in pages(client, "/students")}
