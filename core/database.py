@@ -34,12 +34,11 @@ def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | 
 # Motor takes a number of threads, but not the threads themselves.
 motor_asyncio._EXECUTOR = DriverThreads(most=32, timed=_observe)  # type: ignore[assignment]  # noqa: SLF001
 
-# Every write is on a majority's disk before it is acknowledged; nothing is read, and perhaps built upon, that the death
-# of a primary may still undo; and nothing waits without end. What the URL of an operator says has precedence.
+# Every write is on a majority's disk before it is acknowledged, and nothing waits without end. What the URL of an
+# operator says has precedence.
 _CLIENT_OPTIONS: dict[str, Any] = {
     "w": "majority",
     "journal": True,
-    "readConcernLevel": "majority",
     "retryWrites": True,
     "heartbeatFrequencyMS": 1000,
     "connectTimeoutMS": 2000,

@@ -5,6 +5,7 @@ version. A process that dies between two of them leaves at most a copy too many,
 still: the history is read only up to the version before the current one, and the next write finds its copy made.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,13 +13,16 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from core.errors import NotFound, Unavailable
+from core.collection import settled
+from core.errors import NotFound, Problem, Unavailable
 from core.etag import UNCONDITIONAL, Preconditions
 from modules.students.models import Student, StudentVersion
 from modules.students.schemas import StudentRead
 
 # Each try fails only because another write of the same student succeeded.
 MAX_TRIES = 100
+
+PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,15 @@ async def get_also_deleted(roll_no: str) -> Student:
 
 async def _find(roll_no: str, fields: Sequence[str] | None = None, *, also_deleted: bool = False) -> Mapping[str, Any]:
     found = await Student.get_motor_collection().find_one({"roll_no": roll_no}, fields)
+    return _present(found, roll_no, also_deleted=also_deleted)
+
+
+def _present(found: Mapping[str, Any] | None, roll_no: str, *, also_deleted: bool) -> Mapping[str, Any]:
     if found is None or found["erasing"]:
         raise StudentNotFound(f"There is no student {roll_no}.")
     if found["deleted_at"] is not None and not also_deleted:
         raise StudentNotFound(f"There is no student {roll_no}: it was deleted, and can be restored.")
-    stored: Mapping[str, Any] = found
-    return stored
+    return found
 
 
 async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> Student:
@@ -76,16 +83,32 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
     Raises `StudentNotFound`, `PreconditionFailed`, what `edit` raises, `DuplicateKeyError` for a new roll number that
     is taken, and `Unavailable` if other writes always come in between.
     """
-    find = get_also_deleted if also_deleted else get
     for _ in range(MAX_TRIES):
-        student = await find(roll_no)
-        expects.check(student.etag)
-        successor = edit(student)
+        found = await settled(Student).find_one({"roll_no": roll_no})
+        try:
+            student = Student.of(_present(found, roll_no, also_deleted=also_deleted))
+            expects.check(student.etag)
+            successor = edit(student)
+        except Problem:
+            if await _is_newest(found, roll_no):
+                raise
+            continue
         if successor is None:
-            return student
-        if await _replace(student, successor):
+            if await _is_newest(found, roll_no):
+                return student
+        elif await _replace(student, successor):
             return successor
     raise Unavailable("This student is being changed by too many at once.")
+
+
+async def _is_newest(found: Mapping[str, Any] | None, roll_no: str) -> bool:
+    """Whether the primary has nothing newer than what a majority is known to have. If it has, which is so while a write
+    is being confirmed and just after an election, this waits a moment."""
+    newest = await Student.get_motor_collection().find_one({"roll_no": roll_no}, ["version"])
+    if (found and (found["_id"], found["version"])) == (newest and (newest["_id"], newest["version"])):
+        return True
+    await asyncio.sleep(PAUSE_SECONDS)
+    return False
 
 
 async def _replace(student: Student, successor: Student) -> bool:

@@ -34,7 +34,6 @@ def options_of(query: str) -> dict[str, object]:
         return {
             "w": concern.get("w"),
             "journal": concern.get("j"),
-            "readConcernLevel": client.delegate.read_concern.level,
             "retryWrites": options.retry_writes,
             "timeoutMS": options.timeout and round(options.timeout * 1000),
             "serverSelectionTimeoutMS": round(options.server_selection_timeout * 1000),
@@ -46,7 +45,6 @@ def options_of(query: str) -> dict[str, object]:
 DEFAULTS = {
     "w": "majority",
     "journal": True,
-    "readConcernLevel": "majority",
     "retryWrites": True,
     "timeoutMS": 5000,
     "serverSelectionTimeoutMS": 30000,  # the driver's, which does not count beside timeoutMS
@@ -62,7 +60,6 @@ DEFAULTS = {
         ("?appName=x", {}),
         ("?w=1", {"w": 1}),
         ("?W=2&JOURNAL=false", {"w": 2, "journal": False}),
-        ("?readConcernLevel=local", {"readConcernLevel": "local"}),
         ("?retryWrites=false", {"retryWrites": False}),
         ("?timeoutms=77", {"timeoutMS": 77}),
         ("?connectTimeoutMS=99&maxPoolSize=3", {"connectTimeoutMS": 99, "maxPoolSize": 3}),

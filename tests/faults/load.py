@@ -1,13 +1,13 @@
 """A load of writes on a running service, each of which can be told apart afterwards, and what must be left of them.
 
-Each write sets one mark that no other write sets, in a subject that only its writer uses. So the history of a student
-says which writes were done, how often and in which order; and a version that changes anything else is a write that
-overwrote another one.
+Each write sets one mark that no other write sets, in a subject that no other writer uses there. So the history of a
+student says which writes were done, how often and in which order; and a version that changes anything else is a write
+that overwrote another one.
 """
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
@@ -30,6 +30,7 @@ MARKS = {"MARKS_MAX": "1000000"}
 class Write:
     """A write, when it was sent and answered (seconds of the monotonic clock), and how. Status 0: not at all."""
 
+    writer: str
     roll_no: str
     subject: str
     mark: int
@@ -59,6 +60,8 @@ class Load:
         self.writes: list[Write] = []
         self.wrong: list[str] = []
         """What no client may see."""
+        self._created: dict[str, tuple[str, str]] = {}
+        """Of each writer, the student that it has just created, and its ETag: whom it changes next."""
         self._numbers = itertools.count(1)
         self._stop = Event()
         self._pool = ThreadPoolExecutor(writers)
@@ -91,7 +94,7 @@ class Load:
         now = monotonic()
 
         def done() -> bool:
-            since = [one.subject for one in self._done() if one.sent > now]
+            since = [one.writer for one in self._done() if one.sent > now]
             return len(since) >= writes and len(set(since)) == self._writers
 
         until(done)
@@ -101,7 +104,7 @@ class Load:
 
     def _write_on(self, name: str) -> None:
         with httpx2.Client(base_url=self.url, timeout=PATIENCE, headers=self._headers) as client:
-            for kind in itertools.cycle(("create", "own", "shared")):
+            for kind in itertools.cycle(("create", "again", "own", "shared")):
                 if self._stop.is_set():
                     return
                 write = self._write(client, kind, name)
@@ -112,15 +115,21 @@ class Load:
 
     def _write(self, client: httpx2.Client, kind: str, name: str) -> Write:
         number = next(self._numbers)
-        roll_no = {"create": f"N{number}", "own": name, "shared": SHARED[number % len(SHARED)]}[kind]
-        write = Write(roll_no, name.lower(), number, monotonic())
+        last = self._created.pop(name, None) if kind == "again" else None
+        roll_no = {"create": f"N{number}", "shared": SHARED[number % len(SHARED)]}.get(kind, name)
+        subject = name.lower()
+        if last:
+            roll_no, subject = last[0], "again"
+        write = Write(name, roll_no, subject, number, monotonic())
         self.writes.append(write)
-        marks = {"marks": {write.subject: number}}
+        marks: dict[str, Any] = {"marks": {write.subject: number}}
         if kind == "create":
             answer = self._ask(client, "POST", "/students", marks | {"roll_no": roll_no, "name": "n", "branch": "b"})
         else:
-            answer = self._ask(client, "PATCH", f"/students/{roll_no}", marks)
+            answer = self._ask(client, "PATCH", f"/students/{roll_no}", marks, {"If-Match": last[1]} if last else {})
         write.answered, write.status = monotonic(), answer.status_code if answer else 0
+        if answer and answer.status_code == 201:
+            self._created[name] = (roll_no, answer.headers["ETag"])
         return write
 
     def _read(self, client: httpx2.Client, write: Write) -> None:
@@ -128,10 +137,12 @@ class Load:
         if answer and answer.status_code != 503 and _mark(answer, write.subject) != write.mark:
             self.wrong.append(f"{write} was acknowledged, and then read as {answer.text}")
 
-    def _ask(self, client: httpx2.Client, method: str, path: str, body: Any = None) -> httpx2.Response | None:
+    def _ask(
+        self, client: httpx2.Client, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response | None:
         """The answer, or None where the connection broke."""
         try:
-            answer = client.request(method, path, json=body)
+            answer = client.request(method, path, json=body, headers=headers)
         except httpx2.TransportError:
             return None
         if answer.status_code == 503:
