@@ -3,11 +3,12 @@
 from core.app import create_app
 from core.errors import StartupError
 from core.logs import configure_logs
-from core.serving import serve
+from core.serving import end_well, serve
 
 try:
     app = create_app()
     configure_logs(app.state.settings.log_level, app.state.settings.log_format)
+    end_well()
     if __name__ == "__main__":
         # Further processes begin by running this file under that name.
         serve(app, "__mp_main__:app", app.state.settings)

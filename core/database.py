@@ -13,7 +13,15 @@ import pymongo
 from beanie import Document, init_beanie
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
 from pymongo.uri_parser import parse_uri
 
 from core.driver_threads import DriverThreads, queueing
@@ -229,5 +237,9 @@ def is_full(error: PyMongoError) -> bool:
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Whether the database is away or too slow, so that a later try may succeed; anything else is our mistake."""
-    return error.timeout or isinstance(error, ConnectionFailure)
+    """Whether the database is away, too slow, or lost its majority before it could confirm what was written, so that a
+    later try may succeed; anything else is our mistake."""
+    unconfirmed = isinstance(error, WriteConcernError) or (
+        isinstance(error, BulkWriteError) and bool(error.details.get("writeConcernErrors"))
+    )
+    return error.timeout or unconfirmed or isinstance(error, ConnectionFailure)

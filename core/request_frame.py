@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its settings, its line in the access log, and the 500 nobody expected."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.admission import Admission
 from core.caller import Caller, client_address, use_caller
-from core.errors import InternalError
+from core.errors import InternalError, Unavailable
 from core.metrics import requests
 from core.problem_details import ProblemResponse
 from core.security_headers import security_headers
@@ -65,6 +66,11 @@ class RequestFrame:
                 await self.app(scope, partial(self.admission.receive, scope, receive), send_framed)
         except ClientDisconnect:
             pass  # nobody is there to be answered
+        except asyncio.CancelledError:  # the server ends, and has waited for as long as it may
+            if status:
+                raise
+            stopping = Unavailable("The service was stopped before this was done.")
+            await ProblemResponse(stopping, request_id)(scope, receive, send_framed)
         except Exception:
             error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
             if status:  # the answer is under way: all that is left is to break it off

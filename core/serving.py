@@ -1,10 +1,16 @@
-"""Serving the app by `python main.py`: where, with how many processes, and with which certificate."""
+"""Serving the app by `python main.py`: where, with how many processes, and with which certificate; and how it ends."""
 
+import signal
 import ssl
+import sys
+from contextlib import suppress
 from functools import partial
+from multiprocessing import current_process
 from typing import Any
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import multiprocess
 
 from core.connection import Connection
 from core.errors import StartupError
@@ -20,25 +26,67 @@ SILENCE_SECONDS = 60
 
 def serve(app: Any, name: str, settings: Settings) -> None:
     """Serve until asked to stop. `name` is where further processes find the app, such as `main:app`. Raises
-    `StartupError` for a certificate that cannot be used."""
+    `StartupError` for a certificate that cannot be used, and `SystemExit` for a start that fails."""
     check_certificate(settings)
     allow_files(settings.max_connections)
     several = settings.workers > 1
-    uvicorn.run(
-        name if several else app,
-        host=settings.host,
-        port=settings.port,
-        http=partial(Connection, max_connections=settings.max_connections),  # type: ignore[arg-type]
-        ws="none",
-        workers=settings.workers,
-        ssl_certfile=settings.tls_certfile,
-        ssl_keyfile=settings.tls_keyfile,
-        log_config=None,
-        log_level=settings.log_level.lower(),
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=SILENCE_SECONDS,
-    )
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "http": partial(Connection, max_connections=settings.max_connections),
+        "ws": "none",
+        "workers": settings.workers,
+        "ssl_certfile": settings.tls_certfile,
+        "ssl_keyfile": settings.tls_keyfile,
+        "log_config": None,
+        "log_level": settings.log_level.lower(),
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+        "timeout_worker_healthcheck": SILENCE_SECONDS,
+    }
+    if several:
+        _serve_with_workers(uvicorn.Config(name, **options))
+    else:
+        uvicorn.run(app, **options)
+
+
+class _Worker(multiprocess.Process):
+    """One of several processes. Whoever started it does not keep the worker's end of their pipe, and so hears at once
+    when it dies, also while waiting for a sign of life."""
+
+    def start(self) -> None:
+        super().start()
+        self.child_conn.close()
+
+
+multiprocess.Process = _Worker  # type: ignore[misc]  # it takes no class of ours
+
+
+class _Workers(multiprocess.Multiprocess):
+    """The processes that share a port."""
+
+    def terminate_all(self) -> None:
+        """Let nobody wait at the port for workers that are going."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
+
+
+def _serve_with_workers(config: uvicorn.Config) -> None:
+    """As `uvicorn.run` does, which ends with status 0 also where no worker could start."""
+    workers = _Workers(config, sockets=[config.bind_socket()])
+    workers.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
+        sys.exit(STARTUP_FAILURE)
+
+
+def end_well() -> None:
+    """Let SIGTERM end this process with status 0. What serves shuts down first, and then raises the signal once more:
+    without this, it would look as if that had killed the process. Of several processes, only the first one's status
+    counts."""
+    if current_process().name == "MainProcess":
+        with suppress(ValueError):  # imported elsewhere than in the main thread, so by nobody who serves
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def check_certificate(settings: Settings) -> None:

@@ -34,6 +34,10 @@ class Server:
         """What the service has logged so far, other than lines of a process that is not ours."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
+    def errors(self) -> list[dict[str, object]]:
+        """What it has logged as a mistake."""
+        return [line for line in self.log_lines() if line["level"] in ("ERROR", "CRITICAL")]
+
     def wait_until_listening(self) -> None:
         """Find out the address from the log."""
         self.url = until(self._address)

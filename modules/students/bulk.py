@@ -5,19 +5,20 @@ from typing import Any
 
 from bson import ObjectId
 
+from core.collection import settled
 from modules.students.models import Action, Current, Record, Student, StudentVersion
 from modules.students.writes import Write
 
 
 async def find_many(roll_nos: Collection[str]) -> dict[str, Current]:
     """The students with these roll numbers, deleted ones too, by roll number."""
-    found = Student.get_motor_collection().find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
+    found = settled(Student).find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
     return {stored["roll_no"]: Current.of(stored) for stored in await found.to_list(None)}
 
 
 async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, Current]:
     """The students with these `_id`s, deleted ones too."""
-    found = Student.get_motor_collection().find({"_id": {"$in": list(ids)}, "erasing": None})
+    found = settled(Student).find({"_id": {"$in": list(ids)}, "erasing": None})
     return {stored["_id"]: Current.of(stored) for stored in await found.to_list(None)}
 
 

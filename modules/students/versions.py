@@ -1,11 +1,13 @@
 """How the record of a student is found, and changed without losing what it was."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.batching import Batched
-from core.errors import Conflict, FieldError, NotFound, Unavailable
+from core.collection import settled
+from core.errors import Conflict, FieldError, NotFound, Problem, Unavailable
 from core.etag import UNCONDITIONAL, Preconditions
 from modules.students.models import Current, Student
 from modules.students.schemas import StudentRead
@@ -13,6 +15,8 @@ from modules.students.writes import Outcome, Write, write
 
 # Each try fails only because another write of the same student succeeded.
 MAX_TRIES = 100
+
+PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +56,22 @@ _SHOWN = (*StudentRead.model_fields, "version", "deleted_at", "erasing")
 _Stored = Mapping[str, Any]
 
 
-def _finder(fields: Sequence[str] | None = None) -> Batched[str, _Stored | None]:
+def _finder(collection: Callable[[], Any], fields: Sequence[str] | None = None) -> Batched[str, _Stored | None]:
     """Finds a student by the roll number, together with others that are looked for at the same moment; of each only
     these fields."""
 
     async def find(roll_nos: Sequence[str]) -> list[_Stored | None]:
-        found = Student.get_motor_collection().find({"roll_no": {"$in": list(set(roll_nos))}}, fields)
+        found = collection().find({"roll_no": {"$in": list(set(roll_nos))}}, fields)
         by_roll_no = {stored["roll_no"]: stored for stored in await found.to_list(None)}
         return [by_roll_no.get(roll_no) for roll_no in roll_nos]
 
     return Batched(find)
 
 
-_find_shown = _finder(_SHOWN)
-_find_whole = _finder()
+_find_shown = _finder(Student.get_motor_collection, _SHOWN)
+_find_whole = _finder(Student.get_motor_collection)
+# What is built upon must be there for good: what a dying primary alone had would stay in the history for ever.
+_find_settled = _finder(lambda: settled(Student))
 
 
 async def read(roll_no: str) -> _Stored:
@@ -103,13 +109,21 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
     Raises `StudentNotFound`, `PreconditionFailed`, what `edit` raises, `RollNoTaken` for a new roll number that another
     student has, and `Unavailable` if other writes always come in between.
     """
-    find = get_also_deleted if also_deleted else get
     for _ in range(MAX_TRIES):
-        student = await find(roll_no)
-        expects.check(student.etag)
-        successor = edit(student)
+        found = await _find_settled(roll_no)
+        try:
+            stored = _existing(roll_no, found)
+            student = Current.of(stored if also_deleted else _not_deleted(roll_no, stored))
+            expects.check(student.etag)
+            successor = edit(student)
+        except Problem:
+            if await _is_newest(found, roll_no):
+                raise
+            continue
         if successor is None:
-            return student
+            if await _is_newest(found, roll_no):
+                return student
+            continue
         outcome = await write(Write(student, successor))
         if outcome is Outcome.MADE:
             return successor
@@ -117,3 +131,13 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
             detail = "Another student has this roll number, perhaps a deleted one: an admin can erase it."
             raise taken(successor.roll_no, detail)
     raise Unavailable("This student is being changed by too many at once.")
+
+
+async def _is_newest(found: _Stored | None, roll_no: str) -> bool:
+    """Whether the primary has nothing newer than what a majority is known to have. If it has, which is so while a write
+    is being confirmed and just after an election, this waits a moment."""
+    newest = await _find_shown(roll_no)
+    if (found and (found["_id"], found["version"])) == (newest and (newest["_id"], newest["version"])):
+        return True
+    await asyncio.sleep(PAUSE_SECONDS)
+    return False

@@ -21,11 +21,12 @@ async def batches(path: Path, format_: str) -> AsyncIterator[list[Row]]:
     with closing(_checked(path, format_)) as rows:
         following = _read_on(rows)
         try:
-            while batch := await following:
+            while batch := await asyncio.shield(following):
                 following = _read_on(rows)
                 yield batch
         finally:
-            await asyncio.wait([following])  # before the file is closed
+            # Also by who is cancelled: what the thread reads cannot be closed before.
+            await asyncio.gather(following, return_exceptions=True)
 
 
 def _read_on(rows: Iterator[Row]) -> asyncio.Task[list[Row]]:

@@ -7,7 +7,16 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
-from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, PyMongoError, WriteError, WTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+    WriteError,
+    WTimeoutError,
+)
 
 from core.app import create_app
 from core.errors import Unauthenticated
@@ -26,6 +35,11 @@ FAILURES: dict[str, Exception] = {
     "away": AutoReconnect("hunter2 is away"),
     "slow": ExecutionTimeout("hunter2 is slow"),
     "unconfirmed": WTimeoutError("hunter2 is slow"),
+    "deposed": WriteConcernError("hunter2 is no primary any more", 11602),
+    "deposed-in-bulk": BulkWriteError(
+        {"writeErrors": [], "writeConcernErrors": [{"code": 11602, "errmsg": "hunter2"}]}
+    ),
+    "refused-in-bulk": BulkWriteError({"writeErrors": [{"code": 121, "errmsg": "hunter2"}], "writeConcernErrors": []}),
     "refused": OperationFailure("hunter2 is refused"),
     "full": WriteError("hunter2: 28: No space left on device", 8),
     "driver": PyMongoError("hunter2 is strange"),

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -15,12 +14,11 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 
-from core.embedded import find_mongod
 from core.settings import Settings
 from tests.conftest import sign_in
-from tests.processes import ROOT, until
+from tests.processes import ROOT
+from tests.replica_set import replica_set_of_three
 from tests.servers import launch, serve
 from tests.terminal import Terminal
 
@@ -84,45 +82,8 @@ def test_a_file_that_is_not_whole_restores_nothing(terminal: Terminal, stored: A
 
 @pytest.fixture
 def replica_set(tmp_path: Path) -> Iterator[str]:
-    """The address of three mongods that are one replica set, initiated as `deploy/initiate.js` does."""
-    mongod = find_mongod(None, tmp_path)
-    assert mongod
-    ports = [free_port() for _ in range(3)]
-    processes = []
-    for port in ports:
-        folder = tmp_path / f"mongod-{port}"
-        folder.mkdir()
-        flags = ["--replSet", "rs0", "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
-        command = [str(mongod.path), "--port", str(port), "--dbpath", str(folder), "--logpath", f"{folder}.log", *flags]
-        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
-    try:
-        initiate(ports)
-        yield f"mongodb://{','.join(f'127.0.0.1:{port}' for port in ports)}/?replicaSet=rs0"
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def initiate(ports: list[int]) -> None:
-    members = [{"_id": place, "host": f"127.0.0.1:{port}"} for place, port in enumerate(ports)]
-    times = {"electionTimeoutMillis": 2000, "heartbeatTimeoutSecs": 2}
-    with MongoClient[dict[str, Any]]("127.0.0.1", ports[0], directConnection=True) as client:
-        client.admin.command({"replSetInitiate": {"_id": "rs0", "members": members, "settings": times}})
-        until(lambda: client.admin.command("hello").get("setName") and (elected(client) or None))
-
-
-def elected(client: MongoClient[dict[str, Any]]) -> bool:
-    try:
-        states = [member["stateStr"] for member in client.admin.command("replSetGetStatus")["members"]]
-    except PyMongoError:
-        return False
-    return sorted(states) == ["PRIMARY", "SECONDARY", "SECONDARY"]
+    with replica_set_of_three(tmp_path) as replica_set:
+        yield replica_set.url
 
 
 def answers(client: httpx2.Client) -> list[Any]:

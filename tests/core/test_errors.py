@@ -215,8 +215,9 @@ def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, detail: str 
 @pytest.mark.parametrize(
     ("kind", "status", "retry_after"),
     [
-        *(("bug", 500, None), ("refused", 500, None), ("driver", 500, None)),
-        *(("away", 503, "1"), ("slow", 503, "1"), ("unconfirmed", 503, "1"), ("full", 503, "60")),
+        *((kind, 500, None) for kind in ("bug", "refused", "refused-in-bulk", "driver")),
+        *((kind, 503, "1") for kind in ("away", "slow", "unconfirmed", "deposed", "deposed-in-bulk")),
+        ("full", 503, "60"),
     ],
 )
 def test_a_failure_inside_is_told_to_the_log_only(

@@ -47,6 +47,11 @@ def test_a_command_at_a_terminal_waits_for_no_database(tmp_path: Path) -> None:
     assert output == "There is no answer from the MongoDB server at 127.0.0.1:1. Start it, or correct MONGODB_URL.\n"
 
 
+def test_several_processes_of_which_none_can_start_end_with_an_error(tmp_path: Path) -> None:
+    output = failed_start(MAIN, tmp_path, MONGODB_URL="mongodb://user:hunter2@127.0.0.1:x/", WORKERS="2")
+    assert "MONGODB_URL is not a usable MongoDB connection string" in output
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [("PORT", "LOG_LEVEL"), ("MARKS_MAX", "IMPORT_DAYS")], ids=["process-wide", "of modules"]
 )

@@ -2,8 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from threading import Event
 
+import pytest
+
+from modules.transfers import reading
+from modules.transfers.judge import check
 from modules.transfers.reading import BATCH, BATCH_BYTES, batches
+from modules.transfers.table import Row
 
 
 def sizes(path: Path) -> list[int]:
@@ -27,3 +33,29 @@ def test_a_batch_of_long_rows_has_fewer(tmp_path: Path) -> None:
 
     assert sum(sizes(file)) == 50
     assert max(sizes(file)) <= 6
+
+
+def test_reading_that_is_cancelled_ends_when_its_thread_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "class.csv"
+    file.write_text("roll_no\nS1\n")
+    begun, may_end = Event(), Event()
+
+    def slow_check(row: Row) -> Row:
+        begun.set()
+        assert may_end.wait(20)
+        return check(row)
+
+    async def read() -> None:
+        async for _ in batches(file, "csv"):
+            pass
+
+    async def cancel() -> None:
+        task = asyncio.create_task(read())
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        asyncio.get_running_loop().call_later(0.05, may_end.set)
+        await task
+
+    monkeypatch.setattr(reading, "check", slow_check)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancel())

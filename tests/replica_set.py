@@ -1,0 +1,113 @@
+"""A replica set of three real mongods on loopback, to kill and to stop; set up as `deploy/initiate.js` does."""
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from core.embedded import find_mongod
+from tests.processes import until
+
+TIMES = {"electionTimeoutMillis": 2000, "heartbeatTimeoutSecs": 2}
+
+
+class Member:
+    """One of the mongods. It keeps its port and its data when it is killed and started again."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.port = free_port()
+        data = folder / f"mongod-{self.port}"
+        data.mkdir()
+        flags = ["--replSet", "rs0", "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+        place = ["--port", str(self.port), "--dbpath", str(data), "--logpath", f"{data}.log", "--logappend"]
+        self._command = [str(program), *place, *flags]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """Stop the process, as a machine does that hangs: its connections stay open."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def ask(self, command: dict[str, Any]) -> dict[str, Any]:
+        """What this very member answers; raises `PyMongoError`."""
+        with MongoClient[dict[str, Any]]("127.0.0.1", self.port, directConnection=True, timeoutMS=2000) as client:
+            return client.admin.command(command)
+
+    def is_writing_to(self, collection: str) -> bool:
+        """Whether a write to this collection is under way here, or waits for the others."""
+        operations = self.ask({"currentOp": 1, "active": True})["inprog"]
+        return any(collection in (one["command"].get("update"), one["command"].get("insert")) for one in operations)
+
+    def state(self) -> str:
+        """What this member takes itself for, such as `SECONDARY`; nothing while it does not answer."""
+        try:
+            states = {1: "PRIMARY", 2: "SECONDARY"}
+            return states.get(self.ask({"replSetGetStatus": 1})["myState"], "")
+        except PyMongoError:
+            return ""
+
+
+class ReplicaSet:
+    """Three members; `url` is their address."""
+
+    def __init__(self, folder: Path) -> None:
+        mongod = find_mongod(None, folder)
+        assert mongod
+        self.members = [Member(mongod.path, folder) for _ in range(3)]
+        hosts = [f"127.0.0.1:{member.port}" for member in self.members]
+        self.url = f"mongodb://{','.join(hosts)}/?replicaSet=rs0"
+        self._config = {
+            "_id": "rs0",
+            "members": [{"_id": place, "host": host} for place, host in enumerate(hosts)],
+            "settings": TIMES,
+        }
+
+    def initiate(self) -> None:
+        until(self._initiated)
+        until(self.is_whole)
+
+    def _initiated(self) -> bool:
+        try:
+            return bool(self.members[0].ask({"replSetInitiate": self._config})["ok"])
+        except PyMongoError:
+            return False
+
+    def is_whole(self) -> bool:
+        """Whether there is one primary, and the others follow it."""
+        return sorted(member.state() for member in self.members) == ["PRIMARY", "SECONDARY", "SECONDARY"]
+
+    def primary(self) -> Member:
+        """The primary, once there is one."""
+        return until(lambda: next((one for one in self.members if one.state() == "PRIMARY"), None))
+
+
+@contextmanager
+def replica_set_of_three(folder: Path) -> Iterator[ReplicaSet]:
+    """A replica set with its data in `folder`, in which a primary is elected."""
+    replica_set = ReplicaSet(folder)
+    try:
+        replica_set.initiate()
+        yield replica_set
+    finally:
+        for member in replica_set.members:
+            member.kill()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
