@@ -21,12 +21,10 @@ def family(pid: int) -> set[int]:
 
 
 def memory(pids: Collection[int]) -> float:
-    """In kB: what they have for themselves, and their shares of what they have together (PSS)."""
-    total = 0
-    for pid in pids:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total
+    """In kB, what each of them has in memory. (Shares of what they have together would change with whatever else runs
+    on the machine.)"""
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def descriptors(pids: Collection[int]) -> float:
