@@ -34,7 +34,10 @@ def test_memory_and_descriptors_stay_as_they_are(tmp_path: Path) -> None:
     over = Event()
     with school(tmp_path, WORKERS="2", **FOR_TESTERS) as server:
         accounts = Accounts(server.url)
-        people = [Person(accounts.newcomer("admin"), PASSWORD, server.url, PAUSE, over) for _ in range(PEOPLE)]
+        people = [
+            Person(accounts.newcomer("admin"), PASSWORD, server.url, PAUSE, over, exchanges=number < 2)
+            for number in range(PEOPLE)
+        ]
         accounts.close()
         with ThreadPoolExecutor(PEOPLE) as pool:
             work = [pool.submit(person.work) for person in people]
