@@ -38,8 +38,8 @@ class Series:
 
     name: str
     unit: str
-    minutes: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
+    minutes: list[float] = field(default_factory=list, repr=False)
+    values: list[float] = field(default_factory=list, repr=False)
 
     def add(self, minute: float, value: float) -> None:
         self.minutes.append(minute)

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
@@ -66,7 +67,8 @@ class Wire:
         begun = time.monotonic()
         connection = self._connection()
         try:
-            connection.sendall(request.raw(self.host))
+            with suppress(OSError):  # a server may answer before it has read everything, and read no more
+                connection.sendall(request.raw(self.host))
             response = HTTPResponse(connection, method=request.method.decode("latin-1"))
             response.begin()
             body = response.read()

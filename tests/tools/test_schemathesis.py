@@ -34,8 +34,10 @@ def test_whatever_is_asked_is_answered_as_documented(tmp_path: Path) -> None:
             timeout=PATIENCE,
             check=False,
         )
+        asked = [line for line in server.log_lines() if line.get("message") == "request"]
         unhandled = [line for line in server.log_lines() if line.get("level") == "ERROR"]
         stored_wrong = data_faults(tmp_path, **FOR_TESTERS)
+    print(f"{len(asked)} requests")
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert re.search(rf"✅ +{phase}", done.stdout), done.stdout[-3_000:]
