@@ -24,6 +24,7 @@ def serve(app: Any, name: str, settings: Settings) -> None:
         name if several else app,
         host=settings.host,
         port=settings.port,
+        ws="none",
         workers=settings.workers,
         ssl_certfile=settings.tls_certfile,
         ssl_keyfile=settings.tls_keyfile,

@@ -102,6 +102,7 @@ def _headers(draw: st.DrawFn, operation: Operation, known: Known, wrong: bool) -
     for _ in range(draw(st.integers(1, 2)) if wrong else 0):
         name = draw(st.sampled_from([*HEADERS, *(part.name for part in documented)]))
         headers.append((name, draw(st.sampled_from(HEADERS.get(name, ("",))) | texts)))
+        headers += [("Connection", "upgrade")] if name == "Upgrade" else []
     # A line break would end the header, and begin another request.
     return tuple((name.encode(), _bytes(text).translate(None, b"\r\n")) for name, text in headers)
 

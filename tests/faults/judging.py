@@ -61,6 +61,8 @@ def is_malformed(invented: Invented) -> bool:
         or len(replace(request, body=None).raw("")) > LONGEST_HEAD
         or bool(re.search(rb"[^\x21-\x7e]|^[^/]", request.target))
         or any(CONTROLS.search(value) for _, value in request.headers)
+        # Whether the new protocol begins before or after the body, servers do not agree.
+        or (bool(request.body) and any(name.lower() == b"upgrade" for name, _ in request.headers))
     )
 
 
