@@ -28,7 +28,8 @@ class Verified:
 
 
 class VerifiedTokens:
-    """At most `MAX_TOKENS` of them, the oldest of which make room. Kept by their hash: a token is a secret."""
+    """At most `MAX_TOKENS` of them, the oldest of which make room, and go when they are believed no more. Kept by their
+    hash: a token is a secret."""
 
     def __init__(self) -> None:
         self._tokens: dict[bytes, Verified] = {}
@@ -52,7 +53,7 @@ class VerifiedTokens:
         then an account, and then comes here cannot bring back what the account was before it was changed."""
         if changes != self.changes:
             return
-        while len(self._tokens) >= MAX_TOKENS:
+        while self._tokens and (len(self._tokens) >= MAX_TOKENS or self._oldest.believed_until < time.monotonic()):
             self._drop(next(iter(self._tokens)))
         key = _hash(token)
         self._tokens[key] = found
@@ -69,6 +70,10 @@ class VerifiedTokens:
         self.changes += 1
         self._tokens.clear()
         self._of_user.clear()
+
+    @property
+    def _oldest(self) -> Verified:
+        return next(iter(self._tokens.values()))
 
     def _drop(self, key: bytes) -> None:
         user = self._tokens.pop(key).user

@@ -67,6 +67,14 @@ def test_the_oldest_make_room(tokens: VerifiedTokens, monkeypatch: pytest.Monkey
     assert len(tokens._of_user) == 3
 
 
+def test_what_is_believed_no_more_goes_when_others_come(tokens: VerifiedTokens) -> None:
+    for number in range(5):
+        tokens.keep(str(number), entry(ObjectId(), believed_for=-1), tokens.changes)
+    tokens.keep("new", entry(), tokens.changes)
+    assert len(tokens._tokens) == len(tokens._of_user) == 1
+    assert tokens.find("new") is PRINCIPAL
+
+
 def test_no_token_is_kept_as_it_is(tokens: VerifiedTokens) -> None:
     tokens.keep("a.b.c", entry(), tokens.changes)
     assert b"a.b.c" not in b"".join(tokens._tokens)

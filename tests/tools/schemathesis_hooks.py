@@ -5,13 +5,12 @@ import re
 from itertools import count
 from typing import Any
 
-import httpx2
 import schemathesis
 from schemathesis import AuthContext, Case, GenerationMode, HookContext, SerializationContext
 
+from tests.tools.school import ADMIN, PASSWORD, Accounts
+
 URL = os.environ["SCHOOL_URL"]
-ADMIN = os.environ["SCHOOL_ADMIN"]
-PASSWORD = os.environ["SCHOOL_PASSWORD"]
 
 # These sign the caller out, or lock the caller out: each call is made by an account of its own.
 HARMFUL = {"DELETE /me", "PATCH /me", "POST /me/password", "POST /logout-all"}
@@ -19,24 +18,7 @@ HARMFUL = {"DELETE /me", "PATCH /me", "POST /me/password", "POST /logout-all"}
 TEXTS = {"text/csv", "application/x-ndjson"}
 
 _numbers = count(1)
-_client = httpx2.Client(base_url=URL, timeout=60)
-
-
-def _post(path: str, *, token: str | None = None, **sent: Any) -> Any:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    answer = _client.post(path, headers=headers, **sent)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def _token(username: str) -> str:
-    return str(_post("/login", data={"username": username, "password": PASSWORD})["access_token"])
-
-
-def _newcomer() -> str:
-    name = f"newcomer-{next(_numbers)}"
-    _post("/register", json={"username": name, "email": f"{name}@example.com", "password": PASSWORD})
-    return name
+_accounts = Accounts(URL)
 
 
 # A token per call: some operations change an account's key, and with it kill its older tokens.
@@ -45,7 +27,7 @@ class SignIn:
     """Signs in as the admin, or as a newcomer where the call could end the account."""
 
     def get(self, _: Case[Any], context: AuthContext) -> str:
-        return _token(_newcomer() if context.operation.label in HARMFUL else ADMIN)
+        return _accounts.token(_accounts.newcomer() if context.operation.label in HARMFUL else ADMIN)
 
     def set(self, case: Case[Any], data: str, _: AuthContext) -> None:
         case.headers["Authorization"] = f"Bearer {data}"
@@ -62,7 +44,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     """Spare the admin, and let a request that should be accepted be one that can be."""
     if str(case.path_parameters.get("username", "")).lower() == ADMIN:
         # By a name that an earlier answer told, the tester could reset its own password.
-        case.path_parameters["username"] = _newcomer()
+        case.path_parameters["username"] = _accounts.newcomer()
     if case.media_type in TEXTS and not isinstance(case.body, str):
         # What is no text would become one on its way; an empty file is refused as well.
         case.body = ""
@@ -111,6 +93,11 @@ def _secrets(operation: str) -> dict[str, str]:
         case "POST /me/password":
             return {"current_password": PASSWORD}
         case "POST /password-reset":
-            return {"code": _post(f"/users/{_newcomer()}/password-reset", token=_token(ADMIN))["code"]}
+            return {"code": _reset_code()}
         case _:
             return {}
+
+
+def _reset_code() -> str:
+    path = f"/users/{_accounts.newcomer()}/password-reset"
+    return str(_accounts.ask("POST", path, token=_accounts.token(ADMIN))["code"])
