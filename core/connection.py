@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.admission import ALWAYS, REFUSAL
 from core.errors import HttpProblem, Problem, Unavailable
-from core.framing import MAX_HEAD, check_framing, problem_of, too_large
+from core.framing import MAX_HEAD, check_framing, check_offer, problem_of, too_large
 from core.limits import MAX_CONNECTIONS, SPARE_CONNECTIONS
 from core.lingering import Lingering
 from core.sweep import tick_each_second
@@ -125,6 +125,8 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise Unavailable(f"At most {MAX_PIPELINED} requests can wait on one connection.")
         check_framing(self.headers, self.parser.get_http_version())
+        if self.parser.should_upgrade():
+            check_offer(self.headers)
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -19,6 +19,7 @@ MAX_HEAD = 32_768
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(:[0-9]*)?|\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 _FRAMING = frozenset({b"host", b"transfer-encoding"})
+_OF_BODIES = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def problem_of(error: httptools.HttpParserError) -> Problem:
@@ -53,3 +54,10 @@ def check_framing(headers: Sequence[tuple[bytes, bytes]], version: str) -> None:
             raise BadRequest("HTTP/1.0 knows no Transfer-Encoding.")
         if any(name != b"host" and value.lower() != b"chunked" for name, value in found):
             raise HttpProblem(501, "Of transfer encodings, only chunked is known.")
+
+
+def check_offer(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raise a problem with a body that comes with the offer of another protocol: the parser takes it for the beginning
+    of that, so it would be read as a request."""
+    if any(name in _OF_BODIES and value != b"0" for name, value in headers):
+        raise BadRequest("The offer of another protocol (Upgrade) cannot come with a body.")

@@ -142,6 +142,29 @@ def test_another_protocol_is_not_taken_up(raw: Raw, protocol: str) -> None:
     assert [raw.answer().status for _ in range(3)] == [200, 200, 200]
 
 
+HIDDEN = get("/healthz")
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two"])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (f"Content-Length: {len(HIDDEN)}", HIDDEN),
+        ("Transfer-Encoding: chunked", f"{len(HIDDEN):x}\r\n{HIDDEN}\r\n0\r\n\r\n"),
+    ],
+    ids=["length", "chunks"],
+)
+@pytest.mark.parametrize("protocol", ["websocket", "h2c", "x"])
+def test_a_body_that_comes_with_an_offer_is_no_request(
+    raw: Raw, protocol: str, framing: str, body: str, *, apart: bool
+) -> None:
+    head = post("/register", "Connection: Upgrade", f"Upgrade: {protocol}", framing)
+    for piece in (head, body) if apart else (head + body,):
+        raw.send(piece)
+    assert raw.answer().status == 400
+    assert raw.is_closed()
+
+
 def test_a_body_of_any_method_is_read_to_its_end(raw: Raw) -> None:
     raw.send(get("/healthz", "Content-Length: 50") + get("/readyz").ljust(50)[:50] + get("/nowhere"))
     assert [raw.answer().status, raw.answer().status] == [200, 404]
