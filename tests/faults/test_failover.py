@@ -19,7 +19,7 @@ from tests.replica_set import ReplicaSet, replica_set_of_three
 from tests.servers import Server, serve
 
 KILLS = int(os.environ.get("FAILOVER_KILLS", "5"))
-HANGS = int(os.environ.get("FAILOVER_HANGS", "2"))
+HANGS = int(os.environ.get("FAILOVER_HANGS", "1"))
 
 
 @pytest.fixture(scope="module")
