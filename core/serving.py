@@ -59,9 +59,6 @@ class _Worker(multiprocess.Process):
         self.child_conn.close()
 
 
-multiprocess.Process = _Worker  # type: ignore[misc]  # it takes no class of ours
-
-
 class _Workers(multiprocess.Multiprocess):
     """The processes that share a port."""
 
@@ -74,6 +71,7 @@ class _Workers(multiprocess.Multiprocess):
 
 def _serve_with_workers(config: uvicorn.Config) -> None:
     """As `uvicorn.run` does, which ends with status 0 also where no worker could start."""
+    multiprocess.Process = _Worker  # type: ignore[misc]  # it takes no class of ours
     workers = _Workers(config, sockets=[config.bind_socket()])
     workers.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):

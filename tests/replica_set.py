@@ -53,13 +53,15 @@ class Member:
         operations = self.ask({"currentOp": 1, "active": True})["inprog"]
         return any(collection in (one["command"].get("update"), one["command"].get("insert")) for one in operations)
 
-    def state(self) -> str:
-        """What this member takes itself for, such as `SECONDARY`; nothing while it does not answer."""
+    def status(self) -> dict[str, Any]:
+        """What this member says of the set; nothing while it does not answer."""
         try:
-            states = {1: "PRIMARY", 2: "SECONDARY"}
-            return states.get(self.ask({"replSetGetStatus": 1})["myState"], "")
+            return self.ask({"replSetGetStatus": 1})
         except PyMongoError:
-            return ""
+            return {}
+
+    def is_primary(self) -> bool:
+        return self.status().get("myState") == 1
 
 
 class ReplicaSet:
@@ -88,12 +90,20 @@ class ReplicaSet:
             return False
 
     def is_whole(self) -> bool:
-        """Whether there is one primary, and the others follow it."""
-        return sorted(member.state() for member in self.members) == ["PRIMARY", "SECONDARY", "SECONDARY"]
+        """Whether there is one primary, and the others have what it wrote since it is one. Before that, one that was
+        killed may say that it is a secondary, and still have to undo what it alone had: without it, the death of
+        another one leaves no majority for the best part of a minute."""
+        for status in (member.status() for member in self.members):
+            if status.get("myState") == 1:
+                members = status["members"]
+                states = sorted(one["stateStr"] for one in members)
+                caught_up = {one["optime"]["t"] for one in members if one["health"]} == {status["term"]}
+                return states == ["PRIMARY", "SECONDARY", "SECONDARY"] and caught_up
+        return False
 
     def primary(self) -> Member:
         """The primary, once there is one."""
-        return until(lambda: next((one for one in self.members if one.state() == "PRIMARY"), None))
+        return until(lambda: next((one for one in self.members if one.is_primary()), None))
 
 
 @contextmanager
