@@ -1,6 +1,7 @@
 """An app's side of the supervisor: see that one lives, and hear from it when mongod will not run."""
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -85,7 +86,9 @@ class Keeper:
         """Start a supervisor unless one lives. Answers a failure that was not heard of before."""
         failure = self._crash() or self._news()
         if failure is not None:
-            self.last_problem = f"{explain(failure.code, failure.output)} Its log is {self._folder.log}"
+            # On a full disk, its last words found no room in the log either.
+            said = f"{failure.output}\n{os.strerror(errno.ENOSPC)}" if self.room.is_full else failure.output
+            self.last_problem = f"{explain(failure.code, said)} Its log is {self._folder.log}"
         elif self._child is None and not is_locked(self._folder.root / supervisor.LOCK):
             self._child = _spawn(self._mongod, self._folder, self._grace)
         return failure

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from core.embedded.address import socket_path, url
 from core.embedded.room import RESERVE
-from tests.processes import kill, mongods, running, until
+from tests.processes import kill, mongods, until
 from tests.servers import Server, serve
 
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}
@@ -27,8 +27,8 @@ class Disk:
         self.data = place / "data"
 
     def fill(self, name: str) -> None:
-        """Write a file that takes all the room that there is."""
-        file = os.open(self.place / name, os.O_CREAT | os.O_WRONLY)
+        """Write into a file that takes all the room that there is."""
+        file = os.open(self.place / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         try:
             while True:
                 os.write(file, bytes(4096))
@@ -60,8 +60,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
             f"A small file system needs the right to mount one (root, and no container that forbids it): {reason}"
         )
     yield Disk(place)
-    until(lambda: not running(place / "data"))
-    subprocess.run(["umount", str(place)], check=True)
+    # Who uses it is about to end.
+    until(lambda: subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode == 0)
 
 
 @pytest.fixture
@@ -137,9 +137,9 @@ def test_where_not_even_the_reserve_is_left_it_comes_back_with_the_room(
 ) -> None:
     disk.fill("filler")
     until(lambda: not (disk.data / RESERVE).exists())
-    disk.fill("filler of what was kept")
 
     def dies() -> bool:
+        disk.fill("filler of what was kept, and of what a checkpoint has freed")
         sign_in(client)  # is written down, for the next checkpoint to fail
         try:
             disk.checkpoint()
