@@ -11,14 +11,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from core.database import is_in_memory
+from core.driver_errors import taken_places
 from core.driver_threads import aside
 
 
 class Unwatchable(Exception):
     """The database does not tell of changes: it is a single server, or in memory."""
 
-
-_DUPLICATE_KEY = 11000
 
 # What a server without an oplog answers.
 _NO_CHANGE_STREAMS = {40573, 115}
@@ -86,10 +85,10 @@ async def _update_each_in_memory(collection: Any, updates: Sequence[Update]) -> 
 
 def _refused(error: BulkWriteError) -> set[int]:
     """The places of what a unique index refused; raises the error if it tells of anything else."""
-    failures = error.details["writeErrors"]
-    if any(failure["code"] != _DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
+    places = taken_places(error)
+    if places is None:
         raise error
-    return {failure["index"] for failure in failures}
+    return places
 
 
 def settled(document: type[Document]) -> Any:
@@ -101,8 +100,3 @@ def settled(document: type[Document]) -> Any:
         read_concern=ReadConcern("majority"),
         read_preference=ReadPreference.PRIMARY,  # type: ignore[arg-type]  # the stubs name the class of constants
     )
-
-
-def taken_field(error: DuplicateKeyError) -> str:
-    """The indexed field that a unique index refused."""
-    return str(next(iter((error.details or {})["keyPattern"])))

@@ -13,17 +13,10 @@ import pymongo
 from beanie import Document, init_beanie
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    DuplicateKeyError,
-    InvalidURI,
-    OperationFailure,
-    PyMongoError,
-    WriteConcernError,
-)
+from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from core.driver_errors import is_outage, is_taken
 from core.driver_threads import DriverThreads, queueing
 from core.embedded import Mongod, find_mongod, run_embedded
 from core.errors import NoAnswer, StartupError
@@ -37,9 +30,7 @@ log = logging.getLogger(__name__)
 def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | None) -> None:
     # Motor hands over `partial(context.run, method, …)`.
     method = call.args[0] if isinstance(call, partial) and call.args else call
-    # That a key is taken is an answer.
-    failed = failure is not None and not isinstance(failure, DuplicateKeyError)
-    observe(getattr(method, "__name__", "other"), seconds, failed=failed)
+    observe(getattr(method, "__name__", "other"), seconds, failed=failure is not None and not is_taken(failure))
 
 
 # Motor takes a number of threads, but not the threads themselves.
@@ -59,9 +50,6 @@ _CLIENT_OPTIONS: dict[str, Any] = {
 
 # The driver ignores these where `timeoutMS` is set, so it gives way to them.
 _FINER_TIMEOUTS = {"serverselectiontimeoutms", "sockettimeoutms", "wtimeoutms"}
-
-# What a server says on a full disk has no code of its own.
-_FULL = ("No space left on device", "Disk quota exceeded", "OutOfDiskSpace")
 
 _NO_MONGOD = (
     "There is no MongoDB to use. Set MONGODB_URL to a running server, or MONGOD_BIN to a mongod program, or install "
@@ -229,17 +217,3 @@ def patient(seconds: float = 60) -> Iterator[None]:
 def is_in_memory(collection: Any) -> bool:
     """Whether a collection is in no MongoDB, but in this process, where less is possible."""
     return type(collection) is not AsyncIOMotorCollection  # isinstance would not tell: it claims to be one
-
-
-def is_full(error: PyMongoError) -> bool:
-    """Whether the database has no room on its disk left."""
-    return isinstance(error, OperationFailure) and any(words in str(error) for words in _FULL)
-
-
-def is_outage(error: PyMongoError) -> bool:
-    """Whether the database is away, too slow, or lost its majority before it could confirm what was written, so that a
-    later try may succeed; anything else is our mistake."""
-    unconfirmed = isinstance(error, WriteConcernError) or (
-        isinstance(error, BulkWriteError) and bool(error.details.get("writeConcernErrors"))
-    )
-    return error.timeout or unconfirmed or isinstance(error, ConnectionFailure)

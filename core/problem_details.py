@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
-from core.database import is_full, is_outage
+from core.driver_errors import is_full, is_outage
 from core.errors import (
     BadRequest,
     FieldError,

@@ -2,7 +2,7 @@
 
 from pymongo.errors import DuplicateKeyError
 
-from core.collection import taken_field
+from core.driver_errors import taken_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, Unauthenticated
 from core.identity import Principal, Role
 from core.security import new_secret_key

@@ -13,8 +13,8 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 import core.database
 from core.clock import utc_now
-from core.collection import taken_field
 from core.database import _connect, open_database
+from core.driver_errors import taken_field
 from core.embedded import Embedded, Mongod
 from core.embedded.room import Room
 from core.errors import StartupError

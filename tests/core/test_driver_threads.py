@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo.errors import WaitQueueTimeoutError
 
-from core.database import is_outage
+from core.driver_errors import is_outage
 from core.driver_threads import DriverThreads, aside, queueing
 
 MOST = 4
