@@ -89,7 +89,9 @@ def test_helpers_rest_when_the_work_is_done_and_come_again() -> None:
             await until(lambda: threads._working == MOST)
             end.set()
             await asyncio.gather(*calls)
-            await until(lambda: threads._working == 1)
+            # Two may have hoped for the same call; the one that did not get it rests after its next.
+            while threads._working > 1:
+                await in_thread(threads, int)
         assert threads._threads == MOST
 
     run(work)
