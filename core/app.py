@@ -59,20 +59,8 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         settings, modules = configure(modules)
     modules = discover(disabled=settings.modules_disabled) if modules is None else modules
     settings.read_parts([module.settings for module in modules if module.settings])
-    traces = traces_asked_for(settings)
     parts = (*modules, service)
-    app = FastAPI(
-        title="Student Management API",
-        description=DESCRIPTION,
-        version=VERSION,
-        lifespan=_lifespan(settings, modules, traces),
-        telemetry=telemetry(traces),
-        openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
-        openapi_url="/openapi.json" if settings.docs == "on" else None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    app = _bare(settings, modules, parts)
     app.state.settings = settings
     app.state.authenticator = the_authenticator(modules)
     app.state.outage = Outage()
@@ -89,6 +77,23 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
     _add_layers(app, settings)
     return app
+
+
+def _bare(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]) -> FastAPI:
+    """The framework's application, without routes."""
+    traces = traces_asked_for(settings)
+    return FastAPI(
+        title="Student Management API",
+        description=DESCRIPTION,
+        version=VERSION,
+        lifespan=_lifespan(settings, modules, traces),
+        telemetry=telemetry(traces),
+        openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
+        openapi_url="/openapi.json" if settings.docs == "on" else None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
 
 
 def _add_layers(app: FastAPI, settings: Settings) -> None:

@@ -15,6 +15,10 @@ from typing import Generic, TypeVar
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
+# Before what has come in is done, the event loop looks at its sockets once more: those who have just been answered may
+# have come again.
+_ONCE_ROUND = 0.0001
+
 _Waiting = tuple[Ask, asyncio.Future[Answer]]
 
 
@@ -83,6 +87,10 @@ class Batched(Generic[Ask, Answer]):
         busy.watch = asyncio.get_running_loop().call_later(self._patience, self._go_on, lane, busy)
 
     async def _do(self, lane: Hashable, own: _Lane[Ask, Answer], asked: list[_Waiting[Ask, Answer]]) -> None:
+        await asyncio.sleep(_ONCE_ROUND)
+        room = self._most - len(asked)
+        asked += own.waiting[:room]
+        del own.waiting[:room]
         try:
             answers = await self._work([ask for ask, _ in asked])
         except Exception as error:  # noqa: BLE001 (it is theirs who asked)

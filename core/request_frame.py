@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.admission import Admission
 from core.caller import Caller, client_address, use_caller
-from core.errors import InternalError, Unavailable
+from core.errors import InternalError, Problem, Unavailable
 from core.metrics import requests
 from core.problem_details import ProblemResponse
 from core.security_headers import security_headers
@@ -60,27 +60,28 @@ class RequestFrame:
         refusal = self.admission.refusal(scope)
         self.admission.at_work += 1
         try:
-            if refusal:
-                await ProblemResponse(refusal, request_id)(scope, receive, send_framed)
-            else:
-                await self.app(scope, partial(self.admission.receive, scope, receive), send_framed)
+            app = ProblemResponse(refusal, request_id) if refusal else self.app
+            await app(scope, partial(self.admission.receive, scope, receive), send_framed)
         except ClientDisconnect:
             pass  # nobody is there to be answered
-        except asyncio.CancelledError:  # the server ends, and has waited for as long as it may
-            if status:
-                raise
-            stopping = Unavailable("The service was stopped before this was done.")
-            await ProblemResponse(stopping, request_id)(scope, receive, send_framed)
-        except Exception:
-            error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
+        except (Exception, asyncio.CancelledError) as error:
+            problem = _problem_of(error, request_id)
             if status:  # the answer is under way: all that is left is to break it off
                 raise
-            await ProblemResponse(InternalError(), request_id)(scope, receive, send_framed)
+            await ProblemResponse(problem, request_id)(scope, receive, send_framed)
         finally:
             self.admission.at_work -= 1
             requests.observe(scope, status, perf_counter() - started)
             if access_log.isEnabledFor(logging.INFO):
                 _log(_access_fields(scope, status, started) | {"address": address})
+
+
+def _problem_of(error: BaseException, request_id: str) -> Problem:
+    """What is told of an error that nobody has answered."""
+    if isinstance(error, asyncio.CancelledError):  # the server ends, and has waited for as long as it may
+        return Unavailable("The service was stopped before this was done.")
+    error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
+    return InternalError()
 
 
 def _request_id(scope: Scope) -> str:

@@ -31,6 +31,12 @@ class Work:
             raise ValueError(f"run {turn}")
         return [f"{ask}: run {turn}" for ask in asks]
 
+    async def begins(self, turn: int) -> None:
+        """Until the run of this number has begun."""
+        async with asyncio.timeout(30):
+            while await self.begun.get() != turn:
+                pass
+
     async def ask(self, *asks: str, lane: str | None = None) -> list[Task]:
         """Tasks that have begun to ask, in this order."""
         tasks = [asyncio.create_task(self.batched(one, lane)) for one in asks]
@@ -62,10 +68,26 @@ async def test_those_who_come_meanwhile_are_done_together_and_each_gets_their_ow
     tasks = await work.ask("a", "b", "c", "b")
     assert work.asked == [["a"]]
     work.goes_on[0].set()
-    await settle()
+    await work.begins(1)
     assert work.asked == [["a"], ["b", "c", "b"]]
     work.goes_on[1].set()
     assert await results(tasks) == ["a: run 0", "b: run 1", "c: run 1", "b: run 1"]
+
+
+async def test_those_who_were_just_answered_may_come_along() -> None:
+    work = Work()
+
+    async def ask_twice() -> list[str]:
+        return [await work.batched("a"), await work.batched("again")]
+
+    first = asyncio.create_task(ask_twice())
+    await settle()
+    second = await work.ask("b")
+    work.goes_on[0].set()
+    await work.begins(1)
+    assert work.asked == [["a"], ["b", "again"]]
+    work.goes_on[1].set()
+    assert [await first, *await results(second)] == [["a: run 0", "again: run 1"], "b: run 1"]
 
 
 async def test_no_answer_is_of_work_that_began_before_the_question() -> None:
@@ -73,10 +95,10 @@ async def test_no_answer_is_of_work_that_began_before_the_question() -> None:
     first = await work.ask("a")
     late = await work.ask("a")
     work.goes_on[0].set()
-    await settle()
+    await work.begins(1)
     later_still = await work.ask("a")
     work.goes_on[1].set()
-    await settle()
+    await work.begins(2)
     work.goes_on[2].set()
     assert await results([*first, *late, *later_still]) == ["a: run 0", "a: run 1", "a: run 2"]
 
@@ -85,10 +107,10 @@ async def test_a_failure_is_theirs_who_asked_together() -> None:
     work = Work()
     tasks = await work.ask("a", "bad", "b")
     work.goes_on[0].set()
-    await settle()
+    await work.begins(1)
     tasks += await work.ask("c")
     work.goes_on[1].set()
-    await settle()
+    await work.begins(2)
     work.goes_on[2].set()
     assert await results(tasks) == ["a: run 0", "run 1", "run 1", "c: run 2"]
 
@@ -97,7 +119,7 @@ async def test_after_a_failure_alone_the_others_have_their_turn() -> None:
     work = Work()
     tasks = await work.ask("bad", "b")
     work.goes_on[0].set()
-    await settle()
+    await work.begins(1)
     work.goes_on[1].set()
     assert await results(tasks) == ["run 0", "b: run 1"]
 
@@ -108,7 +130,7 @@ async def test_who_goes_away_holds_up_nobody(gone: int) -> None:
     tasks = await work.ask("a", "b", "c")
     tasks.pop(gone).cancel()
     work.goes_on[0].set()
-    await settle()
+    await work.begins(1)
     work.goes_on[1].set()
     assert len(await results(tasks)) == 2
     (again,) = await work.ask("d")
@@ -118,11 +140,10 @@ async def test_who_goes_away_holds_up_nobody(gone: int) -> None:
 
 async def test_nobody_waits_long_for_work_that_hangs() -> None:
     work = Work(patience=0.01)
-    async with asyncio.timeout(30):
-        tasks = await work.ask("a", "b")
-        assert [await work.begun.get() for _ in range(2)] == [0, 1]
-        tasks += await work.ask("c")
-        assert await work.begun.get() == 2
+    tasks = await work.ask("a", "b")
+    await work.begins(1)
+    tasks += await work.ask("c")
+    await work.begins(2)
     for number in (1, 2, 0):  # and what hung may end when it likes
         work.goes_on[number].set()
     assert await results(tasks) == ["a: run 0", "b: run 1", "c: run 2"]
@@ -138,7 +159,7 @@ async def test_lanes_do_not_wait_for_one_another() -> None:
     assert work.asked == [["a"], ["c"]]
     for number in range(2):
         work.goes_on[number].set()
-    await settle()
+    await work.begins(2)
     work.goes_on[2].set()
     assert await results([*left, *right]) == ["a: run 0", "b: run 2", "c: run 1"]
     assert not work.batched._lanes
@@ -148,8 +169,8 @@ async def test_no_more_than_so_many_are_done_at_a_time() -> None:
     work = Work(most=2)
     tasks = await work.ask("a", "b", "c", "d")
     for number in range(3):
+        await work.begins(number)
         work.goes_on[number].set()
-        await settle()
     assert work.asked == [["a"], ["b", "c"], ["d"]]
     assert await results(tasks) == ["a: run 0", "b: run 1", "c: run 1", "d: run 2"]
 
