@@ -121,7 +121,9 @@ def _between(lead: SortKey, position: Position | None, farthest: Any) -> Iterato
     if lowest is not None:
         yield {lead.path: {"$gte": lowest}}
     if highest is not None:
-        yield {lead.path: {"$not": {"$gt": highest}} if lead.nullable else {"$lte": highest}}
+        # Where there is a lowest one, those without are out already; and of a negation an index makes no bound.
+        without_too = lead.nullable and lowest is None
+        yield {lead.path: {"$not": {"$gt": highest}} if without_too else {"$lte": highest}}
 
 
 async def _find(query: Filter, order: Order, limit: int, projection: Filter, skip: int = 0) -> list[Row]:

@@ -12,6 +12,8 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
+from core.keyset import SortKey
+from modules.students import listing
 from tests.conftest import sign_in
 from tests.servers import serve
 from tests.students.listing import Writing, pages, roll_numbers, store, student_like_others
@@ -356,3 +358,15 @@ def test_a_walk_meets_all_who_stay_as_they_are_once_while_others_write(
         assert sorted(roll_no for roll_no in met if roll_no in set(staying)) == staying, sort
         assert set(met) > set(staying), "nobody was met who came or was changed meanwhile"
     assert all(min(writing.done.values()) > 0 for writing in writings)
+
+
+@pytest.mark.parametrize(("descending", "nearest", "farthest"), [(False, 40, 60), (True, 60, 40)])
+def test_what_a_page_by_marks_can_hold_has_two_ends_that_an_index_knows(
+    nearest: int, farthest: int, *, descending: bool
+) -> None:
+    """It makes no bound of a negation: a page from the middle would be looked for up to the index's end."""
+    lead = SortKey("marks.math", descending, nullable=True)
+    assert list(listing._between(lead, (nearest, "S1"), farthest)) == [
+        {"marks.math": {"$gte": 40}},
+        {"marks.math": {"$lte": 60}},
+    ]
