@@ -3,12 +3,13 @@
 from core.app import create_app
 from core.errors import StartupError
 from core.logs import configure_logs
-from core.serving import end_well, serve
+from core.serving import end_well, serve, spare_the_collector
 
 try:
     app = create_app()
     configure_logs(app.state.settings.log_level, app.state.settings.log_format)
     end_well()
+    spare_the_collector()
     if __name__ == "__main__":
         # Further processes begin by running this file under that name.
         serve(app, "__mp_main__:app", app.state.settings)

@@ -2,6 +2,9 @@
 
 import csv
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -149,3 +152,17 @@ def test_the_log_says_which_database_is_used_and_where_its_data_lies(tmp_path: P
 
     assert str((tmp_path / "data").resolve()) in message
     assert "the database is student_management" in message
+
+
+def test_what_the_service_is_made_of_is_not_the_collectors(tmp_path: Path) -> None:
+    counted = subprocess.run(
+        [sys.executable, "-c", "import gc, main; print(gc.get_freeze_count(), len(gc.get_objects()))"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    frozen, left = map(int, counted.stdout.split())
+    assert frozen > 50_000
+    assert left < 10_000
