@@ -35,7 +35,7 @@ _NEXT, _HEAD, _BODY, _DEAF = range(4)
 class Connection(HttpToolsProtocol):
     """uvicorn's own protocol, with limits; `uvicorn main:app --http core.connection:Connection` has it, too."""
 
-    transport: Lingering  # type: ignore[assignment]
+    transport: Lingering  # type: ignore[assignment]  # it is used as a transport, and is none by type
 
     def __init__(self, *arguments: Any, max_connections: int = MAX_CONNECTIONS, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -47,7 +47,7 @@ class Connection(HttpToolsProtocol):
         self.withheld = 0  # bytes before it of which the parser has made nothing yet
         self.persists = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(cast("asyncio.Transport", Lingering(transport, self.loop, self._stays)))
         tick_each_second(self.server_state, self.loop)
         excess = len(self.connections) - self.max_connections

@@ -81,7 +81,8 @@ class _Service:
         except Exception as error:
             if not self.outage.unprepared:
                 raise
-            log.error("The service cannot start. %s", error, exc_info=not isinstance(error, StartupError))  # noqa: TRY400
+            traced = not isinstance(error, StartupError)
+            log.error("The service cannot start. %s", error, exc_info=traced)  # noqa: TRY400 (the reason is in the text)
             # Not raised here, in a task: it would be raised once more by whoever awaits that.
             asyncio.get_running_loop().call_soon(sys.exit, FAILED)
 

@@ -24,7 +24,7 @@ LAST_SECONDS = 3.0
 class _Discretion(SpanProcessor):
     """Takes what is private out of a span before anybody else sees it; the route's template stays."""
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 (the library's)
         for name in _PRIVATE:
             if span.attributes and name in span.attributes:
                 span.set_attribute(name, "REDACTED")

@@ -28,69 +28,67 @@ def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet
         yield replica_set
 
 
-def test_no_write_is_lost_or_doubled_when_the_primary_is_killed(tmp_path: Path, replica_set: ReplicaSet) -> None:
-    took = []
-    environment = MARKS | {"MONGODB_URL": replica_set.url, "MONGODB_DATABASE": "killed"}
-    with serve(tmp_path, **environment) as server:
+@contextmanager
+def under_load(folder: Path, replica_set: ReplicaSet, database: str) -> Iterator[Load]:
+    """A service that is written to meanwhile; afterwards each write is there as often as it should be."""
+    environment = MARKS | {"MONGODB_URL": replica_set.url, "MONGODB_DATABASE": database}
+    with serve(folder, **environment) as server:
         with Load(server.url) as load:
-            for _ in range(KILLS):
-                load.at_work()
-                primary = replica_set.primary()
-                killed = monotonic()
-                primary.kill()
-                took.append(load.recovery(killed))
-                primary.start()
-                until(replica_set.is_whole)
-        print(f"\n{KILLS} kills, back after {[round(one, 2) for one in took]} s, {load.summary()}")
+            yield load
+        print(f"\n{database}: {load.summary()}")
         assert load.unanswered() == []
         check_written(server.url, load)
-    assert "All is well." in command(tmp_path, "check", "--data", **environment)
+    assert "All is well." in command(folder, "check", "--data", **environment)
+
+
+def test_no_write_is_lost_or_doubled_when_the_primary_is_killed(tmp_path: Path, replica_set: ReplicaSet) -> None:
+    took = []
+    with under_load(tmp_path, replica_set, "killed") as load:
+        for _ in range(KILLS):
+            load.at_work()
+            primary = replica_set.primary()
+            killed = monotonic()
+            primary.kill()
+            took.append(load.recovery(killed))
+            primary.start()
+            until(replica_set.is_whole)
+        print(f"\n{KILLS} kills, back after {[round(one, 2) for one in took]} s")
 
 
 def test_no_write_is_lost_or_doubled_when_the_primary_hangs(tmp_path: Path, replica_set: ReplicaSet) -> None:
     """It is stopped until another one is elected and writes get through, and then goes on as if nothing had been."""
     took = []
-    environment = MARKS | {"MONGODB_URL": replica_set.url, "MONGODB_DATABASE": "hung"}
-    with serve(tmp_path, **environment) as server:
-        with Load(server.url) as load:
-            for _ in range(HANGS):
+    with under_load(tmp_path, replica_set, "hung") as load:
+        for _ in range(HANGS):
+            load.at_work()
+            primary = replica_set.primary()
+            hung = monotonic()
+            primary.pause()
+            try:
+                took.append(load.recovery(hung))
                 load.at_work()
-                primary = replica_set.primary()
-                hung = monotonic()
-                primary.pause()
-                try:
-                    took.append(load.recovery(hung))
-                    load.at_work()
-                finally:
-                    primary.resume()
-                until(replica_set.is_whole)
-                load.at_work()
-        print(f"\n{HANGS} hangs, back after {[round(one, 2) for one in took]} s, {load.summary()}")
-        assert load.unanswered() == []
-        check_written(server.url, load)
-    assert "All is well." in command(tmp_path, "check", "--data", **environment)
+            finally:
+                primary.resume()
+            until(replica_set.is_whole)
+            load.at_work()
+        print(f"\n{HANGS} hangs, back after {[round(one, 2) for one in took]} s")
 
 
 def test_without_a_majority_the_service_waits_and_then_says_so(tmp_path: Path, replica_set: ReplicaSet) -> None:
     """Both secondaries are killed: the primary steps down in the midst of writes."""
-    environment = MARKS | {"MONGODB_URL": replica_set.url, "MONGODB_DATABASE": "minority"}
-    with serve(tmp_path, **environment) as server:
-        with Load(server.url) as load:
-            load.at_work()
-            primary = replica_set.primary()
-            others = [member for member in replica_set.members if member is not primary]
-            for member in others:
-                member.kill()
-            until(lambda: sum(one.status == 503 for one in load.writes) > 8)
-            for member in others:
-                member.start()
-            started = monotonic()
-            print(f"\nback {load.recovery(started):.2f} s after the others, {load.summary()}")
-            until(replica_set.is_whole)
-            load.at_work()
-        assert load.unanswered() == []
-        check_written(server.url, load)
-    assert "All is well." in command(tmp_path, "check", "--data", **environment)
+    with under_load(tmp_path, replica_set, "minority") as load:
+        load.at_work()
+        primary = replica_set.primary()
+        others = [member for member in replica_set.members if member is not primary]
+        for member in others:
+            member.kill()
+        until(lambda: sum(one.status == 503 for one in load.writes) > 8)
+        for member in others:
+            member.start()
+        started = monotonic()
+        print(f"\nback {load.recovery(started):.2f} s after the others")
+        until(replica_set.is_whole)
+        load.at_work()
 
 
 def test_what_a_dead_primary_alone_had_is_built_upon_by_nobody(tmp_path: Path, replica_set: ReplicaSet) -> None:
