@@ -9,24 +9,26 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import httpx2
-from pymongo import WriteConcern
+from pymongo import IndexModel, WriteConcern
 
 from benchmarks.common import UnexpectedStatus, expect
 from benchmarks.filled import School, open_school
 from benchmarks.school import SUBJECTS, students
 from benchmarks.usage import resident
-from modules.students import Student
+from modules.students.models import Change, Student, StudentVersion
+from modules.transfers.models import FailedRow, Touched
 
 BATCH = 500
 SETTLED = WriteConcern(w="majority", j=True)
-COLLECTIONS = ("students", "student_history", "student_changes", "import_changes", "import_errors")
+# What imports write of students.
+FILLED = (Student, StudentVersion, Change, Touched, FailedRow)
 
 Figures = dict[str, float]
 
@@ -45,19 +47,25 @@ def table_of(size: int) -> Iterator[bytes]:
 
 
 def clear(school: School) -> None:
-    """Remove all students, and what else imports leave."""
-    for name in COLLECTIONS:
-        school.database[name].delete_many({})
+    """Remove all students, and what else imports leave. Collections that are dropped and made anew, as those that the
+    driver fills are; MongoDB would go on wading through what was deleted from old ones."""
+    for document in FILLED:
+        empty(school, document.Settings.name, document.Settings.indexes)
+
+
+def empty(school: School, collection: str, indexes: Sequence[IndexModel]) -> None:
+    """Make a collection anew."""
+    school.database.drop_collection(collection)
+    school.database[collection].create_indexes(indexes)
 
 
 def insert_many(school: School, size: int) -> None:
     """What an import is measured by: the same documents, in batches as large, with the same indexes, as safely."""
-    school.database.copies.drop()
-    school.database.copies.create_indexes(Student.Settings.indexes)
+    empty(school, "copies", Student.Settings.indexes)
     copies = school.database.copies.with_options(write_concern=SETTLED)
     batch: list[dict[str, Any]] = []
     for student in students(size):
-        batch.append(student)
+        batch.append(student | {"unsequenced": True})
         if len(batch) == BATCH:
             copies.insert_many(batch, ordered=False)
             batch = []

@@ -1,5 +1,6 @@
 """What becomes of a row: which student it creates or changes, or why it cannot."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.wording import sentence_of
-from modules.students import MAX_SUBJECTS, Current, StudentPatch, Write, changed, created
+from modules.students import MAX_SUBJECTS, Current, StudentPatch, Write, changed, created, find_many
 from modules.transfers.models import Import, Mode
 from modules.transfers.table import Fault, Row
 
@@ -62,6 +63,12 @@ def _fault(error: Any) -> Fault:
     value = error.get("input")
     text = str(value)[:200] if isinstance(value, str | int | float) else ""
     return Fault(column[:200], text, error["type"], sentence_of(error))
+
+
+async def judge_all(rows: Sequence[Row], work: Import) -> list[Verdict]:
+    """What becomes of checked rows, as things stand in the database."""
+    current = await find_many({row.content["roll_no"] for row in rows if not row.faults})
+    return [judge(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
 
 
 def judge(row: Row, current: Current | None, work: Import) -> Verdict:

@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
+from modules.transfers.ahead import ahead
 from modules.transfers.judge import check
 from modules.transfers.table import Fault, Row, open_text, read_csv, read_ndjson
 
@@ -15,22 +16,16 @@ BATCH = 500
 BATCH_BYTES = 2_000_000
 
 
-async def batches(path: Path, format_: str) -> AsyncIterator[list[Row]]:
+def batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
     """The checked rows of a file, the next of which are read while those before are dealt with. Raises
     `InvalidFile`."""
+    return ahead(_batches(path, format_))
+
+
+async def _batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
     with closing(_checked(path, format_)) as rows:
-        following = _read_on(rows)
-        try:
-            while batch := await asyncio.shield(following):
-                following = _read_on(rows)
-                yield batch
-        finally:
-            # Also by who is cancelled: what the thread reads cannot be closed before.
-            await asyncio.gather(following, return_exceptions=True)
-
-
-def _read_on(rows: Iterator[Row]) -> asyncio.Task[list[Row]]:
-    return asyncio.create_task(asyncio.to_thread(_next_batch, rows))
+        while batch := await asyncio.to_thread(_next_batch, rows):
+            yield batch
 
 
 def _next_batch(rows: Iterator[Row]) -> list[Row]:

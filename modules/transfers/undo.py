@@ -16,6 +16,8 @@ MAX_NAMED = 100
 
 async def roll_back(work: Import) -> None:
     """Take back what was written of a file that must be imported wholly or not at all."""
+    # What was only made ready. Somebody else's changes to those students are not to be told as kept.
+    await Touched.find({"import_id": work.id, "row": {"$gt": work.position}}).delete()
     await _take_back(work)
     await work.set({"created": 0, "updated": 0, "restored": 0})
 
