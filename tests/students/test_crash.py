@@ -31,7 +31,7 @@ FRESH = {"name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
 
 def start(folder: Path) -> Server:
     """A server that can be told to die; see `dying_app`."""
-    return launch(folder, "-m", "uvicorn", "tests.students.dying_app:app", "--app-dir", str(ROOT), "--port", "0")
+    return launch(folder, "-m", "uvicorn", "tests.dying_app:app", "--app-dir", str(ROOT), "--port", "0")
 
 
 @dataclass

@@ -1,151 +1,57 @@
 """Imports whose server is killed: they say so, and can be finished or taken back, to the last row."""
 
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator
 from threading import Thread
-from typing import Any
 
-import httpx2
 import pytest
-from pymongo.database import Database
 
-from tests.processes import ROOT, until
-from tests.servers import Server, launch
-from tests.transfers.helpers import CSV, JSON, counts, embedded_database, sign_in_at, students
+from tests.processes import until
+from tests.transfers.helpers import CSV, JSON, counts, students
+from tests.transfers.killed import (
+    ASYNC,
+    FORGOTTEN,
+    HEADER,
+    School,
+    assert_in_order,
+    content,
+    open_school,
+    prepare,
+    the_file,
+)
 
 ROWS = 6_000
-ASYNC = {"Prefer": "respond-async"}
-HEADER = "roll_no,name,branch,math\n"
-FORGOTTEN = datetime.fromtimestamp(0, UTC)
-
-
-def start(folder: Path) -> Server:
-    options = ["--app-dir", str(ROOT), "--port", "0", "--timeout-graceful-shutdown", "2"]
-    return launch(folder, "-m", "uvicorn", "main:app", *options)
-
-
-@dataclass
-class School:
-    """A data folder with a server on it, which is killed and started anew."""
-
-    folder: Path
-    database: Database[JSON]
-    server: Server
-    client: httpx2.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.connect()
-
-    def connect(self) -> None:
-        self.client = self.server.client()
-        sign_in_at(self.client)
-
-    def restart(self, end: Callable[[Server], object] = Server.kill) -> None:
-        """End the server, as a power cut would, and start the next one. Nobody waits for the patience to run out."""
-        end(self.server)
-        self.client.close()
-        working = {"state": {"$in": ["receiving", "running", "undoing"]}}
-        self.database["imports"].update_many(working, {"$set": {"alive_at": FORGOTTEN}})
-        self.server = start(self.folder)
-        self.connect()
-
-    def ask(self, method: str, path: str, status: int, **options: Any) -> JSON:
-        answer = self.client.request(method, path, **options)
-        assert answer.status_code == status, answer.text[:500]
-        told: JSON = answer.json()
-        return told
-
-    def send(self, text: str, status: int = 202, key: str | None = None, **params: str) -> JSON:
-        headers = ASYNC | {"Content-Type": CSV} | ({"Idempotency-Key": key} if key else {})
-        return self.ask("POST", "/imports", status, content=text.encode(), params=params, headers=headers)
-
-    def kill_at(self, import_id: str, **least: int) -> None:
-        """Kill the server once the import has come so far in the pass that writes, or in its undo; and let the import
-        be interrupted."""
-        until(lambda: self._has_come_to(import_id, least))
-        self.restart()
-        told = self.ask("GET", f"/imports/{import_id}", 200)
-        assert (told["state"], told["finished_at"]) == ("interrupted", None)
-
-    def _has_come_to(self, import_id: str, least: dict[str, int]) -> bool:
-        now = next(one for one in self.database["imports"].find() if str(one["_id"]) == import_id)
-        return now.get("writing", False) and all(now[name] >= number for name, number in least.items())
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
-    folder = tmp_path_factory.mktemp("interrupted")
-    server = start(folder)
-    with embedded_database(folder) as database:
-        school = School(folder, database, server)
+    with open_school(tmp_path_factory.mktemp("interrupted")) as school:
         yield school
-        school.client.close()
-        school.server.stop()
 
 
 @pytest.fixture
 def school(running: School) -> School:
     """The school, without any students and imports."""
-    for name in ("students", "student_history", "student_changes", "imports", "import_changes", "import_files"):
-        running.database[name].delete_many({})
+    running.clear()
     return running
 
 
-def the_file(rows: int = ROWS) -> str:
-    return HEADER + "".join(f"S{number:05},Student {number},Physics,{number % 101}\n" for number in range(rows))
-
-
-def content(rows: int = ROWS) -> dict[str, JSON]:
-    return {
-        f"S{number:05}": {"name": f"Student {number}", "branch": "Physics", "marks": {"math": number % 101}}
-        for number in range(rows)
-    }
-
-
-def prepare(school: School) -> tuple[dict[str, JSON], tuple[int, ...]]:
-    """Some students who are there before, a part of them as in the file; what an import of the file counts."""
-    there = HEADER + "".join(
-        f"S{number:05},{'Student' if number % 3 else 'Pupil'} {number},Physics,{number % 101}\n"
-        for number in range(0, ROWS, 2)
-    )
-    answer = school.client.post("/imports", content=there.encode(), headers={"Content-Type": CSV})
-    assert answer.status_code == 201
-    updated = len(range(0, ROWS, 6))
-    return students(school.client), (ROWS, ROWS // 2, updated, ROWS // 2 - updated, 0)
-
-
-def assert_in_order(school: School, import_id: str) -> None:
-    """The whole content of the file is there, each student once, and each was written once by this import."""
-    assert students(school.client) == content()
-    collection = school.database["students"]
-    assert len(collection.distinct("roll_no")) == collection.count_documents({}) == ROWS
-    own = {"source": f"import {import_id}"}
-    past = list(school.database["student_history"].find(own, {"student": 1}))
-    assert past == []
-    assert {one["version"] for one in collection.find(own, {"version": 1})} == {1, 2}
-    assert collection.count_documents({"version": {"$gt": 2}}) == 0
-    assert school.database["import_files"].count_documents({}) == 0
-
-
 def test_a_killed_import_is_finished_later(school: School) -> None:
-    _, expected = prepare(school)
-    told = school.send(the_file())
+    _, expected = prepare(school, ROWS)
+    told = school.send(the_file(ROWS))
 
     school.kill_at(told["id"], position=2_000)
     finished = school.ask("POST", f"/imports/{told['id']}/resume", 200)
 
     assert (finished["state"], counts(finished), finished["percent"]) == ("done", expected, 100)
-    assert_in_order(school, told["id"])
+    assert_in_order(school, told["id"], ROWS)
     again = school.client.post(f"/imports/{told['id']}/resume")
     assert (again.status_code, again.json()["type"]) == (409, "/problems/nothing-to-do")
 
 
 def test_an_import_that_is_killed_again_and_again_ends_with_the_whole_file(school: School) -> None:
-    _, expected = prepare(school)
-    told = school.send(the_file())
+    _, expected = prepare(school, ROWS)
+    told = school.send(the_file(ROWS))
 
     places = sorted(random.Random(5).sample(range(ROWS - 2_000), 3))
     for place in places:
@@ -154,7 +60,7 @@ def test_an_import_that_is_killed_again_and_again_ends_with_the_whole_file(schoo
 
     finished = until(lambda: finished_import(school, told["id"]))
     assert (finished["state"], counts(finished)) == ("done", expected)
-    assert_in_order(school, told["id"])
+    assert_in_order(school, told["id"], ROWS)
 
 
 def finished_import(school: School, import_id: str) -> JSON | None:
@@ -163,8 +69,8 @@ def finished_import(school: School, import_id: str) -> JSON | None:
 
 
 def test_a_killed_import_can_be_taken_back(school: School) -> None:
-    before, _ = prepare(school)
-    told = school.send(the_file())
+    before, _ = prepare(school, ROWS)
+    told = school.send(the_file(ROWS))
     school.kill_at(told["id"], position=2_000)
     own = {"source": f"import {told['id']}"}
     written = school.database["students"].count_documents(own)
@@ -178,8 +84,8 @@ def test_a_killed_import_can_be_taken_back(school: School) -> None:
 
 
 def test_an_undo_that_is_killed_is_finished_later(school: School) -> None:
-    before, (_, created, updated, *_) = prepare(school)
-    answer = school.client.post("/imports", content=the_file().encode(), headers={"Content-Type": CSV})
+    before, (_, created, updated, *_) = prepare(school, ROWS)
+    answer = school.client.post("/imports", content=the_file(ROWS).encode(), headers={"Content-Type": CSV})
     import_id = answer.json()["id"]
 
     school.ask("POST", f"/imports/{import_id}/undo", 202, headers=ASYNC)
@@ -191,17 +97,17 @@ def test_an_undo_that_is_killed_is_finished_later(school: School) -> None:
 
 
 def test_the_idempotency_key_of_a_killed_import_names_it_still(school: School) -> None:
-    told = school.send(the_file(), key="class 7b")
+    told = school.send(the_file(ROWS), key="class 7b")
     school.kill_at(told["id"], position=1_000)
     written = school.database["students"].count_documents({})
 
-    again = school.send(the_file(), 200, key="class 7b")
+    again = school.send(the_file(ROWS), 200, key="class 7b")
 
     assert (again["id"], again["state"]) == (told["id"], "interrupted")
     assert school.database["students"].count_documents({}) == written
     assert school.send(the_file(10), 422, key="class 7b")["type"] == "/problems/key-reused"
     assert counts(school.ask("POST", f"/imports/{told['id']}/resume", 200)) == (ROWS, ROWS, 0, 0, 0)
-    assert students(school.client) == content()
+    assert students(school.client) == content(ROWS)
 
 
 def test_a_server_that_is_stopped_lets_go_of_its_imports_at_once(school: School) -> None:

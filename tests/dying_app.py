@@ -1,8 +1,8 @@
-"""The service, as an app that kills its own process in the middle of a write: `tests.students.dying_app:app`.
+"""The service, as an app that kills its own process in the middle of a write: `tests.dying_app:app`.
 
 A request with the header `X-Die-After: 3` ends the process once the third command of that request on a collection of
-the students' has been answered, as a power cut would. A request that needs fewer commands, or says 0, survives, and
-its answer tells in `X-Commands` how many there were.
+students or imports has been answered, as a power cut would. A request that needs fewer commands, or says 0, survives,
+and its answer tells in `X-Commands` how many there were.
 """
 
 import os
@@ -21,7 +21,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 
 
 class Reaper(CommandListener):
-    """Counts the commands on students while a request is watched. One is watched at a time."""
+    """Counts the commands on students and imports while a request is watched. One is watched at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,7 +36,7 @@ class Reaper(CommandListener):
 
     def started(self, event: CommandStartedEvent) -> None:
         """Called just before a command is sent."""
-        if self.watching and str(event.command.get(event.command_name)).startswith("student"):
+        if self.watching and str(event.command.get(event.command_name)).startswith(("student", "import")):
             self._ours.add(event.request_id)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:

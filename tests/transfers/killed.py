@@ -1,0 +1,125 @@
+"""A school whose server is killed while it imports, and the file that it imports."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from pymongo.database import Database
+
+from tests.processes import ROOT, until
+from tests.servers import Server, launch
+from tests.transfers.helpers import CSV, JSON, embedded_database, sign_in_at, students
+
+ASYNC = {"Prefer": "respond-async"}
+HEADER = "roll_no,name,branch,math\n"
+FORGOTTEN = datetime.fromtimestamp(0, UTC)
+
+
+def start(folder: Path, app: str) -> Server:
+    options = ["--app-dir", str(ROOT), "--port", "0", "--timeout-graceful-shutdown", "2"]
+    return launch(folder, "-m", "uvicorn", app, *options)
+
+
+@dataclass
+class School:
+    """A data folder with a server on it, which is killed and started anew."""
+
+    folder: Path
+    database: Database[JSON]
+    server: Server
+    app: str = "main:app"
+    client: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connect()
+
+    def connect(self) -> None:
+        self.client = self.server.client()
+        sign_in_at(self.client)
+
+    def restart(self, end: Callable[[Server], object] = Server.kill) -> None:
+        """End the server, as a power cut would, and start the next one. Nobody waits for the patience to run out."""
+        end(self.server)
+        self.client.close()
+        working = {"state": {"$in": ["receiving", "running", "undoing"]}}
+        self.database["imports"].update_many(working, {"$set": {"alive_at": FORGOTTEN}})
+        self.server = start(self.folder, self.app)
+        self.connect()
+
+    def clear(self) -> None:
+        """Remove all students and imports."""
+        for name in ("students", "student_history", "student_changes", "imports", "import_changes", "import_files"):
+            self.database[name].delete_many({})
+
+    def ask(self, method: str, path: str, status: int, **options: Any) -> JSON:
+        answer = self.client.request(method, path, **options)
+        assert answer.status_code == status, answer.text[:500]
+        told: JSON = answer.json()
+        return told
+
+    def send(self, text: str, status: int = 202, key: str | None = None, **params: str) -> JSON:
+        headers = ASYNC | {"Content-Type": CSV} | ({"Idempotency-Key": key} if key else {})
+        return self.ask("POST", "/imports", status, content=text.encode(), params=params, headers=headers)
+
+    def kill_at(self, import_id: str, **least: int) -> None:
+        """Kill the server once the import has come so far in the pass that writes, or in its undo; and let the import
+        be interrupted."""
+        until(lambda: self._has_come_to(import_id, least))
+        self.restart()
+        told = self.ask("GET", f"/imports/{import_id}", 200)
+        assert (told["state"], told["finished_at"]) == ("interrupted", None)
+
+    def _has_come_to(self, import_id: str, least: dict[str, int]) -> bool:
+        now = next(one for one in self.database["imports"].find() if str(one["_id"]) == import_id)
+        return now.get("writing", False) and all(now[name] >= number for name, number in least.items())
+
+
+def the_file(rows: int) -> str:
+    return HEADER + "".join(f"S{number:05},Student {number},Physics,{number % 101}\n" for number in range(rows))
+
+
+def content(rows: int) -> dict[str, JSON]:
+    return {
+        f"S{number:05}": {"name": f"Student {number}", "branch": "Physics", "marks": {"math": number % 101}}
+        for number in range(rows)
+    }
+
+
+def prepare(school: School, rows: int) -> tuple[dict[str, JSON], tuple[int, ...]]:
+    """Some students who are there before, a part of them as in the file; what an import of the file counts."""
+    there = HEADER + "".join(
+        f"S{number:05},{'Student' if number % 3 else 'Pupil'} {number},Physics,{number % 101}\n"
+        for number in range(0, rows, 2)
+    )
+    answer = school.client.post("/imports", content=there.encode(), headers={"Content-Type": CSV})
+    assert answer.status_code == 201
+    updated = len(range(0, rows, 6))
+    return students(school.client), (rows, rows // 2, updated, rows // 2 - updated, 0)
+
+
+def assert_in_order(school: School, import_id: str, rows: int) -> None:
+    """The whole content of the file is there, each student once, and each was written once by this import."""
+    assert students(school.client) == content(rows)
+    collection = school.database["students"]
+    assert len(collection.distinct("roll_no")) == collection.count_documents({}) == rows
+    own = {"source": f"import {import_id}"}
+    past = list(school.database["student_history"].find(own, {"student": 1}))
+    assert past == []
+    assert {one["version"] for one in collection.find(own, {"version": 1})} == {1, 2}
+    assert collection.count_documents({"version": {"$gt": 2}}) == 0
+    assert school.database["import_files"].count_documents({}) == 0
+
+
+@contextmanager
+def open_school(folder: Path, app: str = "main:app") -> Iterator[School]:
+    """A school, for as long as the tests need it."""
+    server = start(folder, app)
+    with embedded_database(folder) as database:
+        school = School(folder, database, server, app)
+        yield school
+        school.client.close()
+        school.server.stop()

@@ -1,0 +1,71 @@
+"""An import that is killed at any step can be finished, or taken back, to the last row."""
+
+import itertools
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from modules.transfers.reading import BATCH
+from tests.servers import PATIENCE
+from tests.transfers.helpers import CSV, counts, imported, students
+from tests.transfers.killed import School, assert_in_order, content, open_school, prepare, the_file
+
+ROWS = BATCH + 100  # so that one batch is made ready while another is written
+FEWEST_COMMANDS = 15
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
+    with open_school(tmp_path_factory.mktemp("crash"), "tests.dying_app:app") as school:
+        yield school
+
+
+def dies(school: School, after: int) -> bool:
+    """Import the file, and kill the server after the command of this number; there is a new one afterwards. Whether
+    the import was not done before."""
+    headers = {"Content-Type": CSV, "X-Die-After": str(after)}
+    try:
+        answer = school.client.post("/imports?on_error=skip", content=the_file(ROWS).encode(), headers=headers)
+    except httpx2.TransportError:
+        school.restart(lambda server: server.process.wait(PATIENCE))
+        return True
+    assert answer.status_code == 201, answer.text
+    return False
+
+
+def test_an_import_that_dies_at_any_step_can_be_finished_or_taken_back(school: School) -> None:
+    ends = []
+    for step in itertools.count(1):
+        school.clear()
+        before, expected = prepare(school, ROWS)
+        school.database["imports"].delete_many({})
+        if not dies(school, step):
+            break
+        ends.append(go_on(school, before, expected, undo=step % 2 == 0))
+
+    assert len(ends) >= FEWEST_COMMANDS
+    assert {"sent again", "finished", "taken back"} <= set(ends)
+
+
+def go_on(school: School, before: object, expected: tuple[int, ...], *, undo: bool) -> str:
+    """Do what is left to do after a death, and see that it ends well; what it was."""
+    work = school.database["imports"].find_one({})
+    if work is None or work["state"] == "receiving":
+        assert students(school.client) == before
+        assert counts(imported(school.client, the_file(ROWS), on_error="skip")) == expected
+        assert students(school.client) == content(ROWS)
+        return "sent again"
+    path = f"/imports/{work['_id']}"
+    if undo:
+        undone = school.ask("POST", f"{path}/undo", 200)
+        assert (undone["state"], undone["kept_count"]) == ("undone", 0)
+        assert students(school.client) == before
+        return "taken back"
+    if work["state"] == "done":
+        assert students(school.client) == content(ROWS)
+        return "done"
+    finished = school.ask("POST", f"{path}/resume", 200)
+    assert (finished["state"], counts(finished)) == ("done", expected)
+    assert_in_order(school, str(work["_id"]), ROWS)
+    return "finished"
