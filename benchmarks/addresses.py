@@ -41,11 +41,11 @@ SELECTIONS = {
 Query = dict[str, str]
 
 
-def scenarios(school: School, rounds: int) -> dict[str, list[str]]:
-    """The addresses that are asked for, by name: one for each round, or one for all."""
+def scenarios(school: School, requests: int) -> dict[str, list[str]]:
+    """The addresses that are asked for, by name: one for each request, or one for all."""
     chance = random.Random(1)  # noqa: S311  # no secret; the same students in each run
-    someone = [f"/students/{roll_no(chance.randrange(school.size))}" for _ in range(rounds)]
-    found = {"GET one": someone, "PATCH one": someone}
+    someone = [f"/students/{roll_no(chance.randrange(school.size))}" for _ in range(requests)]
+    found = {"GET one": someone, "POST one": ["/students"], "PATCH one": someone}
     for sort in SORTS:
         found |= {f"sort={sort}, {page}": [address] for page, address in pages(school, sort).items()}
     recent = {"updated_since": created_at(school.size - RARE_STUDENTS).isoformat()}

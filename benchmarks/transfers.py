@@ -180,7 +180,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
     chosen = parser.parse_args()
-    print("Takes a quarter of an hour; leave the machine alone meanwhile.", file=sys.stderr)
+    print("Takes ten minutes; leave the machine alone meanwhile.", file=sys.stderr)
     try:
         with open_school(10) as (school, where):
             figures = measure(school, chosen.students, chosen.rounds)
