@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
@@ -95,6 +96,16 @@ def no_room() -> Unavailable:
     )
 
 
+_current: ContextVar[Outage] = ContextVar("outage")
+
+
+def check_room() -> None:
+    """Raise `Unavailable` where the database of this request, or of the one that began this work, cannot be written to.
+    For work that lasts: other requests are refused before they begin."""
+    if outage := _current.get(None):
+        outage.check_room()
+
+
 class RefusedInOutage:
     """ASGI app of a route that cannot do without the database; one that `writes` cannot do without room there."""
 
@@ -104,6 +115,7 @@ class RefusedInOutage:
         self.writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _current.set(self.outage)
         self.outage.check()
         if self.writes:
             self.outage.check_room()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from beanie import PydanticObjectId
 
+from core.outage import check_room
 from modules.transfers.models import FileChunk, Import
 
 CHUNK = 1_000_000
@@ -21,6 +22,7 @@ async def store(work: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:
         digest.update(piece)
         waiting += piece
         while len(waiting) >= CHUNK:
+            check_room()
             await FileChunk(
                 import_id=_id(work), number=number, content=bytes(waiting[:CHUNK]), expires_at=work.expires_at
             ).insert()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from core.clock import utc_now
-from core.errors import Unavailable
+from core.errors import Problem, Unavailable
 from modules.transfers import service
 from modules.transfers.metrics import ENDED, INTERRUPTED, STARTED
 from modules.transfers.models import Import
@@ -44,7 +44,9 @@ async def _look_after(work: Import, job: Job) -> None:
         ENDED.labels(work.state).inc()
     except BaseException as error:
         INTERRUPTED.inc()
-        if isinstance(error, Exception):
+        if isinstance(error, Problem):
+            log.error("Import %s was interrupted: %s", work.id, error.detail)  # noqa: TRY400 (that tells all)
+        elif isinstance(error, Exception):
             log.exception("Import %s was interrupted", work.id)
         with suppress(Exception):  # then the missing pulse tells it
             await service.let_go(work)

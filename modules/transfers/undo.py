@@ -6,6 +6,7 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from core.database import patient
+from core.outage import check_room
 from modules.students import Current, Outcome, find_by_id, reverted, versions_of, write_all
 from modules.transfers import files
 from modules.transfers.models import Import, State, Touched
@@ -34,6 +35,7 @@ async def _take_back(work: Import) -> None:
     restored, kept, kept_count = 0, list[str](), 0
     row = 0
     while notes := await Touched.find({"import_id": work.id, "row": {"$gt": row}}).sort("+row").limit(BATCH).to_list():
+        check_room()
         with patient():
             put_back, left = await _take_back_some(work, notes)
         restored += put_back

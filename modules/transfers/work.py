@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.clock import utc_now
 from core.database import patient
+from core.outage import check_room
 from modules.transfers import files, undo
 from modules.transfers.ahead import ahead
 from modules.transfers.judge import Kind, Verdict, judge_all
@@ -74,6 +75,7 @@ async def _write_all(work: Import, path: Path) -> bool:
     counts = Counter({kind: getattr(work, kind) for kind in Kind} if work.position else {})
     async with aclosing(ahead(_prepared(work, path))) as prepared:
         async for batch in prepared:
+            check_room()
             with patient():
                 verdicts = await write(batch, work)
                 await _note_failures(work, verdicts)

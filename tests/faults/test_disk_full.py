@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,6 +17,7 @@ from tests.processes import kill, mongods, until
 from tests.servers import Server, serve
 
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}
+ROWS = 40_000
 FULL = "The disk of the database is full: it can be read, but nothing can be written."
 
 
@@ -157,3 +159,32 @@ def test_where_not_even_the_reserve_is_left_it_comes_back_with_the_room(
     until(lambda: ready(client))
     assert write(client, 9).status_code == 201
     assert [client.get(f"/students/S{number}").status_code for number in (0, 1, 2, 3, 4, 9)] == [200] * 6
+
+
+def test_an_import_stops_on_a_full_disk_and_goes_on_with_the_room(
+    client: httpx2.Client, disk: Disk, server: Server
+) -> None:
+    rows = "".join(f"R{number},x,y,{number % 100}\n" for number in range(ROWS))
+    headers = {"Content-Type": "text/csv", "Prefer": "respond-async"}
+    sent = client.post("/imports?on_error=skip", content=f"roll_no,name,branch,math\n{rows}", headers=headers)
+    address = f"/imports/{sent.json()['id']}"
+    until(lambda: client.get(address).json()["created"] > 0)
+
+    disk.fill("filler")
+    told = until(lambda: state(client, address, "interrupted"))
+    assert 0 < told["created"] < ROWS
+    assert (client.post(f"{address}/resume").status_code, client.post(f"{address}/undo").status_code) == (503, 503)
+    assert f"was interrupted: {FULL}" in server.log.read_text()
+
+    disk.free()
+    until(lambda: ready(client))
+    finished = client.post(f"{address}/resume").json()
+    assert (finished["state"], finished["created"]) == ("done", ROWS)
+    assert client.get("/students?limit=1&count=true").headers["Total-Count"] == str(ROWS + 5)
+
+
+def state(client: httpx2.Client, address: str, wanted: str) -> dict[str, Any] | None:
+    """An import, if it stands so."""
+    answer = client.get(address)
+    told: dict[str, Any] = answer.json()
+    return told if answer.status_code == 200 and told["state"] == wanted else None
