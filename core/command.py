@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -66,4 +67,7 @@ def run_command(work: Awaitable[str]) -> int:
     except PyMongoError as error:  # its text may hold what is stored
         print(f"The database did not do what was asked: {type(error).__name__}.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 128 + signal.SIGINT  # as a shell tells it
     return 0

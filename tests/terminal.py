@@ -27,6 +27,11 @@ class Terminal:
         """Make a file in the folder."""
         (self.folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
+    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Run a command that is not waited for."""
+        command = [sys.executable, "-m", "core", *arguments]
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True)
+
     def __call__(self, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             [sys.executable, "-m", "core", *arguments],

@@ -1,17 +1,18 @@
 """Making the next thing while somebody is busy with the one before."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """What the source makes, the next one always begun already. It makes nothing of None.
+    """What the source makes, other than None; the next one is always begun already.
 
-    Whoever may stop before its end closes this (`contextlib.aclosing`), which also closes the source. What was begun is
-    waited for even then, and when cancelled: a thread, or a command to the database, cannot be called back.
+    Whoever may stop before its end closes this (`contextlib.aclosing`). Then, and when that one is cancelled, what was
+    begun is cancelled, waited for, and the source closed.
     """
     following = _begin(source)
     try:
@@ -19,6 +20,7 @@ async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
             following = _begin(source)
             yield made
     finally:
+        following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await source.aclose()
 
@@ -28,3 +30,13 @@ def _begin(source: AsyncGenerator[T]) -> "asyncio.Task[T | None]":
         return await anext(source, None)
 
     return asyncio.create_task(next_one())
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in a thread. A thread cannot be called back: who is cancelled waits for its end."""
+    thread = asyncio.create_task(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.gather(thread, return_exceptions=True)
+        raise

@@ -61,12 +61,13 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 async def _followed(job: Import) -> None:
     """Do the work of an import, with a bar that shows how far it has come."""
-    task = running.start(job, work.carry_out)
-    with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
-        while not task.done():
-            await asyncio.wait({task}, timeout=0.2)
-            bar.update((job.percent or 0) - bar.n)
-    await task
+    async with running.lifespan():
+        task = running.start(job, work.carry_out)
+        with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
+            while not task.done():
+                await asyncio.wait({task}, timeout=0.2)
+                bar.update((job.percent or 0) - bar.n)
+        await task
 
 
 async def _told(job: Import) -> str:

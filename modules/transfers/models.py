@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pymongo import IndexModel
 
 from core.clock import utc_now
+from core.errors import Unavailable
 from modules.transfers.settings import ImportSettings
 
 # How long nobody need have shown that they work on an import.
@@ -49,7 +50,8 @@ class Options(BaseModel):
 class Import(Document):
     """An import. `position` is the last row of the file that is dealt with, in the pass that judges or in the one that
     writes (`writing`), and `offset` how many bytes have been read for that. `alive_at` tells that somebody works on
-    it. `key` is the client's idempotency key, with the name of the user."""
+    it; whoever takes the work up has the next `turn`. `key` is the client's idempotency key, with the name of the
+    user."""
 
     by: str
     undone_by: str | None = None
@@ -63,7 +65,7 @@ class Import(Document):
     fingerprint: str | None = None
     header: list[str] = []
     separator: str = ","
-    resumed: bool = False
+    turn: int = 0
     rows: int = 0
     position: int = 0
     offset: int = 0
@@ -85,6 +87,20 @@ class Import(Document):
         name = "imports"
         keep_nulls = False
         indexes = [IndexModel("key", name="key_unique", unique=True, sparse=True)]
+
+    async def note(self, **changes: Any) -> None:
+        """Store what has become of it. Raises `Unavailable` if somebody else has taken the work up meanwhile."""
+        mine = {"_id": self.id, "turn": self.turn}
+        noted = await self.get_motor_collection().update_one(mine, {"$set": changes})
+        if not noted.matched_count:
+            raise Unavailable("Somebody else has taken this import up, as nothing was heard of this server.")
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether somebody has worked on it before."""
+        return self.turn > 0
 
     @property
     def expires_at(self) -> datetime:

@@ -1,13 +1,12 @@
 """The rows of an import's file in batches, each read and checked in a thread so that other requests go on."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from modules.transfers.ahead import ahead
+from modules.transfers.ahead import ahead, in_thread
 from modules.transfers.judge import check
 from modules.transfers.table import Fault, Row, open_text, read_csv, read_ndjson
 
@@ -24,7 +23,7 @@ def batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
 
 async def _batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
     with closing(_checked(path, format_)) as rows:
-        while batch := await asyncio.to_thread(_next_batch, rows):
+        while batch := await in_thread(_next_batch, rows):
             yield batch
 
 

@@ -71,14 +71,16 @@ async def _beat(work: Import, over: asyncio.Event) -> None:
             await asyncio.wait_for(over.wait(), PULSE_SECONDS)
             return
         with suppress(Exception):
-            await Import.find(Import.id == work.id).update({"$set": {"alive_at": utc_now()}})
+            await work.note(alive_at=utc_now())
 
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """The time in which the service runs: at its end, imports that are under way let go."""
-    yield
-    tasks = list(_at_work)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """The time in which imports may be under way: at its end, those that are let go."""
+    try:
+        yield
+    finally:
+        tasks = list(_at_work)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -70,7 +70,7 @@ async def receive(work: Import, stream: AsyncIterator[bytes]) -> None:
         await files.forget(work)
         await work.delete()
         raise
-    await work.set({"size": size, "fingerprint": fingerprint, "state": State.RUNNING, "alive_at": utc_now()})
+    await work.note(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
 
 
 async def check_is_same(earlier: Import, work: Import, stream: AsyncIterator[bytes]) -> None:
@@ -96,13 +96,13 @@ async def take_up(import_id: str, *, undone_by: str | None = None) -> Import:
         raise NothingToDo("This import is too old: what it has changed is not known any more.")
     stale = {"alive_at": {"$lt": utc_now() - PATIENCE}}
     wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
-    changes: dict[str, Any] = {"alive_at": utc_now(), "resumed": True}
+    changes: dict[str, Any] = {"alive_at": utc_now()}
     if undone_by:
         wanted.append({"state": State.DONE, "options.dry_run": False})
         changes |= {"state": State.UNDOING, "undone_by": undone_by}
     claimed = await Import.get_motor_collection().find_one_and_update(
         {"_id": work.id, "$or": wanted},
-        {"$set": changes, "$unset": {"finished_at": ""}},
+        {"$set": changes, "$unset": {"finished_at": ""}, "$inc": {"turn": 1}},
         return_document=ReturnDocument.AFTER,
     )
     if claimed is None:
@@ -119,7 +119,7 @@ def _why_not(work: Import) -> str:
 
 async def let_go(work: Import) -> None:
     """Say that nobody works on an import any more, so that it can be taken up."""
-    await work.set({"alive_at": datetime.fromtimestamp(0, UTC)})
+    await work.note(alive_at=datetime.fromtimestamp(0, UTC))
 
 
 async def report(work: Import) -> ImportRead:

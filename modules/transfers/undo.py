@@ -10,6 +10,7 @@ from core.outage import check_room
 from modules.students import Current, Outcome, find_by_id, reverted, versions_of, write_all
 from modules.transfers import files
 from modules.transfers.models import Import, State, Touched
+from modules.transfers.writing import made_by
 
 BATCH = 500
 MAX_NAMED = 100
@@ -17,17 +18,15 @@ MAX_NAMED = 100
 
 async def roll_back(work: Import) -> None:
     """Take back what was written of a file that must be imported wholly or not at all."""
-    # What was only made ready. Somebody else's changes to those students are not to be told as kept.
-    await Touched.find({"import_id": work.id, "row": {"$gt": work.position}}).delete()
     await _take_back(work)
-    await work.set({"created": 0, "updated": 0, "restored": 0})
+    await work.note(created=0, updated=0, restored=0)
 
 
 async def finish_undo(work: Import) -> None:
     """Take back what a finished or interrupted import has done, or go on doing so."""
     await _take_back(work)
     now = utc_now()
-    await work.set({"state": State.UNDONE, "finished_at": now, "alive_at": now})
+    await work.note(state=State.UNDONE, finished_at=now, alive_at=now)
     await files.forget(work)  # that of an interrupted import was still wanted
 
 
@@ -42,37 +41,34 @@ async def _take_back(work: Import) -> None:
         kept_count += len(left)
         kept = [*kept, *filter(None, left)][:MAX_NAMED]
         row = notes[-1].row
-        await work.set({"restored": restored, "kept": kept, "kept_count": kept_count, "alive_at": utc_now()})
+        await work.note(restored=restored, kept=kept, kept_count=kept_count, alive_at=utc_now())
 
 
 async def _take_back_some(work: Import, notes: Sequence[Touched]) -> tuple[int, list[str]]:
     """How many students were put back, and those who are left as they are: their roll numbers, where they have one
     still."""
     current = await find_by_id([note.student for note in notes])
+    made = await made_by(work, notes, current)
     before = await versions_of([(note.student, note.before) for note in notes if note.before])
     writes = [
         reverted(current[note.student], before.get(note.student), by=work.undone_by or work.by, source=_source(work))
         for note in notes
-        if note.student in current and _is_as_left(current[note.student], note, work)
+        if note.student in made and current[note.student].version == note.after
     ]
     outcomes = zip(writes, await write_all(writes), strict=True)
     restored = {ObjectId(write.successor.id) for write, outcome in outcomes if outcome is Outcome.MADE}
     restored |= {key for key, student in current.items() if student.source == _source(work)}
-    left = [note.student for note in notes if note.student not in restored and _was_written(current, note, work)]
+    left = [
+        note.student
+        for note in notes
+        if note.student not in restored and (note.student in made or _is_erased(current, note, work))
+    ]
     return len(restored), [current[student].roll_no if student in current else "" for student in left]
 
 
-def _is_as_left(student: Current, note: Touched, work: Import) -> bool:
-    return (student.version, student.source) == (note.after, work.source)
-
-
-def _was_written(current: dict[ObjectId, Current], note: Touched, work: Import) -> bool:
-    """Whether there is something left to take back; of a note whose write never happened there is not. A student who
-    is not there was erased, or never made by an import that was interrupted."""
-    student = current.get(note.student)
-    if student is None:
-        return note.before is not None or note.row <= work.position
-    return student.version > (note.before or 0)
+def _is_erased(current: dict[ObjectId, Current], note: Touched, work: Import) -> bool:
+    """Whether a student is gone. One who was never made, by an import that was interrupted, is not."""
+    return note.student not in current and (note.before is not None or note.row <= work.position)
 
 
 def _source(work: Import) -> str:

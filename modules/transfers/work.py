@@ -35,9 +35,9 @@ async def carry_out(work: Import) -> None:
     if state is not State.DONE and work.writing:
         await undo.roll_back(work)
     elif state is not State.DONE:
-        await work.set({"created": 0, "updated": 0})
+        await work.note(created=0, updated=0)
     now = utc_now()
-    await work.set({"state": state, "detail": detail, "finished_at": now, "alive_at": now})
+    await work.note(state=state, detail=detail, finished_at=now, alive_at=now)
     await files.forget(work)
 
 
@@ -46,7 +46,7 @@ async def _carry_out(work: Import, path: Path) -> State:
         with open_text(path) as file:
             header, separator = header_of(file)
         Header.parse(header)
-        await work.set({"header": header, "separator": separator})
+        await work.note(header=header, separator=separator)
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
             await _judge_all(work, path)
@@ -54,20 +54,21 @@ async def _carry_out(work: Import, path: Path) -> State:
                 return State.DONE
             if work.failed:
                 return State.REJECTED
-        await work.set({"writing": True, "position": 0, "offset": 0})
+        await work.note(writing=True, position=0, offset=0)
     return State.DONE if await _write_all(work, path) else State.REJECTED
 
 
 async def _judge_all(work: Import, path: Path) -> None:
     counts: Counter[Kind] = Counter()
-    async for rows in batches(path, work.format):
-        with patient():
-            verdicts = await judge_all(rows, work)
-            await _note_failures(work, verdicts)
-            counts.update(verdict.kind for verdict in verdicts)
-            await _progress(work, rows, counts)
-            _count([one for one in verdicts if one.kind is Kind.FAILED])  # of the others, nothing was done yet
-    await work.set({"rows": counts.total()})
+    async with aclosing(batches(path, work.format)) as read:
+        async for rows in read:
+            with patient():
+                verdicts = await judge_all(rows, work)
+                await _note_failures(work, verdicts)
+                counts.update(verdict.kind for verdict in verdicts)
+                await _progress(work, rows, counts)
+                _count([one for one in verdicts if one.kind is Kind.FAILED])  # of the others, nothing was done yet
+    await work.note(rows=counts.total())
 
 
 async def _write_all(work: Import, path: Path) -> bool:
@@ -75,7 +76,6 @@ async def _write_all(work: Import, path: Path) -> bool:
     counts = Counter({kind: getattr(work, kind) for kind in Kind} if work.position else {})
     async with aclosing(ahead(_prepared(work, path))) as prepared:
         async for batch in prepared:
-            check_room()
             with patient():
                 verdicts = await write(batch, work)
                 await _note_failures(work, verdicts)
@@ -84,7 +84,7 @@ async def _write_all(work: Import, path: Path) -> bool:
                 _count(verdicts)
             if counts[Kind.FAILED] and not work.options.skip_errors:
                 return False  # somebody changed students between the two passes
-    await work.set({"rows": work.position})
+    await work.note(rows=work.position)
     return work.options.skip_errors or not counts[Kind.FAILED]
 
 
@@ -94,6 +94,7 @@ async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
             if left := [row for row in rows if row.number > position]:
+                check_room()
                 with patient():
                     batch = await prepare(left, work)
                 yield batch
@@ -126,4 +127,4 @@ async def _note_failures(work: Import, verdicts: Sequence[Verdict]) -> None:
 
 async def _progress(work: Import, rows: Sequence[Row], counts: Counter[Kind]) -> None:
     numbers = {kind.value: counts[kind] for kind in Kind}
-    await work.set({"position": rows[-1].number, "offset": rows[-1].offset, "alive_at": utc_now(), **numbers})
+    await work.note(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers)

@@ -1,16 +1,17 @@
 """How the rows of an import are written: a batch is made ready, which only notes what it is about to change, and then
-written. One batch can be made ready while the one before is written: no student is in two of them.
+written. One batch can be made ready while the one before is written.
 
 The notes make what was done known to whoever takes the work up again, and to whoever undoes it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bson import ObjectId
 
-from modules.students import Outcome, Write, find_by_id, versions_of, write_all
+from core.collection import insert_each
+from modules.students import Current, Outcome, Write, find_by_id, versions_of, write_all
 from modules.transfers.judge import Kind, Verdict, judge_all
 from modules.transfers.models import Import, Touched
 from modules.transfers.table import Fault, Row
@@ -32,56 +33,70 @@ class Batch:
 
 
 async def prepare(rows: Sequence[Row], work: Import) -> Batch:
-    """Judge some rows, and note what is to be written of them."""
-    written, left = await _already_written(rows, work)
-    verdicts = await judge_all(left, work)
-    writes = [(one, one.write(work)) for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED)]
-    await _note_intent(work, writes)
-    return Batch(rows, [*written, *(one for one in verdicts if one.kind in (Kind.UNCHANGED, Kind.FAILED))], writes)
+    """Judge some rows, and note what is to be written of them; all but those that were written already, by somebody who
+    died before saying so."""
+    written, left = await _already_written(rows, work) if work.resumed else ([], rows)
+    batch = await _judge_and_note(left, work)
+    return Batch(rows, [*written, *batch.settled], batch.writes)
 
 
-async def write(batch: Batch, work: Import, tries: int = MAX_TRIES) -> list[Verdict]:
+async def write(batch: Batch, work: Import) -> list[Verdict]:
     """Write what was prepared. Rows whose student is changed at the same moment are judged again."""
-    outcomes = await write_all([write for _, write in batch.writes])
-    made = [outcome is Outcome.MADE for outcome in outcomes]
-    done = [*batch.settled, *(verdict for (verdict, _), is_made in zip(batch.writes, made, strict=True) if is_made)]
-    left = [verdict.row for (verdict, _), is_made in zip(batch.writes, made, strict=True) if not is_made]
-    if not left:
-        return done
-    await _forget_intent(work, left)
-    if tries == 1:
-        return [*done, *(Verdict(row, Kind.FAILED, faults=[BUSY]) for row in left)]
-    await asyncio.sleep(PAUSE_SECONDS)  # until a majority has what was faster
-    return [*done, *await write(await prepare(left, work), work, tries - 1)]
+    done = list(batch.settled)
+    for _ in range(MAX_TRIES):
+        outcomes = await write_all([one for _, one in batch.writes])
+        tried = [(verdict, outcome) for (verdict, _), outcome in zip(batch.writes, outcomes, strict=True)]
+        done += [verdict for verdict, outcome in tried if outcome is Outcome.MADE]
+        left = [verdict.row for verdict, outcome in tried if outcome is not Outcome.MADE]
+        if not left:
+            return done
+        await _forget(work, left)
+        await asyncio.sleep(PAUSE_SECONDS)  # until a majority has what was faster
+        batch = await _judge_and_note(left, work)
+        done += batch.settled
+    busy = [verdict.row for verdict, _ in batch.writes]
+    await _forget(work, busy)
+    return [*done, *(Verdict(row, Kind.FAILED, faults=[BUSY]) for row in busy)]
 
 
-async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[Verdict], list[Row]]:
-    """Of rows that somebody may have begun to write before dying: those that were written, and the others, whose notes
-    are forgotten."""
-    if not work.resumed:
-        return [], list(rows)
+async def _judge_and_note(rows: Sequence[Row], work: Import) -> Batch:
+    verdicts = await judge_all(rows, work)
+    settled = [one for one in verdicts if one.kind in (Kind.UNCHANGED, Kind.FAILED)]
+    writes = [(one, one.write(work)) for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED)]
+    refused = await _note(work, writes)
+    settled += [Verdict(writes[place][0].row, Kind.FAILED, faults=[_twice(writes[place][0].row)]) for place in refused]
+    return Batch(rows, settled, [one for place, one in enumerate(writes) if place not in refused])
+
+
+def _twice(row: Row) -> Fault:
+    detail = "This student was renamed meanwhile: another row, with the other roll number, is about the same one."
+    return Fault("roll_no", row.content["roll_no"], "renamed", detail)
+
+
+async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[Verdict], Sequence[Row]]:
+    """Of rows that somebody may have begun to write: those that were written, and the others, whose notes are
+    forgotten."""
     by_number = {row.number: row for row in rows}
     noted = await Touched.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
-    made = await _made_by(work, noted)
+    made = await made_by(work, noted, await find_by_id([note.student for note in noted]))
     kinds = {note.row: Kind.CREATED if note.created else Kind.UPDATED for note in noted if note.student in made}
     left = [row for row in rows if row.number not in kinds]
-    await _forget_intent(work, left)
+    await _forget(work, left)
     return [Verdict(by_number[number], kind) for number, kind in kinds.items()], left
 
 
-async def _made_by(work: Import, noted: Sequence[Touched]) -> set[ObjectId]:
-    """The students whose noted version is there, as the current one or as one that was replaced."""
-    current = await find_by_id([note.student for note in noted])
-    replaced = await versions_of([(note.student, note.after) for note in noted])
-    records = {(student, record.version): record for found in (current, replaced) for student, record in found.items()}
-    return {
-        ObjectId(note.student)
-        for note in noted
-        if (record := records.get((note.student, note.after))) and record.source == work.source
-    }
+async def made_by(work: Import, notes: Sequence[Touched], current: Mapping[ObjectId, Current]) -> set[ObjectId]:
+    """Those of the `current` students whose noted version was made by this import: it is there still, or was replaced
+    since."""
+    there = {note.student: (note.after, current[note.student]) for note in notes if note.student in current}
+    replaced = await versions_of([(key, after) for key, (after, student) in there.items() if student.version > after])
+    as_noted = {key: student for key, (after, student) in there.items() if student.version == after} | replaced
+    return {key for key, version in as_noted.items() if version.source == work.source}
 
 
-async def _note_intent(work: Import, writes: Sequence[tuple[Verdict, Write]]) -> None:
+async def _note(work: Import, writes: Sequence[tuple[Verdict, Write]]) -> set[int]:
+    """Note what is about to be written. Answers the places of those whose student this import has noted for another
+    row."""
     notes = [
         {
             "import_id": work.id,
@@ -93,9 +108,8 @@ async def _note_intent(work: Import, writes: Sequence[tuple[Verdict, Write]]) ->
         }
         for verdict, write in writes
     ]
-    if notes:
-        await Touched.get_motor_collection().insert_many(notes)
+    return await insert_each(Touched, notes) if notes else set()
 
 
-async def _forget_intent(work: Import, rows: Sequence[Row]) -> None:
+async def _forget(work: Import, rows: Sequence[Row]) -> None:
     await Touched.find({"import_id": work.id, "row": {"$in": [row.number for row in rows]}}).delete()

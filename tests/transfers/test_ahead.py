@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from threading import Event
 
 import pytest
 
-from modules.transfers.ahead import ahead
+from modules.transfers.ahead import ahead, in_thread
 
 pytestmark = pytest.mark.anyio
 
@@ -42,45 +43,61 @@ async def test_what_fails_does_so_in_its_turn() -> None:
         await anext(numbers)
 
 
-async def test_who_stops_before_the_end_waits_for_what_was_begun_and_closes_the_source() -> None:
-    may_end, ended = asyncio.Event(), []
+async def never_made(begun: asyncio.Event, ended: list[str]) -> AsyncGenerator[int]:
+    """A source whose second one takes very long, and some time to be called off."""
+    try:
+        yield 1
+        begun.set()
+        await asyncio.sleep(20)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.02)
+        ended.append("cancelled")
+        raise
+    finally:
+        ended.append("closed")
 
-    async def source() -> AsyncGenerator[int]:
-        try:
-            yield 1
-            await may_end.wait()
-            ended.append("made")
-            yield 2
-        finally:
-            ended.append("closed")
 
-    async with aclosing(ahead(source())) as numbers:
+async def test_who_stops_before_the_end_has_what_was_begun_cancelled_and_waits_for_that() -> None:
+    begun, ended = asyncio.Event(), list[str]()
+
+    async with aclosing(ahead(never_made(begun, ended))) as numbers:
         async for _ in numbers:
-            asyncio.get_running_loop().call_later(0.02, may_end.set)
+            await begun.wait()
             break
 
-    assert ended == ["made", "closed"]
+    assert ended == ["cancelled", "closed"]
 
 
-async def test_who_is_cancelled_waits_for_what_was_begun() -> None:
-    waiting, may_end, ended = asyncio.Event(), asyncio.Event(), []
-
-    async def source() -> AsyncGenerator[int]:
-        waiting.set()
-        await may_end.wait()
-        ended.append("made")
-        yield 1
+async def test_who_is_cancelled_does_so_too() -> None:
+    begun, ended = asyncio.Event(), list[str]()
 
     async def consume() -> None:
-        async with aclosing(ahead(source())) as numbers:
+        async with aclosing(ahead(never_made(begun, ended))) as numbers:
             async for _ in numbers:
-                raise AssertionError("cancelled before")
+                pass
 
     consumer = asyncio.create_task(consume())
-    await waiting.wait()
+    await begun.wait()
     consumer.cancel()
-    asyncio.get_running_loop().call_later(0.02, may_end.set)
 
     with pytest.raises(asyncio.CancelledError):
         await consumer
-    assert ended == ["made"]
+    assert ended == ["cancelled", "closed"]
+
+
+async def test_a_thread_is_waited_for_by_who_is_cancelled() -> None:
+    begun, may_end, ended = Event(), Event(), list[str]()
+
+    def slow() -> None:
+        begun.set()
+        assert may_end.wait(20)
+        ended.append("ended")
+
+    waiting = asyncio.create_task(in_thread(slow))
+    await asyncio.to_thread(begun.wait)
+    waiting.cancel()
+    asyncio.get_running_loop().call_later(0.02, may_end.set)
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert ended == ["ended"]

@@ -1,10 +1,15 @@
 """`python -m core import` and `export`, as they are typed."""
 
+import signal
+
 import pytest
 from fastapi.testclient import TestClient
+from pymongo.database import Database
 
+from tests.processes import until
+from tests.servers import PATIENCE
 from tests.terminal import Terminal
-from tests.transfers.helpers import add, counts, imported, read_table, student, students
+from tests.transfers.helpers import JSON, add, counts, imported, read_table, student, students
 
 CLASS = "roll_no,name,branch,math\nS1,Asha,Physics,91\nS2,Zoë,Art,\n"
 BAD = CLASS + "S3,Łuk,Art,950\nS1,Again,Art,1\n"
@@ -22,6 +27,24 @@ def test_a_file_is_imported(terminal: Terminal, teacher: TestClient) -> None:
     assert (told["by"], told["state"], told["filename"]) == ("terminal", "done", "class.csv")
     assert told["id"] in done.stdout
     assert teacher.post(f"/imports/{told['id']}/undo").json()["restored"] == 2
+
+
+def test_an_import_that_is_stopped_can_be_taken_up_at_once(
+    terminal: Terminal, teacher: TestClient, database: Database[JSON]
+) -> None:
+    rows = 20_000
+    terminal.write("school.csv", "roll_no,name,branch\n" + "".join(f"S{number},A,B\n" for number in range(rows)))
+    importing = terminal.begin("import", "school.csv", "--skip-errors")
+    until(lambda: database["students"].count_documents({}) > 0)
+
+    importing.send_signal(signal.SIGINT)
+    _, errors = importing.communicate(timeout=PATIENCE)
+
+    assert (importing.returncode, errors.splitlines()[-1]) == (130, "Stopped.")
+    assert "Traceback" not in errors
+    (told,) = teacher.get("/imports").json()
+    assert told["state"] == "interrupted"
+    assert teacher.post(f"/imports/{told['id']}/resume").json()["created"] == rows
 
 
 def test_a_dry_run_writes_nothing(terminal: Terminal, teacher: TestClient) -> None:

@@ -1,23 +1,15 @@
 """Taking an import back: who is still as it left them becomes what they were; all others stay."""
 
-import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
-from core.clock import utc_now
 from core.identity import Role
 from core.settings import Settings
-from modules.transfers import reading, work, writing
-from modules.transfers.judge import Verdict
-from modules.transfers.models import Import
-from modules.transfers.table import Row
 from tests.auth.people import make
 from tests.conftest import sign_in
-from tests.processes import until
 from tests.transfers.helpers import JSON, add, imported, send, stored, student, students
 
 CLASS = "roll_no,name,branch,math,art\nS1,Asha,Physics,91,\nS2,Zoë,Physics,,64\nS3,Łuk,Art,0,\n"
@@ -186,31 +178,3 @@ def test_viewers_cannot_undo(client: TestClient, settings: Settings) -> None:
     for path in ("undo", "resume"):
         assert viewer.ask("POST", f"/imports/{first['id']}/{path}").status_code == 403
     assert len(students(client)) == 3
-
-
-def test_what_was_only_made_ready_is_not_told_as_kept(
-    teacher: TestClient, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first row fails in the second pass. The second one was then noted already; its student is a colleague's."""
-    for roll_no in ("S1", "S2"):
-        add(teacher, roll_no, "Before")
-
-    async def prepare_late(rows: Sequence[Row], of: Import) -> writing.Batch:
-        database["students"].update_one({"roll_no": "S1"}, {"$set": {"deleted_at": utc_now()}})
-        return await writing.prepare(rows, of)
-
-    async def write_late(batch: writing.Batch, of: Import) -> list[Verdict]:
-        await asyncio.to_thread(until, lambda: database["import_changes"].find_one({"row": 2}))
-        database["students"].update_one({"roll_no": "S2"}, {"$set": {"name": "A colleague's"}, "$inc": {"version": 1}})
-        return await writing.write(batch, of)
-
-    monkeypatch.setattr(reading, "BATCH", 1)
-    monkeypatch.setattr(work, "prepare", prepare_late)
-    monkeypatch.setattr(work, "write", write_late)
-
-    import_id = send(teacher, "roll_no,math\nS1,1\nS2,2\n", mode="update").json()["id"]
-
-    told = teacher.get(f"/imports/{import_id}").json()
-    assert (told["state"], [error["code"] for error in told["errors"]]) == ("rejected", ["absent"])
-    assert (told["kept"], told["kept_count"]) == ([], 0)
-    assert students(teacher)["S2"] == student("A colleague's", "Physics")

@@ -1,0 +1,139 @@
+"""Imports, and somebody else who is at work in between their steps."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo.database import Database
+
+from core.clock import utc_now
+from core.errors import Unavailable
+from modules.transfers import reading, work, writing
+from modules.transfers.models import Import
+from tests.processes import until
+from tests.transfers.helpers import JSON, add, counts, imported, send, student, students
+
+
+@dataclass
+class Colleague:
+    """Somebody who does things between the steps of an import, whose batches are of one row each."""
+
+    database: Database[JSON]
+    monkeypatch: pytest.MonkeyPatch
+
+    def before(self, step: Literal["prepare", "write"], row: int, do: Callable[[], object]) -> None:
+        """Do something before this row is made ready, or written."""
+        real = getattr(writing, step)
+
+        async def late(batch: Any, of: Import) -> Any:
+            rows = batch if step == "prepare" else batch.rows
+            if rows[0].number == row:
+                await asyncio.to_thread(do)
+            return await real(batch, of)
+
+        self.monkeypatch.setattr(reading, "BATCH", 1)
+        self.monkeypatch.setattr(work, step, late)
+
+    def is_noted(self, row: int) -> None:
+        """Await that this row is made ready."""
+        until(lambda: self.database["import_changes"].find_one({"row": row}))
+
+    def changes(self, roll_no: str, /, **fields: Any) -> None:
+        self.database["students"].update_one({"roll_no": roll_no}, {"$set": fields, "$inc": {"version": 1}})
+
+
+@pytest.fixture
+def colleague(database: Database[JSON], monkeypatch: pytest.MonkeyPatch) -> Colleague:
+    return Colleague(database, monkeypatch)
+
+
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
+UPDATES = "roll_no,math\nS1,1\nS2,2\n"
+
+
+def test_what_was_only_made_ready_is_not_told_as_kept(teacher: TestClient, colleague: Colleague) -> None:
+    """The first row fails in the second pass. The second one is noted already, and its student a colleague's."""
+    for roll_no in ("S1", "S2"):
+        add(teacher, roll_no, "Before")
+
+    def change_the_second() -> None:
+        colleague.is_noted(2)
+        colleague.changes("S2", name="A colleague's")
+
+    colleague.before("prepare", 1, lambda: colleague.changes("S1", deleted_at=utc_now()))
+    colleague.before("write", 1, change_the_second)
+
+    import_id = send(teacher, UPDATES, mode="update").json()["id"]
+
+    told = teacher.get(f"/imports/{import_id}").json()
+    assert (told["state"], [error["code"] for error in told["errors"]]) == ("rejected", ["absent"])
+    assert (told["kept"], told["kept_count"]) == ([], 0)
+    assert students(teacher)["S2"] == student("A colleague's", "Physics")
+
+
+def test_what_an_interrupted_import_never_wrote_is_not_told_as_kept(teacher: TestClient, colleague: Colleague) -> None:
+    for roll_no in ("S1", "S2"):
+        add(teacher, roll_no, "Before")
+
+    def change_both_and_fail() -> None:
+        colleague.is_noted(2)
+        for roll_no in ("S1", "S2"):
+            colleague.changes(roll_no, name="A colleague's")
+        raise Unavailable("Lost.")
+
+    colleague.before("write", 1, change_both_and_fail)
+
+    import_id = interrupted(teacher, UPDATES, on_error="skip")
+
+    told = teacher.post(f"/imports/{import_id}/undo").json()
+    assert (told["restored"], told["kept"], told["kept_count"]) == (0, [], 0)
+    assert {one["name"] for one in students(teacher).values()} == {"A colleague's"}
+
+
+def interrupted(client: TestClient, text: str, **params: Any) -> str:
+    """The id of an import that cannot be finished."""
+    assert send(client, text, **params).status_code == 503
+    (told,) = client.get("/imports").json()
+    assert told["state"] == "interrupted"
+    return str(told["id"])
+
+
+def test_a_student_who_is_renamed_between_two_rows_is_written_once(
+    teacher: TestClient, database: Database[JSON], colleague: Colleague
+) -> None:
+    add(teacher, "S1", "Before")
+
+    def rename() -> None:
+        until(lambda: database["students"].find_one({"name": "First"}))
+        colleague.changes("S1", roll_no="S2")
+
+    colleague.before("prepare", 2, rename)
+
+    told = imported(teacher, "roll_no,name\nS1,First\nS2,Second\n", on_error="skip")
+
+    assert counts(told) == (2, 0, 1, 0, 1)
+    assert [(one["line"], one["code"], one["value"]) for one in told["errors"]] == [(3, "renamed", "S2")]
+    assert students(teacher) == {"S2": student("First", "Physics")}
+
+
+def test_who_has_lost_an_import_to_another_leaves_it_alone(
+    teacher: TestClient, database: Database[JSON], colleague: Colleague
+) -> None:
+    """As a server does that was cut off for a while."""
+
+    def take_up() -> None:
+        database["imports"].update_one({}, {"$inc": {"turn": 1}, "$set": {"alive_at": FUTURE}})
+
+    colleague.before("write", 1, take_up)
+
+    answer = send(teacher, "roll_no,name,branch\nS1,First,A\nS2,Second,A\n", on_error="skip")
+
+    assert answer.status_code == 503
+    left = database["imports"].find_one({})
+    assert left
+    assert (left["state"], left["position"], left["alive_at"]) == ("running", 0, FUTURE)
+    assert set(students(teacher)) == {"S1"}

@@ -1,0 +1,86 @@
+"""The work of an import that is cancelled: it is over when all that it has begun is."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from modules.transfers import reading, work
+from modules.transfers.judge import check
+from modules.transfers.models import Import
+from modules.transfers.table import Row
+from modules.transfers.writing import Batch
+
+pytestmark = pytest.mark.anyio
+
+IMPORT = cast("Import", SimpleNamespace(format="csv", position=0))
+"""As much of an import as is looked at before anything is written."""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of two batches."""
+    monkeypatch.setattr(reading, "BATCH", 1)
+    file = tmp_path / "class.csv"
+    file.write_text("roll_no\nS1\nS2\n")
+    return file
+
+
+async def cancel(job: Coroutine[Any, Any, object], begun: asyncio.Event) -> None:
+    task = asyncio.create_task(job)
+    await asyncio.wait_for(begun.wait(), 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_is_made_ready_meanwhile_is_called_off(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = asyncio.Event(), list[str]()
+
+    async def prepare(rows: Sequence[Row], _: Import) -> Batch:
+        if rows[0].number == 2:
+            begun.set()
+            try:
+                await asyncio.sleep(20)
+            finally:
+                await asyncio.sleep(0.02)
+                ended.append("called off")
+        return Batch(rows, [], [])
+
+    async def write(*_: object) -> None:
+        await asyncio.sleep(20)
+
+    monkeypatch.setattr(work, "prepare", prepare)
+    monkeypatch.setattr(work, "write", write)
+
+    await cancel(work._write_all(IMPORT, file), begun)
+
+    assert ended == ["called off"]
+
+
+async def test_what_is_read_meanwhile_is_waited_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, reads, may_end, ended = asyncio.Event(), Event(), Event(), list[str]()
+
+    def slow_check(row: Row) -> Row:
+        if row.number == 2:
+            reads.set()
+            assert may_end.wait(20)
+            ended.append("read")
+        return check(row)
+
+    async def judge_all(*_: object) -> None:
+        await asyncio.to_thread(reads.wait, 20)
+        begun.set()
+        asyncio.get_running_loop().call_later(0.02, may_end.set)
+        await asyncio.sleep(20)
+
+    monkeypatch.setattr(reading, "check", slow_check)
+    monkeypatch.setattr(work, "judge_all", judge_all)
+
+    await cancel(work._judge_all(IMPORT, file), begun)
+
+    assert ended == ["read"]
