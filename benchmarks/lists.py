@@ -11,13 +11,14 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.addresses import FEWEST, LIMIT, SORTS, scenarios
+from benchmarks.addresses import FEWEST, LIMIT, SORTS, WRITES, scenarios
 from benchmarks.common import UnexpectedStatus, expect, milliseconds_since
 from benchmarks.filled import School, open_school
 
@@ -77,39 +78,47 @@ def ask(school: School, name: str, addresses: list[str], number: int) -> float:
     """Milliseconds of one request; raises `UnexpectedStatus` unless it succeeds."""
     address = addresses[number % len(addresses)]
     start = time.perf_counter()
-    if name.startswith("PATCH"):
+    if name == "PATCH one":
         answer = school.client.patch(address, json={"marks": {"art": 10 + number / 4}})
-    elif name.startswith("POST"):
+    elif name == "POST one":
         answer = school.client.post(address, json=NEW | {"roll_no": f"new-{number}"})
     else:
         answer = school.client.get(address)
     took = milliseconds_since(start)
-    expect(answer, 201 if name.startswith("POST") else 200)
+    expect(answer, 201 if name == "POST one" else 200)
     return took
 
 
 def time_all(schools: list[School], addresses: dict[int, dict[str, list[str]]]) -> tuple[Times, dict[str, str]]:
-    """Milliseconds, and what failed. Scenarios and sizes take turns, in a new order each time, so that whatever slows
-    the machine for a while hits all of them."""
+    """Milliseconds, and what failed."""
     times: Times = {name: {} for name in addresses[schools[-1].size]}
     failed = {}
-    shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
-    turns = [(school, name) for school in schools for name in addresses[school.size]]
-    for turn in range(ROUNDS + 1):
-        print(f"\rround {turn} of {ROUNDS}", end="", file=sys.stderr, flush=True)
-        for school, name in shuffled(turns, len(turns)):
-            if name in failed:
-                continue
-            try:
-                took = take_turn(school, name, addresses[school.size][name], turn)
-            except UnexpectedStatus as error:
-                failed[name] = f"{school.size:,} students: {error}"
-                times[name].pop(school.size, None)  # a median of those that succeeded would flatter
-                continue
-            if turn:  # the first only warms up
-                times[name].setdefault(school.size, []).extend(took)
+    for turn, school, name in turns(schools, addresses):
+        if name in failed:
+            continue
+        try:
+            took = take_turn(school, name, addresses[school.size][name], turn)
+        except UnexpectedStatus as error:
+            failed[name] = f"{school.size:,} students: {error}"
+            times[name].pop(school.size, None)  # a median of those that succeeded would flatter
+            continue
+        if turn:  # the first only warms up
+            times[name].setdefault(school.size, []).extend(took)
     print(file=sys.stderr)
     return times, failed
+
+
+def turns(schools: list[School], addresses: dict[int, dict[str, list[str]]]) -> Iterator[tuple[int, School, str]]:
+    """Round by round, whose turn it is. Scenarios and sizes take turns in a new order each time, so that whatever slows
+    the machine for a while hits all of them. What writes has rounds of its own after all others: it would change what
+    they read, and a small school more than a large one."""
+    shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
+    for writes in (False, True):
+        some = [(school, name) for school in schools for name in addresses[school.size] if (name in WRITES) is writes]
+        for turn in range(ROUNDS + 1):
+            print(f"\rround {turn} of {ROUNDS}", end="", file=sys.stderr, flush=True)
+            for school, name in shuffled(some, len(some)):
+                yield turn, school, name
 
 
 def examine(school: School, addresses: dict[str, list[str]]) -> dict[str, Examined]:

@@ -9,14 +9,14 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import httpx2
-from pymongo import IndexModel, WriteConcern
+from pymongo import WriteConcern
 
 from benchmarks.common import UnexpectedStatus, expect
 from benchmarks.filled import School, open_school
@@ -47,21 +47,18 @@ def table_of(size: int) -> Iterator[bytes]:
 
 
 def clear(school: School) -> None:
-    """Remove all students, and what else imports leave. Collections that are dropped and made anew, as those that the
-    driver fills are; MongoDB would go on wading through what was deleted from old ones."""
-    for document in FILLED:
-        empty(school, document.Settings.name, document.Settings.indexes)
-
-
-def empty(school: School, collection: str, indexes: Sequence[IndexModel]) -> None:
-    """Make a collection anew."""
-    school.database.drop_collection(collection)
-    school.database[collection].create_indexes(indexes)
+    """Make all collections that are about to be filled anew: those of an import, and the driver's. MongoDB would go on
+    wading through what was deleted from old ones."""
+    for name, indexes in [
+        ("copies", Student.Settings.indexes),
+        *((one.Settings.name, one.Settings.indexes) for one in FILLED),
+    ]:
+        school.database.drop_collection(name)
+        school.database[name].create_indexes(indexes)
 
 
 def insert_many(school: School, size: int) -> None:
     """What an import is measured by: the same documents, in batches as large, with the same indexes, as safely."""
-    empty(school, "copies", Student.Settings.indexes)
     copies = school.database.copies.with_options(write_concern=SETTLED)
     batch: list[dict[str, Any]] = []
     for student in students(size):
@@ -119,7 +116,7 @@ def measure(school: School, size: int, rounds: int) -> Figures:
             ("export, CSV", lambda: export(school, "csv")),
             ("export, NDJSON", lambda: export(school, "ndjson")),
         ):
-            if kind.startswith("import"):
+            if kind.startswith(("insert", "import")):
                 clear(school)
             times.setdefault(kind, []).append(rows_per_second(size, work))
             print(f"  {kind}: {times[kind][-1]:,.0f} rows/s", file=sys.stderr)
