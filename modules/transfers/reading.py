@@ -12,7 +12,7 @@ from modules.transfers.table import Fault, Row, open_text, read_csv, read_ndjson
 
 # A batch is as many rows, or as many bytes of the file, whichever is less.
 BATCH = 500
-BATCH_BYTES = 2_000_000
+BATCH_BYTES = 1_000_000
 
 
 def batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
