@@ -14,8 +14,6 @@ from core.pagination import Listing, encode_cursor
 from modules.students.changes import _SCOPE as CHANGES
 from modules.students.query import StudentQuery
 
-WRITES = ("POST one", "PATCH one")
-
 LIMIT = 100
 FEWEST = 100 * LIMIT
 
@@ -41,25 +39,33 @@ SELECTIONS = {
 }
 
 Query = dict[str, str]
+Addresses = dict[str, list[str]]
 
 
-def scenarios(school: School, requests: int) -> dict[str, list[str]]:
-    """The addresses that are asked for, by name: one for each request, or one for all. Those that are written to come
-    last."""
-    chance = random.Random(1)  # noqa: S311  # no secret; the same students in each run
-    someone = [f"/students/{roll_no(chance.randrange(school.size))}" for _ in range(requests)]
-    found = {"GET one": someone}
+def reads(school: School, requests: int) -> Addresses:
+    """The addresses that are read, by scenario: one for each request, or one for all."""
+    found = {"GET one": some_students(school, requests)}
     for sort in SORTS:
         found |= {f"sort={sort}, {page}": [address] for page, address in pages(school, sort).items()}
     recent = {"updated_since": created_at(school.size - RARE_STUDENTS).isoformat()}
     for name, query in (SELECTIONS | {"updated_since, 50 hits": recent}).items():
         found[name] = [list_address(query)]
     middle = encode_cursor(CHANGES, str(school.size // 2))
-    found |= {
+    return found | {
         "changes, the first 100": [f"/changes?limit={LIMIT}"],
         "changes, 100 from the middle": [f"/changes?limit={LIMIT}&since={middle}"],
     }
-    return found | {"POST one": ["/students"], "PATCH one": someone}
+
+
+def writes(school: School, requests: int) -> Addresses:
+    """The addresses that are written to, likewise."""
+    return {"POST one": ["/students"], "PATCH one": some_students(school, requests)}
+
+
+def some_students(school: School, number: int) -> list[str]:
+    """The addresses of so many students."""
+    chance = random.Random(1)  # noqa: S311  # no secret; the same students in each run
+    return [f"/students/{roll_no(chance.randrange(school.size))}" for _ in range(number)]
 
 
 def pages(school: School, sort: str) -> dict[str, str]:

@@ -11,16 +11,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from benchmarks.addresses import FEWEST, LIMIT, SORTS, WRITES, scenarios
+from benchmarks.addresses import FEWEST, LIMIT, Addresses, reads, writes
 from benchmarks.common import UnexpectedStatus, expect, milliseconds_since
 from benchmarks.filled import School, open_school
+from benchmarks.growth import Examined, Figures, Times, table
 
 SMALL = 1_000
 ROUNDS = 15
@@ -29,36 +28,8 @@ IN_A_ROW = 10
 BYTES_PER_STUDENT = 1_500
 NEW = {"name": "Zoë Łukowska", "branch": "Physics", "marks": {"math": 50, "art": 72.5}}
 
-Times = dict[str, dict[int, list[float]]]
-"""Milliseconds by scenario and size."""
 
-
-@dataclass(frozen=True)
-class Examined:
-    """What the database did for one request, by its own account."""
-
-    commands: int
-    keys: int
-    documents: int
-    returned: int
-    plans: list[str]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What is reported; all times in milliseconds."""
-
-    sizes: tuple[int, ...]
-    medians: dict[str, dict[int, float]]
-    """By scenario and size."""
-    times: Times
-    examined: dict[str, Examined]
-    """At the largest size."""
-    failed: dict[str, str]
-    """By scenario; a run with any has failed."""
-
-
-def check_pages(school: School, addresses: dict[str, list[str]]) -> None:
+def check_pages(school: School, addresses: Addresses) -> None:
     """See that pages are where they are said to be, so that the right ones are timed."""
     for name, (address, *_) in addresses.items():
         if name.startswith("sort="):
@@ -89,39 +60,31 @@ def ask(school: School, name: str, addresses: list[str], number: int) -> float:
     return took
 
 
-def time_all(schools: list[School], addresses: dict[int, dict[str, list[str]]]) -> tuple[Times, dict[str, str]]:
-    """Milliseconds, and what failed."""
+def time_all(schools: list[School], addresses: dict[int, Addresses]) -> tuple[Times, dict[str, str]]:
+    """Milliseconds, and what failed. Scenarios and sizes take turns, in a new order each time, so that whatever slows
+    the machine for a while hits all of them."""
     times: Times = {name: {} for name in addresses[schools[-1].size]}
     failed = {}
-    for turn, school, name in turns(schools, addresses):
-        if name in failed:
-            continue
-        try:
-            took = take_turn(school, name, addresses[school.size][name], turn)
-        except UnexpectedStatus as error:
-            failed[name] = f"{school.size:,} students: {error}"
-            times[name].pop(school.size, None)  # a median of those that succeeded would flatter
-            continue
-        if turn:  # the first only warms up
-            times[name].setdefault(school.size, []).extend(took)
+    shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
+    turns = [(school, name) for school in schools for name in addresses[school.size]]
+    for turn in range(ROUNDS + 1):
+        print(f"\rround {turn} of {ROUNDS}", end="", file=sys.stderr, flush=True)
+        for school, name in shuffled(turns, len(turns)):
+            if name in failed:
+                continue
+            try:
+                took = take_turn(school, name, addresses[school.size][name], turn)
+            except UnexpectedStatus as error:
+                failed[name] = f"{school.size:,} students: {error}"
+                times[name].pop(school.size, None)  # a median of those that succeeded would flatter
+                continue
+            if turn:  # the first only warms up
+                times[name].setdefault(school.size, []).extend(took)
     print(file=sys.stderr)
     return times, failed
 
 
-def turns(schools: list[School], addresses: dict[int, dict[str, list[str]]]) -> Iterator[tuple[int, School, str]]:
-    """Round by round, whose turn it is. Scenarios and sizes take turns in a new order each time, so that whatever slows
-    the machine for a while hits all of them. What writes has rounds of its own after all others: it would change what
-    they read, and a small school more than a large one."""
-    shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
-    for writes in (False, True):
-        some = [(school, name) for school in schools for name in addresses[school.size] if (name in WRITES) is writes]
-        for turn in range(ROUNDS + 1):
-            print(f"\rround {turn} of {ROUNDS}", end="", file=sys.stderr, flush=True)
-            for school, name in shuffled(some, len(some)):
-                yield turn, school, name
-
-
-def examine(school: School, addresses: dict[str, list[str]]) -> dict[str, Examined]:
+def examine(school: School, addresses: Addresses) -> dict[str, Examined]:
     """What each request makes the database do, from its profiler, which is on only now: it would cost time."""
     found, ours = {}, {"ns": {"$regex": r"\.student(s|_changes|_history)$"}}
     for name, known in addresses.items():
@@ -143,55 +106,22 @@ def summary(commands: list[dict[str, Any]]) -> Examined:
     return Examined(len(commands), keys, documents, returned, list(dict.fromkeys(plans)))
 
 
-def table(figures: Figures) -> str:
-    """The figures for a reader."""
-    small, *larger = figures.sizes
-    large = figures.sizes[-1]
-    ratios = [f"{size:,} / {small:,}" for size in larger]
-    rows = [f"| median, ms | {' | '.join(f'{size:,}' for size in figures.sizes)} | {' | '.join(ratios)} |"]
-    rows += ["|---|" + "---:|" * (len(figures.sizes) + len(larger))]
-    for name, medians in figures.medians.items():
-        cells = [cell(medians.get(size)) for size in figures.sizes]
-        cells += [ratio_of(medians.get(size), medians.get(small)) for size in larger]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    rows += ["", f"| {large:,} students | page 100 / page 1 | last page / page 1 |", "|---|---:|---:|"]
-    for sort in SORTS:
-        first, hundredth, last = (
-            figures.medians.get(f"sort={sort}, {page}", {}).get(large) for page in ("page 1", "page 100", "last page")
-        )
-        rows.append(f"| sort={sort} | {ratio_of(hundredth, first)} | {ratio_of(last, first)} |")
-    rows += [
-        "",
-        f"| {large:,} students: examined | commands | keys | documents | returned |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for name, seen in figures.examined.items():
-        rows.append(f"| {name} | {seen.commands} | {seen.keys:,} | {seen.documents:,} | {seen.returned:,} |")
-    return "\n".join(rows)
-
-
-def cell(value: float | None) -> str:
-    """Milliseconds, where there are any."""
-    return "-" if value is None else f"{value:.1f}"
-
-
-def ratio_of(value: float | None, to: float | None) -> str:
-    """One figure over another, where there are both."""
-    return f"{value / to:.2f}" if value and to else "-"
-
-
 def measure(sizes: tuple[int, ...]) -> tuple[Figures, dict[str, Any]]:
     """The whole run."""
     with ExitStack() as stack:
         opened = [stack.enter_context(open_school(number)) for number in sizes]
         schools = [one for one, _ in opened]
-        addresses = {one.size: scenarios(one, (ROUNDS + 2) * IN_A_ROW) for one in schools}
-        for one in schools:
-            check_pages(one, addresses[one.size])
-        times, failed = time_all(schools, addresses)
-        medians = {name: {size: median(ms) for size, ms in each.items()} for name, each in times.items()}
-        examined = examine(schools[-1], addresses[sizes[-1]])
-        return Figures(sizes, medians, times, examined, failed), opened[-1][1]
+        figures = Figures(sizes)
+        for kind in (
+            reads,
+            writes,
+        ):  # last what would change what others read, and a small school more than a large one
+            addresses = {one.size: kind(one, (ROUNDS + 2) * IN_A_ROW) for one in schools}
+            for one in schools:
+                check_pages(one, addresses[one.size])
+            times, failed = time_all(schools, addresses)
+            figures.add(times, failed, examine(schools[-1], addresses[sizes[-1]]))
+        return figures, opened[-1][1]
 
 
 def main() -> None:
