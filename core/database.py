@@ -118,7 +118,9 @@ async def open_database(
     Raises `StartupError` when there is none, or it does not accept that, in words that say what to do: `NoAnswer` when
     a later try may succeed.
     """
-    async with _open_client(settings, outage or Outage()) as (client, description):
+    outage = outage or Outage()
+    outage.use()
+    async with _open_client(settings, outage) as (client, description):
         database = Database(client, settings.mongodb_database, description)
         with in_words(settings, description):
             await database.ping()

@@ -13,8 +13,10 @@ from time import monotonic
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.driver_errors import is_full, is_outage
 from core.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,10 @@ class Outage:
     def is_on(self) -> bool:
         """Asked for each request; costs nothing while all is well. It ends as soon as the driver knows a server."""
         return self.unprepared or (self._since is not None and self._lasts())
+
+    def use(self) -> None:
+        """Let `check_room` ask this one, from here on and in what is begun from here."""
+        _current.set(self)
 
     def check(self) -> None:
         """Raise `Unavailable` in an outage."""
@@ -96,12 +102,19 @@ def no_room() -> Unavailable:
     )
 
 
+def as_unavailable(error: PyMongoError) -> Unavailable | None:
+    """What is answered to who meets this error, where it tells of an outage or of a full disk."""
+    if is_outage(error):
+        return Unavailable("The database does not answer.")
+    return no_room() if is_full(error) else None
+
+
 _current: ContextVar[Outage] = ContextVar("outage")
 
 
 def check_room() -> None:
-    """Raise `Unavailable` where the database of this request, or of the one that began this work, cannot be written to.
-    For work that lasts: other requests are refused before they begin."""
+    """Raise `Unavailable` where the database of this request or command, or of the one that began this work, cannot be
+    written to. For work that lasts: other requests are refused before they begin."""
     if outage := _current.get(None):
         outage.check_room()
 
@@ -115,7 +128,7 @@ class RefusedInOutage:
         self.writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _current.set(self.outage)
+        self.outage.use()
         self.outage.check()
         if self.writes:
             self.outage.check_room()

@@ -12,7 +12,6 @@ from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
-from core.driver_errors import is_full, is_outage
 from core.errors import (
     BadRequest,
     FieldError,
@@ -22,10 +21,9 @@ from core.errors import (
     MethodNotAllowed,
     NotFound,
     Problem,
-    Unavailable,
 )
 from core.openapi import PROBLEM_MEDIA_TYPE
-from core.outage import no_room
+from core.outage import as_unavailable
 from core.wording import plain, sentence_of
 
 # The longest list of errors in one answer: a hostile body could earn a hundred thousand of them.
@@ -85,10 +83,8 @@ def as_problem(request: Request, error: Exception) -> Problem | None:
             return _from_validation(error.errors())
         case HTTPException():
             return _from_http(request, error)
-        case PyMongoError() if is_outage(error):
-            return Unavailable("The database does not answer.")
-        case PyMongoError() if is_full(error):
-            return no_room()
+        case PyMongoError():
+            return as_unavailable(error)
         case _:
             return None
 

@@ -1,8 +1,11 @@
 """`python -m core`, as it is typed."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.settings import Settings
@@ -27,10 +30,21 @@ class Terminal:
         """Make a file in the folder."""
         (self.folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Run a command that is not waited for."""
-        command = [sys.executable, "-m", "core", *arguments]
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True)
+    @contextmanager
+    def begin(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+        """A command that is not waited for; it is killed at the end."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "core", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (a shell may have it ignored)
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def __call__(self, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(

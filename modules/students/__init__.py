@@ -2,11 +2,11 @@
 
 from core.module import Module
 from modules.students import migrations
-from modules.students.bulk import changed, created, find_by_id, find_many, reverted, versions_of
+from modules.students.bulk import changed, created, erased, find_by_id, find_many, reverted, versions_of
 from modules.students.erasure import lifespan
 from modules.students.integrity import data_check
 from modules.students.listing import Row, count, subjects_of, walk, without_marks
-from modules.students.models import SUBJECT_SEPARATOR, Change, Current, Erasure, Record, Student, StudentVersion
+from modules.students.models import SUBJECT_SEPARATOR, Action, Change, Current, Erasure, Record, Student, StudentVersion
 from modules.students.router import router
 from modules.students.schemas import StudentPatch, StudentRead
 from modules.students.selection import Selection
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_SUBJECTS",
     "SUBJECT_PATTERN",
     "SUBJECT_SEPARATOR",
+    "Action",
     "Current",
     "DocumentedMark",
     "MarkSettings",
@@ -36,6 +37,7 @@ __all__ = [
     "changed",
     "count",
     "created",
+    "erased",
     "find_by_id",
     "find_many",
     "get",

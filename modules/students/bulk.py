@@ -6,7 +6,7 @@ from typing import Any
 from bson import ObjectId
 
 from core.collection import settled
-from modules.students.models import Action, Current, Record, Student, StudentVersion
+from modules.students.models import Action, Current, Erasure, Record, Student, StudentVersion
 from modules.students.writes import Write
 
 
@@ -20,6 +20,14 @@ async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, Current]:
     """The students with these `_id`s, deleted ones too."""
     found = settled(Student).find({"_id": {"$in": list(ids)}, "erasing": None})
     return {stored["_id"]: Current.of(stored) for stored in await found.to_list(None)}
+
+
+async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
+    """Which of these `_id`s were those of students who have been erased."""
+    if not ids:
+        return set()
+    found = Erasure.get_motor_collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})
+    return {stored["_id"] for stored in await found.to_list(None)}
 
 
 async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, Record]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -9,7 +10,7 @@ T = TypeVar("T")
 
 
 async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """What the source makes, other than None; the next one is always begun already.
+    """What the source makes, none of which may be None; the next one is always begun already.
 
     Whoever may stop before its end closes this (`contextlib.aclosing`). Then, and when that one is cancelled, what was
     begun is cancelled, waited for, and the source closed.
@@ -21,7 +22,9 @@ async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
             yield made
     finally:
         following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await asyncio.wait([following])
+        if not following.cancelled():
+            following.exception()  # which nobody is told any more
         await source.aclose()
 
 
@@ -33,10 +36,13 @@ def _begin(source: AsyncGenerator[T]) -> "asyncio.Task[T | None]":
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a thread. A thread cannot be called back: who is cancelled waits for its end."""
+    """Call a function in a thread. A thread cannot be called back: who is cancelled, however often, waits for its
+    end."""
     thread = asyncio.create_task(asyncio.to_thread(function, *args, **kwargs))
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
-        await asyncio.gather(thread, return_exceptions=True)
+        while not thread.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([thread])
         raise

@@ -61,13 +61,21 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 async def _followed(job: Import) -> None:
     """Do the work of an import, with a bar that shows how far it has come."""
-    async with running.lifespan():
-        task = running.start(job, work.carry_out)
-        with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
-            while not task.done():
-                await asyncio.wait({task}, timeout=0.2)
-                bar.update((job.percent or 0) - bar.n)
-        await task
+    try:
+        async with running.lifespan():
+            task = running.start(job, work.carry_out)
+            with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
+                while not task.done():
+                    await asyncio.wait({task}, timeout=0.2)
+                    bar.update((job.percent or 0) - bar.n)
+            await task
+    except BaseException:
+        address = f"POST /imports/{job.id}"
+        print(
+            f"The import is interrupted. {address}/resume goes on with it; {address}/undo takes it back.",
+            file=sys.stderr,
+        )
+        raise
 
 
 async def _told(job: Import) -> str:

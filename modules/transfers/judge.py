@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.wording import sentence_of
-from modules.students import MAX_SUBJECTS, Current, StudentPatch, Write, changed, created, find_many
+from modules.students import MAX_SUBJECTS, Action, Current, StudentPatch, Write, changed, created, find_many
 from modules.transfers.models import Import, Mode
 from modules.transfers.table import Fault, Row
 
@@ -31,6 +31,8 @@ class Verdict:
     current: Current | None = None
     content: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    is_written: bool = False
+    """Whether the current student is what this row makes, as this import has written it before."""
 
     def write(self, work: Import) -> Write:
         """What is to be stored of a row that creates or changes a student."""
@@ -76,6 +78,9 @@ def judge(row: Row, current: Current | None, work: Import) -> Verdict:
     if row.faults:
         return Verdict(row, Kind.FAILED, faults=row.faults)
     live = current is not None and current.deleted_at is None
+    if current and live and current.source == work.source:  # a command of before that came late
+        kind = Kind.CREATED if current.action is Action.CREATED else Kind.UPDATED
+        return Verdict(row, kind, current, is_written=True)
     faults = _misfit(row, work.options.mode, live=live)
     content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
     if len(content["marks"]) > MAX_SUBJECTS:

@@ -93,7 +93,10 @@ class Import(Document):
         mine = {"_id": self.id, "turn": self.turn}
         noted = await self.get_motor_collection().update_one(mine, {"$set": changes})
         if not noted.matched_count:
-            raise Unavailable("Somebody else has taken this import up, as nothing was heard of this server.")
+            raise Unavailable(
+                "Nothing was heard of this server for a while: others went on with this import, or it was sent again. "
+                f"GET /imports/{self.id} tells how it stands."
+            )
         for name, value in changes.items():
             setattr(self, name, value)
 

@@ -5,8 +5,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from pymongo.errors import PyMongoError
+
 from core.clock import utc_now
 from core.errors import Problem, Unavailable
+from core.outage import as_unavailable
 from modules.transfers import service
 from modules.transfers.metrics import ENDED, INTERRUPTED, STARTED
 from modules.transfers.models import Import
@@ -33,8 +36,14 @@ def start(work: Import, job: Job) -> "asyncio.Task[None]":
     STARTED.inc()
     task = asyncio.create_task(_look_after(work, job))
     _at_work.add(task)
-    task.add_done_callback(_at_work.discard)
+    task.add_done_callback(_ended)
     return task
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    _at_work.discard(task)
+    if not task.cancelled():
+        task.exception()  # was told in the log; perhaps nobody waits for it
 
 
 async def _look_after(work: Import, job: Job) -> None:
@@ -44,13 +53,18 @@ async def _look_after(work: Import, job: Job) -> None:
         ENDED.labels(work.state).inc()
     except BaseException as error:
         INTERRUPTED.inc()
-        if isinstance(error, Problem):
-            log.error("Import %s was interrupted: %s", work.id, error.detail)  # noqa: TRY400 (that tells all)
-        elif isinstance(error, Exception):
-            log.exception("Import %s was interrupted", work.id)
+        _tell(work, error)
         with suppress(Exception):  # then the missing pulse tells it
             await service.let_go(work)
         raise
+
+
+def _tell(work: Import, error: BaseException) -> None:
+    known = as_unavailable(error) if isinstance(error, PyMongoError) else error
+    if isinstance(known, Problem):
+        log.error("Import %s was interrupted: %s", work.id, known.detail)
+    elif isinstance(error, Exception):
+        log.error("Import %s was interrupted", work.id, exc_info=error)
 
 
 @asynccontextmanager

@@ -66,11 +66,11 @@ async def receive(work: Import, stream: AsyncIterator[bytes]) -> None:
     """Take in the file. Whatever goes wrong, nothing of it stays."""
     try:
         size, fingerprint = await files.store(work, stream)
+        await work.note(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
     except BaseException:
         await files.forget(work)
         await work.delete()
         raise
-    await work.note(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
 
 
 async def check_is_same(earlier: Import, work: Import, stream: AsyncIterator[bytes]) -> None:

@@ -7,7 +7,7 @@ from bson import ObjectId
 from core.clock import utc_now
 from core.database import patient
 from core.outage import check_room
-from modules.students import Current, Outcome, find_by_id, reverted, versions_of, write_all
+from modules.students import Outcome, erased, find_by_id, reverted, versions_of, write_all
 from modules.transfers import files
 from modules.transfers.models import Import, State, Touched
 from modules.transfers.writing import made_by
@@ -58,17 +58,9 @@ async def _take_back_some(work: Import, notes: Sequence[Touched]) -> tuple[int, 
     outcomes = zip(writes, await write_all(writes), strict=True)
     restored = {ObjectId(write.successor.id) for write, outcome in outcomes if outcome is Outcome.MADE}
     restored |= {key for key, student in current.items() if student.source == _source(work)}
-    left = [
-        note.student
-        for note in notes
-        if note.student not in restored and (note.student in made or _is_erased(current, note, work))
-    ]
+    gone = await erased([note.student for note in notes if note.student not in current])
+    left = [note.student for note in notes if note.student in (made | gone) - restored]
     return len(restored), [current[student].roll_no if student in current else "" for student in left]
-
-
-def _is_erased(current: dict[ObjectId, Current], note: Touched, work: Import) -> bool:
-    """Whether a student is gone. One who was never made, by an import that was interrupted, is not."""
-    return note.student not in current and (note.before is not None or note.row <= work.position)
 
 
 def _source(work: Import) -> str:

@@ -62,6 +62,7 @@ async def _judge_all(work: Import, path: Path) -> None:
     counts: Counter[Kind] = Counter()
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
+            check_room()
             with patient():
                 verdicts = await judge_all(rows, work)
                 await _note_failures(work, verdicts)
@@ -119,6 +120,7 @@ async def _note_failures(work: Import, verdicts: Sequence[Verdict]) -> None:
         if verdict.faults
     ]
     if failures:
+        await work.note(alive_at=utc_now())  # nobody else is at work on it
         numbers = [failure["row"] for failure in failures]
         # Noted before by somebody who died without saying how far the work had come.
         await FailedRow.find({"import_id": work.id, "row": {"$in": numbers}}).delete()

@@ -7,9 +7,11 @@ The notes make what was done known to whoever takes the work up again, and to wh
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bson import ObjectId
 
+from core.clock import utc_now
 from core.collection import insert_each
 from modules.students import Current, Outcome, Write, find_by_id, versions_of, write_all
 from modules.transfers.judge import Kind, Verdict, judge_all
@@ -44,6 +46,7 @@ async def write(batch: Batch, work: Import) -> list[Verdict]:
     """Write what was prepared. Rows whose student is changed at the same moment are judged again."""
     done = list(batch.settled)
     for _ in range(MAX_TRIES):
+        await work.note(alive_at=utc_now())  # nobody else is at work on it, nor will be for a while
         outcomes = await write_all([one for _, one in batch.writes])
         tried = [(verdict, outcome) for (verdict, _), outcome in zip(batch.writes, outcomes, strict=True)]
         done += [verdict for verdict, outcome in tried if outcome is Outcome.MADE]
@@ -61,11 +64,13 @@ async def write(batch: Batch, work: Import) -> list[Verdict]:
 
 async def _judge_and_note(rows: Sequence[Row], work: Import) -> Batch:
     verdicts = await judge_all(rows, work)
-    settled = [one for one in verdicts if one.kind in (Kind.UNCHANGED, Kind.FAILED)]
-    writes = [(one, one.write(work)) for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED)]
-    refused = await _note(work, writes)
-    settled += [Verdict(writes[place][0].row, Kind.FAILED, faults=[_twice(writes[place][0].row)]) for place in refused]
-    return Batch(rows, settled, [one for place, one in enumerate(writes) if place not in refused])
+    to_do = [one for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED) and not one.is_written]
+    writes = [(one, one.write(work)) for one in to_do]
+    settled = [one for one in verdicts if one.kind in (Kind.UNCHANGED, Kind.FAILED) or one.is_written]
+    written = [_note_of(one, one.current, work) for one in settled if one.is_written and one.current]
+    refused = await _note([*written, *(_note_of(one, write.successor, work) for one, write in writes)])
+    settled += [Verdict(one.row, Kind.FAILED, faults=[_twice(one.row)]) for one in to_do if one.row.number in refused]
+    return Batch(rows, settled, [(one, write) for one, write in writes if one.row.number not in refused])
 
 
 def _twice(row: Row) -> Fault:
@@ -94,22 +99,27 @@ async def made_by(work: Import, notes: Sequence[Touched], current: Mapping[Objec
     return {key for key, version in as_noted.items() if version.source == work.source}
 
 
-async def _note(work: Import, writes: Sequence[tuple[Verdict, Write]]) -> set[int]:
-    """Note what is about to be written. Answers the places of those whose student this import has noted for another
-    row."""
-    notes = [
-        {
-            "import_id": work.id,
-            "row": verdict.row.number,
-            "student": write.successor.id,
-            "before": verdict.current.version if verdict.current else None,
-            "created": verdict.kind is Kind.CREATED,
-            "expires_at": work.expires_at,
-        }
-        for verdict, write in writes
-    ]
-    return await insert_each(Touched, notes) if notes else set()
+def _note_of(verdict: Verdict, made: Current, work: Import) -> dict[str, Any]:
+    return {
+        "import_id": work.id,
+        "row": verdict.row.number,
+        "student": made.id,
+        "before": made.version - 1 or None,
+        "created": verdict.kind is Kind.CREATED,
+        "expires_at": work.expires_at,
+    }
+
+
+async def _note(notes: Sequence[dict[str, Any]]) -> set[int]:
+    """Note what is about to be written. Answers the rows whose student is noted for another row of the import."""
+    refused = [notes[place] for place in await insert_each(Touched, notes)] if notes else []
+    if not refused:
+        return set()
+    wanted = {"import_id": refused[0]["import_id"], "student": {"$in": [note["student"] for note in refused]}}
+    there = {note.student: note.row for note in await Touched.find(wanted).to_list()}
+    return {note["row"] for note in refused if there.get(note["student"]) != note["row"]}
 
 
 async def _forget(work: Import, rows: Sequence[Row]) -> None:
+    await work.note(alive_at=utc_now())  # for the notes of who else is at work on it are not ours
     await Touched.find({"import_id": work.id, "row": {"$in": [row.number for row in rows]}}).delete()

@@ -43,7 +43,9 @@ class Colleague:
         until(lambda: self.database["import_changes"].find_one({"row": row}))
 
     def changes(self, roll_no: str, /, **fields: Any) -> None:
-        self.database["students"].update_one({"roll_no": roll_no}, {"$set": fields, "$inc": {"version": 1}})
+        self.database["students"].update_one(
+            {"roll_no": roll_no}, {"$set": {"source": None, **fields}, "$inc": {"version": 1}}
+        )
 
 
 @pytest.fixture
@@ -124,16 +126,65 @@ def test_who_has_lost_an_import_to_another_leaves_it_alone(
     teacher: TestClient, database: Database[JSON], colleague: Colleague
 ) -> None:
     """As a server does that was cut off for a while."""
+    resumed: list[Any] = []
 
-    def take_up() -> None:
-        database["imports"].update_one({}, {"$inc": {"turn": 1}, "$set": {"alive_at": FUTURE}})
+    def resume() -> None:
+        if not resumed:
+            resumed.append("begun")
+            stale = {"$set": {"alive_at": datetime.fromtimestamp(0, UTC)}}
+            work = database["imports"].find_one_and_update({}, stale)
+            assert work
+            resumed.append(teacher.post(f"/imports/{work['_id']}/resume").json())
+            colleague.changes("S1", name="Hers")
 
-    colleague.before("write", 1, take_up)
+    colleague.before("write", 1, resume)
 
     answer = send(teacher, "roll_no,name,branch\nS1,First,A\nS2,Second,A\n", on_error="skip")
 
     assert answer.status_code == 503
-    left = database["imports"].find_one({})
-    assert left
-    assert (left["state"], left["position"], left["alive_at"]) == ("running", 0, FUTURE)
+    assert "others went on with this import" in answer.json()["detail"]
+    _, told = resumed
+    assert (told["state"], counts(told)) == ("done", (2, 2, 0, 0, 0))
+    assert teacher.get(f"/imports/{told['id']}").json() == told
+    assert students(teacher)["S1"]["name"] == "Hers"
+    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+    assert (undone["restored"], undone["kept"]) == (1, ["S1"])
     assert set(students(teacher)) == {"S1"}
+
+
+def test_what_a_lost_command_writes_late_is_part_of_the_import(
+    teacher: TestClient, database: Database[JSON], colleague: Colleague
+) -> None:
+    """The students are there already, as this import made them, when the batch is written; their note is not."""
+
+    def write_behind_its_back() -> None:
+        (work,) = database["imports"].find()
+        add(teacher, "S1", "First", "A")
+        database["students"].update_one({"roll_no": "S1"}, {"$set": {"source": f"import {work['_id']}"}})
+
+    colleague.before("write", 1, write_behind_its_back)
+
+    told = imported(teacher, "roll_no,name,branch\nS1,First,A\n", mode="insert", on_error="skip")
+
+    assert counts(told) == (1, 1, 0, 0, 0)
+    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+    assert (undone["restored"], undone["kept_count"]) == (1, 0)
+    assert students(teacher) == {}
+
+
+@pytest.mark.parametrize(("row", "expected"), [(1, (1, 0, 1, 0, 0)), (7, (1, 0, 0, 0, 1))], ids=["own", "another's"])
+def test_a_note_that_comes_late_is_in_the_way_of_other_rows_only(
+    teacher: TestClient, database: Database[JSON], colleague: Colleague, row: int, expected: tuple[int, ...]
+) -> None:
+    add(teacher, "S1", "Before")
+
+    def note_behind_its_back() -> None:
+        (work,), (one,) = database["imports"].find(), database["students"].find()
+        note = {"import_id": work["_id"], "row": row, "student": one["_id"], "before": 1, "created": False}
+        database["import_changes"].insert_one(note | {"expires_at": FUTURE})
+
+    colleague.before("prepare", 1, note_behind_its_back)
+
+    told = imported(teacher, "roll_no,name\nS1,After\n", on_error="skip")
+
+    assert counts(told) == expected

@@ -34,15 +34,20 @@ def test_an_import_that_is_stopped_can_be_taken_up_at_once(
 ) -> None:
     rows = 20_000
     terminal.write("school.csv", "roll_no,name,branch\n" + "".join(f"S{number},A,B\n" for number in range(rows)))
-    importing = terminal.begin("import", "school.csv", "--skip-errors")
-    until(lambda: database["students"].count_documents({}) > 0)
+    with terminal.begin("import", "school.csv", "--skip-errors") as importing:
+        until(lambda: database["students"].count_documents({}) > 0)
 
-    importing.send_signal(signal.SIGINT)
-    _, errors = importing.communicate(timeout=PATIENCE)
+        importing.send_signal(signal.SIGINT)
+        _, errors = importing.communicate(timeout=PATIENCE)
 
-    assert (importing.returncode, errors.splitlines()[-1]) == (130, "Stopped.")
-    assert "Traceback" not in errors
     (told,) = teacher.get("/imports").json()
+    address = f"POST /imports/{told['id']}"
+    assert errors.splitlines()[-2:] == [
+        f"The import is interrupted. {address}/resume goes on with it; {address}/undo takes it back.",
+        "Stopped.",
+    ]
+    assert importing.returncode == 130
+    assert "Traceback" not in errors
     assert told["state"] == "interrupted"
     assert teacher.post(f"/imports/{told['id']}/resume").json()["created"] == rows
 
