@@ -11,4 +11,4 @@ __all__ = ["Counter", "Gauge", "Histogram"]
 Gauge = partial(prometheus_client.Gauge, multiprocess_mode="livesum")
 
 # When each series began is told as one more series each, which nobody reads.
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types

@@ -101,5 +101,5 @@ def _registry() -> CollectorRegistry:
         return REGISTRY
     workers.this.forget_the_dead()
     shared = CollectorRegistry()
-    MultiProcessCollector(shared, path=str(workers.this.folder))  # type: ignore[no-untyped-call]
+    MultiProcessCollector(shared, path=str(workers.this.folder))  # type: ignore[no-untyped-call]  # it has no types
     return shared
