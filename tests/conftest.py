@@ -1,8 +1,18 @@
-"""What all tests share: one real mongod for the whole run, and clients of an app on a database of its own."""
+"""What all tests share: one real mongod for the whole run, and clients of an app on a database of its own.
 
-from collections.abc import Callable, Iterator, Sequence
+There are three tiers, selected by marker. Unmarked tests call functions, and the whole app on a real mongod. Tests
+marked `process` start or kill processes of their own. Tests marked `needs` use packages that only requirements-dev.txt
+brings.
+"""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -11,15 +21,61 @@ from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
 import core.database
-from core.app import create_app
 from core.discovery import discover
 from core.embedded import find_mongod, run_embedded
 from core.module import Module
 from core.settings import ModuleChoice, ModuleSettings, Settings, variables
+from tests.apps import Apps
+from tests.exchanges import Exchanges
 from tests.relay import Relay
 from tests.terminal import Terminal
 
 AppClient = Callable[..., TestClient]
+
+
+FIRST_TIER = "not process and not needs"
+_STARTS_OF_PROCESSES = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
+_item: pytest.Item | None = None
+_EXCHANGES = pytest.StashKey[Exchanges]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run the first tier unless `-m` chooses another, or a file or a test is named."""
+    if not config.option.markexpr and all(Path(argument).is_dir() for argument in config.args):
+        config.option.markexpr = FIRST_TIER
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print the last requests of a test that failed."""
+    report = yield
+    exchanges = item.stash.get(_EXCHANGES, None)
+    if report.failed and exchanges and (text := exchanges.render()):
+        report.sections.append(("Last requests", text))
+    return report
+
+
+def _refuse_processes(event: str, _: tuple[object, ...]) -> None:
+    """Fail a test of the first tier that starts a process; an audit hook (PEP 578). The mongod that all tests share is
+    started by another thread."""
+    if event not in _STARTS_OF_PROCESSES or threading.current_thread() is not threading.main_thread():
+        return
+    if _item and not any(map(_item.get_closest_marker, ("process", "needs"))):
+        raise RuntimeError("A test that starts processes has the marker `process`.")
+
+
+sys.addaudithook(_refuse_processes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Know which test is under way."""
+    global _item  # noqa: PLW0603 (an audit hook cannot be removed, and has no arguments of ours)
+    _item = item
+    try:
+        return (yield)
+    finally:
+        _item = None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -39,6 +95,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(kind.model_config, "env_file", None)
 
 
+@cache
 def settings_of_modules() -> list[type[ModuleSettings]]:
     """The settings that the service's modules declare."""
     return [module.settings for module in discover() if module.settings]
@@ -61,13 +118,23 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real mongod: the service's own embedded one, on data of its own."""
-    data = tmp_path_factory.mktemp("data")
-    mongod = find_mongod(None, data)
-    assert mongod, "the wheel in requirements.txt brings a mongod"
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(run_embedded(mongod, data)) as embedded:
-        yield embedded.url
+def mongodb_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The address of one real mongod for the whole run: the service's own embedded one, which all test processes share
+    as the service's workers do."""
+    folder = tmp_path_factory.getbasetemp()
+    data = (folder if worker_id == "master" else folder.parent) / "mongod"
+    with start_blocking_portal() as portal:
+        mongod = portal.call(find_mongod, None, data)
+        assert mongod, "the wheel in requirements.txt brings a mongod"
+        with portal.wrap_async_context_manager(run_embedded(mongod, data)) as embedded:
+            yield embedded.url
+
+
+@pytest.fixture(scope="session")
+def mongodb(mongodb_url: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of that mongod, to look behind the service's back."""
+    with MongoClient[dict[str, Any]](mongodb_url, tz_aware=True) as client:
+        yield client
 
 
 @pytest.fixture
@@ -80,39 +147,57 @@ def relay(mongodb_url: str) -> Iterator[Relay]:
 
 
 @pytest.fixture
-def database_name(mongodb_url: str) -> Iterator[str]:
-    """A database that is empty at first. Its collections stay, and with them the indexes, which take long to make."""
-    name = "tests"
+def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Iterator[str]:
+    """A database of this test process, empty at first. Its collections stay, and with them the indexes, which take long
+    to make."""
+    name = f"tests_{worker_id}"
     yield name
-    with MongoClient[dict[str, object]](mongodb_url) as client:
-        # A command that ends late may bring the server's profile back, which cannot be emptied.
-        client[name]["system.profile"].drop()
-        for collection in client[name].list_collection_names():
-            client[name][collection].delete_many({})
+    # A command that ends late may bring the server's profile back, which cannot be emptied.
+    mongodb[name]["system.profile"].drop()
+    for collection in mongodb[name].list_collection_names():
+        mongodb[name][collection].delete_many({})
 
 
 @pytest.fixture
 def settings(mongodb_url: str, database_name: str) -> Settings:
     """Settings for the real mongod, with passwords hashed as cheaply as bcrypt can."""
-    own = {"mongodb_url": mongodb_url, "mongodb_database": database_name, "log_level": "WARNING"}
+    own = {"mongodb_url": mongodb_url, "mongodb_database": database_name, "log_level": "INFO"}
     return configured(Settings.model_validate(own), bcrypt_cost=4)
 
 
+@pytest.fixture(scope="session")
+def _apps(mongodb_url: str) -> Iterator[Apps]:
+    apps = Apps(mongodb_url)
+    yield apps
+    apps.stop_all()
+
+
 @pytest.fixture
-def open_client(settings: Settings) -> Iterator[AppClient]:
-    """Opens clients of apps that are started and stopped: `open_client(modules=…, marks_max=…)`."""
-    opened: list[TestClient] = []
+def no_app(_apps: Apps) -> None:
+    """No app runs in this process, for a test that counts what all of it holds."""
+    _apps.stop_all()
+
+
+@pytest.fixture
+def exchanges(request: pytest.FixtureRequest) -> Iterator[Exchanges]:
+    """The last requests of the test, with their answers; printed when it fails."""
+    exchanges = Exchanges()
+    request.node.stash[_EXCHANGES] = exchanges
+    logging.getLogger().addHandler(exchanges)
+    yield exchanges
+    logging.getLogger().removeHandler(exchanges)
+
+
+@pytest.fixture
+def open_client(settings: Settings, _apps: Apps, exchanges: Exchanges) -> Iterator[AppClient]:
+    """Opens clients of running apps: `open_client(modules=…, marks_max=…)`. The app of an earlier test is used again if
+    it has the same settings."""
 
     def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:
-        app = create_app(configured(settings, **changes), modules)
-        client = TestClient(app, raise_server_exceptions=False)
-        client.__enter__()
-        opened.append(client)
-        return client
+        return _apps.open(configured(settings, **changes), modules, exchanges)
 
     yield open_client
-    for client in reversed(opened):
-        client.__exit__(None, None, None)
+    _apps.end_test()
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from tests.checkout import copy_checkout
 from tests.processes import ROOT
 from tests.servers import launch
 
+pytestmark = pytest.mark.process
+
 PAGE = (ROOT / "docs" / "adding-a-module.md").read_text(encoding="utf-8")
 
 SERVE = ".venv/bin/python main.py"

@@ -9,6 +9,8 @@ import pytest
 
 from tests.processes import ROOT
 
+pytestmark = pytest.mark.process
+
 
 def lint_imports(folder: Path) -> "subprocess.CompletedProcess[str]":
     program = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"

@@ -20,6 +20,8 @@ from benchmarks.scenarios import SCENARIOS, Load, Scenario
 from benchmarks.usage import cpu_seconds
 from tests.processes import ROOT, kill, until
 
+pytestmark = pytest.mark.process
+
 LIST, POST, PATCH = (next(one for one in SCENARIOS if one.name.startswith(name)) for name in ("list", "POST", "PATCH"))
 
 BUSY = "import os\nprint(os.getpid(), flush=True)\nwhile True: pass"

@@ -69,6 +69,7 @@ def test_nothing_but_what_is_copied_gets_to_the_engine() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
+@pytest.mark.process
 def test_the_files_of_the_image_serve_by_its_commands(settings: Settings, tmp_path: Path) -> None:
     assert settings.mongodb_url
     image = tmp_path / "image"
@@ -121,6 +122,7 @@ def test_settings_to_deploy_with_exist(name: str) -> None:
     assert set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE)) <= KNOWN
 
 
+@pytest.mark.process
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed: the unit was not verified")

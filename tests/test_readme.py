@@ -19,6 +19,8 @@ from tests.conftest import settings_of_modules
 from tests.processes import ROOT
 from tests.servers import launch, serve
 
+pytestmark = pytest.mark.process
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 BETWEEN = "\n=== next ===\n"

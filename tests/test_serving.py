@@ -16,6 +16,8 @@ import pytest
 from tests.processes import ROOT, kill, mongods, running, until
 from tests.servers import Server, serve
 
+pytestmark = pytest.mark.process
+
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 
 # The whole file lies beside a developer's checkout; the extract is committed.

@@ -14,6 +14,8 @@ from tests.core.test_startup import MAIN, failed_start
 from tests.processes import mongods, until
 from tests.servers import Server, serve
 
+pytestmark = pytest.mark.process
+
 
 def openings(server: Server) -> int:
     """How many processes of the service have opened the database."""

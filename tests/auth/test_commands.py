@@ -11,6 +11,8 @@ from modules.auth import commands
 from tests.auth.people import PASSWORD, Person, signed_in
 from tests.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 
 def test_the_first_admin_is_made_with_a_password_from_standard_input(terminal: Terminal, client: TestClient) -> None:
     done = terminal("create-admin", "principal", typed=f"{PASSWORD}\n")

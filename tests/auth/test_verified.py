@@ -89,6 +89,7 @@ def statuses(server: Server, token: str, workers: int) -> list[int]:
     return found
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("end", ["sign-out", "password", "deletion"])
 def test_other_workers_hear_of_a_change_long_before_the_bound(tmp_path: Path, end: str) -> None:
     with serve(tmp_path, "--workers", "3", AUTH_CACHE_SECONDS="300") as server, server.client() as client:

@@ -13,12 +13,10 @@ from core.module import Module
 from core.settings import Settings
 from tests.conftest import configured
 from tests.contract.alone import MODULES, all_used_by, alone
-from tests.contract.declaration import Databases
+from tests.contract.declaration import MongoDatabase
 from tests.contract.live import Talk, create
 from tests.contract.operations import operations_of
 from tests.core.stubs import SIGNED_IN
-
-DATABASE = "contract"
 
 
 @pytest.fixture(scope="module", params=MODULES, ids=lambda module: module.name)
@@ -28,33 +26,33 @@ def module(request: pytest.FixtureRequest) -> Module:
 
 
 @pytest.fixture(scope="session")
-def databases(mongodb_url: str) -> Iterator[Databases]:
-    with MongoClient[dict[str, Any]](mongodb_url) as client:
-        yield client
+def database(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> MongoDatabase:
+    """The database of these tests in this test process."""
+    return mongodb[f"contract_{worker_id}"]
 
 
 @contextmanager
-def started(module: Module, databases: Databases, mongodb_url: str) -> Iterator[TestClient]:
+def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
     """A signed-in client of an app of this module alone, on a database that was empty before but for what the modules
     that it uses create by their examples."""
-    databases.drop_database(DATABASE)
+    database.client.drop_database(database)
     for used in MODULES:
         if used.name in all_used_by(module.name):
-            with _opened(used, mongodb_url) as client:
-                create(Talk(client, databases[DATABASE]), operations_of(used))
-    with _opened(module, mongodb_url) as client:
+            with _opened(used, mongodb_url, database.name) as client:
+                create(Talk(client, database), operations_of(used))
+    with _opened(module, mongodb_url, database.name) as client:
         yield client
 
 
 @contextmanager
-def _opened(module: Module, mongodb_url: str) -> Iterator[TestClient]:
-    given = {"mongodb_url": mongodb_url, "mongodb_database": DATABASE, "log_level": "WARNING"}
+def _opened(module: Module, mongodb_url: str, database: str) -> Iterator[TestClient]:
+    given = {"mongodb_url": mongodb_url, "mongodb_database": database, "log_level": "WARNING"}
     app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), alone(module))
     with TestClient(app, raise_server_exceptions=False, headers=SIGNED_IN) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def running(module: Module, databases: Databases, mongodb_url: str) -> Iterator[TestClient]:
-    with started(module, databases, mongodb_url) as client:
+def running(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
+    with started(module, database, mongodb_url) as client:
         yield client

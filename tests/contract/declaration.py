@@ -5,7 +5,8 @@ from types import ModuleType
 from typing import Any
 
 from beanie import Document
-from pymongo import IndexModel, MongoClient
+from pymongo import IndexModel
+from pymongo.database import Database
 
 from core.claims import collection_name
 from core.health import service
@@ -13,7 +14,7 @@ from core.module import Module
 from tests.contract.alone import MODULES, imports_of
 from tests.processes import ROOT
 
-Databases = MongoClient[dict[str, Any]]
+MongoDatabase = Database[dict[str, Any]]
 
 
 def is_declared(module: Module, package: ModuleType) -> Iterator[str]:
@@ -62,19 +63,19 @@ def _documents_of(package: ModuleType, parent: type[Document] = Document) -> Ite
         yield from _documents_of(package, document)
 
 
-def owns_its_collections(modules: Sequence[Module], databases: Databases, name: str) -> Iterator[str]:
+def owns_its_collections(modules: Sequence[Module], database: MongoDatabase) -> Iterator[str]:
     """The start of an app made no collection that its modules do not declare."""
     declared = {document.get_settings().name for module in modules for document in module.documents}
     declared |= {collection_name(document) for document in service.documents}
-    for collection in sorted(set(databases[name].list_collection_names()) - declared):
+    for collection in sorted(set(database.list_collection_names()) - declared):
         yield f"makes the collection {collection}, which it does not declare"
 
 
-def has_its_indexes(module: Module, databases: Databases, name: str) -> Iterator[str]:
+def has_its_indexes(module: Module, database: MongoDatabase) -> Iterator[str]:
     """Every declared index is there after the start. (Beanie takes two of the same fields for one.)"""
     for document in module.documents:
         settings: Any = getattr(document, "Settings", object)
-        made = databases[name][settings.name].index_information()
+        made = database[settings.name].index_information()
         for declared in getattr(settings, "indexes", []):
             wanted = declared.document if isinstance(declared, IndexModel) else IndexModel(declared).document
             index = made.get(wanted["name"])

@@ -9,8 +9,7 @@ from fastapi.testclient import TestClient
 from core.module import Module
 from tests.contract import behaviour, declaration, live
 from tests.contract.alone import alone
-from tests.contract.conftest import DATABASE
-from tests.contract.declaration import Databases
+from tests.contract.declaration import MongoDatabase
 from tests.contract.documentation import CONTRACTS, Contract, broken
 from tests.contract.operations import Operation, operations_of
 
@@ -55,13 +54,13 @@ def test_it_boots_alone(module: Module, running: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_it_owns_its_collections(module: Module, databases: Databases) -> None:
-    assert list(declaration.owns_its_collections(alone(module), databases, DATABASE)) == []
+def test_it_owns_its_collections(module: Module, database: MongoDatabase) -> None:
+    assert list(declaration.owns_its_collections(alone(module), database)) == []
 
 
 @pytest.mark.usefixtures("running")
-def test_its_indexes_exist_after_the_start(module: Module, databases: Databases) -> None:
-    assert list(declaration.has_its_indexes(module, databases, DATABASE)) == []
+def test_its_indexes_exist_after_the_start(module: Module, database: MongoDatabase) -> None:
+    assert list(declaration.has_its_indexes(module, database)) == []
 
 
 @pytest.mark.parametrize(
@@ -74,8 +73,8 @@ def test_each_route_refuses(contract: behaviour.Contract, operations: list[Opera
     assert wrong == []
 
 
-def test_its_answers_hide_the_inside(operations: list[Operation], running: TestClient, databases: Databases) -> None:
-    talk = live.Talk(running, databases[DATABASE])
+def test_its_answers_hide_the_inside(operations: list[Operation], running: TestClient, database: MongoDatabase) -> None:
+    talk = live.Talk(running, database)
     live.ask_everything(talk, operations)
     assert live.gaps(talk, operations) == []
 

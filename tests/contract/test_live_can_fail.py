@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse
 from core.module import Module
 from core.routing import ProtectedRouter
 from tests.contract import live, notes
-from tests.contract.conftest import DATABASE, started
-from tests.contract.declaration import Databases
+from tests.contract.conftest import started
+from tests.contract.declaration import MongoDatabase
 from tests.contract.notes import Note
 from tests.contract.operations import operations_of
 
@@ -21,13 +21,13 @@ EXAMPLE_ID = "6921c0ffee6921c0ffee6921"
 
 
 @pytest.fixture
-def gaps(databases: Databases, mongodb_url: str) -> Callable[[Module], list[str]]:
+def gaps(database: MongoDatabase, mongodb_url: str) -> Callable[[Module], list[str]]:
     """What is wrong with the answers of a module."""
 
     def gaps(module: Module) -> list[str]:
         operations = operations_of(module)
-        with started(module, databases, mongodb_url) as client:
-            talk = live.Talk(client, databases[DATABASE])
+        with started(module, database, mongodb_url) as client:
+            talk = live.Talk(client, database)
             live.ask_everything(talk, operations)
         return live.gaps(talk, operations)
 

@@ -16,8 +16,8 @@ from core.routing import ProtectedRouter
 from tests.contract import behaviour, declaration, notes
 from tests.contract.alone import MODULES, alone
 from tests.contract.behaviour import is_measured, refuses_a_wrong_body, refuses_strangers, refuses_wrong_parameters
-from tests.contract.conftest import DATABASE, started
-from tests.contract.declaration import Databases
+from tests.contract.conftest import started
+from tests.contract.declaration import MongoDatabase
 from tests.contract.operations import Operation, operations_of
 
 SOUND = notes.notes()
@@ -97,7 +97,7 @@ def test_a_module_brings_the_documents_of_those_that_it_uses() -> None:
 
 
 @pytest.fixture
-def fails_in_use(databases: Databases, mongodb_url: str) -> Iterator[TestClient]:
+def fails_in_use(database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
     """An app of a module whose index is not made, whose collection is another's, and whose routes let all pass."""
 
     def declare(router: ProtectedRouter, public: APIRouter) -> None:
@@ -109,29 +109,29 @@ def fails_in_use(databases: Databases, mongodb_url: str) -> Iterator[TestClient]
 
         public.add_api_route("/open/{number}", read_open, methods=["PUT"])
 
-    with started(notes.notes(declare, documents=(Doubled,)), databases, mongodb_url) as client:
+    with started(notes.notes(declare, documents=(Doubled,)), database, mongodb_url) as client:
         yield client
 
 
-def test_an_index_that_beanie_swallows_is_found(fails_in_use: TestClient, databases: Databases) -> None:
+def test_an_index_that_beanie_swallows_is_found(fails_in_use: TestClient, database: MongoDatabase) -> None:
     module = notes.notes(documents=(Doubled,))
-    assert list(declaration.has_its_indexes(module, databases, DATABASE)) in (
+    assert list(declaration.has_its_indexes(module, database)) in (
         ["has no index rising in the collection doubled"],
         ["has no index falling in the collection doubled"],
     )
 
 
-def test_an_index_of_other_options_is_found(fails_in_use: TestClient, databases: Databases) -> None:
-    databases[DATABASE]["notes"].create_index("text", name="text_unique")
-    assert list(declaration.has_its_indexes(SOUND, databases, DATABASE)) == [
+def test_an_index_of_other_options_is_found(fails_in_use: TestClient, database: MongoDatabase) -> None:
+    database["notes"].create_index("text", name="text_unique")
+    assert list(declaration.has_its_indexes(SOUND, database)) == [
         "has another index text_unique in the collection notes than it declares"
     ]
 
 
-def test_a_collection_that_is_not_declared_is_found(fails_in_use: TestClient, databases: Databases) -> None:
-    databases[DATABASE]["extra"].insert_one({})
+def test_a_collection_that_is_not_declared_is_found(fails_in_use: TestClient, database: MongoDatabase) -> None:
+    database["extra"].insert_one({})
     module = notes.notes(documents=(Doubled,))
-    assert list(declaration.owns_its_collections([module], databases, DATABASE)) == [
+    assert list(declaration.owns_its_collections([module], database)) == [
         "makes the collection extra, which it does not declare"
     ]
 

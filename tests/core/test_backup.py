@@ -22,6 +22,8 @@ from tests.replica_set import replica_set_of_three
 from tests.servers import launch, serve
 from tests.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 ASKED = ["/students?count=true", "/students/S1/history", "/students/S2/history/1", "/changes", "/me", "/statistics"]
 

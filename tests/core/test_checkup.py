@@ -11,6 +11,8 @@ from core.settings import Settings, read_settings
 from tests.conftest import settings_of_modules, sign_in
 from tests.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def stored(settings: Settings, client: TestClient) -> Any:

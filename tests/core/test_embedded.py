@@ -21,7 +21,10 @@ from core.embedded.lease import is_locked
 from tests.core.embedded_processes import App
 from tests.processes import kill, mongods, running, supervisors, until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
+]
 
 StartApp = Callable[..., App]
 

@@ -6,6 +6,8 @@ import pytest
 
 from core.embedded import command
 
+pytestmark = pytest.mark.process
+
 GIGABYTE = 2**30
 
 

@@ -27,6 +27,8 @@ from core.embedded.folder import make_private
 from core.errors import StartupError
 from tests.processes import kill, running, until
 
+pytestmark = pytest.mark.process
+
 NO_LIBCURL = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file"
 NO_LZMA = "mongod: error while loading shared libraries: liblzma.so.5: cannot open shared object file"
 OLD_GLIBC = "mongod: /lib/libc.so.6: version `GLIBC_2.34' not found (required by mongod)"

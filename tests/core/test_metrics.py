@@ -214,6 +214,7 @@ PIPELINE = [
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("no_app")
 async def test_the_connections_of_the_database_are_counted(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core.metrics.database, "PAUSE_SECONDS", 0.02)
     with MongoClient[dict[str, Any]](mongodb_url) as database:
@@ -229,6 +230,7 @@ async def test_the_connections_of_the_database_are_counted(mongodb_url: str, mon
     assert told("mongodb_pool_connections_open") == 0
 
 
+@pytest.mark.usefixtures("no_app")
 def test_no_connection_is_left_when_the_service_has_ended(settings: Settings) -> None:
     with TestClient(create_app(settings)):
         until(lambda: told("mongodb_pool_connections_open") > 0)

@@ -11,6 +11,8 @@ from tests.measured import REQUESTS, scraped
 from tests.processes import ROOT, kill, until
 from tests.servers import Server, launch, serve
 
+pytestmark = pytest.mark.process
+
 HEALTHZ = {"method": "GET", "route": "/healthz", "status": "200"}
 
 # As `python main.py` starts several workers: the script itself has the app, and each worker runs it first.

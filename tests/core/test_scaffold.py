@@ -15,6 +15,8 @@ from core.scaffold.names import Names, names_for
 from core.scaffold.writing import PLACES, write_module
 from tests.checkout import copy_checkout, run_python
 
+pytestmark = pytest.mark.process
+
 FILES = {
     "modules/{}/__init__.py",
     "modules/{}/models.py",

@@ -10,6 +10,8 @@ import pytest
 
 from tests.processes import ROOT
 
+pytestmark = pytest.mark.process
+
 DEAD = "mongodb://user:hunter2@127.0.0.1:1/?timeoutMS=200"
 UVICORN = ["-m", "uvicorn", "--app-dir", str(ROOT), "--port", "0", "main:app"]
 MAIN = [str(ROOT / "main.py")]

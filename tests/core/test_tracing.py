@@ -22,6 +22,8 @@ from tests.core.stubs import things
 from tests.processes import ROOT
 from tests.servers import serve
 
+pytestmark = pytest.mark.process
+
 needs_sdk = pytest.mark.needs("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto")
 
 ALICE = {"username": "alice", "password": "hunter2-giraffe-9"}

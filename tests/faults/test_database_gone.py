@@ -11,6 +11,8 @@ from tests.processes import ROOT, until
 from tests.relay import Relay
 from tests.servers import PATIENCE, Server, start, stopped
 
+pytestmark = pytest.mark.process
+
 NEEDS_IT = [("GET", "/readyz"), ("GET", "/students"), ("POST", "/login"), ("POST", "/register"), ("POST", "/students")]
 NEEDS_IT_NOT = ["/healthz", "/openapi.json", "/metrics"]
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}

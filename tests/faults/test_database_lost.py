@@ -19,6 +19,8 @@ from tests.processes import ROOT
 from tests.relay import Relay
 from tests.servers import PATIENCE, Server, launch
 
+pytestmark = pytest.mark.process
+
 SECONDS = float(os.environ.get("OUTAGE_SECONDS", "12"))
 RATE = 40
 """Requests a second, whatever becomes of those before."""

@@ -15,6 +15,8 @@ from tests.processes import until
 from tests.relay import Relay
 from tests.servers import Server, serve
 
+pytestmark = pytest.mark.process
+
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}
 STUDENT = {"name": "x", "branch": "y", "marks": {"math": 1}}
 

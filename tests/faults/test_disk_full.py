@@ -16,6 +16,8 @@ from core.embedded.room import RESERVE
 from tests.processes import kill, mongods, until
 from tests.servers import Server, serve
 
+pytestmark = pytest.mark.process
+
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}
 ROWS = 40_000
 FULL = "The disk of the database is full: it can be read, but nothing can be written."

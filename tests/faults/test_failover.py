@@ -18,6 +18,8 @@ from tests.processes import until
 from tests.replica_set import ReplicaSet, replica_set_of_three
 from tests.servers import Server, serve
 
+pytestmark = pytest.mark.process
+
 KILLS = int(os.environ.get("FAILOVER_KILLS", "5"))
 HANGS = int(os.environ.get("FAILOVER_HANGS", "1"))
 

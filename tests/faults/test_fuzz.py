@@ -22,6 +22,8 @@ from tests.faults.known import Known
 from tests.faults.wire import Answer, NoAnswerError, Request, Wire
 from tests.tools.school import ADMIN, FOR_TESTERS, PASSWORD, Accounts, data_faults, school
 
+pytestmark = pytest.mark.process
+
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 

@@ -10,6 +10,8 @@ from tests.processes import until
 from tests.servers import Server, serve
 from tests.test_serving import signed_in
 
+pytestmark = pytest.mark.process
+
 LIMIT = 1_000_000
 EXPECTS = "Expect: 100-continue"
 

@@ -19,6 +19,8 @@ from tests.processes import ROOT, kill, until
 from tests.replica_set import free_port
 from tests.servers import Server, launch, serve
 
+pytestmark = pytest.mark.process
+
 KILLS = int(os.environ.get("API_KILLS", "20"))
 MAIN = str(ROOT / "main.py")
 UVICORN = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--timeout-graceful-shutdown", "10"]

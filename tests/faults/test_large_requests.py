@@ -10,6 +10,8 @@ from tests.servers import Server, serve
 from tests.test_serving import signed_in
 from tests.test_serving_settings import certificate
 
+pytestmark = pytest.mark.process
+
 KB = 1024
 LIMIT = 1_000_000
 IMPORT_LIMIT = 4_000_000

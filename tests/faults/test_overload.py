@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.faults.raw import Answer, Raw, get, many, post
 from tests.processes import mongods, until
 from tests.servers import Server, serve
 from tests.test_serving import signed_in
+
+pytestmark = pytest.mark.process
 
 # So long the service waits for its database.
 PATIENCE_OF_THE_DATABASE = 5.0

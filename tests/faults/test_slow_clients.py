@@ -9,9 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from pathlib import Path
 
+import pytest
+
 from tests.faults.raw import CHUNKED, CHUNKS, Raw, get, post
 from tests.servers import Server, serve
 from tests.test_serving import signed_in
+
+pytestmark = pytest.mark.process
 
 # The least and the most seconds after which a client must have been cut.
 EARLIEST, LATEST = 5.0, 30.0

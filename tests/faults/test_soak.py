@@ -10,11 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
+import pytest
+
 from tests.faults.day import Person
 from tests.faults.usage import Series, descriptors, family, memory
 from tests.processes import running
 from tests.servers import Server
 from tests.tools.school import FOR_TESTERS, PASSWORD, Accounts, data_faults, school
+
+pytestmark = pytest.mark.process
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0.5"))
 PEOPLE = 4

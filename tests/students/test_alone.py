@@ -3,8 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from core.settings import Settings
 from tests.processes import ROOT
+
+pytestmark = pytest.mark.process
 
 PROGRAM = """
 import sys

@@ -1,5 +1,6 @@
 """The feed of changes: whoever follows it ends with an exact copy, whatever writers and other readers do."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,7 +28,8 @@ from tests.conftest import sign_in
 from tests.servers import PATIENCE, serve
 from tests.students.follower import Follower, Json, Schedule, held
 
-SCHEDULES = 200
+# More of them are run by hand: see CONTRIBUTING.md.
+SCHEDULES = int(os.environ.get("SCHEDULES", "40"))
 
 NEW = {"name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
 
@@ -433,7 +435,7 @@ async def copies_after(seeds: range, settings: Settings) -> list[int]:
     return wrong
 
 
-def test_in_hundreds_of_interleavings_every_copy_is_exact(client: TestClient, settings: Settings) -> None:
+def test_in_many_interleavings_every_copy_is_exact(client: TestClient, settings: Settings) -> None:
     assert client.portal
 
     wrong = client.portal.call(copies_after, range(SCHEDULES), settings)
@@ -473,6 +475,7 @@ class Hand:
         return answer.is_success
 
 
+@pytest.mark.process
 def test_consumers_of_two_workers_keep_exact_copies_while_many_write(
     client: TestClient, settings: Settings, mongodb_url: str, database_name: str, tmp_path: Path
 ) -> None:

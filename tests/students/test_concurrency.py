@@ -14,6 +14,8 @@ import pytest
 from tests.servers import Server, serve
 from tests.test_serving import signed_in
 
+pytestmark = pytest.mark.process
+
 JSON = dict[str, Any]
 
 WRITERS = 20

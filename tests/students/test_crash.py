@@ -23,6 +23,8 @@ from core.embedded import find_mongod, run_embedded
 from tests.processes import ROOT
 from tests.servers import PATIENCE, Server, launch
 
+pytestmark = pytest.mark.process
+
 JSON = dict[str, Any]
 
 PASSWORD = "giraffe-9-umbrella"

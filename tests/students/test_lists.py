@@ -326,6 +326,7 @@ def test_a_cursor_that_was_tampered_with_is_refused(school: TestClient) -> None:
 SORTS = ["name", "-branch", "marks.math", "-marks.math,name", "branch,-name", "-updated_at"]
 
 
+@pytest.mark.process
 def test_a_walk_meets_all_who_stay_as_they_are_once_while_others_write(
     client: TestClient, mongodb_url: str, database_name: str, tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ from tests.servers import Server
 from tests.tools.npm import install
 from tests.tools.school import ADMIN, PASSWORD, school
 
+pytestmark = pytest.mark.process
+
 USES_TYPES = Path(__file__).with_name("uses_types.ts")
 
 # What the generator does not know it is told to take for plain bytes.

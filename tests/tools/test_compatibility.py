@@ -12,6 +12,8 @@ from core.api_document.files import baseline_file, current_file, write_files
 from core.version import VERSION
 from tests.tools.npm import install
 
+pytestmark = pytest.mark.process
+
 WHAT_TO_DO = (
     f"This breaks clients of version {VERSION}. Take it back, or raise VERSION in core/version.py and run: "
     ".venv/bin/python -m core openapi"

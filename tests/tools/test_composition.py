@@ -16,6 +16,8 @@ from core.embedded import find_mongod
 from tests.processes import ROOT
 from tests.tools.npm import install
 
+pytestmark = pytest.mark.process
+
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 ADDRESSES = {"mongo1": "127.0.0.11", "mongo2": "127.0.0.12", "mongo3": "127.0.0.13"}
 

@@ -11,6 +11,8 @@ import pytest
 from tests.processes import ROOT
 from tests.tools.school import FOR_TESTERS, data_faults, school
 
+pytestmark = pytest.mark.process
+
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 # Of each operation, in the phase that makes requests up; those of the other phases follow from the document.

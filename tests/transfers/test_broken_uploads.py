@@ -13,6 +13,8 @@ from tests.processes import until
 from tests.servers import Server, serve
 from tests.transfers.helpers import CSV, JSON, NDJSON, embedded_database, send, sign_in_at, students
 
+pytestmark = pytest.mark.process
+
 HEADER = "roll_no,name,branch,math\n"
 FORM = "multipart/form-data; boundary=limit"
 

@@ -11,6 +11,8 @@ from tests.servers import PATIENCE
 from tests.transfers.helpers import CSV, counts, imported, students
 from tests.transfers.killed import School, assert_in_order, content, open_school, prepare, the_file
 
+pytestmark = pytest.mark.process
+
 ROWS = BATCH + 100  # so that one batch is made ready while another is written
 FEWEST_COMMANDS = 15
 

@@ -234,6 +234,7 @@ def test_what_was_exported_comes_back_the_same(
     assert students(teacher) == before
 
 
+@pytest.mark.process
 def test_an_export_arrives_piece_by_piece(tmp_path: Path) -> None:
     text = "roll_no,name,branch\n" + "".join(f"S{number:05},{'x' * 180},B\n" for number in range(6_000))
     with serve(tmp_path) as server, server.client() as client:

@@ -11,6 +11,8 @@ from tests.servers import PATIENCE
 from tests.terminal import Terminal
 from tests.transfers.helpers import JSON, add, counts, imported, read_table, student, students
 
+pytestmark = pytest.mark.process
+
 CLASS = "roll_no,name,branch,math\nS1,Asha,Physics,91\nS2,Zoë,Art,\n"
 BAD = CLASS + "S3,Łuk,Art,950\nS1,Again,Art,1\n"
 

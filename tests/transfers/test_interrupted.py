@@ -20,6 +20,8 @@ from tests.transfers.killed import (
     the_file,
 )
 
+pytestmark = pytest.mark.process
+
 ROWS = 6_000
 
 

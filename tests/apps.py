@@ -1,0 +1,110 @@
+"""Start the apps that tests talk to, and keep one of them running for the next test that wants the same."""
+
+import asyncio
+import operator
+from collections.abc import Sequence
+
+from anyio.from_thread import BlockingPortal
+from fastapi.testclient import TestClient
+
+from core.app import create_app
+from core.discovery import discover
+from core.module import Module
+from core.settings import Settings
+from tests.exchanges import Exchanges
+
+
+class RunningApp:
+    """An app that was started with these settings and modules; the discovered ones where there are None."""
+
+    def __init__(self, settings: Settings, modules: Sequence[Module] | None) -> None:
+        self.settings = settings
+        self.modules = modules
+        self._client = TestClient(create_app(settings, modules), raise_server_exceptions=False)
+        self._client.__enter__()
+        self._tasks = self._count_tasks()
+        self._bound_to = _bindings(modules)
+
+    @property
+    def portal(self) -> BlockingPortal:
+        """The event loop that the app runs in."""
+        assert self._client.portal
+        return self._client.portal
+
+    def new_client(self, exchanges: Exchanges) -> TestClient:
+        """Make a client with no headers and cookies of an earlier test. Its requests are kept in `exchanges`."""
+        client = TestClient(self._client.app, raise_server_exceptions=False)
+        client.portal = self.portal
+        client.event_hooks = exchanges.hooks
+        return client
+
+    def is_idle(self) -> bool:
+        """Return whether no task of a test, such as a running import, is left in the app's event loop."""
+        return self._count_tasks() <= self._tasks
+
+    def is_bound(self) -> bool:
+        """Return whether documents are still bound to this app's database, as no other app was started since."""
+        return all(map(operator.is_, self._bound_to, _bindings(self.modules)))
+
+    def stop(self) -> None:
+        """Shut the app down."""
+        self._client.__exit__(None, None, None)
+
+    def _count_tasks(self) -> int:
+        return self.portal.call(lambda: len(asyncio.all_tasks()))
+
+
+class Apps:
+    """The apps of one test process.
+
+    A start takes as long as a dozen requests, so the app of one test is used again by the next one that asks for the
+    same settings and the discovered modules. Only one app is kept: documents are bound to the database of the app that
+    was started last.
+    """
+
+    def __init__(self, mongodb_url: str) -> None:
+        """Keep only apps on the server at `mongodb_url`: others may be gone after the test."""
+        self._mongodb_url = mongodb_url
+        self._running: list[RunningApp] = []
+        self._clients: list[TestClient] = []
+
+    def open(self, settings: Settings, modules: Sequence[Module] | None, exchanges: Exchanges) -> TestClient:
+        """Return a new client of an app with these settings and modules, which is started unless it runs already."""
+        if not self._fits(settings, modules):
+            if not self._clients:  # no test uses the one that was kept
+                self.stop_all()
+            self._running.append(RunningApp(settings, modules))
+        client = self._running[-1].new_client(exchanges)
+        self._clients.append(client)
+        return client
+
+    def end_test(self) -> None:
+        """Close the clients of a test, and stop the apps that the next test cannot use."""
+        for client in reversed(self._clients):
+            client.close()
+        self._clients.clear()
+        if len(self._running) > 1 or not all(map(self._can_be_kept, self._running)):
+            self.stop_all()
+
+    def stop_all(self) -> None:
+        """Stop every app, the last one first."""
+        while self._running:
+            self._running.pop().stop()
+
+    def _can_be_kept(self, app: RunningApp) -> bool:
+        url = app.settings.mongodb_url
+        return app.modules is None and url is not None and url.get_secret_value() == self._mongodb_url and app.is_idle()
+
+    def _fits(self, settings: Settings, modules: Sequence[Module] | None) -> bool:
+        if modules is not None or not self._running:
+            return False
+        return self._running[-1].settings.parts == settings.parts and self._running[-1].is_bound()
+
+
+def _bindings(modules: Sequence[Module] | None) -> list[object]:
+    """Return the collections that the documents are bound to."""
+    return [
+        document.get_motor_collection()
+        for module in (discover() if modules is None else modules)
+        for document in module.documents
+    ]
