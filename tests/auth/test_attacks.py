@@ -440,9 +440,10 @@ def deactivate_and_activate(stage: Stage, name: str) -> httpx2.Response:
 
 
 def delete_and_register_again(stage: Stage, name: str) -> httpx2.Response:
-    stage.send("DELETE", f"/users/{name}", by="root")
-    body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
-    return stage.send("POST", "/register", json=body)
+    deleted = stage.send("DELETE", f"/users/{name}", by="root")
+    body = {"username": name.upper(), "email": f"{name}@example.com", "password": PASSWORD}
+    assert_refused(stage.send("POST", "/register", json=body), 409, "username-taken")
+    return deleted
 
 
 ENDINGS: dict[str, Callable[[Stage, str], httpx2.Response]] = {
@@ -456,7 +457,7 @@ ENDINGS: dict[str, Callable[[Stage, str], httpx2.Response]] = {
     "deletion by the user": lambda stage, name: stage.send(
         "DELETE", "/me", by=name, json={"current_password": PASSWORD}
     ),
-    "deletion and a new account of that name": delete_and_register_again,
+    "deletion and an attempt to register that name anew": delete_and_register_again,
 }
 
 
