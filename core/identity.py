@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import inf
+from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -61,6 +63,11 @@ the account is gone or inactive, or its key has changed. The second argument tel
 cache that learns of the changes of other processes. An authenticator has it as its method `verify`; one without it is
 called again with the token."""
 
+# A body that has arrived with its head is read without waiting, within this time. Then the first verification may stand
+# if the cache knows of no change since. During a longer wait, another process may have made a change that a change
+# stream has yet to report, so the database is queried.
+PROMPT_SECONDS = 0.002
+
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # The documentation's Authorize button signs in at this address: the service's public contract, not a module's name.
@@ -103,6 +110,7 @@ async def authorize(request: Request, roles: Sequence[Role], *, use_cache: bool 
     """
     request.state.roles, request.state.use_cache = roles, use_cache
     _require(await authenticated(request), roles)
+    request.state.verified_at = monotonic()
 
 
 async def current_user(request: Request) -> Principal:
@@ -132,7 +140,8 @@ async def verify_account(request: Request) -> Principal:
     if verify is None:
         principal = await _authenticate(request)
     else:
-        principal = await verify(await authenticated(request), getattr(request.state, "use_cache", True))
+        prompt = monotonic() - getattr(request.state, "verified_at", -inf) < PROMPT_SECONDS
+        principal = await verify(await authenticated(request), prompt and request.state.use_cache)
     request.state.principal = principal
     _require(principal, getattr(request.state, "roles", ()))
     return principal
