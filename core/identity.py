@@ -40,7 +40,7 @@ class Principal:
     authenticated_at: datetime | None = None
     """When the user last gave the password, where the authenticator knows."""
     id: str = ""
-    """Identifies the account. Unlike a name, it never belongs to another account."""
+    """Identifies the account, where the authenticator knows it."""
     key_version: int = 0
     """Counts the changes of the account's key. Another version means that the token has been revoked."""
     expires_at: datetime | None = None

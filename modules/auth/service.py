@@ -128,11 +128,14 @@ async def find(username: str) -> User | None:
 async def account_of(principal: Principal) -> User:
     """Return the account of the caller, provided that it still has the key that verified the caller's token; raise
     `Unauthenticated` otherwise, whatever a cache says."""
-    if ObjectId.is_valid(principal.id):
-        same = {"_id": ObjectId(principal.id), "key_version": principal.key_version, "active": True}
-        if user := await User.find_one(same):
-            return user
-    raise tokens.revoked()
+    if principal.id:
+        account = {"_id": ObjectId(principal.id), "key_version": principal.key_version}
+    else:  # another module authenticates, which knows no keys; a name belongs to one account for ever
+        account = {"username_key": principal.username.lower()}
+    user = await User.find_one(account, {"active": True})
+    if user is None:
+        raise tokens.revoked()
+    return user
 
 
 async def renew(principal: Principal) -> Token:
