@@ -12,7 +12,8 @@ from contextlib import suppress
 
 from pymongo.errors import DuplicateKeyError
 
-from modules.auth.models import RetiredUsername, UsernameHashKey
+from modules.auth.audit import Event
+from modules.auth.models import AuthEvent, RetiredUsername, UsernameHashKey
 
 
 async def retire(username: str) -> None:
@@ -24,7 +25,10 @@ async def retire(username: str) -> None:
 
 async def is_retired(username: str) -> bool:
     """Return whether an account with this name, in any case, has been deleted."""
-    return await RetiredUsername.get(await _hash(username)) is not None
+    if await RetiredUsername.get(await _hash(username)):
+        return True
+    # Older releases recorded a deletion in the audit alone.
+    return await AuthEvent.find({"whom": username.lower(), "event": Event.DELETED}).exists()
 
 
 async def _hash(username: str) -> str:

@@ -210,6 +210,15 @@ def test_the_name_of_a_deleted_account_is_taken_for_ever(
     assert "wilma" not in str(retired).lower()
 
 
+def test_a_name_that_an_older_release_deleted_is_taken_as_well(
+    admin: Person, teacher: Person, database: Database[dict[str, Any]]
+) -> None:
+    assert admin.ask("DELETE", "/users/teacher").status_code == 204
+    database.retired_usernames.delete_many({})
+
+    assert teacher.client.post("/register", json=registration("Teacher")).status_code == 409
+
+
 def test_another_pepper_frees_no_name(open_client: AppClient, settings: Settings) -> None:
     teacher = make(open_client(), settings, "teacher", Role.TEACHER)
     assert teacher.ask("DELETE", "/me", CONFIRMED).status_code == 204
