@@ -1,7 +1,6 @@
-"""A revoked token is worth nothing, whatever else happens at the same moment, and a name never names two people."""
+"""A revoked token is worth nothing, whatever else happens at the same moment."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,12 +9,12 @@ from fastapi.testclient import TestClient
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from core.clock import utc_now
 from core.identity import Principal, Role
 from core.settings import Settings
-from modules.auth import admins, service, tokens, usernames
+from modules.auth import service, tokens
 from modules.auth.models import User
 from modules.auth.verified import VerifiedTokens, verified_tokens
+from tests.auth.interleaving import before, rotate_key
 from tests.auth.people import PASSWORD, Person, make, signed_in, stored
 from tests.conftest import AppClient
 
@@ -52,22 +51,6 @@ def amy(request: pytest.FixtureRequest, open_client: AppClient, settings: Settin
 
 def living(client: TestClient, candidates: list[str]) -> list[str]:
     return [token for token in candidates if Person(client, "amy", token).is_signed_in()]
-
-
-async def rotate_key(user: User) -> None:
-    await user.change({"secret_key": "0" * 64})
-
-
-def before(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable[None]]) -> Callable[..., Any]:
-    """The function, with a step of somebody else just before its first call."""
-    steps = [step]
-
-    async def interleaved(*arguments: Any, **options: Any) -> Any:
-        if steps:
-            await steps.pop()()
-        return await function(*arguments, **options)
-
-    return interleaved
 
 
 @pytest.mark.parametrize(("method", "path", "body"), OWN, ids=[f"{method} {path}" for method, path, _ in OWN])
@@ -180,158 +163,3 @@ def test_a_token_of_a_deleted_account_never_reaches_a_later_one_of_that_name(
 
     assert statuses == dict.fromkeys(statuses, 401)
     assert new.is_signed_in()
-
-
-def registration(name: str) -> dict[str, str]:
-    return {"username": name, "email": "newcomer@example.com", "password": PASSWORD}
-
-
-@pytest.mark.parametrize("by", ["admin", "owner"])
-def test_the_name_of_a_deleted_account_is_taken_for_ever(
-    client: TestClient, admin: Person, database: Database[dict[str, Any]], by: str
-) -> None:
-    client.post("/register", json=registration("Wilma") | {"email": "wilma@example.com"})
-    wilma = signed_in(client, "Wilma")
-    while_alive = client.post("/register", json=registration("wilma"))
-    gone = admin.ask("DELETE", "/users/wilma") if by == "admin" else wilma.ask("DELETE", "/me", CONFIRMED)
-    assert gone.status_code == 204
-
-    for name in ("Wilma", "WILMA"):
-        refused = client.post("/register", json=registration(name))
-        same = {name: value for name, value in refused.json().items() if name != "request_id"}
-        assert same == {name: value for name, value in while_alive.json().items() if name != "request_id"}
-        assert (refused.status_code, same["type"]) == (409, "/problems/username-taken")
-    assert not wilma.is_signed_in()
-    assert wilma.ask("POST", "/renew").status_code == 401
-    # The address is free again, and of the name there is only a hash.
-    other = registration("Betty") | {"email": "wilma@example.com"}
-    assert client.post("/register", json=other).status_code == 201
-    (retired,) = database.retired_usernames.find()
-    assert "wilma" not in str(retired).lower()
-
-
-def test_a_name_that_an_older_release_deleted_is_taken_as_well(
-    admin: Person, teacher: Person, database: Database[dict[str, Any]]
-) -> None:
-    assert admin.ask("DELETE", "/users/teacher").status_code == 204
-    database.retired_usernames.delete_many({})
-
-    assert teacher.client.post("/register", json=registration("Teacher")).status_code == 409
-
-
-def test_another_pepper_frees_no_name(open_client: AppClient, settings: Settings) -> None:
-    teacher = make(open_client(), settings, "teacher", Role.TEACHER)
-    assert teacher.ask("DELETE", "/me", CONFIRMED).status_code == 204
-
-    peppered = open_client(token_pepper="p" * 32)
-
-    assert peppered.post("/register", json=registration("teacher")).status_code == 409
-
-
-def test_a_deletion_that_is_cut_short_can_be_repeated(admin: Person, teacher: Person) -> None:
-    assert teacher.client.portal
-    teacher.client.portal.call(usernames.retire, "teacher")
-
-    assert teacher.is_signed_in()
-    assert admin.ask("DELETE", "/users/teacher").status_code == 204
-    assert teacher.client.post("/register", json=registration("teacher")).status_code == 409
-
-
-def test_a_registration_beside_the_deletion_does_not_get_the_name(
-    client: TestClient, teacher: Person, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def delete() -> None:
-        assert await admins.delete(await stored("teacher"))
-
-    monkeypatch.setattr(User, "insert", before(User.insert, delete))
-
-    refused = client.post("/register", json=registration("teacher"))
-
-    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/username-taken")
-    assert database.users.count_documents({"username_key": "teacher"}) == 0
-
-
-def test_twenty_processes_make_one_key_for_the_hashes_of_names(client: TestClient) -> None:
-    async def retire() -> set[bool]:
-        await asyncio.gather(*(usernames.retire(f"name-{number}") for number in range(20)))
-        return set(await asyncio.gather(*(usernames.is_retired(f"name-{number}") for number in range(20))))
-
-    assert client.portal
-    assert client.portal.call(retire) == {True}
-
-
-CODE_ENDS: dict[str, tuple[str, str, str, Any]] = {
-    "sign-out": ("teacher", "POST", "/logout-all", None),
-    "password": ("teacher", "POST", "/me/password", PASSWORD_CHANGE),
-    "role": ("admin", "PATCH", "/users/teacher", {"role": "viewer"}),
-    "deactivation": ("admin", "PATCH", "/users/teacher", {"active": False}),
-}
-
-
-@pytest.mark.parametrize("end", CODE_ENDS)
-def test_a_reset_code_dies_with_the_key(admin: Person, teacher: Person, end: str) -> None:
-    code = admin.ask("POST", "/users/teacher/password-reset").json()["code"]
-    who, method, path, body = CODE_ENDS[end]
-    assert {"admin": admin, "teacher": teacher}[who].ask(method, path, body).is_success
-
-    used = teacher.client.post("/password-reset", json={"code": code, "new_password": "otter-lamp-44-violin"})
-
-    assert (used.status_code, used.json()["errors"][0]["pointer"]) == (422, "#/code")
-    assert teacher.client.portal
-    user = teacher.client.portal.call(stored, "teacher")
-    assert (user.reset_hash, user.reset_expires_at) == (None, None)
-
-
-def test_a_code_that_is_replaced_while_it_is_used_sets_no_password(
-    admin: Person, teacher: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = admin.ask("POST", "/users/teacher/password-reset").json()["code"]
-
-    async def replace() -> None:
-        changes = {"reset_hash": "another", "reset_expires_at": utc_now()}
-        assert await (await stored("teacher")).change(changes)
-
-    monkeypatch.setattr(service, "set_password", before(service.set_password, replace))
-    used = teacher.client.post("/password-reset", json={"code": code, "new_password": BETTER})
-
-    assert (used.status_code, used.json()["errors"][0]["pointer"]) == (422, "#/code")
-    assert teacher.is_signed_in()
-    assert signed_in(teacher.client, "teacher").is_signed_in()
-
-
-def test_a_code_is_not_made_for_a_key_that_has_gone(
-    admin: Person, teacher: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def sign_out() -> None:
-        await rotate_key(await stored("teacher"))
-
-    monkeypatch.setattr(User, "change", before(User.change, sign_out))
-    answer = admin.ask("POST", "/users/teacher/password-reset")
-
-    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/account-changed")
-
-
-CONFIRM: list[tuple[str, dict[str, str]]] = [("PATCH", {"email": "other@example.com"}), ("DELETE", {})]
-
-
-@pytest.mark.parametrize(("method", "body"), CONFIRM)
-def test_what_cannot_be_undone_needs_the_password(teacher: Person, method: str, body: dict[str, str]) -> None:
-    assert teacher.ask(method, "/me").status_code == 422
-    missing = teacher.ask(method, "/me", body)
-    wrong = [teacher.ask(method, "/me", body | {"current_password": "wrong-password"}) for _ in range(6)]
-    blocked = teacher.ask(method, "/me", body | CONFIRMED)
-
-    assert [error["pointer"] for error in missing.json()["errors"]] == ["#/current_password"]
-    assert [answer.status_code for answer in wrong] == [422] * 5 + [429]
-    assert [error["pointer"] for error in wrong[0].json()["errors"]] == ["#/current_password"]
-    assert blocked.status_code == 429
-    assert teacher.ask("GET", "/me").json()["email"] == "teacher@example.com"
-
-
-def test_a_wrong_password_is_recorded_with_what_it_was_given_for(admin: Person, teacher: Person) -> None:
-    for method, body in CONFIRM:
-        teacher.ask(method, "/me", body | {"current_password": "wrong-password"})
-
-    events = admin.ask("GET", "/auth-events?event=password_change_failed").json()
-
-    assert [event["detail"] for event in events] == ["deleting the account", "changing the e-mail address"]
