@@ -15,7 +15,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.direct import Handler, direct_app, direct_handler, holds_many
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
-from core.identity import Role, access_token, authenticated, check_role
+from core.identity import READ_METHODS, Role, access_token, authorize, check_role, current_user
 from core.openapi import ANY_ROUTE, PROTECTED_ROUTE, operation_id
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
@@ -66,19 +66,28 @@ class CheckedRoute(APIRoute):
 
 
 class ProtectedRoute(CheckedRoute):
-    """Authenticates before anything else, and looks whether the user's role will do: what strangers send is not even
-    read."""
+    """Authenticates the caller and checks the role before the body is read: nothing that strangers send is read. The
+    router's dependency `current_user` verifies the caller again after the body has been read."""
+
+    use_cache = True
+    """Whether a cached authentication may be relied on."""
 
     async def admit(self, request: Request) -> None:
-        user = await authenticated(request)
-        for role in self.roles:
-            user.require(role)
+        await authorize(request, self.roles, use_cache=self.use_cache)
         await super().admit(request)
 
     def unanswered(self, dependant: Dependant) -> Dependant:
         self.roles = tuple(_roles(dependant))
-        left = [one for one in dependant.dependencies if one.call not in (access_token, check_role)]
+        only_reads = self.use_cache and READ_METHODS.issuperset(self.methods or ())
+        done = [access_token, check_role, *([current_user] if only_reads else [])]
+        left = [one for one in dependant.dependencies if one.name or one.call not in done]
         return replace(dependant, dependencies=left)
+
+
+class UncachedRoute(ProtectedRoute):
+    """A protected route that always queries the database for the caller, also to read: for operations on accounts."""
+
+    use_cache = False
 
 
 class _FlatRouter(APIRouter):
@@ -97,11 +106,11 @@ class _FlatRouter(APIRouter):
 class ProtectedRouter(_FlatRouter):
     """A router whose routes all need a signed-in user, and say so in OpenAPI."""
 
-    def __init__(self, *, prefix: str = "") -> None:
+    def __init__(self, *, prefix: str = "", route_class: type[ProtectedRoute] = ProtectedRoute) -> None:
         super().__init__(
             prefix=prefix,
-            route_class=ProtectedRoute,
-            dependencies=[Depends(access_token)],
+            route_class=route_class,
+            dependencies=[Depends(access_token), Depends(current_user)],
             responses=ANY_ROUTE | PROTECTED_ROUTE,
         )
 

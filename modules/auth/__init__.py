@@ -3,7 +3,7 @@
 from core.module import Module
 from modules.auth import migrations
 from modules.auth.commands import create_admin
-from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, User
+from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, RetiredUsername, User, UsernameHashKey
 from modules.auth.router import public_router, router
 from modules.auth.settings import AuthSettings
 from modules.auth.tokens import authenticate
@@ -18,7 +18,7 @@ module = Module(
     migrations=migrations,
     settings=AuthSettings,
     public_router=public_router,
-    documents=(User, AdminRoster, LoginFailures, AuthEvent),
+    documents=(User, RetiredUsername, UsernameHashKey, AdminRoster, LoginFailures, AuthEvent),
     authenticator=authenticate,
     lifespan=lifespan,
     commands=(create_admin,),

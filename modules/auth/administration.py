@@ -61,9 +61,10 @@ async def update(principal: Principal, username: str, data: AccountUpdate) -> Us
 
 
 async def delete(principal: Principal, username: str) -> None:
-    """Delete an account; raises `UserNotFound` and `LastAdmin`."""
+    """Delete an account; raise `UserNotFound`, `LastAdmin` and `AccountChanged`."""
     user = await get(username)
-    await admins.delete(user)
+    if not await admins.delete(user):
+        raise AccountChanged
     await _record(Event.DELETED, principal, user)
 
 
@@ -78,11 +79,13 @@ async def start_reset(principal: Principal, username: str) -> ResetCode:
 
 
 async def finish_reset(code: str, password: str) -> None:
-    """Set a new password by a one-time code; raises `InvalidRequest` for a code that is wrong, used or too old, and
-    for a weak password, with which the code stays good."""
-    user = await User.find_one({"reset_hash": _hash(code), "reset_expires_at": {"$gt": utc_now()}})
-    if user is None or await service.set_password(user, password) is None:
-        wrong = FieldError(detail="This code is wrong, used, or older than an hour.", pointer="#/code")
+    """Set a new password by a one-time code. Raise `InvalidRequest` for a code that is wrong, used, replaced by a newer
+    one or too old, for one whose account has got another key since, and for a weak password, with which the code
+    remains valid."""
+    pending = {"reset_hash": _hash(code)}
+    user = await User.find_one({**pending, "reset_expires_at": {"$gt": utc_now()}})
+    if user is None or await service.set_password(user, password, given=pending) is None:
+        wrong = FieldError(detail="This code is wrong, used, revoked, or older than an hour.", pointer="#/code")
         raise InvalidRequest(errors=[wrong])
     await audit.record(Event.RESET_FINISHED, who=None, whom=user.username)
 

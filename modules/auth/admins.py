@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import Conflict
 from core.identity import Role
+from modules.auth import usernames
 from modules.auth.models import AdminRoster, User
 
 
@@ -36,12 +37,13 @@ async def withdraw(user: User) -> None:
         raise LastAdmin
 
 
-async def delete(user: User) -> None:
-    """Delete an account; raises `LastAdmin`, and `AccountChanged` if it is not as it was read."""
+async def delete(user: User) -> bool:
+    """Delete an account and retire its name; return False if the account has changed since it was read. Raise
+    `LastAdmin`."""
     if user.is_active_admin:
         await withdraw(user)
-    if not await user.remove():
-        raise AccountChanged
+    await usernames.retire(user.username)
+    return await user.remove()
 
 
 async def _drop_former_admins() -> None:

@@ -1,6 +1,6 @@
 """What is stored of accounts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -18,7 +18,7 @@ Secret = Annotated[str, Field(repr=False)]
 class User(Document):
     """An account. `username_key` and `email_key` are the lower-case forms that make names unique whatever their
     case; `password` is a bcrypt hash; `secret_key` signs this user's tokens and no one else's, and `key_version` counts
-    its changes; `reset_hash` is that of a one-time code."""
+    its changes; `reset_hash` is that of a one-time code, which is removed when the key changes."""
 
     # An error about a stored user must not repeat the user's secrets.
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -53,17 +53,18 @@ class User(Document):
         """Whether this account can manage accounts."""
         return self.active and self.role is Role.ADMIN
 
-    async def change(self, changes: Mapping[str, object], *, unset: Sequence[str] = ()) -> "User | None":
-        """Change the stored account in one step, provided that its key is still the one that was read: None after
-        a sign-out, a change of password or rights, or a deletion that came in between."""
+    async def change(
+        self, changes: Mapping[str, object], *, given: Mapping[str, object] | None = None
+    ) -> "User | None":
+        """Change the stored account in one step, provided that its key is still the one that was read, and that its
+        fields are as `given`. Return None otherwise: after a sign-out, a change of password or rights, or a deletion
+        that came in between. A new key removes a pending one-time code."""
         update: dict[str, object] = {"$set": changes}
         if "secret_key" in changes:
-            update["$inc"] = {"key_version": 1}
-        if unset:
-            update["$unset"] = dict.fromkeys(unset, "")
+            update |= {"$inc": {"key_version": 1}, "$unset": dict.fromkeys(("reset_hash", "reset_expires_at"), "")}
         try:
             stored = await User.get_motor_collection().find_one_and_update(
-                self._as_read(), update, return_document=ReturnDocument.AFTER
+                self._as_read() | dict(given or {}), update, return_document=ReturnDocument.AFTER
             )
         finally:
             self._believe_no_token()
@@ -95,6 +96,7 @@ class SigningKey(BaseModel):
     id: Annotated[PydanticObjectId, Field(alias="_id")]
     username: str
     secret_key: Secret
+    key_version: int = 0
     role: Role = Role.TEACHER
     active: bool = True
 
@@ -109,6 +111,29 @@ class AdminRoster(Document):
         """Read and written by its key alone."""
 
         name = "admin_roster"
+
+
+class RetiredUsername(Document):
+    """The keyed hash of the lower-case name of a deleted account, which no other account may have."""
+
+    id: str  # type: ignore[assignment]  # the hash instead of an ObjectId
+
+    class Settings:
+        """Read by its key alone."""
+
+        name = "retired_usernames"
+
+
+class UsernameHashKey(Document):
+    """The random key of those hashes. It is made once: with another key, every retired name would be free again."""
+
+    id: str = "usernames"  # type: ignore[assignment]  # there is but one
+    key: Secret
+
+    class Settings:
+        """Read by its key alone."""
+
+        name = "username_hash_key"
 
 
 class LoginFailures(Document):

@@ -9,13 +9,14 @@ from core.identity import CurrentUser, Role, at_least
 from core.keyset import SortKey, object_id
 from core.openapi import header, problem_responses
 from core.pagination import LINK, Listing, PageQuery
-from core.routing import ProtectedRouter, PublicRouter
+from core.routing import ProtectedRouter, PublicRouter, UncachedRoute
 from modules.auth import administration, audit, service
 from modules.auth.administration import UserNotFound
 from modules.auth.admins import AccountChanged, LastAdmin
 from modules.auth.audit import Event
 from modules.auth.oauth import OAuthRoute
 from modules.auth.schemas import (
+    AccountDeletion,
     AccountRead,
     AccountUpdate,
     AuthEventRead,
@@ -32,7 +33,7 @@ from modules.auth.sign_in import SignIn, Token
 
 public_router = PublicRouter()
 oauth = PublicRouter(route_class=OAuthRoute)
-router = ProtectedRouter()
+router = ProtectedRouter(route_class=UncachedRoute)
 
 NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.", example="no-store", always=True)
 ADMIN = at_least(Role.ADMIN)
@@ -92,22 +93,29 @@ async def me(user: CurrentUser) -> AccountRead:
     return AccountRead.model_validate(await service.account_of(user))
 
 
-@router.patch("/me", responses=problem_responses(EmailTaken, AccountChanged))
+@router.patch("/me", responses=problem_responses(EmailTaken, TooManyRequests))
 async def change_me(user: CurrentUser, data: EmailChange) -> AccountRead:
-    """Change your e-mail address."""
-    return AccountRead.model_validate(await service.change_email(user, data.email))
+    """Change your e-mail address.
+
+    This needs your password; wrong ones are limited as those of `POST /login` are.
+    """
+    return AccountRead.model_validate(await service.change_email(user, data))
 
 
-@router.delete("/me", status_code=204, response_class=Response, responses=problem_responses(LastAdmin, AccountChanged))
-async def delete_me(user: CurrentUser) -> None:
-    """Delete your own account."""
-    await service.leave(user)
+@router.delete("/me", status_code=204, response_class=Response, responses=problem_responses(LastAdmin, TooManyRequests))
+async def delete_me(user: CurrentUser, data: AccountDeletion) -> None:
+    """Delete your own account.
+
+    This needs your password; wrong ones are limited as those of `POST /login` are. Nobody else can register the name
+    afterwards.
+    """
+    await service.leave(user, data)
 
 
 @router.post(
     "/me/password",
     dependencies=[SECRET],
-    responses={200: {"headers": NO_STORE}, **problem_responses(AccountChanged, TooManyRequests)},
+    responses={200: {"headers": NO_STORE}, **problem_responses(TooManyRequests)},
 )
 async def change_password(user: CurrentUser, data: PasswordChange) -> Token:
     """Change your password, and get a fresh token.

@@ -124,11 +124,20 @@ class AccountRead(UserRead):
 
 
 class EmailChange(RequestBody):
-    """Another e-mail address."""
+    """Another e-mail address, and the current password."""
 
-    model_config = _example({"email": "alice.rao@example.com"})
+    model_config = _example({"email": "alice.rao@example.com", "current_password": "secure123"})
 
     email: Email
+    current_password: SecretStr
+
+
+class AccountDeletion(RequestBody):
+    """The current password, which confirms the deletion."""
+
+    model_config = _example({"current_password": "secure123"})
+
+    current_password: SecretStr
 
 
 class PasswordChange(RequestBody):

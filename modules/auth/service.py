@@ -1,17 +1,20 @@
 """What people do with their own accounts: register, sign in, change things, leave."""
 
+from collections.abc import Mapping
+
+from bson import ObjectId
+from pydantic import SecretStr
 from pymongo.errors import DuplicateKeyError
 
 from core.driver_errors import taken_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, Unauthenticated
 from core.identity import Principal, Role
 from core.security import new_secret_key
-from modules.auth import admins, audit, passwords, throttle, tokens
-from modules.auth.admins import AccountChanged
+from modules.auth import admins, audit, passwords, throttle, tokens, usernames
 from modules.auth.audit import Event
 from modules.auth.metrics import WRONG_PASSWORD
 from modules.auth.models import User
-from modules.auth.schemas import PasswordChange, UserCreate, is_username
+from modules.auth.schemas import AccountDeletion, EmailChange, PasswordChange, UserCreate, is_username
 from modules.auth.settings import AuthSettings
 from modules.auth.sign_in import Token
 
@@ -53,8 +56,9 @@ async def register(data: UserCreate) -> User:
 
 
 async def create(data: UserCreate, role: Role) -> User:
-    """Store an account with a signing key of its own. Raises `UsernameTaken`, `EmailTaken`, and `InvalidRequest`
-    for a password that is easy to guess."""
+    """Store an account with a signing key of its own. Raise `UsernameTaken` also for the name of a deleted account,
+    `EmailTaken`, and `InvalidRequest` for a password that is easy to guess."""
+    await _refuse_retired(data.username)
     password = data.password.get_secret_value()
     await passwords.refuse_weak(password, "#/password", data.username, data.email)
     user = User(
@@ -70,12 +74,28 @@ async def create(data: UserCreate, role: Role) -> User:
         await user.insert()
     except DuplicateKeyError as error:
         raise _taken(error) from error
+    try:
+        # An account of this name may have been deleted between the first check and the insertion, which succeeds only
+        # once that account is removed. Its name has been retired before.
+        await _refuse_retired(data.username)
+    except UsernameTaken:
+        await user.delete()
+        raise
     return user
+
+
+async def _refuse_retired(username: str) -> None:
+    if await usernames.is_retired(username):
+        raise _username_taken()
+
+
+def _username_taken() -> UsernameTaken:
+    return UsernameTaken(errors=[FieldError(detail="This user name is taken.", pointer="#/username")])
 
 
 def _taken(error: DuplicateKeyError) -> Conflict:
     if taken_field(error) == "username_key":
-        return UsernameTaken(errors=[FieldError(detail="This user name is taken.", pointer="#/username")])
+        return _username_taken()
     return EmailTaken(errors=[FieldError(detail="This e-mail address is taken.", pointer="#/email")])
 
 
@@ -106,66 +126,81 @@ async def find(username: str) -> User | None:
 
 
 async def account_of(principal: Principal) -> User:
-    """The account of the user who asks; raises `Unauthenticated` if it has gone since the request began."""
-    user = await find(principal.username)
+    """Return the account of the caller, provided that it still has the key that verified the caller's token; raise
+    `Unauthenticated` otherwise, whatever a cache says."""
+    if principal.id:
+        account = {"_id": ObjectId(principal.id), "key_version": principal.key_version}
+    else:  # another module authenticates, which knows no keys; a name belongs to one account for ever
+        account = {"username_key": principal.username.lower()}
+    user = await User.find_one(account, {"active": True})
     if user is None:
-        raise Unauthenticated("This account is no more.", error="invalid_token")
+        raise tokens.revoked()
     return user
 
 
 async def renew(principal: Principal) -> Token:
-    """A fresh token for a user whose token is valid still; raises `Unauthenticated` when the session has lasted as
-    long as it may since the password was last given."""
+    """Return a fresh token for a valid one, signed with the key that verified that one: if the key changes meanwhile,
+    both are revoked. Raise `Unauthenticated` when the session has lasted as long as it may since the password was last
+    given."""
     return tokens.issue(await account_of(principal), principal.authenticated_at)
 
 
-async def change_email(principal: Principal, email: str) -> User:
-    """Give the account another address; raises `EmailTaken`."""
+async def change_email(principal: Principal, data: EmailChange) -> User:
+    """Give the account another address. Raise `EmailTaken`, and what `_confirmed` raises."""
+    user = await _confirmed(principal, data.current_password, "changing the e-mail address")
     try:
-        user = await (await account_of(principal)).change({"email": email, "email_key": email.lower()})
+        changed = await user.change({"email": data.email, "email_key": data.email.lower()})
     except DuplicateKeyError as error:
         raise _taken(error) from error
-    if user is None:
-        raise AccountChanged
-    await audit.record(Event.EMAIL_CHANGED, who=principal.username, whom=principal.username)
-    return user
+    if changed is None:
+        raise tokens.revoked()
+    await audit.record(Event.EMAIL_CHANGED, who=changed.username, whom=changed.username)
+    return changed
 
 
 async def change_password(principal: Principal, data: PasswordChange) -> Token:
-    """Replace the password and the key: every older token of this user is dead, the one in the answer lives.
-    Raises `InvalidRequest` for a wrong or a weak password, `TooManyRequests` after too many failures."""
-    user, attempt = await account_of(principal), throttle.attempt_of(principal.username)
-    await throttle.refuse_if_blocked(attempt)
-    if not await passwords.matches(data.current_password.get_secret_value(), user.password):
-        WRONG_PASSWORD.inc()
-        await throttle.count_failure(attempt)
-        await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username)
-        wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")
-        raise InvalidRequest(errors=[wrong])
+    """Replace the password and the key: every older token of this user is revoked, the one in the answer is valid.
+    Raise `InvalidRequest` for a weak password, and what `_confirmed` raises."""
+    user = await _confirmed(principal, data.current_password)
     changed = await set_password(user, data.new_password.get_secret_value())
     if changed is None:
-        raise AccountChanged
+        raise tokens.revoked()
     await audit.record(Event.PASSWORD_CHANGED, who=user.username, whom=user.username)
     return tokens.issue(changed)
 
 
-async def set_password(user: User, password: str) -> User | None:
-    """Replace an account's password and key, and forget its one-time code; None if the account is not as it was
-    read. Raises `InvalidRequest` for a weak password."""
+async def _confirmed(principal: Principal, password: SecretStr, purpose: str | None = None) -> User:
+    """Return the account of the caller, who gave the current password for a `purpose` that the audit records. Raise
+    `InvalidRequest` for a wrong password, `TooManyRequests` after too many failures, and `Unauthenticated`."""
+    user, attempt = await account_of(principal), throttle.attempt_of(principal.username)
+    await throttle.refuse_if_blocked(attempt)
+    if not await passwords.matches(password.get_secret_value(), user.password):
+        WRONG_PASSWORD.inc()
+        await throttle.count_failure(attempt)
+        await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username, detail=purpose)
+        wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")
+        raise InvalidRequest(errors=[wrong])
+    return user
+
+
+async def set_password(user: User, password: str, *, given: Mapping[str, object] | None = None) -> User | None:
+    """Replace an account's password and key, provided that its fields are as `given`; return None if the account has
+    changed since it was read. Raise `InvalidRequest` for a weak password."""
     await passwords.refuse_weak(password, "#/new_password", user.username, user.email)
     changes = {"password": await passwords.hash_of(password), "secret_key": new_secret_key()}
-    return await user.change(changes, unset=("reset_hash", "reset_expires_at"))
+    return await user.change(changes, given=given)
 
 
 async def sign_out_everywhere(principal: Principal) -> None:
-    """Replace the user's key: every token of theirs is dead at once."""
-    # One that was changed meanwhile has a new key already.
+    """Replace the user's key: every token of theirs is revoked at once."""
+    # If the account has changed since it was read, it has a new key already.
     await (await account_of(principal)).change({"secret_key": new_secret_key()})
     await audit.record(Event.SIGNED_OUT_EVERYWHERE, who=principal.username, whom=principal.username)
 
 
-async def leave(principal: Principal) -> None:
-    """Delete the user's own account; raises `LastAdmin`."""
-    user = await account_of(principal)
-    await admins.delete(user)
+async def leave(principal: Principal, data: AccountDeletion) -> None:
+    """Delete the user's own account. Raise `LastAdmin`, and what `_confirmed` raises."""
+    user = await _confirmed(principal, data.current_password, "deleting the account")
+    if not await admins.delete(user):
+        raise tokens.revoked()
     await audit.record(Event.DELETED, who=user.username, whom=user.username)

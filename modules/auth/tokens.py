@@ -3,11 +3,14 @@
 import hashlib
 import hmac
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from beanie import PydanticObjectId
 
 from core.clock import utc_now
 from core.errors import Unauthenticated
-from core.identity import Principal
+from core.identity import Principal, Role
 from core.security import InvalidToken, sign_token, unverified_subject, verify_token
 from modules.auth.metrics import INVALID_TOKEN
 from modules.auth.models import SigningKey, User
@@ -44,12 +47,36 @@ def issue(user: User, authenticated_at: datetime | None = None) -> Token:
     )
 
 
-async def authenticate(token: str) -> Principal:
-    """The user whose key signed `token`; raises `Unauthenticated`. Fills core's identity slot.
+class TokenAuthenticator:
+    """Finds the user whose key signed a token. Fills core's identity slot."""
 
-    One query, unless the token was verified a moment ago: it names its user, and that user's own key must verify it.
-    """
-    return verified_tokens.find(token) or await _verify(token)
+    async def __call__(self, token: str) -> Principal:
+        """Return the user, perhaps from the cache; raise `Unauthenticated`.
+
+        One query unless the token is cached: the token names its user, whose own key must verify it.
+        """
+        return verified_tokens.find(token) or await _verify(token)
+
+    async def verify(self, principal: Principal, use_cache: bool) -> Principal:
+        """Return the caller as the account is now; raise `Unauthenticated` unless the account is active and has the key
+        that verified the token. One query, unless the cache is known to be current."""
+        user = PydanticObjectId(principal.id)
+        if use_cache and verified_tokens.holds(user, principal.key_version):
+            return principal
+        filter_ = {"_id": user, "key_version": principal.key_version, "active": True}
+        stored = await User.get_motor_collection().find_one(filter_, ["role"])
+        if stored is None:
+            raise revoked()
+        return replace(principal, role=Role(stored["role"]))
+
+
+authenticate = TokenAuthenticator()
+
+
+def revoked() -> Unauthenticated:
+    """Return the error for a token that is not valid, or no longer."""
+    INVALID_TOKEN.inc()
+    return Unauthenticated("This access token is not valid, or no longer. Sign in again.", error="invalid_token")
 
 
 async def _verify(token: str) -> Principal:
@@ -63,12 +90,15 @@ async def _verify(token: str) -> Principal:
             issuer=settings.issuer,
         )
     except InvalidToken as error:
-        INVALID_TOKEN.inc()
-        raise Unauthenticated(
-            "This access token is not valid, or no longer. Sign in again.", error="invalid_token"
-        ) from error
-    authenticated_at = datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC)
-    principal = Principal(user.username, user.role, authenticated_at)
+        raise revoked() from error
+    principal = Principal(
+        user.username,
+        user.role,
+        datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC),
+        id=str(user.id),
+        key_version=user.key_version,
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
     if settings.auth_cache_seconds:
         believed_until = time.monotonic() + settings.auth_cache_seconds
         verified_tokens.keep(token, Verified(principal, user.id, claims["exp"], believed_until), changes)
@@ -76,9 +106,10 @@ async def _verify(token: str) -> Principal:
 
 
 async def _named_by(token: str) -> SigningKey:
+    # By name: it never belongs to another account (see `usernames`), whose key would not verify the token anyway.
     name = unverified_subject(token)
     if is_username(name):
-        fields = ["_id", "username", "secret_key", "role", "active"]
+        fields = ["_id", "username", "secret_key", "key_version", "role", "active"]
         stored = await User.get_motor_collection().find_one({"username_key": name.lower()}, fields)
         if stored and stored["active"]:
             return SigningKey.model_validate(stored)

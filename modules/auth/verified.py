@@ -1,8 +1,9 @@
-"""Tokens that were verified a moment ago, so that most requests need not ask the database whose key to try.
+"""A cache of verified tokens, so that most requests need not query the database for the key of the caller.
 
-A token is believed again for `AUTH_CACHE_SECONDS` at most, never beyond its own end, and never once its user's account
-has changed: at once where this process changes it, and as soon as the database tells where another one does. What is
-not in here is verified as ever, so this lets nobody in who would not be let in without it a moment before.
+An entry is used for `AUTH_CACHE_SECONDS` at most, never after the token has expired, and never after the account has
+changed: at once where this process changes it, and as soon as a change stream reports it where another process does.
+The cache authorizes reads. It authorizes writes only while the change stream is open (`watched`), and operations on
+accounts never.
 """
 
 import time
@@ -36,6 +37,8 @@ class VerifiedTokens:
         self._of_user: dict[ObjectId, set[bytes]] = {}
         self.changes = 0
         """How often something was forgotten: what was verified before that is not kept after it."""
+        self.watched = False
+        """Whether a change stream reports the changes that other processes make to accounts."""
 
     def find(self, token: str) -> Principal | None:
         """Who sent this token, if that is still believed."""
@@ -47,6 +50,15 @@ class VerifiedTokens:
             return found.principal
         self._drop(key)
         return None
+
+    def holds(self, user: ObjectId, key_version: int) -> bool:
+        """Whether a token of this user that the key of this version has signed is cached, while other processes'
+        changes are reported. Then the account has not changed since that token was verified."""
+        if not self.watched:
+            return False
+        now = time.monotonic()
+        cached = map(self._tokens.__getitem__, self._of_user.get(user, ()))
+        return any(one.believed_until > now and one.principal.key_version == key_version for one in cached)
 
     def keep(self, token: str, found: Verified, changes: int) -> None:
         """Believe a token for a while, unless something was forgotten since `changes` was read: whoever reads that,

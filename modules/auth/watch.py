@@ -37,15 +37,20 @@ async def _watch() -> None:
     while True:
         try:
             async for user in changed_ids(User):
-                if user is None:  # it is open; of what was changed before, nobody tells
+                if user is None:  # the stream is open; earlier changes are not reported
                     verified_tokens.forget_all()
+                    verified_tokens.watched = True
                 else:
                     verified_tokens.forget(user)
         except Unwatchable:
-            log.info("This MongoDB does not tell of changes: other processes hear of them after AUTH_CACHE_SECONDS")
+            log.info(
+                "This MongoDB has no change streams: other processes may accept a revoked token for reads for up to "
+                "AUTH_CACHE_SECONDS; writes verify each caller in the database"
+            )
             return
         except PyMongoError as error:
             log.warning("The watch of accounts broke off: %s", type(error).__name__)
-        # What changes until the next watch is open, nobody tells.
-        verified_tokens.forget_all()
+        finally:
+            verified_tokens.watched = False
+        verified_tokens.forget_all()  # changes until the next stream is open are not reported
         await asyncio.sleep(PAUSE_SECONDS)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Header, Query
+from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from core.clock import utc_now
@@ -10,7 +10,7 @@ from core.routing import ProtectedRouter
 from modules.students import Selection
 from modules.transfers import exports
 from modules.transfers.documented import EXPORT
-from modules.transfers.downloads import download
+from modules.transfers.downloads import download, while_permitted
 
 router = ProtectedRouter()
 
@@ -27,7 +27,9 @@ class ExportQuery(Selection):
     responses=EXPORT,
 )
 async def export(
-    query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+    query: Annotated[ExportQuery, Query()],
+    request: Request,
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> StreamingResponse:
     """Export students as CSV or NDJSON, filtered and sorted like the list.
 
@@ -37,5 +39,7 @@ async def export(
     format_ = query.format or ("ndjson" if "ndjson" in accept else "csv")
     name = f"students-{utc_now():%Y-%m-%d}.{format_}"
     if format_ == "csv":
-        return StreamingResponse(exports.as_csv(query), media_type="text/csv; charset=utf-8", headers=download(name))
-    return StreamingResponse(exports.as_ndjson(query), media_type="application/x-ndjson", headers=download(name))
+        pieces, media_type = exports.as_csv(query), "text/csv; charset=utf-8"
+    else:
+        pieces, media_type = exports.as_ndjson(query), "application/x-ndjson"
+    return StreamingResponse(while_permitted(request, pieces), media_type=media_type, headers=download(name))

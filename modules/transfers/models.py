@@ -1,5 +1,6 @@
 """What is stored of imports: the file, how far the work has come, the rows that failed, and what was changed."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,6 +15,10 @@ from modules.transfers.settings import ImportSettings
 
 # How long nobody need have shown that they work on an import.
 PATIENCE = timedelta(seconds=15)
+
+
+Verify = Callable[[], Awaitable[object]]
+"""Raise `Unauthenticated` or `Forbidden` if the caller may no longer do what was asked for."""
 
 
 class State(StrEnum):

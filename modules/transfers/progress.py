@@ -3,18 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from core.errors import Forbidden, Unauthenticated
 from modules.transfers import service
-from modules.transfers.models import State
+from modules.transfers.models import State, Verify
 
 PAUSE_SECONDS = 0.5
 
 AT_WORK = {State.RECEIVING, State.RUNNING, State.UNDOING}
 
 
-async def events(import_id: str) -> AsyncIterator[bytes]:
-    """An event `progress` with the import whenever it has changed, until nobody works on it any more."""
+async def events(import_id: str, verify: Verify) -> AsyncIterator[bytes]:
+    """Yield an event `progress` with the import whenever it has changed, until nobody works on it any more, or until
+    the caller may not read it any more. The caller is verified before each reading."""
     told = ""
     while True:
+        try:
+            await verify()
+        except (Unauthenticated, Forbidden):
+            return
         now = await service.report(await service.get(import_id))
         text = now.model_dump_json()
         if text != told:

@@ -1,6 +1,7 @@
 """The addresses of imports."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any
 
 from beanie import PydanticObjectId
@@ -10,14 +11,14 @@ from fastapi.responses import StreamingResponse
 from core.address import address
 from core.body_limit import allow_body
 from core.errors import Forbidden
-from core.identity import CurrentUser, Role, at_least
+from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
 from core.keyset import SortKey, object_id
 from core.openapi import problem_responses
 from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter
 from modules.transfers import exports, progress, running, service, undo, work
 from modules.transfers.documented import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
-from modules.transfers.downloads import NO_STORE, download
+from modules.transfers.downloads import NO_STORE, download, while_permitted
 from modules.transfers.exports_router import router as exports_router
 from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
@@ -73,7 +74,7 @@ async def create(
             return await _outcome(found)
         async with running.pulse(job):
             await service.receive(job, upload.stream)
-    return await _carry_on(job, work.carry_out, response, headers.prefer, request)
+    return await _carry_on(job, _import_task(request), response, headers.prefer, request)
 
 
 def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
@@ -98,7 +99,13 @@ async def _carry_on(
         response.headers["Preference-Applied"] = "respond-async"
         return await service.report(await service.get(str(job.id)))
     await asyncio.shield(started)
+    if job.state is State.FAILED:
+        await verify_account(request)  # whose right has ended is told that, and not that the file is wrong
     return await _outcome(job)
+
+
+def _import_task(request: Request) -> running.Job:
+    return partial(work.carry_out, verify=partial(verify_account, request))
 
 
 async def _outcome(job: Import) -> ImportRead:
@@ -137,15 +144,17 @@ async def list_(query: Annotated[PageQuery, Query()], request: Request, response
     },
 )
 async def get(
-    import_id: IdInPath, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+    import_id: IdInPath, request: Request, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
 ) -> ImportRead | Response:
     """Read how an import stands.
 
-    With `Accept: text/event-stream` the answer goes on until the work ends, with an event `progress` for each step.
+    With `Accept: text/event-stream` the answer goes on until the work ends, with an event `progress` for each step, or
+    until your access token expires or is revoked.
     """
     job = await service.get(import_id)
     if "text/event-stream" in accept:
-        return StreamingResponse(progress.events(import_id), media_type="text/event-stream", headers=NO_STORE)
+        events = progress.events(import_id, partial(verify_caller, request))
+        return StreamingResponse(events, media_type="text/event-stream", headers=NO_STORE)
     return await service.report(job)
 
 
@@ -158,15 +167,13 @@ async def get(
         **problem_responses(Forbidden, ImportNotFound),
     },
 )
-async def get_errors(import_id: IdInPath) -> StreamingResponse:
+async def get_errors(import_id: IdInPath, request: Request) -> StreamingResponse:
     """Download the rows that failed, as they came, each with the reason.
 
     Mend them and send the file again: the column with the reasons is ignored.
     """
-    job = await service.get(import_id)
-    return StreamingResponse(
-        exports.failed_rows(job), media_type="text/csv; charset=utf-8", headers=download("errors.csv")
-    )
+    pieces = while_permitted(request, exports.failed_rows(await service.get(import_id)))
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=download("errors.csv"))
 
 
 @router.post(
@@ -179,7 +186,7 @@ async def resume(import_id: IdInPath, request: Request, response: Response, pref
     """Go on with an interrupted import, or an interrupted undo of one."""
     running.refuse_if_busy()
     job = await service.take_up(import_id)
-    task = undo.finish_undo if job.state is State.UNDOING else work.carry_out
+    task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
     return await _carry_on(job, task, response, prefer, request)
 
 

@@ -118,7 +118,7 @@ class ImportRead(BaseModel):
 
     id: str
     state: State
-    detail: Annotated[str | None, Field(description="Why the file could not be read.")] = None
+    detail: Annotated[str | None, Field(description="Why the import failed.")] = None
     by: str
     created_at: datetime
     finished_at: datetime | None

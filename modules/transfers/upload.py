@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
 from core.errors import BadRequest, FieldError, InvalidRequest, UnsupportedMediaType
+from core.identity import verify_caller
 
 PIECE = 1_000_000
 
@@ -48,17 +49,19 @@ class Upload:
 
 @asynccontextmanager
 async def uploaded(request: Request) -> AsyncIterator[Upload]:
-    """The file of a request. Raises `UnsupportedMediaType`, `InvalidRequest` for a form without a file, and
-    `BadRequest` for a body that breaks off."""
+    """The file of a request, whose stream ends only after the caller has been verified again: the upload may have taken
+    hours. Raises `UnsupportedMediaType`, `InvalidRequest` for a form without a file, and `BadRequest` for a body that
+    breaks off."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":
         raise UnsupportedMediaType(f"A body with Content-Encoding {encoding[:40]} is not read here. Send it as it is.")
     if media_type == FORM:
         async with _form_file(request) as file:
-            yield Upload(_format_of(file), file.filename, _pieces(file))
+            await verify_caller(request)
+            yield Upload(_format_of(file), file.filename, _verified(request, _pieces(file)))
     elif media_type in FORMATS:
-        yield Upload(FORMATS[media_type], None, _body(request))
+        yield Upload(FORMATS[media_type], None, _verified(request, _body(request)))
     else:
         known = ", ".join([*FORMATS, FORM])
         raise UnsupportedMediaType(f"The Content-Type is {media_type[:80] or 'missing'}; these are read: {known}.")
@@ -86,6 +89,12 @@ async def _form_file(request: Request) -> AsyncIterator[UploadFile]:
         yield file
     finally:
         await form.close()
+
+
+async def _verified(request: Request, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in stream:
+        yield piece
+    await verify_caller(request)
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

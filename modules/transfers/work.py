@@ -13,25 +13,38 @@ from pathlib import Path
 
 from core.clock import utc_now
 from core.database import patient
+from core.errors import Forbidden, Unauthenticated
 from core.outage import check_room
 from modules.transfers import files, undo
 from modules.transfers.ahead import ahead
 from modules.transfers.judge import Kind, Verdict, judge_all
 from modules.transfers.metrics import ROWS
-from modules.transfers.models import FailedRow, Import, State
+from modules.transfers.models import FailedRow, Import, State, Verify
 from modules.transfers.reading import batches
 from modules.transfers.table import Header, InvalidFile, Row, header_of, open_text
 from modules.transfers.writing import Batch, prepare, write
 
+NOT_PERMITTED = "The user who sent the file lost the right to import before the first row was written."
 
-async def carry_out(work: Import) -> None:
-    """Import the file, or go on where the work was left. How it ended is told by the import's state."""
+
+async def _permitted() -> None:
+    """Permit whoever uses the terminal everything."""
+
+
+async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
+    """Import the file, or go on where the work was left. How it ended is told by the import's state.
+
+    `verify` is called before the first row is written, which may be long after the file has arrived. If it raises
+    `Unauthenticated` or `Forbidden`, the import fails and nothing is written.
+    """
     try:
         async with files.on_disk(work) as path:
-            state = await _carry_out(work, path)
+            state = await _carry_out(work, path, verify)
             detail = None
     except InvalidFile as error:
         state, detail = State.FAILED, error.detail
+    except (Unauthenticated, Forbidden):
+        state, detail = State.FAILED, NOT_PERMITTED
     if state is not State.DONE and work.writing:
         await undo.roll_back(work)
     elif state is not State.DONE:
@@ -41,7 +54,7 @@ async def carry_out(work: Import) -> None:
     await files.forget(work)
 
 
-async def _carry_out(work: Import, path: Path) -> State:
+async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     if work.format == "csv":
         with open_text(path) as file:
             header, separator = header_of(file)
@@ -54,6 +67,7 @@ async def _carry_out(work: Import, path: Path) -> State:
                 return State.DONE
             if work.failed:
                 return State.REJECTED
+        await verify()
         await work.note(writing=True, position=0, offset=0)
     return State.DONE if await _write_all(work, path) else State.REJECTED
 

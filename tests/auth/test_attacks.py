@@ -463,9 +463,10 @@ def deactivate_and_activate(stage: Stage, name: str) -> httpx2.Response:
 
 
 def delete_and_register_again(stage: Stage, name: str) -> httpx2.Response:
-    stage.send("DELETE", f"/users/{name}", by="root")
-    body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
-    return stage.send("POST", "/register", json=body)
+    deleted = stage.send("DELETE", f"/users/{name}", by="root")
+    body = {"username": name.upper(), "email": f"{name}@example.com", "password": PASSWORD}
+    assert_refused(stage.send("POST", "/register", json=body), 409, "username-taken")
+    return deleted
 
 
 ENDINGS: dict[str, Callable[[Stage, str], httpx2.Response]] = {
@@ -476,8 +477,10 @@ ENDINGS: dict[str, Callable[[Stage, str], httpx2.Response]] = {
     "deactivation": change_account(active=False),
     "deactivation and activation": deactivate_and_activate,
     "deletion by an admin": lambda stage, name: stage.send("DELETE", f"/users/{name}", by="root"),
-    "deletion by the user": lambda stage, name: stage.send("DELETE", "/me", by=name),
-    "deletion and a new account of that name": delete_and_register_again,
+    "deletion by the user": lambda stage, name: stage.send(
+        "DELETE", "/me", by=name, json={"current_password": PASSWORD}
+    ),
+    "deletion and an attempt to register that name anew": delete_and_register_again,
 }
 
 
@@ -702,7 +705,11 @@ ATTACKS: dict[str, Attack] = {
     **{f"{name} on /register": register_refuses(f"#/{name}", **{name: value}) for name, value in RIGHTS.items()},
     **{
         f"{name} on PATCH /me": invalid(
-            "PATCH", "/me", {"email": "new@example.com", name: value}, f"#/{name}", by="alice"
+            "PATCH",
+            "/me",
+            {"email": "new@example.com", "current_password": PASSWORD, name: value},
+            f"#/{name}",
+            by="alice",
         )
         for name, value in {**RIGHTS, "username": "root", "password": OTHER_PASSWORD, "email_key": "x"}.items()
     },
@@ -771,7 +778,13 @@ ATTACKS: dict[str, Attack] = {
         409, "POST", "/register", registration(email="ALICE@Example.COM"), None, "email-taken", "#/email"
     ),
     "another's address on PATCH /me": Attack(
-        409, "PATCH", "/me", sending({"email": "Bob@example.com"}), "alice", "email-taken", "#/email"
+        409,
+        "PATCH",
+        "/me",
+        sending({"email": "Bob@example.com", "current_password": PASSWORD}),
+        "alice",
+        "email-taken",
+        "#/email",
     ),
     **{
         f"a sign-in with {name} in the name": Attack(

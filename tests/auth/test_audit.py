@@ -24,7 +24,7 @@ def test_everything_that_happens_to_an_account_is_one_row(admin: Person) -> None
     amy = signed_in(client, "amy")
     client.post("/login", data={"username": "amy", "password": "wrong"})
     client.post("/login", data={"username": "nobody", "password": "wrong"})
-    amy.ask("PATCH", "/me", {"email": "amy@example.org"})
+    amy.ask("PATCH", "/me", {"email": "amy@example.org", "current_password": PASSWORD})
     amy.ask("POST", "/me/password", {"current_password": "wrong", "new_password": BETTER})
     amy.ask("POST", "/me/password", {"current_password": PASSWORD, "new_password": BETTER})
     amy = signed_in(client, "amy", BETTER)

@@ -21,7 +21,7 @@ def test_the_first_admin_is_made_with_a_password_from_standard_input(terminal: T
     admin = signed_in(client, "principal")
     assert admin.ask("GET", "/me").json()["email"] == "principal@users.invalid"
     assert admin.ask("GET", "/users").status_code == 200
-    assert admin.ask("DELETE", "/me").status_code == 409
+    assert admin.ask("DELETE", "/me", {"current_password": PASSWORD}).status_code == 409
     assert PASSWORD not in done.stdout + done.stderr
 
 

@@ -15,6 +15,7 @@ from tests.auth.people import PASSWORD, Person, make, signed_in, stored
 from tests.conftest import AppClient
 
 BETTER = "seventeen-purple-otters"
+CONFIRMED = {"current_password": PASSWORD}
 
 
 def test_everyone_reads_their_own_account(viewer: Person) -> None:
@@ -25,14 +26,14 @@ def test_everyone_reads_their_own_account(viewer: Person) -> None:
 
 
 def test_the_address_can_be_changed(teacher: Person) -> None:
-    changed = teacher.ask("PATCH", "/me", {"email": "New@Example.com"})
+    changed = teacher.ask("PATCH", "/me", CONFIRMED | {"email": "New@Example.com"})
 
     assert changed.status_code == 200
     assert teacher.ask("GET", "/me").json()["email"] == "New@example.com"
 
 
 def test_a_taken_address_is_refused_whatever_its_case(teacher: Person, viewer: Person) -> None:
-    refused = teacher.ask("PATCH", "/me", {"email": "VIEWER@example.com"})
+    refused = teacher.ask("PATCH", "/me", CONFIRMED | {"email": "VIEWER@example.com"})
 
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "#/email")
     assert teacher.ask("GET", "/me").json()["email"] == "teacher@example.com"
@@ -40,7 +41,7 @@ def test_a_taken_address_is_refused_whatever_its_case(teacher: Person, viewer: P
 
 @pytest.mark.parametrize("body", [{"role": "admin"}, {"active": True}, {"secret_key": "x"}, {"email": None}, {}])
 def test_nothing_else_can_be_changed(teacher: Person, body: dict[str, object]) -> None:
-    assert teacher.ask("PATCH", "/me", body).status_code == 422
+    assert teacher.ask("PATCH", "/me", CONFIRMED | body).status_code == 422
     assert teacher.ask("GET", "/me").json()["role"] == "teacher"
 
 
@@ -130,7 +131,7 @@ def test_signing_out_everywhere_ends_every_token_of_this_user_alone(teacher: Per
 
 
 def test_an_account_can_be_left(teacher: Person) -> None:
-    assert teacher.ask("DELETE", "/me").status_code == 204
+    assert teacher.ask("DELETE", "/me", CONFIRMED).status_code == 204
 
     assert not teacher.is_signed_in()
     assert teacher.client.post("/login", data={"username": "teacher", "password": PASSWORD}).status_code == 401

@@ -108,7 +108,7 @@ def test_other_workers_hear_of_a_change_long_before_the_bound(tmp_path: Path, en
                     json={"current_password": ACCOUNT["password"], "new_password": "otter-lamp-44-violin"},
                 )
             case _:
-                answer = client.delete("/me")
+                answer = client.request("DELETE", "/me", json={"current_password": ACCOUNT["password"]})
         assert answer.is_success, answer.text
         # On the connection that made the change, at once.
         assert client.get("/me").status_code == 401

@@ -90,7 +90,7 @@ def _secrets(operation: str) -> dict[str, str]:
     match operation:
         case "POST /login":
             return {"username": ADMIN, "password": PASSWORD}
-        case "POST /me/password":
+        case "POST /me/password" | "PATCH /me" | "DELETE /me":
             return {"current_password": PASSWORD}
         case "POST /password-reset":
             return {"code": _reset_code()}

@@ -1,0 +1,22 @@
+"""What somebody else does at a certain moment of a request."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from modules.auth.models import User
+
+
+async def rotate_key(user: User) -> None:
+    await user.change({"secret_key": "0" * 64})
+
+
+def before(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable[None]]) -> Callable[..., Any]:
+    """The function, with a step of somebody else just before its first call."""
+    steps = [step]
+
+    async def interleaved(*arguments: Any, **options: Any) -> Any:
+        if steps:
+            await steps.pop()()
+        return await function(*arguments, **options)
+
+    return interleaved

@@ -1,0 +1,177 @@
+"""Rights that end while an import is under way, or while an answer is read."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo.database import Database
+
+from core import identity
+from core.clock import utc_now
+from core.identity import Role
+from core.settings import Settings
+from modules.auth import admins
+from modules.transfers import downloads, exports, judge, progress, service, work
+from tests.auth.people import Person, make, stored
+from tests.processes import until
+from tests.transfers.helpers import JSON, send
+from tests.transfers.helpers import stored as stored_students
+
+FILE = "roll_no,name,branch,math\nS1,changed,b,1\nS2,new,b,2\n"
+
+Step = Callable[[], Awaitable[object]]
+
+
+async def sign_out() -> None:
+    assert await (await stored("teacher")).change({"secret_key": "0" * 64})
+
+
+async def deactivate() -> None:
+    assert await (await stored("teacher")).change({"secret_key": "0" * 64, "active": False})
+
+
+async def demote() -> None:
+    assert await (await stored("teacher")).change({"role": Role.VIEWER})
+
+
+async def delete() -> None:
+    assert await admins.delete(await stored("teacher"))
+
+
+@pytest.fixture
+def amy(client: TestClient, settings: Settings) -> Person:
+    person = make(client, settings, "teacher", Role.TEACHER)
+    client.headers["Authorization"] = f"Bearer {person.token}"
+    return person
+
+
+@pytest.fixture
+def head(client: TestClient, settings: Settings, amy: Person) -> Person:
+    """An admin, who can still look at what became of it."""
+    return make(client, settings, "principal", Role.ADMIN)
+
+
+def after_receiving(monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
+    """Let something happen once the file has arrived, before the work on it begins."""
+    receive = service.receive
+
+    async def receive_then(*arguments: Any) -> None:
+        await receive(*arguments)
+        await step()
+
+    monkeypatch.setattr(service, "receive", receive_then)
+
+
+@pytest.mark.parametrize(
+    ("headers", "on_error"), [({}, "reject"), ({}, "skip"), ({"Prefer": "respond-async"}, "reject")]
+)
+@pytest.mark.parametrize(("end", "status"), [(sign_out, 401), (deactivate, 401), (delete, 401), (demote, 403)])
+def test_an_import_does_not_start_to_write_without_the_right(  # noqa: PLR0913, PLR0917  # two sets of cases
+    amy: Person,
+    head: Person,
+    database: Database[JSON],
+    monkeypatch: pytest.MonkeyPatch,
+    end: Step,
+    status: int,
+    headers: dict[str, str],
+    on_error: str,
+) -> None:
+    after_receiving(monkeypatch, end)
+    before = stored_students(database)
+
+    answer = send(amy.client, FILE, headers=headers, on_error=on_error)
+
+    (found,) = head.ask("GET", "/imports").json()
+    until(lambda: head.ask("GET", f"/imports/{found['id']}").json()["state"] == "failed")
+    assert answer.status_code == (202 if headers else status)
+    assert stored_students(database) == before
+    assert database.import_files.count_documents({}) == 0
+    assert head.ask("POST", f"/imports/{found['id']}/resume").status_code == 409
+
+
+def test_a_right_that_ends_during_the_first_pass_counts(
+    amy: Person, head: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge_all = judge.judge_all
+
+    async def judge_then(*arguments: Any) -> Any:
+        verdicts = await judge_all(*arguments)
+        await deactivate()
+        return verdicts
+
+    monkeypatch.setattr(work, "judge_all", judge_then)
+    before = stored_students(database)
+
+    assert send(amy.client, FILE).status_code == 401
+    assert stored_students(database) == before
+
+
+def test_an_import_survives_the_expiry_of_the_token_after_the_upload(
+    amy: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def expire() -> None:
+        later = utc_now() + timedelta(hours=1)
+        monkeypatch.setattr(identity, "utc_now", lambda: later)
+
+    after_receiving(monkeypatch, expire)
+
+    assert send(amy.client, FILE).status_code == 201
+
+
+@pytest.mark.parametrize("end", [sign_out, deactivate, demote, delete])
+def test_an_event_stream_ends_with_the_right_to_read_it(
+    amy: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch, end: Step
+) -> None:
+    monkeypatch.setattr(progress, "PAUSE_SECONDS", 0.02)
+    read = count_readings(monkeypatch)
+    assert send(amy.client, FILE).status_code == 201
+    far = utc_now() + timedelta(days=1)
+    database.imports.update_one({}, {"$set": {"state": "running", "alive_at": far}})
+    (found,) = database.imports.find()
+    assert amy.client.portal
+
+    with ThreadPoolExecutor(1) as pool:
+        headers = {"Accept": "text/event-stream"}
+        stream = pool.submit(amy.client.get, f"/imports/{found['_id']}", headers=headers)
+        try:
+            until(lambda: len(read) > 2)
+            amy.client.portal.call(end)
+            answer = stream.result(timeout=20)
+        finally:
+            database.imports.update_one({}, {"$set": {"state": "done"}})
+
+    assert (answer.status_code, answer.text.count("event: progress")) == (200, 1)
+    assert 2 * progress.PAUSE_SECONDS <= 30
+
+
+def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which imports have been read, one entry for each time."""
+    found: list[str] = []
+    get = service.get
+
+    async def read(import_id: str) -> Any:
+        found.append(import_id)
+        return await get(import_id)
+
+    monkeypatch.setattr(service, "get", read)
+    return found
+
+
+@pytest.mark.parametrize(("seconds", "complete"), [(0.0, False), (30.0, True)])
+def test_a_slow_download_is_cut_off_once_the_right_has_ended(
+    amy: Person, monkeypatch: pytest.MonkeyPatch, seconds: float, complete: bool
+) -> None:
+    async def pieces(*_: object) -> AsyncIterator[bytes]:
+        yield b"first"
+        await sign_out()
+        yield b"last"
+
+    monkeypatch.setattr(downloads, "VERIFY_SECONDS", seconds)
+    monkeypatch.setattr(exports, "as_csv", pieces)
+
+    answer = amy.client.get("/exports/students")
+
+    assert answer.content == (b"firstlast" if complete else b"first")
