@@ -1,9 +1,11 @@
 """What people do with their own accounts: register, sign in, change things, leave."""
 
+from contextlib import suppress
+
 from pymongo.errors import DuplicateKeyError
 
 from core.driver_errors import taken_field
-from core.errors import Conflict, FieldError, InvalidRequest, Problem, Unauthenticated
+from core.errors import Conflict, FieldError, InvalidRequest, Problem, TooManyRequests, Unauthenticated, Unavailable
 from core.identity import Principal, Role
 from core.security import new_secret_key
 from modules.auth import admins, audit, passwords, throttle, tokens
@@ -43,59 +45,72 @@ class WrongCredentials(Unauthenticated):
 
 
 async def register(data: UserCreate) -> User:
-    """Make an account with the default role; raises `RegistrationClosed`, and what `create` raises."""
+    """Make an account with the default role. Raise `RegistrationClosed`, `TooManyRequests` after too many tries from
+    the caller's address, and what `create` raises."""
     settings = AuthSettings.current()
     if settings.registration == "closed":
         raise RegistrationClosed
-    user = await create(data, Role(settings.default_role))
+    await throttle.count_registration()
+    user = await create(data, Role(settings.default_role), registering=True)
     await audit.record(Event.REGISTERED, who=user.username, whom=user.username)
     return user
 
 
-async def create(data: UserCreate, role: Role) -> User:
-    """Store an account with a signing key of its own. Raises `UsernameTaken`, `EmailTaken`, and `InvalidRequest`
-    for a password that is easy to guess."""
+async def create(data: UserCreate, role: Role, *, registering: bool = False) -> User:
+    """Store an account with a signing key of its own. Raise `UsernameTaken`, `EmailTaken`, and `InvalidRequest`
+    for a password that is easy to guess. `registering` is for accounts that strangers make."""
+    await _refuse_taken(data)
     password = data.password.get_secret_value()
-    await passwords.refuse_weak(password, "#/password", data.username, data.email)
+    hashed = await passwords.hash_new(password, "#/password", data.username, data.email, registering=registering)
     user = User(
         username=data.username,
         username_key=data.username.lower(),
         email=data.email,
         email_key=data.email.lower(),
-        password=await passwords.hash_of(password),
+        password=hashed,
         secret_key=new_secret_key(),
         role=role,
     )
     try:
         await user.insert()
     except DuplicateKeyError as error:
-        raise _taken(error) from error
+        raise _taken(taken_field(error)) from error
     return user
 
 
-def _taken(error: DuplicateKeyError) -> Conflict:
-    if taken_field(error) == "username_key":
+async def _refuse_taken(data: UserCreate) -> None:
+    """Raise `UsernameTaken` or `EmailTaken` before a hash is spent on it. The unique indexes still decide."""
+    keys = {"username_key": data.username.lower(), "email_key": data.email.lower()}
+    owners = await User.find({"$or": [{field: key} for field, key in keys.items()]}).to_list()
+    if owners:
+        names = {owner.username_key for owner in owners}
+        raise _taken("username_key" if keys["username_key"] in names else "email_key")
+
+
+def _taken(field: str | None) -> Conflict:
+    if field == "username_key":
         return UsernameTaken(errors=[FieldError(detail="This user name is taken.", pointer="#/username")])
     return EmailTaken(errors=[FieldError(detail="This e-mail address is taken.", pointer="#/email")])
 
 
 async def sign_in(username: str, password: str) -> Token:
-    """A token for the user whose password this is. Raises `TooManyRequests` after too many failures, and
+    """A token for the user whose password this is. Raises `TooManyRequests` after too many tries or failures, and
     `WrongCredentials`, in the same time for an unknown user, a wrong password and an inactive account."""
-    attempt = throttle.attempt_of(username)
-    await throttle.refuse_if_blocked(attempt)
+    attempt = await throttle.begin(username)
     user = await find(username)
     correct = await passwords.matches(password, user.password if user else None)
     # Once more: of many guesses at the same moment, those behind the limit must not tell which one was right.
-    await throttle.refuse_if_blocked(attempt)
+    failed = await throttle.refuse_if_blocked(attempt)
     if user is None or not correct or not user.active:
         WRONG_PASSWORD.inc()
         await throttle.count_failure(attempt)
         await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None)
         raise WrongCredentials
-    await throttle.forget_failures(attempt)
+    if failed:
+        await throttle.forget_failures(attempt)
     if passwords.needs_renewal(user.password):
-        await user.change({"password": await passwords.hash_of(password)})
+        with suppress(TooManyRequests, Unavailable):  # the next sign-in renews it
+            await user.change({"password": await passwords.hash_of(password)})
     await audit.record(Event.SIGNED_IN, who=user.username, whom=user.username)
     return tokens.issue(user)
 
@@ -124,7 +139,7 @@ async def change_email(principal: Principal, email: str) -> User:
     try:
         user = await (await account_of(principal)).change({"email": email, "email_key": email.lower()})
     except DuplicateKeyError as error:
-        raise _taken(error) from error
+        raise _taken(taken_field(error)) from error
     if user is None:
         raise AccountChanged
     await audit.record(Event.EMAIL_CHANGED, who=principal.username, whom=principal.username)
@@ -133,15 +148,9 @@ async def change_email(principal: Principal, email: str) -> User:
 
 async def change_password(principal: Principal, data: PasswordChange) -> Token:
     """Replace the password and the key: every older token of this user is dead, the one in the answer lives.
-    Raises `InvalidRequest` for a wrong or a weak password, `TooManyRequests` after too many failures."""
-    user, attempt = await account_of(principal), throttle.attempt_of(principal.username)
-    await throttle.refuse_if_blocked(attempt)
-    if not await passwords.matches(data.current_password.get_secret_value(), user.password):
-        WRONG_PASSWORD.inc()
-        await throttle.count_failure(attempt)
-        await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username)
-        wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")
-        raise InvalidRequest(errors=[wrong])
+    Raises `InvalidRequest` for a wrong or a weak password, `TooManyRequests` after too many tries or failures."""
+    user = await account_of(principal)
+    await confirm_password(user, data.current_password.get_secret_value(), "#/current_password")
     changed = await set_password(user, data.new_password.get_secret_value())
     if changed is None:
         raise AccountChanged
@@ -149,11 +158,24 @@ async def change_password(principal: Principal, data: PasswordChange) -> Token:
     return tokens.issue(changed)
 
 
+async def confirm_password(user: User, password: str, pointer: str) -> None:
+    """Raise `InvalidRequest` at `pointer` unless this is the password of the account. Tries and failures count as those
+    to sign in do; raise `TooManyRequests` when there were too many."""
+    attempt = await throttle.begin(user.username)
+    correct = await passwords.matches(password, user.password)
+    await throttle.refuse_if_blocked(attempt)  # as in `sign_in`
+    if not correct:
+        WRONG_PASSWORD.inc()
+        await throttle.count_failure(attempt)
+        await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username)
+        raise InvalidRequest(errors=[FieldError(detail="This is not your current password.", pointer=pointer)])
+
+
 async def set_password(user: User, password: str) -> User | None:
     """Replace an account's password and key, and forget its one-time code; None if the account is not as it was
     read. Raises `InvalidRequest` for a weak password."""
-    await passwords.refuse_weak(password, "#/new_password", user.username, user.email)
-    changes = {"password": await passwords.hash_of(password), "secret_key": new_secret_key()}
+    hashed = await passwords.hash_new(password, "#/new_password", user.username, user.email)
+    changes = {"password": hashed, "secret_key": new_secret_key()}
     return await user.change(changes, unset=("reset_hash", "reset_expires_at"))
 
 

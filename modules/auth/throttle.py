@@ -1,14 +1,16 @@
-"""Counts of failed sign-ins, kept in the database so that all processes share them.
+"""Counts of attempts, kept in the database so that all processes share them.
 
-Counted are pairs of user and address, and addresses: a stranger who guesses at a user's password from somewhere else
-does not lock the user out.
+Failed sign-ins are counted by user and address, and by address: a stranger who guesses at a user's password from
+somewhere else does not lock the user out. Every attempt, also one that succeeds, is counted by address, as it costs a
+hash: one address must not use up what the service can do.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from core.caller import current_caller
@@ -27,10 +29,32 @@ class Attempt:
     address: str
 
 
-def attempt_of(username: str) -> Attempt:
-    """The counters of a try that the current caller makes at this name."""
-    address = _counted(current_caller().address)
-    return Attempt(account=_key("account", username.lower(), address), address=_key("address", address))
+async def begin(username: str) -> Attempt:
+    """Return the counters of a try that the caller makes at this name's password, and count the try. Raise
+    `TooManyRequests` when there were too many tries, or too many failures."""
+    await count_attempt()
+    address = counted_address(current_caller().address)
+    attempt = Attempt(account=_key("account", username.lower(), address), address=_key("address", address))
+    await refuse_if_blocked(attempt)
+    return attempt
+
+
+async def count_attempt() -> None:
+    """Count one try of the caller's address at a password or a one-time code; raise `TooManyRequests` when it has
+    made too many, whether or not they succeeded."""
+    await _count("attempts", AuthSettings.current().login_attempts_per_address)
+
+
+async def count_registration() -> None:
+    """Count one try of the caller's address to register; raise `TooManyRequests` when it has made too many. This
+    also limits how many e-mail addresses can be tried for an account."""
+    await _count("registrations", AuthSettings.current().registrations_per_address)
+
+
+async def _count(kind: str, limit: int) -> None:
+    count, expires_at = await _increment(_key(kind, counted_address(current_caller().address)))
+    if count > limit:
+        raise _too_many("Too many tries from this address.", expires_at)
 
 
 def _key(*parts: str) -> str:
@@ -38,7 +62,7 @@ def _key(*parts: str) -> str:
     return blake2b("\0".join(parts).encode(errors="replace"), digest_size=18).hexdigest()
 
 
-def _counted(address: str) -> str:
+def counted_address(address: str) -> str:
     """What counts as one address: of IPv6 the first 64 bits, since whoever has one address has all of those."""
     try:
         parsed = ip_address(address)
@@ -47,17 +71,22 @@ def _counted(address: str) -> str:
     return str(IPv6Address(int(parsed) >> 64 << 64)) if isinstance(parsed, IPv6Address) else address
 
 
-async def refuse_if_blocked(attempt: Attempt) -> None:
-    """Raise `TooManyRequests` when one of the attempt's counters is at its limit."""
+async def refuse_if_blocked(attempt: Attempt) -> bool:
+    """Raise `TooManyRequests` when one of the attempt's counters is at its limit. Return whether the account's counter
+    holds any failure."""
     settings = AuthSettings.current()
     limits = {attempt.account: settings.login_failures, attempt.address: settings.login_failures_per_address}
     now = utc_now()
     counters = await LoginFailures.find({"_id": {"$in": list(limits)}, "expires_at": {"$gt": now}}).to_list()
     full = [counter.expires_at for counter in counters if counter.failures >= limits[counter.id]]
     if full:
-        THROTTLED.inc()
-        seconds = int((max(full) - now).total_seconds()) + 1
-        raise TooManyRequests("Too many failed tries to sign in.", retry_after=seconds)
+        raise _too_many("Too many failed tries to sign in.", max(full))
+    return any(counter.id == attempt.account for counter in counters)
+
+
+def _too_many(detail: str, until: datetime) -> TooManyRequests:
+    THROTTLED.inc()
+    return TooManyRequests(detail, retry_after=max(0, int((until - utc_now()).total_seconds())) + 1)
 
 
 async def count_failure(attempt: Attempt) -> None:
@@ -66,22 +95,25 @@ async def count_failure(attempt: Attempt) -> None:
     await _increment(attempt.address)
 
 
-async def _increment(key: str) -> None:
-    """A counter begins anew when its window has passed. Exact among any number of processes: each step is one
-    atomic command."""
+async def _increment(key: str) -> tuple[int, datetime]:
+    """Add one to a counter. Return its count, and when the counter ends: after its window it begins anew. Exact among
+    any number of processes: each step is one atomic command."""
     counters = LoginFailures.get_motor_collection()
     now = utc_now()
     while True:
         running = {"_id": key, "expires_at": {"$gt": now}}
-        if (await counters.update_one(running, {"$inc": {"failures": 1}})).matched_count:
-            return
+        counter = await counters.find_one_and_update(
+            running, {"$inc": {"failures": 1}}, return_document=ReturnDocument.AFTER
+        )
+        if counter is not None:
+            return counter["failures"], counter["expires_at"]
         over = {"_id": key, "expires_at": {"$lte": now}}
-        anew = {"failures": 1, "expires_at": now + timedelta(minutes=AuthSettings.current().login_window_minutes)}
+        expires_at = now + timedelta(minutes=AuthSettings.current().login_window_minutes)
         try:
-            await counters.update_one(over, {"$set": anew}, upsert=True)
+            await counters.update_one(over, {"$set": {"failures": 1, "expires_at": expires_at}}, upsert=True)
         except DuplicateKeyError:
             continue  # another process has begun the window meanwhile
-        return
+        return 1, expires_at
 
 
 async def forget_failures(attempt: Attempt) -> None:
