@@ -6,11 +6,12 @@ from functools import partial
 from typing import TypeVar
 
 from core.caller import current_caller
-from core.errors import FieldError, InvalidRequest
+from core.errors import FieldError, InvalidRequest, TooManyRequests, Unavailable
 from core.security import hash_password, is_hashable, verify_password
 from core.settings import current_settings
 from modules.auth.hashing_queue import HashingQueue, Share
 from modules.auth.password_strength import estimate
+from modules.auth.refusals import refuse
 from modules.auth.settings import AuthSettings
 from modules.auth.throttle import counted_address
 
@@ -83,4 +84,7 @@ async def _run(work: Callable[[], T], *, registering: bool = False) -> T:
         share = Share("registering", most, f"registering {address}", max(1, most // 3))
     else:
         share = Share(address, places, address, places // 3)
-    return await _queue.run(work, share, places)
+    try:
+        return await _queue.run(work, share, places)
+    except (TooManyRequests, Unavailable) as refusal:
+        await refuse(refusal)

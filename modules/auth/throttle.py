@@ -5,6 +5,7 @@ somewhere else does not lock the user out. Every attempt, also one that succeeds
 hash: one address must not use up what the service can do.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -18,7 +19,16 @@ from core.clock import utc_now
 from core.errors import TooManyRequests
 from modules.auth.metrics import THROTTLED
 from modules.auth.models import LoginFailures
+from modules.auth.refusals import refuse
 from modules.auth.settings import AuthSettings
+
+# An address that is refused is not looked up for each of its requests: a flood of them would keep the database and the
+# event loop busy. Short, so that an operator who deletes the counter is obeyed.
+REMEMBERED_SECONDS = 1.0
+MAX_REMEMBERED = 10_000
+
+_refused: dict[str, tuple[float, datetime]] = {}
+"""By the key of a full counter: until when, by `time.monotonic`, to refuse without a query; and when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,20 @@ async def count_registration() -> None:
 
 
 async def _count(kind: str, limit: int) -> None:
-    count, expires_at = await _increment(_key(kind, counted_address(current_caller().address)))
-    if count > limit:
-        raise _too_many("Too many tries from this address.", expires_at)
+    key, now = _key(kind, str(limit), counted_address(current_caller().address)), time.monotonic()
+    remembered_until, expires_at = _refused.get(key, (0.0, utc_now()))
+    if remembered_until < now:
+        count, expires_at = await _increment(key)
+        if count <= limit:
+            return
+        _remember(key, now + REMEMBERED_SECONDS, expires_at)
+    await refuse(_too_many("Too many tries from this address.", expires_at))
+
+
+def _remember(key: str, until: float, expires_at: datetime) -> None:
+    if len(_refused) >= MAX_REMEMBERED:
+        _refused.clear()
+    _refused[key] = until, expires_at
 
 
 def _key(*parts: str) -> str:
@@ -80,7 +101,7 @@ async def refuse_if_blocked(attempt: Attempt) -> bool:
     counters = await LoginFailures.find({"_id": {"$in": list(limits)}, "expires_at": {"$gt": now}}).to_list()
     full = [counter.expires_at for counter in counters if counter.failures >= limits[counter.id]]
     if full:
-        raise _too_many("Too many failed tries to sign in.", max(full))
+        await refuse(_too_many("Too many failed tries to sign in.", max(full)))
     return any(counter.id == attempt.account for counter in counters)
 
 
