@@ -17,14 +17,14 @@ IMMEDIATE_PER_SECOND = 20
 
 _latest: deque[float] = deque(maxlen=IMMEDIATE_PER_SECOND)
 _delayed = 0
-_sleep = asyncio.sleep
+_sleep, _clock = asyncio.sleep, time.monotonic
 
 
 async def refuse(problem: Problem) -> NoReturn:
     """Raise the problem; a second later if the process has refused many others within the last second. At most a fifth
     of the requests that the process works on are delayed, so that they do not keep others out."""
     global _delayed  # noqa: PLW0603  # a count of this process
-    now = time.monotonic()
+    now = _clock()
     many = len(_latest) == IMMEDIATE_PER_SECOND and now - _latest[0] < 1
     _latest.append(now)
     if many and _delayed < current_settings().max_concurrent_requests // 5:
