@@ -42,8 +42,9 @@ STORM = tuple(f"member{number}" for number in range(4))
 RIGHT, WRONG = "violet-Harbour-271", "violet-Harbour-272"
 # Beside a wrong password for an account that is there: no such account, and the right password of an inactive one.
 REFUSED = {"wrong password": (KNOWN, WRONG), "unknown user": (UNKNOWN, WRONG), "inactive user": (INACTIVE, RIGHT)}
-# The defaults, other than limits on failures that are never reached.
-SETTINGS = {"BCRYPT_COST": str(COST), "LOGIN_FAILURES": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
+# The defaults, other than limits that are never reached.
+LIMITS = ("LOGIN_FAILURES", "LOGIN_FAILURES_PER_ADDRESS", "LOGIN_ATTEMPTS_PER_ADDRESS", "REGISTRATIONS_PER_ADDRESS")
+SETTINGS = {"BCRYPT_COST": str(COST), **dict.fromkeys(LIMITS, "1000000")}
 
 
 @dataclass
@@ -160,7 +161,7 @@ async def log_in_at_once(url: str, logins: int) -> list[int]:
     forms = [{"username": STORM[number % len(STORM)], "password": RIGHT} for number in range(logins)]
     async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
         answers = await asyncio.gather(*(client.post("/login", data=form) for form in forms))
-    return [expect(answer, 200, 503).status_code for answer in answers]
+    return [expect(answer, 200, 429, 503).status_code for answer in answers]
 
 
 def figures_of(refusals: dict[str, list[float]], storm: Storm) -> Figures:

@@ -33,6 +33,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 async def _check(modules: Sequence[Module], arguments: argparse.Namespace) -> str:
     settings = current_settings()
     print("\n".join(effective(settings)), flush=True)
+    for warning in settings.warnings() if settings.environment != "production" else ():
+        print(f"Note, for production: {warning}", flush=True)
     count = 0
     async for finding in findings(settings, modules, data=arguments.data):
         count += 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     FilePath,
@@ -38,6 +39,19 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 _Host = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_.-]+$|^\[[0-9A-Fa-f:.]+\]$")]
 _Origin = Annotated[str, Field(pattern=r"^\*$|^https?://[^/\s]+$")]
+
+
+MIN_SECRET_CHARACTERS = 32
+
+
+def _check_length(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
+        raise _refused(f"a secret has at least {MIN_SECRET_CHARACTERS} characters")
+    return secret
+
+
+LongSecret = Annotated[SecretStr, AfterValidator(_check_length)]
+"""A secret that nobody can guess by trying: what people think up instead of having it made is too short."""
 
 
 class ModuleSettings(BaseSettings):
@@ -82,7 +96,7 @@ class Settings(ModuleChoice, Limits):
     cors_origins: Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)] = ()
     cors_credentials: bool = False
     require_if_match: bool = False
-    metrics_token: SecretStr | None = None
+    metrics_token: LongSecret | None = None
 
     # A MongoDB URL may hold a password, so it is never printed.
     mongodb_url: Annotated[SecretStr | None, Field(validate_default=True)] = None

@@ -9,7 +9,7 @@ from core.errors import FieldError, InvalidRequest, NotFound
 from core.identity import Principal, Role
 from core.keyset import Page, Window
 from core.security import new_secret_key
-from modules.auth import admins, audit, service
+from modules.auth import admins, audit, service, throttle
 from modules.auth.admins import AccountChanged
 from modules.auth.audit import Event
 from modules.auth.models import User
@@ -38,9 +38,13 @@ async def get(username: str) -> User:
 
 
 async def update(principal: Principal, username: str, data: AccountUpdate) -> User:
+    """Change the account with this name; raise `UserNotFound`, and what `update_account` raises."""
+    return await update_account(principal, await get(username), data)
+
+
+async def update_account(principal: Principal, user: User, data: AccountUpdate) -> User:
     """Change an account's role or whether it is active, and its key, so that what it may do changes at once.
-    Raises `UserNotFound`, `LastAdmin` and `AccountChanged`."""
-    user = await get(username)
+    Raises `LastAdmin`, and `AccountChanged` if the account is not as it was read."""
     role = user.role if data.role is None else data.role
     active = user.active if data.active is None else data.active
     will_be_admin = active and role is Role.ADMIN
@@ -81,7 +85,8 @@ async def start_reset(principal: Principal, username: str) -> ResetCode:
 async def finish_reset(code: str, password: str) -> None:
     """Set a new password by a one-time code. Raise `InvalidRequest` for a code that is wrong, used, replaced by a newer
     one or too old, for one whose account has got another key since, and for a weak password, with which the code
-    remains valid."""
+    remains valid; `TooManyRequests` after too many tries."""
+    await throttle.count_attempt()
     pending = {"reset_hash": _hash(code)}
     user = await User.find_one({**pending, "reset_expires_at": {"$gt": utc_now()}})
     if user is None or await service.set_password(user, password, given=pending) is None:

@@ -137,7 +137,7 @@ class UsernameHashKey(Document):
 
 
 class LoginFailures(Document):
-    """Failed sign-ins of one kind, counted from the first of them until `expires_at`."""
+    """A counter of failed sign-ins, or of attempts of one kind, from the first of them until `expires_at`."""
 
     id: str  # type: ignore[assignment]  # the counter's key instead of an ObjectId
     failures: int

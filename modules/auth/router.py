@@ -14,7 +14,7 @@ from modules.auth import administration, audit, service
 from modules.auth.administration import UserNotFound
 from modules.auth.admins import AccountChanged, LastAdmin
 from modules.auth.audit import Event
-from modules.auth.oauth import OAuthRoute
+from modules.auth.oauth import OAuthRoute, refuse_repeated_fields
 from modules.auth.schemas import (
     AccountDeletion,
     AccountRead,
@@ -52,10 +52,15 @@ SECRET = Depends(no_store)
 
 
 @public_router.post(
-    "/register", status_code=201, responses=problem_responses(UsernameTaken, EmailTaken, RegistrationClosed)
+    "/register",
+    status_code=201,
+    responses=problem_responses(UsernameTaken, EmailTaken, RegistrationClosed, TooManyRequests),
 )
 async def register(data: UserCreate) -> UserRead:
-    """Register a new account."""
+    """Register a new account.
+
+    `REGISTRATIONS_PER_ADDRESS` (20) tries within `LOGIN_WINDOW_MINUTES` (5) block the address, also where they succeed.
+    """
     return UserRead.model_validate(await service.register(data))
 
 
@@ -63,19 +68,22 @@ async def register(data: UserCreate) -> UserRead:
     "/login",
     # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
     form_limits={"max_fields": 20, "max_part_size": 4096},
-    dependencies=[SECRET],
+    dependencies=[SECRET, Depends(refuse_repeated_fields)],
     responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
 )
 async def login(form: Annotated[SignIn, Form()]) -> Token:
     """Sign in with user name and password, and get an access token.
 
     `LOGIN_FAILURES` (5) wrong passwords within `LOGIN_WINDOW_MINUTES` (5) block the name for the address that they came
-    from, and `LOGIN_FAILURES_PER_ADDRESS` (20) block the address.
+    from, and `LOGIN_FAILURES_PER_ADDRESS` (20) block the address. `LOGIN_ATTEMPTS_PER_ADDRESS` (300) tries block it as
+    well, also where they succeed.
     """
     return await service.sign_in(form.username, form.password.get_secret_value())
 
 
-@public_router.post("/password-reset", status_code=204, response_class=Response)
+@public_router.post(
+    "/password-reset", status_code=204, response_class=Response, responses=problem_responses(TooManyRequests)
+)
 async def reset_password(data: PasswordReset) -> None:
     """Set a new password with a one-time code from an admin.
 

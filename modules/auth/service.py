@@ -1,13 +1,14 @@
 """What people do with their own accounts: register, sign in, change things, leave."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from bson import ObjectId
 from pydantic import SecretStr
 from pymongo.errors import DuplicateKeyError
 
 from core.driver_errors import taken_field
-from core.errors import Conflict, FieldError, InvalidRequest, Problem, Unauthenticated
+from core.errors import Conflict, FieldError, InvalidRequest, Problem, TooManyRequests, Unauthenticated, Unavailable
 from core.identity import Principal, Role
 from core.security import new_secret_key
 from modules.auth import admins, audit, passwords, throttle, tokens, usernames
@@ -46,34 +47,37 @@ class WrongCredentials(Unauthenticated):
 
 
 async def register(data: UserCreate) -> User:
-    """Make an account with the default role; raises `RegistrationClosed`, and what `create` raises."""
+    """Make an account with the default role. Raise `RegistrationClosed`, `TooManyRequests` after too many tries from
+    the caller's address, and what `create` raises."""
     settings = AuthSettings.current()
     if settings.registration == "closed":
         raise RegistrationClosed
-    user = await create(data, Role(settings.default_role))
+    await throttle.count_registration()
+    user = await create(data, Role(settings.default_role), registering=True)
     await audit.record(Event.REGISTERED, who=user.username, whom=user.username)
     return user
 
 
-async def create(data: UserCreate, role: Role) -> User:
+async def create(data: UserCreate, role: Role, *, registering: bool = False) -> User:
     """Store an account with a signing key of its own. Raise `UsernameTaken` also for the name of a deleted account,
-    `EmailTaken`, and `InvalidRequest` for a password that is easy to guess."""
-    await _refuse_retired(data.username)
+    `EmailTaken`, and `InvalidRequest` for a password that is easy to guess. `registering` is for accounts that
+    strangers make."""
+    await _refuse_taken(data)
     password = data.password.get_secret_value()
-    await passwords.refuse_weak(password, "#/password", data.username, data.email)
+    hashed = await passwords.hash_new(password, "#/password", data.username, data.email, registering=registering)
     user = User(
         username=data.username,
         username_key=data.username.lower(),
         email=data.email,
         email_key=data.email.lower(),
-        password=await passwords.hash_of(password),
+        password=hashed,
         secret_key=new_secret_key(),
         role=role,
     )
     try:
         await user.insert()
     except DuplicateKeyError as error:
-        raise _taken(error) from error
+        raise _taken(taken_field(error)) from error
     try:
         # An account of this name may have been deleted between the first check and the insertion, which succeeds only
         # once that account is removed. Its name has been retired before.
@@ -84,38 +88,45 @@ async def create(data: UserCreate, role: Role) -> User:
     return user
 
 
+async def _refuse_taken(data: UserCreate) -> None:
+    """Raise `UsernameTaken` or `EmailTaken` before a hash is spent on it. The unique indexes still decide."""
+    await _refuse_retired(data.username)
+    keys = {"username_key": data.username.lower(), "email_key": data.email.lower()}
+    owners = await User.find({"$or": [{field: key} for field, key in keys.items()]}).to_list()
+    if owners:
+        names = {owner.username_key for owner in owners}
+        raise _taken("username_key" if keys["username_key"] in names else "email_key")
+
+
 async def _refuse_retired(username: str) -> None:
     if await usernames.is_retired(username):
-        raise _username_taken()
+        raise _taken("username_key")
 
 
-def _username_taken() -> UsernameTaken:
-    return UsernameTaken(errors=[FieldError(detail="This user name is taken.", pointer="#/username")])
-
-
-def _taken(error: DuplicateKeyError) -> Conflict:
-    if taken_field(error) == "username_key":
-        return _username_taken()
+def _taken(field: str | None) -> Conflict:
+    if field == "username_key":
+        return UsernameTaken(errors=[FieldError(detail="This user name is taken.", pointer="#/username")])
     return EmailTaken(errors=[FieldError(detail="This e-mail address is taken.", pointer="#/email")])
 
 
 async def sign_in(username: str, password: str) -> Token:
-    """A token for the user whose password this is. Raises `TooManyRequests` after too many failures, and
+    """A token for the user whose password this is. Raises `TooManyRequests` after too many tries or failures, and
     `WrongCredentials`, in the same time for an unknown user, a wrong password and an inactive account."""
-    attempt = throttle.attempt_of(username)
-    await throttle.refuse_if_blocked(attempt)
+    attempt = await throttle.begin(username)
     user = await find(username)
     correct = await passwords.matches(password, user.password if user else None)
     # Once more: of many guesses at the same moment, those behind the limit must not tell which one was right.
-    await throttle.refuse_if_blocked(attempt)
+    failed = await throttle.refuse_if_blocked(attempt)
     if user is None or not correct or not user.active:
         WRONG_PASSWORD.inc()
-        await throttle.count_failure(attempt)
         await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None)
+        await throttle.count_failure(attempt)
         raise WrongCredentials
-    await throttle.forget_failures(attempt)
+    if failed:
+        await throttle.forget_failures(attempt)
     if passwords.needs_renewal(user.password):
-        await user.change({"password": await passwords.hash_of(password)})
+        with suppress(TooManyRequests, Unavailable):  # the next sign-in renews it
+            await user.change({"password": await passwords.hash_of(password)})
     await audit.record(Event.SIGNED_IN, who=user.username, whom=user.username)
     return tokens.issue(user)
 
@@ -151,7 +162,7 @@ async def change_email(principal: Principal, data: EmailChange) -> User:
     try:
         changed = await user.change({"email": data.email, "email_key": data.email.lower()})
     except DuplicateKeyError as error:
-        raise _taken(error) from error
+        raise _taken(taken_field(error)) from error
     if changed is None:
         raise tokens.revoked()
     await audit.record(Event.EMAIL_CHANGED, who=changed.username, whom=changed.username)
@@ -171,13 +182,16 @@ async def change_password(principal: Principal, data: PasswordChange) -> Token:
 
 async def _confirmed(principal: Principal, password: SecretStr, purpose: str | None = None) -> User:
     """Return the account of the caller, who gave the current password for a `purpose` that the audit records. Raise
-    `InvalidRequest` for a wrong password, `TooManyRequests` after too many failures, and `Unauthenticated`."""
-    user, attempt = await account_of(principal), throttle.attempt_of(principal.username)
-    await throttle.refuse_if_blocked(attempt)
-    if not await passwords.matches(password.get_secret_value(), user.password):
+    `InvalidRequest` for a wrong password, `Unauthenticated`, and `TooManyRequests`: tries and failures count as those
+    to sign in do."""
+    user = await account_of(principal)
+    attempt = await throttle.begin(user.username)
+    correct = await passwords.matches(password.get_secret_value(), user.password)
+    await throttle.refuse_if_blocked(attempt)  # as in `sign_in`
+    if not correct:
         WRONG_PASSWORD.inc()
-        await throttle.count_failure(attempt)
         await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username, detail=purpose)
+        await throttle.count_failure(attempt)
         wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")
         raise InvalidRequest(errors=[wrong])
     return user
@@ -186,9 +200,8 @@ async def _confirmed(principal: Principal, password: SecretStr, purpose: str | N
 async def set_password(user: User, password: str, *, given: Mapping[str, object] | None = None) -> User | None:
     """Replace an account's password and key, provided that its fields are as `given`; return None if the account has
     changed since it was read. Raise `InvalidRequest` for a weak password."""
-    await passwords.refuse_weak(password, "#/new_password", user.username, user.email)
-    changes = {"password": await passwords.hash_of(password), "secret_key": new_secret_key()}
-    return await user.change(changes, given=given)
+    hashed = await passwords.hash_new(password, "#/new_password", user.username, user.email)
+    return await user.change({"password": hashed, "secret_key": new_secret_key()}, given=given)
 
 
 async def sign_out_everywhere(principal: Principal) -> None:

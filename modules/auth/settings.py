@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from core.settings import ModuleSettings
+from core.settings import LongSecret, ModuleSettings
 
 
 class AuthSettings(ModuleSettings):
@@ -16,18 +16,21 @@ class AuthSettings(ModuleSettings):
     access_token_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 30
     session_max_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 12
     issuer: str | None = None
-    token_pepper: SecretStr | None = None
+    token_pepper: LongSecret | None = None
     bcrypt_cost: Annotated[int, Field(ge=4, le=31)] = 12
     password_min_score: Annotated[int, Field(ge=0, le=4)] = 1
     login_failures: Annotated[int, Field(ge=1)] = 5
     login_failures_per_address: Annotated[int, Field(ge=1)] = 20
+    login_attempts_per_address: Annotated[int, Field(ge=1)] = 300
+    registrations_per_address: Annotated[int, Field(ge=1)] = 20
     login_window_minutes: Annotated[int, Field(ge=1, le=60 * 24)] = 5
     auth_cache_seconds: Annotated[float, Field(ge=0, le=300)] = 5
     audit_days: Annotated[int, Field(ge=1)] = 365
 
     def warnings(self) -> Sequence[str]:
-        """Strangers who register must not change what they find."""
-        if (self.registration, self.default_role) != ("open", "teacher"):
+        """Warn of accounts that strangers make: by then they read every student, and perhaps change them."""
+        if self.registration == "closed":
             return []
-        doubt = "Whoever reaches the service can register and change every student."
-        return [f"{doubt} Set REGISTRATION=closed, or DEFAULT_ROLE=viewer."]
+        able = "change" if self.default_role == "teacher" else "read"
+        doubt = f"Whoever reaches the service can register, {able} every student, and find out who has an account."
+        return [f"{doubt} Set REGISTRATION=closed, unless this is a trial."]

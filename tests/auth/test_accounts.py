@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from fastapi.testclient import TestClient
@@ -158,6 +159,46 @@ def test_every_refusal_of_a_sign_in_has_the_word_that_oauth_clients_look_for(
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["error_description"]
+
+
+GIVEN_TWICE = [
+    "username=alice&username=alice&password=secure123",
+    "username=bob&password=secure123&username=alice",
+    "username=alice&password=secure123&password=x",
+    "username=alice&password=secure123&grant_type=&grant_type=",
+    "username=alice&password=secure123&grant_type=password&grant_type=refresh_token",
+    "username=alice&password=secure123&user%6eame=alice",
+    "username=alice&password=secure123&colour=red&colour=blue",
+    "username=&username=&password=secure123",
+]
+
+
+@pytest.mark.parametrize("kind", ["urlencoded", "multipart"])
+@pytest.mark.parametrize("form", GIVEN_TWICE)
+def test_a_field_that_is_given_twice_is_400(any_client: TestClient, form: str, kind: str) -> None:
+    """RFC 6749, section 3.2."""
+    any_client.post("/register", json=ALICE)
+    content, media_type = form, "application/x-www-form-urlencoded"
+    if kind == "multipart":
+        part = '--X\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+        content = "".join(part.format(*field) for field in parse_qsl(form, keep_blank_values=True)) + "--X--\r\n"
+        media_type = "multipart/form-data; boundary=X"
+
+    answer = any_client.post("/login", content=content, headers={"Content-Type": media_type})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert answer.json()["type"] == "/problems/bad-request"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["error_description"]
+
+
+def test_a_file_and_a_field_of_one_name_are_400(any_client: TestClient) -> None:
+    fields = {"username": "alice", "password": "secure123"}
+
+    answer = any_client.post("/login", data=fields, files={"username": ("a.txt", b"bob")})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["#/username"]
 
 
 def test_a_flood_of_fields_is_one_error(any_client: TestClient) -> None:

@@ -50,6 +50,8 @@ ENVIRONMENT = {name.upper(): "" for name in Settings.model_fields} | {
     "LOG_LEVEL": "DEBUG",
     "LOGIN_FAILURES": "1000",
     "LOGIN_FAILURES_PER_ADDRESS": "10000",
+    "LOGIN_ATTEMPTS_PER_ADDRESS": "10000",
+    "REGISTRATIONS_PER_ADDRESS": "10000",
 }
 
 

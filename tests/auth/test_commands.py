@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from modules.auth import commands
-from tests.auth.people import PASSWORD, Person, signed_in
+from tests.auth.people import PASSWORD, signed_in
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.process
@@ -39,14 +39,6 @@ def test_at_a_terminal_the_password_is_asked_for_without_showing_it(monkeypatch:
     monkeypatch.setattr(getpass, "getpass", lambda prompt: f"unseen, after {prompt!r}")
 
     assert commands._password() == "unseen, after 'Password: '"
-
-
-def test_an_account_that_is_there_becomes_an_admins(terminal: Terminal, teacher: Person) -> None:
-    done = terminal("create-admin", "Teacher")
-
-    assert done.returncode == 0, done.stderr
-    assert "the same as before" in done.stdout
-    assert signed_in(teacher.client, "teacher").ask("GET", "/me").json()["role"] == "admin"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from core.errors import Unavailable
+from core.caller import Caller, use_caller
+from core.errors import InvalidRequest, TooManyRequests, Unavailable
 from core.security import hash_password, verify_password
 from core.settings import Settings, use_settings
 from modules.auth import passwords
+from modules.auth.hashing_queue import Share
+from tests.conftest import configured
 
 pytestmark = pytest.mark.anyio
 
@@ -33,20 +36,67 @@ async def test_the_event_loop_goes_on_while_a_password_is_hashed(monkeypatch: py
     assert await hashing == "True"
 
 
-async def test_past_the_bounded_queue_the_answer_is_to_come_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def from_address(address: str, *, registering: bool = False) -> str:
+    """A hash that somebody at this address needs."""
+    use_caller(Caller(request_id="-", address=address))
+    if registering:
+        return await passwords.hash_new("giraffe-9-umbrella", "#/password", registering=True)
+    return await passwords.hash_of("secure123")
+
+
+def refused(ends: Sequence[object]) -> list[type[object]]:
+    return [type(end) for end in ends if not isinstance(end, str)]
+
+
+@pytest.fixture
+def release(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Lets the hashing begin, in a queue of 30 places."""
+    use_settings(configured(settings, max_concurrent_requests=60))
     release = threading.Event()
-    monkeypatch.setattr(passwords, "_places", threading.BoundedSemaphore(2))
     monkeypatch.setattr(passwords, "hash_password", lambda *_: str(release.wait(10)))
-    waiting = [asyncio.create_task(passwords.hash_of("secure123")) for _ in range(2)]
-    await asyncio.sleep(0)
-
-    with pytest.raises(Unavailable) as refused:
-        await passwords.hash_of("secure123")
+    yield release
     release.set()
-    await asyncio.gather(*waiting)
 
-    assert refused.value.headers == {"Retry-After": "5"}
-    assert await passwords.hash_of("secure123") == "True"
+
+@pytest.mark.parametrize("network", ["192.0.2.7", "2001:db8::{}"])
+async def test_one_address_has_a_third_of_the_queue(release: threading.Event, network: str) -> None:
+    flood = [asyncio.create_task(from_address(network.format(number))) for number in range(12)]
+    others = [asyncio.create_task(from_address(f"198.51.100.{number}")) for number in range(12)]
+    await asyncio.sleep(0)
+    release.set()
+
+    assert refused(await asyncio.gather(*flood, return_exceptions=True)) == [TooManyRequests] * 2
+    assert refused(await asyncio.gather(*others, return_exceptions=True)) == []
+
+
+async def test_registering_has_a_fifth_of_the_queue_and_one_address_a_third_of_that(release: threading.Event) -> None:
+    one = [asyncio.create_task(from_address("192.0.2.7", registering=True)) for _ in range(4)]
+    many = [asyncio.create_task(from_address(f"192.0.2.1{number}", registering=True)) for number in range(6)]
+    signing_in = [asyncio.create_task(from_address("192.0.2.7")) for _ in range(8)]
+    await asyncio.sleep(0)
+    release.set()
+
+    assert refused(await asyncio.gather(*one, return_exceptions=True)) == [TooManyRequests] * 2
+    assert refused(await asyncio.gather(*many, return_exceptions=True)) == [Unavailable] * 2
+    assert refused(await asyncio.gather(*signing_in, return_exceptions=True)) == []
+
+
+async def test_a_weak_password_waits_in_the_queue_and_is_not_hashed(
+    release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release.set()
+    monkeypatch.setattr(passwords, "hash_password", lambda *_: 1 // 0)
+    entered: list[str] = []
+    run = passwords._queue.run
+
+    async def counted(work: Callable[[], str], share: Share, places: int) -> str:
+        entered.append(share.flow)
+        return await run(work, share, places)
+
+    monkeypatch.setattr(passwords._queue, "run", counted)
+    with pytest.raises(InvalidRequest):
+        await passwords.hash_new("password1", "#/password", registering=True)
+    assert entered == ["registering"]
 
 
 async def test_the_right_password_matches_and_no_other() -> None:

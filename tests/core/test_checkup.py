@@ -26,7 +26,7 @@ def stored(settings: Settings, client: TestClient) -> Any:
 def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClient) -> None:
     sign_in(client)
     assert client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
-    terminal.environment |= {"TOKEN_PEPPER": "hunter2hunter2", "ALLOWED_HOSTS": "a.example,b.example"}
+    terminal.environment |= {"TOKEN_PEPPER": "hunter2" * 5, "ALLOWED_HOSTS": "a.example,b.example"}
     done = terminal("check", "--data")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -118,8 +118,17 @@ def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Ter
     assert "Using the MongoDB server at " in done.stdout
 
 
-def test_what_is_doubtful_in_production_is_told(terminal: Terminal, client: TestClient) -> None:
-    terminal.environment["ENVIRONMENT"] = "production"
+@pytest.mark.parametrize("role", ["teacher", "viewer"])
+@pytest.mark.parametrize("environment", ["production", "development"])
+def test_registration_is_to_be_closed_outside_trials(
+    terminal: Terminal, client: TestClient, environment: str, role: str
+) -> None:
+    terminal.environment |= {"ENVIRONMENT": environment, "DEFAULT_ROLE": role}
     done = terminal("check")
     assert done.returncode == 0
-    assert "Doubtful: Whoever reaches the service can register" in done.stdout
+    assert "REGISTRATION=closed" in done.stdout
+
+
+def test_closed_registration_is_not_doubtful(terminal: Terminal, client: TestClient) -> None:
+    terminal.environment |= {"ENVIRONMENT": "production", "REGISTRATION": "closed"}
+    assert "Doubtful" not in terminal("check").stdout

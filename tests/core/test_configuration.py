@@ -91,11 +91,11 @@ def test_what_does_not_go_together_is_refused_in_words(
     [
         ({"environment": "production"}, True),
         ({"environment": "production", "registration": "closed"}, False),
-        ({"environment": "production", "default_role": "viewer"}, False),
+        ({"environment": "production", "default_role": "viewer"}, True),
         ({"environment": "development"}, False),
     ],
 )
-def test_production_warns_of_strangers_who_may_write(
+def test_production_warns_of_strangers_who_can_register(
     given: dict[str, str], warned: bool, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING), TestClient(create_app(configured(settings, **given))):

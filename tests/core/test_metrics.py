@@ -21,7 +21,7 @@ from tests.core.stubs import SIGNED_IN, things
 from tests.measured import REQUESTS, told
 from tests.processes import until
 
-TOKEN = "hunter2-of-the-scraper"
+TOKEN = "hunter2-of-the-scraper-of-metrics"
 WITH_TOKEN = {"Authorization": f"Bearer {TOKEN}"}
 HERE = ("127.0.0.1", 50000)
 

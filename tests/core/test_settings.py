@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from core.app import create_app
 from core.checkup import effective
@@ -31,12 +31,14 @@ WRONG = {
     "MONGODB_DATABASE": "a b",
     "ALLOW_MEMORY_DB": "hunter2",
     "MIGRATION_WAIT_SECONDS": "-1",
+    "METRICS_TOKEN": "hunter2",
 }
 WRONG_OF_MODULES = {
     "ACCESS_TOKEN_MINUTES": "0",
     "BCRYPT_COST": "3",
     "MARKS_MAX": "nan",
     "IMPORT_DAYS": "hunter2",
+    "TOKEN_PEPPER": "hunter2",
 }
 
 
@@ -64,6 +66,8 @@ def test_all_wrong_settings_are_named_at_once(wrong: dict[str, str], monkeypatch
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("METRICS_TOKEN", "x" * 31),
+        ("TOKEN_PEPPER", "x" * 31),
         ("PORT", "-1"),
         ("PORT", "65536"),
         ("PORT", "80.5"),
@@ -98,6 +102,7 @@ def test_a_setting_out_of_bounds_is_refused(name: str, value: str, monkeypatch: 
         ("DATA_DIR", "/srv/data", Path("/srv/data")),
         ("MONGOD_BIN", "/opt/mongod", Path("/opt/mongod")),
         ("ALLOW_MEMORY_DB", "1", True),
+        ("METRICS_TOKEN", "x" * 32, SecretStr("x" * 32)),
         ("ACCESS_TOKEN_MINUTES", "525600", 525600),
         ("BCRYPT_COST", "31", 31),
         ("MARKS_MAX", "7.5", 7.5),
@@ -199,7 +204,7 @@ def test_no_secret_setting_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     assert secret == {"MONGODB_URL", "METRICS_TOKEN", "TOKEN_PEPPER"}
     for name in secret:
-        monkeypatch.setenv(name, "hunter2")
+        monkeypatch.setenv(name, "hunter2" * 5)
     settings = read_settings(settings_of_modules())
     for part in settings.parts:
         assert "hunter2" not in f"{part!r} {part} {part.model_dump()} {part.model_dump_json()}"

@@ -1,0 +1,128 @@
+"""`python -m core create-admin` for a name that somebody has registered already."""
+
+import argparse
+import io
+import sys
+
+import pytest
+from fastapi.testclient import TestClient
+
+from core.command import CommandError
+from core.errors import Conflict
+from core.settings import Settings, use_settings
+from modules.auth import commands, service
+from tests.auth.people import PASSWORD, Person, signed_in, stored
+from tests.terminal import Terminal
+
+pytestmark = pytest.mark.process
+
+TEACHERS = "teacher@example.com"
+
+
+def role(client: TestClient) -> str:
+    assert client.portal
+    return str(client.portal.call(stored, "teacher").role)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--email", "head@example.com"],
+        ["--yes"],
+        ["--promote"],
+        ["--promote", "--email", TEACHERS],
+        ["--promote", "--yes", "--email", "head@example.com"],
+    ],
+)
+def test_whoever_registered_the_name_first_is_no_admin(
+    terminal: Terminal, teacher: Person, arguments: list[str]
+) -> None:
+    done = terminal("create-admin", "Teacher", *arguments)
+
+    assert done.returncode == 1
+    assert TEACHERS in done.stdout + done.stderr
+    assert "0 days ago" in done.stdout + done.stderr
+    assert role(teacher.client) == "teacher"
+    assert teacher.is_signed_in()
+
+
+def test_a_password_for_an_account_that_has_one_is_refused(terminal: Terminal, teacher: Person) -> None:
+    done = terminal("create-admin", "teacher", "--promote", "--yes", typed="Sanddorn-9-Geysir\n")
+
+    assert done.returncode == 1
+    assert "Sanddorn" not in done.stdout + done.stderr
+    assert role(teacher.client) == "teacher"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--email", TEACHERS.upper()]])
+def test_an_existing_account_is_promoted_when_asked_for(
+    terminal: Terminal, teacher: Person, arguments: list[str]
+) -> None:
+    done = terminal("create-admin", "Teacher", "--promote", "--yes", *arguments)
+
+    assert done.returncode == 0, done.stderr
+    assert TEACHERS in done.stdout
+    assert signed_in(teacher.client, "teacher", PASSWORD).ask("GET", "/me").json()["role"] == "admin"
+
+
+def test_nobody_is_promoted_who_is_not_there(terminal: Terminal, client: TestClient) -> None:
+    done = terminal("create-admin", "teacher", "--promote", "--yes", typed=f"{PASSWORD}\n")
+
+    assert done.returncode == 1
+    assert client.post("/login", data={"username": "teacher", "password": PASSWORD}).status_code == 401
+
+
+def promote(client: TestClient, settings: Settings) -> None:
+    """The command, in this process."""
+    asked = argparse.Namespace(name="teacher", email=None, promote=True, yes=False)
+
+    async def run() -> None:
+        use_settings(settings)
+        await commands._create_admin(asked)
+
+    assert client.portal
+    client.portal.call(run)
+
+
+class TypedAt(io.StringIO):
+    """A terminal at which somebody types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("typed", ["\n", "n\n", "no\n", "teacher\n"])
+def test_at_a_terminal_only_a_yes_confirms(
+    teacher: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", TypedAt(typed))
+
+    with pytest.raises(CommandError):
+        promote(teacher.client, settings)
+    assert role(teacher.client) == "teacher"
+
+
+def test_a_yes_confirms(teacher: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", TypedAt("y\n"))
+
+    promote(teacher.client, settings)
+    assert role(teacher.client) == "admin"
+
+
+def test_an_account_that_changes_while_it_is_confirmed_is_not_promoted(
+    teacher: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another account could have the name by then."""
+    find = service.find
+
+    async def find_and_lose(name: str) -> object:
+        user = await find(name)
+        assert user
+        await user.remove()
+        return user
+
+    monkeypatch.setattr(sys, "stdin", TypedAt("y\n"))
+    monkeypatch.setattr(service, "find", find_and_lose)
+    with pytest.raises(Conflict):
+        promote(teacher.client, settings)
