@@ -21,7 +21,8 @@ class Exchanges(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(TextFormatter())
+        # Not as the handler's own formatter, by which the service knows the handlers that it has to replace.
+        self._render_record = TextFormatter().format
         self._requests: deque[Request] = deque(maxlen=KEPT)
         self._answers: dict[int, Response] = {}
         self._lines: dict[int, list[str]] = {}
@@ -34,7 +35,7 @@ class Exchanges(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line of the log for the request that is under way, or was the last one."""
         if self._requests:
-            self._lines.setdefault(id(self._requests[-1]), []).append(self.format(record))
+            self._lines.setdefault(id(self._requests[-1]), []).append(self._render_record(record))
 
     def render(self) -> str:
         """Return the text to print for a failed test."""
