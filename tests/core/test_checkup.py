@@ -117,7 +117,8 @@ def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Ter
 
 
 def test_what_is_doubtful_in_production_is_told(terminal: Terminal, client: TestClient) -> None:
-    terminal.environment["ENVIRONMENT"] = "production"
+    terminal.environment |= {"ENVIRONMENT": "production", "METRICS_TOKEN": "hunter2" * 8}
     done = terminal("check")
     assert done.returncode == 0
     assert "Doubtful: Whoever reaches the service can register" in done.stdout
+    assert "hunter2" not in done.stdout
