@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
 from core.keyset import SortKey, object_id
-from core.openapi import header, problem_responses
+from core.openapi import problem_responses
 from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter, PublicRouter
 from modules.auth import administration, audit, service
@@ -34,20 +34,11 @@ public_router = PublicRouter()
 oauth = PublicRouter(route_class=OAuthRoute)
 router = ProtectedRouter()
 
-NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.", example="no-store", always=True)
 ADMIN = at_least(Role.ADMIN)
 USERS = Listing("users", (SortKey("username_key"),))
 EVENTS = Listing("auth-events", (SortKey("_id", descending=True, parse=object_id),))
 
 UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.")]
-
-
-def no_store(response: Response) -> None:
-    """Keep an answer that holds a secret out of every cache."""
-    response.headers["Cache-Control"] = "no-store"
-
-
-SECRET = Depends(no_store)
 
 
 @public_router.post(
@@ -62,8 +53,7 @@ async def register(data: UserCreate) -> UserRead:
     "/login",
     # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
     form_limits={"max_fields": 20, "max_part_size": 4096},
-    dependencies=[SECRET],
-    responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
+    responses=problem_responses(WrongCredentials, TooManyRequests),
 )
 async def login(form: Annotated[SignIn, Form()]) -> Token:
     """Sign in with user name and password, and get an access token.
@@ -106,8 +96,7 @@ async def delete_me(user: CurrentUser) -> None:
 
 @router.post(
     "/me/password",
-    dependencies=[SECRET],
-    responses={200: {"headers": NO_STORE}, **problem_responses(AccountChanged, TooManyRequests)},
+    responses=problem_responses(AccountChanged, TooManyRequests),
 )
 async def change_password(user: CurrentUser, data: PasswordChange) -> Token:
     """Change your password, and get a fresh token.
@@ -117,7 +106,7 @@ async def change_password(user: CurrentUser, data: PasswordChange) -> Token:
     return await service.change_password(user, data)
 
 
-@router.post("/renew", dependencies=[SECRET], responses={200: {"headers": NO_STORE}})
+@router.post("/renew")
 async def renew(user: CurrentUser) -> Token:
     """Get a fresh token for one that is still valid.
 
@@ -173,8 +162,8 @@ async def delete_user(user: CurrentUser, username: UsernameInPath) -> None:
 
 @router.post(
     "/users/{username}/password-reset",
-    dependencies=[ADMIN, SECRET],
-    responses={200: {"headers": NO_STORE}, **problem_responses(Forbidden, UserNotFound, AccountChanged)},
+    dependencies=[ADMIN],
+    responses=problem_responses(Forbidden, UserNotFound, AccountChanged),
 )
 async def start_password_reset(user: CurrentUser, username: UsernameInPath) -> ResetCode:
     """Make a one-time code with which the user can set a new password."""
