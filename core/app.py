@@ -23,6 +23,7 @@ from core.module import Module
 from core.outage import Outage, RefusedInOutage
 from core.pages import install_docs, install_problem_pages
 from core.problem_details import install_error_handlers
+from core.proxy_headers import Application
 from core.request_frame import RequestFrame
 from core.settings import Settings
 from core.startup import PlainStartupErrors, running
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 DESCRIPTION = """\
 Student records behind per-user keys: register, sign in, and keep roll numbers, names, branches and marks.
 
-Every error is an `application/problem+json` document (RFC 9457), and every answer carries an `X-Request-ID`.
+Every error is an `application/problem+json` document (RFC 9457). Every answer carries an `X-Request-ID` and
+`Cache-Control: no-store`, errors too.
 
 **Roles.** Each operation says which role it needs, also as `x-required-role`: a *viewer* may read, a *teacher* may also
 write, an *admin* may do all. Sign in with `POST /login`, and send the token as `Authorization: Bearer …`.
@@ -82,7 +84,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
 def _bare(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]) -> FastAPI:
     """The framework's application, without routes."""
     traces = traces_asked_for(settings)
-    return FastAPI(
+    return Application(
         title="Student Management API",
         description=DESCRIPTION,
         version=VERSION,
@@ -126,6 +128,8 @@ def _lifespan(
         configure_logs(settings.log_level, settings.log_format)
         for warning in settings.warnings() if settings.environment == "production" else ():
             log.warning(warning)
+        if settings.metrics_token is None:
+            log.info("METRICS_TOKEN is not set: /metrics answers callers on this machine only, and through no proxy.")
         async with AsyncExitStack() as stack:
             stack.enter_context(workers.present())
             if traces:

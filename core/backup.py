@@ -8,6 +8,7 @@ import argparse
 import gzip
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -26,24 +27,40 @@ _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 
 async def _dump(arguments: argparse.Namespace) -> str:
     target: Path = arguments.file
-    partial = _partial(target)
-    # It holds password hashes and keys.
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    async with open_database(current_settings()) as database:
-        with patient(_SECONDS), os.fdopen(descriptor, "wb") as file:
-            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3) as packed:
+    _refuse_existing(target)
+    partial = target.with_name(f"{target.name}.partial")  # until it is whole
+    with _created(partial) as file:
+        async with open_database(current_settings()) as database:
+            with patient(_SECONDS), gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3) as packed:
                 count = await _write(database, packed)
-            file.flush()
-            os.fsync(file.fileno())
-    partial.rename(target)
+        file.flush()
+        os.fsync(file.fileno())
+        _refuse_existing(target)  # it may have been made meanwhile
+        partial.rename(target)
     return f"Wrote {count} documents to {target}."
 
 
-def _partial(target: Path) -> Path:
-    """What the file is called until it is whole."""
-    if target.exists():
-        raise CommandError(f"{target} is there already.")
-    return target.with_name(f"{target.name}.partial")
+def _refuse_existing(path: Path) -> None:
+    if os.path.lexists(path):  # also a link that leads nowhere
+        raise CommandError(f"{path} is there already.")
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[IO[bytes]]:
+    """Make a file that only its owner can read, as it holds password hashes and keys; remove it after an error. Raises
+    `CommandError` where anything has that name, so that nobody can prepare a link or a file that others read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise CommandError(f"{path} is there already: another dump is being written, or was cut short.") from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 async def _write(database: Database, file: gzip.GzipFile) -> int:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
@@ -32,29 +33,53 @@ def current_caller() -> Caller:
     return _current.get(_NOBODY)
 
 
+def socket_address(scope: Scope) -> str:
+    """Return the address at the other end of the connection, in the one form that everything else counts and stores:
+    see `parse_address`. It is empty where the server knows none, as of a Unix socket."""
+    host: str = scope["client"][0] if scope.get("client") else ""
+    if ":" not in host:  # IPv4, which has one form only, or a name
+        return host
+    address = parse_address(host)
+    return str(address) if address else host
+
+
+def parse_address(text: str) -> Address | None:
+    """Return the address that a text is; None for other texts.
+
+    A socket that listens on `::` names its IPv4 clients `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2): that becomes
+    the IPv4 address, or all of them would share one IPv6 network. The zone of `fe80::1%eth0` is dropped: it names a
+    network card of this machine.
+    """
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def unmapped_network(network: Network) -> Network:
+    """Return the network of IPv4 that a network of IPv4-mapped addresses is; any other as it is."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
+
+
 def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
-    """The address of the client: that of the socket, unless it is a trusted proxy's, which then says for whom it
+    """Return the address of the client: that of the socket, unless it is a trusted proxy's, which then says for whom it
     asks in `X-Forwarded-For`. Each proxy appends, so the list is read from its end, up to the first that is not
     trusted: what stands before may be invented."""
-    address: str = scope["client"][0] if scope.get("client") else ""
+    address = socket_address(scope)
     if not trusted_proxies:
         return address
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
     while forwarded and _is_within(address, trusted_proxies):
-        named = forwarded.pop().strip()
-        if not _is_address(named):
+        named = parse_address(forwarded.pop().strip())
+        if named is None:
             break
-        address = named
+        address = str(named)
     return address
 
 
-def _is_within(address: str, networks: Sequence[Network]) -> bool:
-    return _is_address(address) and any(ip_address(address) in network for network in networks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _is_within(text: str, networks: Sequence[Network]) -> bool:
+    address = parse_address(text)
+    return address is not None and any(address in network for network in networks)

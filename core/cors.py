@@ -3,11 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 
+from core.caller import current_caller
 from core.claims import METHODS
+from core.errors import BadRequest
+from core.problem_details import ProblemResponse
 from core.settings import Settings
+
+
+class CrossOrigin(CORSMiddleware):
+    """Starlette's middleware, which would refuse a preflight request in plain text."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        detail = "A page of this origin may not send this request: see CORS_ORIGINS in the service's settings."
+        return ProblemResponse(BadRequest(detail, headers=kept), current_caller().request_id)
 
 
 def install_cors(app: FastAPI, settings: Settings) -> None:
@@ -16,7 +32,7 @@ def install_cors(app: FastAPI, settings: Settings) -> None:
     if not settings.cors_origins:
         return
     app.add_middleware(
-        CORSMiddleware,
+        CrossOrigin,
         allow_origins=settings.cors_origins,
         allow_credentials=settings.cors_credentials,
         allow_methods=METHODS,

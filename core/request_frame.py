@@ -54,7 +54,8 @@ class RequestFrame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode()), *security_headers(scope)]
+                headers = [*message["headers"], (_REQUEST_ID, request_id.encode())]
+                message["headers"] = [*headers, *security_headers(scope, headers)]
             await send(message)
 
         refusal = self.admission.refusal(scope)

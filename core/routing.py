@@ -42,6 +42,7 @@ class CheckedRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         self.media_types = _media_types(self)
+        self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
         self.single = frozenset(_single_parameters(self.dependant))
         documented, self.dependant = self.dependant, self.unanswered(self.dependant)
         handle = direct_handler(self)
@@ -57,6 +58,8 @@ class CheckedRoute(APIRoute):
 
     async def admit(self, request: Request) -> None:
         """Raise a problem with the request that shows before its body is read."""
+        if self.reads_body:
+            _check_encoding(request)
         _check_media_type(request, self.media_types)
         _check_query(request, self.single)
 
@@ -143,6 +146,16 @@ def _check_media_type(request: Request, known: frozenset[str]) -> None:
     given = request.headers.get("content-type")
     if known and given and given.partition(";")[0].strip().lower() not in known:
         raise UnsupportedMediaType(f"The Content-Type is {given[:80]}; these are read: {', '.join(sorted(known))}.")
+
+
+def _check_encoding(request: Request) -> None:
+    """Refuse a body that is compressed, or encoded in another way, and say what is read: `identity` is no encoding
+    (RFC 9110, sections 8.4, 12.5.3 and 15.5.16)."""
+    given = ",".join(request.headers.getlist("content-encoding")).split(",")
+    unknown = [coding for coding in map(str.strip, given) if coding.lower() not in ("", "identity")]
+    if unknown:
+        detail = f"A body with the Content-Encoding {unknown[0][:40]} is not read here. Send it as it is."
+        raise UnsupportedMediaType(detail, headers={"Accept-Encoding": "identity"})
 
 
 def _single_parameters(dependant: Dependant) -> Iterator[str]:

@@ -17,6 +17,7 @@ from core.connection import Connection
 from core.errors import StartupError
 from core.limits import allow_files
 from core.settings import Settings
+from core.tls import Handshake, TlsConfig
 
 # How long requests that are under way may take after the service was asked to stop.
 GRACE_SECONDS = 10
@@ -30,11 +31,11 @@ def serve(app: Any, name: str, settings: Settings) -> None:
     `StartupError` for a certificate that cannot be used, and `SystemExit` for a start that fails."""
     check_certificate(settings)
     allow_files(settings.max_connections)
-    several = settings.workers > 1
+    protocol = Handshake if settings.tls_certfile else Connection
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
-        "http": partial(Connection, max_connections=settings.max_connections),
+        "http": partial(protocol, max_connections=settings.max_connections),
         "ws": "none",
         "workers": settings.workers,
         "ssl_certfile": settings.tls_certfile,
@@ -45,10 +46,24 @@ def serve(app: Any, name: str, settings: Settings) -> None:
         "timeout_graceful_shutdown": GRACE_SECONDS,
         "timeout_worker_healthcheck": SILENCE_SECONDS,
     }
-    if several:
-        _serve_with_workers(uvicorn.Config(name, **options))
+    if settings.workers > 1:
+        _serve_with_workers(TlsConfig(name, **options))
     else:
-        uvicorn.run(app, **options)
+        _serve_alone(TlsConfig(app, **options))
+
+
+def _serve_alone(config: TlsConfig) -> None:
+    """Serve with this process only, as `uvicorn.run` does, which takes no configuration.
+
+    For TLS and IPv6 the socket is bound as for several processes: otherwise uvicorn would log an address of HTTP, and
+    `::` would not take IPv4.
+    """
+    server = uvicorn.Server(config)
+    bound = [config.bind_socket()] if config.is_ssl or ":" in config.host else None
+    with suppress(KeyboardInterrupt):
+        server.run(bound)
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 class _Worker(multiprocess.Process):

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.caller import unmapped_network
 from core.errors import StartupError
 from core.limits import Limits
 
@@ -38,6 +39,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Written as `one,two`."""
 
 _Host = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_.-]+$|^\[[0-9A-Fa-f:.]+\]$")]
+_Proxies = Annotated[IPvAnyNetwork, AfterValidator(unmapped_network)]
 _Origin = Annotated[str, Field(pattern=r"^\*$|^https?://[^/\s]+$")]
 
 
@@ -96,7 +98,7 @@ class Settings(ModuleChoice, Limits):
     cors_origins: Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)] = ()
     cors_credentials: bool = False
     require_if_match: bool = False
-    metrics_token: LongSecret | None = None
+    metrics_token: Annotated[LongSecret | None, Field(validate_default=True)] = None
 
     # A MongoDB URL may hold a password, so it is never printed.
     mongodb_url: Annotated[SecretStr | None, Field(validate_default=True)] = None
@@ -107,7 +109,7 @@ class Settings(ModuleChoice, Limits):
     migration_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
 
     # Written as `10.0.0.0/8,192.0.2.7`.
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)] = ()
+    trusted_proxies: Annotated[tuple[_Proxies, ...], NoDecode, BeforeValidator(_split)] = ()
 
     _parts: dict[type[BaseSettings], BaseSettings] = PrivateAttr(default_factory=dict)
 
@@ -126,6 +128,14 @@ class Settings(ModuleChoice, Limits):
         if credentials and "*" in info.data.get("cors_origins", ()):
             raise _refused("credentials are for origins that CORS_ORIGINS names, never for * (any)")
         return credentials
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _need_a_token_in_production(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # A request from this machine proves nothing: whatever comes through a proxy on it looks the same.
+        if token is None and info.data.get("environment") == "production":
+            raise _refused("ENVIRONMENT=production needs a token for /metrics, which a proxy would let anyone read")
+        return token
 
     @field_validator("mongodb_url")
     @classmethod

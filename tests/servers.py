@@ -59,7 +59,7 @@ class Server:
 
     def _address(self) -> str | None:
         assert self.process.poll() is None, f"the server ended: {self.log.read_text()}"
-        found = re.search(r"running on (https?://[\d.]+:\d+)", self.log.read_text())
+        found = re.search(r"running on (https?://(?:[\d.]+|\[::\]):\d+)", self.log.read_text())
         return found and found.group(1)
 
     def _ready(self) -> bool:

@@ -83,6 +83,7 @@ def test_the_files_of_the_image_serve_by_its_commands(settings: Settings, tmp_pa
     subprocess.run([sys.executable, *compile_step.split()[1:]], cwd=image, check=True)
 
     given = {**environment(), "HOST": "127.0.0.1", "PORT": "0", "MONGODB_DATABASE": settings.mongodb_database}
+    given["METRICS_TOKEN"] = "0" * 64
     given.pop("PATH")
     _, *arguments = command(*steps("CMD"))
     server = launch(image, *arguments, **given, MONGODB_URL=settings.mongodb_url.get_secret_value())

@@ -115,7 +115,7 @@ def test_the_commands_for_production_serve(settings: Settings, tmp_path: Path) -
     assert [words[-1] for words in commands] == ["migrate", "check", "main.py"]
     (tmp_path / ".env").write_text(
         f"ENVIRONMENT=production\nMONGODB_URL={settings.mongodb_url.get_secret_value()}\n"
-        f"MONGODB_DATABASE={settings.mongodb_database}\n"
+        f"MONGODB_DATABASE={settings.mongodb_database}\nMETRICS_TOKEN={'0' * 64}\n"
     )
     for _, *arguments in commands[:2]:
         done = subprocess.run(

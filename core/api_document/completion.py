@@ -23,7 +23,14 @@ REQUEST_ID = header(
     always=True,
 )
 
+NO_STORE = header("Cache-Control", "`no-store`: no cache may keep the answer.", example="no-store", always=True)
+
 _UNREADABLE = {str(status): told for status, told in problem_responses(UnsupportedMediaType).items()}
+
+_ENCODINGS = header(
+    "Accept-Encoding", "`identity`, where the body has a `Content-Encoding` that is not read.", example="identity"
+)
+_UNREADABLE["415"]["headers"] = _ENCODINGS
 
 _DESCRIPTIONS = {"201": "Created.", "202": "Accepted: the work goes on.", "204": "Done."}
 
@@ -105,6 +112,8 @@ def _document_response(status: str, response: Json, examples: Examples) -> None:
     if response["description"] == "Successful Response":
         response["description"] = _DESCRIPTIONS.get(status) or examples.description_of(content) or "The answer."
     response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
+    if status < "4":
+        response["headers"] |= NO_STORE  # errors have it, too: the general description says so
     for media in content.values():
         media.get("schema", {}).pop("title", None)  # made of the name that the function has in the code
     examples.add_to(content)

@@ -2,13 +2,13 @@
 
 import asyncio
 import hmac
-from ipaddress import IPv6Address, ip_address
 
 from fastapi import Request, Response
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from core.caller import parse_address, socket_address
 from core.errors import Problem, Unauthenticated
 from core.metrics import workers
 from core.openapi import problem_responses
@@ -28,8 +28,21 @@ _FORMATS = {
     for media_type, end in (("text/plain", ""), ("application/openmetrics-text", "# EOF\n"))
 }
 
-# What proxies add of whom they ask for: the caller is then not who sits at the other end of the socket.
-_PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+# What proxies add to a request, or begin the names with of what they add: the client is then not who sits at the other
+# end of the connection.
+_OF_PROXIES = (
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-",
+    "x-forwarded",
+    "x-original-",
+    "x-real-ip",
+)
 
 
 class MetricsHidden(Problem):
@@ -56,8 +69,8 @@ class MetricsTokenNeeded(Unauthenticated):
 async def metrics(request: Request) -> Response:
     """Tell what the service counts and times, in Prometheus' format.
 
-    Of all workers together. With the setting `METRICS_TOKEN` it takes that as a bearer token; without, it answers only
-    those who ask from the same machine and through no proxy.
+    Of all workers together. With the setting `METRICS_TOKEN`, which production needs, it takes that as a bearer token;
+    without, it answers only those who ask from the same machine and through no proxy.
     """
     check_scraper(request)
     content, media_type = await asyncio.to_thread(_rendered, request.headers.get("accept", ""))
@@ -76,14 +89,16 @@ def check_scraper(request: Request) -> None:
 
 
 def _is_local(request: Request) -> bool:
-    if request.client is None or any(name in request.headers for name in _PROXIED):
-        return False
-    try:
-        address = ip_address(request.client.host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+    """Return whether a request comes from this machine, and shows no sign of a proxy. Some proxies leave none, which
+    is why production needs the token."""
+    address = parse_address(socket_address(request.scope))
+    return address is not None and address.is_loopback and not _is_forwarded(request)
+
+
+def _is_forwarded(request: Request) -> bool:
+    # nginx with `proxy_pass` alone adds no header, but asks in HTTP/1.0 (before its version 1.29.7).
+    is_old = request.scope.get("http_version") == "1.0"
+    return is_old or any(name.startswith(_OF_PROXIES) for name in request.headers)
 
 
 def _rendered(accept: str) -> tuple[bytes, str]:

@@ -4,6 +4,7 @@ from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.staticfiles import StaticFiles
@@ -35,9 +36,18 @@ class RedocPage(Page):
     )
 
 
+class _Assets(StaticFiles):
+    """Files that a cache may keep, and compares with ours before it uses them."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 def install_docs(app: FastAPI) -> None:
     """Serve `/docs` (Swagger UI) and `/redoc` with their assets, which lie under `/static`."""
-    app.mount("/static", StaticFiles(directory=_assets(), packages=[("core.pages", "static")]), name="static")
+    app.mount("/static", _Assets(directory=_assets(), packages=[("core.pages", "static")]), name="static")
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> SwaggerPage:
@@ -50,8 +60,10 @@ def install_docs(app: FastAPI) -> None:
     @app.get("/redoc.js", include_in_schema=False)
     async def redoc_script(known: IfNoneMatch) -> Response:
         script, etag = _redoc_script()
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        return not_modified(etag, known) or Response(script, media_type="text/javascript", headers=headers)
+        whole = Response(script, media_type="text/javascript", headers={"ETag": etag})
+        answer = not_modified(etag, known) or whole
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
 
 @cache

@@ -7,7 +7,7 @@ from fastapi import Depends, Form, Path, Query, Request, Response
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
 from core.keyset import SortKey, object_id
-from core.openapi import header, problem_responses
+from core.openapi import problem_responses
 from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter, PublicRouter, UncachedRoute
 from modules.auth import administration, audit, service
@@ -35,20 +35,11 @@ public_router = PublicRouter()
 oauth = PublicRouter(route_class=OAuthRoute)
 router = ProtectedRouter(route_class=UncachedRoute)
 
-NO_STORE = header("Cache-Control", "`no-store`: a secret belongs in no cache.", example="no-store", always=True)
 ADMIN = at_least(Role.ADMIN)
 USERS = Listing("users", (SortKey("username_key"),))
 EVENTS = Listing("auth-events", (SortKey("_id", descending=True, parse=object_id),))
 
 UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.")]
-
-
-def no_store(response: Response) -> None:
-    """Keep an answer that holds a secret out of every cache."""
-    response.headers["Cache-Control"] = "no-store"
-
-
-SECRET = Depends(no_store)
 
 
 @public_router.post(
@@ -68,8 +59,8 @@ async def register(data: UserCreate) -> UserRead:
     "/login",
     # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
     form_limits={"max_fields": 20, "max_part_size": 4096},
-    dependencies=[SECRET, Depends(refuse_repeated_fields)],
-    responses={200: {"headers": NO_STORE}, **problem_responses(WrongCredentials, TooManyRequests)},
+    dependencies=[Depends(refuse_repeated_fields)],
+    responses=problem_responses(WrongCredentials, TooManyRequests),
 )
 async def login(form: Annotated[SignIn, Form()]) -> Token:
     """Sign in with user name and password, and get an access token.
@@ -122,8 +113,7 @@ async def delete_me(user: CurrentUser, data: AccountDeletion) -> None:
 
 @router.post(
     "/me/password",
-    dependencies=[SECRET],
-    responses={200: {"headers": NO_STORE}, **problem_responses(TooManyRequests)},
+    responses=problem_responses(TooManyRequests),
 )
 async def change_password(user: CurrentUser, data: PasswordChange) -> Token:
     """Change your password, and get a fresh token.
@@ -133,7 +123,7 @@ async def change_password(user: CurrentUser, data: PasswordChange) -> Token:
     return await service.change_password(user, data)
 
 
-@router.post("/renew", dependencies=[SECRET], responses={200: {"headers": NO_STORE}})
+@router.post("/renew")
 async def renew(user: CurrentUser) -> Token:
     """Get a fresh token for one that is still valid.
 
@@ -189,8 +179,8 @@ async def delete_user(user: CurrentUser, username: UsernameInPath) -> None:
 
 @router.post(
     "/users/{username}/password-reset",
-    dependencies=[ADMIN, SECRET],
-    responses={200: {"headers": NO_STORE}, **problem_responses(Forbidden, UserNotFound, AccountChanged)},
+    dependencies=[ADMIN],
+    responses=problem_responses(Forbidden, UserNotFound, AccountChanged),
 )
 async def start_password_reset(user: CurrentUser, username: UsernameInPath) -> ResetCode:
     """Make a one-time code with which the user can set a new password."""

@@ -8,11 +8,9 @@ from modules.transfers.upload import MEDIA_TYPES
 
 LOCATION = location("/imports/6921c0ffee6921c0ffee6921")
 PREFERENCE = header("Preference-Applied", "`respond-async`.", example="respond-async", always=True)
-NO_STORE = header("Cache-Control", "`no-store`: what is personal belongs in no cache.", example="no-store")
-DOWNLOAD = {
-    **header("Content-Disposition", "A name for the file.", example='attachment; filename="students.csv"', always=True),
-    **NO_STORE,
-}
+DOWNLOAD = header(
+    "Content-Disposition", "A name for the file.", example='attachment; filename="students.csv"', always=True
+)
 
 FILE = {"required": True, "content": MEDIA_TYPES, "x-limit-setting": "IMPORT_MAX_BYTES"}
 
@@ -36,9 +34,7 @@ CARRIED_ON: Responses = {
     200: {"headers": LOCATION},
     202: {"description": "The work goes on.", "model": ImportRead, "headers": LOCATION | PREFERENCE},
 }
-PROGRESS: Responses = {
-    200: {"content": {"text/event-stream": {"schema": _TEXT, "example": _EVENTS}}, "headers": NO_STORE}
-}
+PROGRESS: Responses = {200: {"content": {"text/event-stream": {"schema": _TEXT, "example": _EVENTS}}}}
 FAILED_ROWS: Responses = {200: {"content": {"text/csv": {"schema": _TEXT, "example": _FAILED}}, "headers": DOWNLOAD}}
 EXPORT: Responses = {
     200: {

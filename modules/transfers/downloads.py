@@ -9,12 +9,10 @@ from core.identity import verify_account
 
 VERIFY_SECONDS = 30.0
 
-NO_STORE = {"Cache-Control": "no-store"}
-
 
 def download(name: str) -> dict[str, str]:
     """The headers of a file that a browser keeps under this name."""
-    return {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 async def while_permitted(request: Request, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

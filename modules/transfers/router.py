@@ -18,7 +18,7 @@ from core.pagination import LINK, Listing, PageQuery
 from core.routing import ProtectedRouter
 from modules.transfers import exports, progress, running, service, undo, work
 from modules.transfers.documented import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
-from modules.transfers.downloads import NO_STORE, download, while_permitted
+from modules.transfers.downloads import download, while_permitted
 from modules.transfers.exports_router import router as exports_router
 from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
@@ -154,7 +154,7 @@ async def get(
     job = await service.get(import_id)
     if "text/event-stream" in accept:
         events = progress.events(import_id, partial(verify_caller, request))
-        return StreamingResponse(events, media_type="text/event-stream", headers=NO_STORE)
+        return StreamingResponse(events, media_type="text/event-stream")
     return await service.report(job)
 
 

@@ -53,9 +53,6 @@ async def uploaded(request: Request) -> AsyncIterator[Upload]:
     hours. Raises `UnsupportedMediaType`, `InvalidRequest` for a form without a file, and `BadRequest` for a body that
     breaks off."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding != "identity":
-        raise UnsupportedMediaType(f"A body with Content-Encoding {encoding[:40]} is not read here. Send it as it is.")
     if media_type == FORM:
         async with _form_file(request) as file:
             await verify_caller(request)

@@ -20,3 +20,16 @@ def before(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable
         return await function(*arguments, **options)
 
     return interleaved
+
+
+def after(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable[None]]) -> Callable[..., Any]:
+    """The function, with a step of somebody else just after its first call."""
+    steps = [step]
+
+    async def interleaved(*arguments: Any, **options: Any) -> Any:
+        result = await function(*arguments, **options)
+        if steps:
+            await steps.pop()()
+        return result
+
+    return interleaved

@@ -12,8 +12,7 @@ from pymongo.database import Database
 from core.identity import Role
 from core.settings import Settings
 from modules.auth import admins, usernames
-from modules.auth.models import User
-from tests.auth.interleaving import before
+from tests.auth.interleaving import after
 from tests.auth.people import PASSWORD, Person, make, signed_in, stored
 from tests.conftest import AppClient
 
@@ -87,7 +86,8 @@ def test_a_registration_beside_the_deletion_does_not_get_the_name(
     async def delete() -> None:
         assert await admins.delete(await stored("teacher"))
 
-    monkeypatch.setattr(User, "insert", before(User.insert, delete))
+    # The name is looked for among the retired ones first, then among the accounts.
+    monkeypatch.setattr(usernames, "is_retired", after(usernames.is_retired, delete))
 
     refused = client.post("/register", json=registration("teacher"))
 

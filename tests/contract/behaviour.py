@@ -77,6 +77,28 @@ def refuses_a_wrong_body(operation: Operation, client: TestClient) -> Iterator[s
             yield f"answers {answer.status_code} as {_kind(answer)} to the body {content.decode()}"
 
 
+def refuses_an_unknown_encoding(operation: Operation, client: TestClient) -> Iterator[str]:
+    """A body with a Content-Encoding other than `identity` is 415, which says what would be read."""
+    for media_type in operation.body:
+        for encoding, refused in (("gzip", True), ("identity, br", True), ("Identity", False), ("", False)):
+            headers = {"Content-Type": media_type, "Content-Encoding": encoding}
+            answer = client.request(operation.method, address(operation), content=b"{", headers=headers)
+            if (answer.status_code == 415, answer.headers.get("Accept-Encoding") == "identity") != (refused, refused):
+                yield f"answers {answer.status_code} as {_kind(answer)} to {media_type} encoded as {encoding!r}"
+
+
+def stays_out_of_caches(operation: Operation, client: TestClient) -> Iterator[str]:
+    """No cache may keep an answer of a protected route, be it to a reader or to a stranger."""
+    if operation.public:
+        return
+    reads = operation.method == "GET"
+    for method in (operation.method, "HEAD") if reads else (operation.method,):
+        for headers in ({"Authorization": "Bearer forged"}, {}) if reads else ({"Authorization": "Bearer forged"},):
+            answer = client.request(method, address(operation), headers=headers)
+            if answer.headers.get_list("Cache-Control") != ["no-store"]:
+                yield f"answers {answer.status_code} to {method} for caches to keep"
+
+
 def is_measured(operation: Operation, client: TestClient) -> Iterator[str]:
     """Each request is counted under its method and the route's template."""
     before = told(REQUESTS, method=operation.method, route=operation.path)

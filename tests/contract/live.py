@@ -100,17 +100,21 @@ def ask_everything(talk: Talk, operations: Sequence[Operation]) -> None:
 def gaps(talk: Talk, operations: Sequence[Operation]) -> list[str]:
     """What the answers told, and the routes to read by of which nothing is known, as no example led to an answer."""
     secret = talk.ids - talk.public
-    told = {f"{operation}: tells {leak}" for operation, answer in talk.answers for leak in _leaks(answer, secret)}
+    told = {
+        f"{operation}: tells {leak}" for operation, answer in talk.answers for leak in _leaks(operation, answer, secret)
+    }
     answered = {str(operation) for operation, answer in talk.answers if answer.is_success}
     unknown = {str(operation) for operation in operations if operation.method == "GET"} - answered
     return sorted(told | {f"{operation}: answers none of its examples" for operation in unknown})
 
 
-def _leaks(answer: Response, secret: set[str]) -> Iterator[str]:
+def _leaks(operation: Operation, answer: Response, secret: set[str]) -> Iterator[str]:
     headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     for place, text in (("its body", answer.text), ("its headers", headers)):
         if secret & set(re.findall(r"(?=([0-9a-f]{24}))", text.lower())):
             yield f"the _id of what is stored, in {place}"
+    if not operation.public and answer.headers.get("Cache-Control") != "no-store":
+        yield "personal data to caches"
     for name in sorted(INSIDE & set(_keys(answer))) + INSIDE_WORD.findall(headers):
         yield f"the key {name}"
 

@@ -65,7 +65,13 @@ def test_its_indexes_exist_after_the_start(module: Module, database: MongoDataba
 
 @pytest.mark.parametrize(
     "contract",
-    [behaviour.refuses_strangers, behaviour.refuses_wrong_parameters, behaviour.refuses_a_wrong_body],
+    [
+        behaviour.refuses_strangers,
+        behaviour.refuses_wrong_parameters,
+        behaviour.refuses_a_wrong_body,
+        behaviour.refuses_an_unknown_encoding,
+        behaviour.stays_out_of_caches,
+    ],
     ids=lambda contract: contract.__name__,
 )
 def test_each_route_refuses(contract: behaviour.Contract, operations: list[Operation], running: TestClient) -> None:

@@ -75,6 +75,7 @@ HEADERS = "the _id of what is stored, in its headers"
         (lambda _: Response('\ufefftext,"_id"\n', media_type="text/csv"), "the key _id"),
         (lambda _: Response('{"a": 1}\n{"_id": 1}\n', media_type="application/x-ndjson"), "the key _id"),
         (lambda _: Response('data: {"_id": 1}\n\n', media_type="text/event-stream"), "the key _id"),
+        (lambda _: Response(headers={"Cache-Control": "max-age=60"}), "personal data to caches"),
         (lambda note: Response(headers={"ETag": f'"{note.id}-1"'}), HEADERS),
         (lambda note: Response(headers={"Location": f"/notes/{note.id}"}), HEADERS),
         (lambda _: Response(headers={"Link": '</kept?after=1>; rel="next"; key="_id"'}), "the key _id"),

@@ -15,12 +15,20 @@ from core.module import Module
 from core.routing import ProtectedRouter
 from tests.contract import behaviour, declaration, notes
 from tests.contract.alone import MODULES, alone
-from tests.contract.behaviour import is_measured, refuses_a_wrong_body, refuses_strangers, refuses_wrong_parameters
+from tests.contract.behaviour import (
+    is_measured,
+    refuses_a_wrong_body,
+    refuses_an_unknown_encoding,
+    refuses_strangers,
+    refuses_wrong_parameters,
+    stays_out_of_caches,
+)
 from tests.contract.conftest import started
 from tests.contract.declaration import MongoDatabase
 from tests.contract.operations import Operation, operations_of
 
 SOUND = notes.notes()
+REFUSALS = [refuses_strangers, refuses_wrong_parameters, refuses_a_wrong_body, refuses_an_unknown_encoding]
 
 
 def package(**contents: Any) -> ModuleType:
@@ -105,7 +113,7 @@ def fails_in_use(database: MongoDatabase, mongodb_url: str) -> Iterator[TestClie
         async def read_open(number: str, request: Request) -> Response:
             """Read anything."""
             await request.body()
-            return Response("all of it")
+            return Response("all of it", headers={"Cache-Control": "max-age=60"})
 
         public.add_api_route("/open/{number}", read_open, methods=["PUT"])
 
@@ -136,16 +144,22 @@ def test_a_collection_that_is_not_declared_is_found(fails_in_use: TestClient, da
     ]
 
 
-@pytest.mark.parametrize("contract", [refuses_strangers, refuses_wrong_parameters, refuses_a_wrong_body])
+@pytest.mark.parametrize("contract", [*REFUSALS, stays_out_of_caches])
 def test_routes_that_refuse_are_not_blamed(contract: behaviour.Contract, fails_in_use: TestClient) -> None:
     assert [gap for operation in operations_of(SOUND) for gap in contract(operation, fails_in_use)] == []
 
 
-@pytest.mark.parametrize("contract", [refuses_strangers, refuses_wrong_parameters, refuses_a_wrong_body])
+@pytest.mark.parametrize("contract", REFUSALS)
 def test_a_route_that_lets_all_pass_is_found(contract: behaviour.Contract, fails_in_use: TestClient) -> None:
     (replace,) = [operation for operation in operations_of(SOUND) if operation.method == "PUT"]
     for path in ("/open/{number}", "/nowhere/{number}"):
         assert list(contract(promised_at(path, replace), fails_in_use)), path
+
+
+def test_an_answer_that_caches_may_keep_is_found(fails_in_use: TestClient) -> None:
+    operations = [operation for operation in operations_of(SOUND) if operation.path == "/notes/{number}"]
+    gaps = [gap for one in operations for gap in stays_out_of_caches(promised_at("/open/{number}", one), fails_in_use)]
+    assert "answers 200 to GET for caches to keep" in gaps
 
 
 def test_a_route_that_is_not_measured_is_found(fails_in_use: TestClient) -> None:

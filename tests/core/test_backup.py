@@ -1,10 +1,12 @@
 """A dump, and what is restored from it, on another kind of server too: the same answers as before."""
 
+import asyncio
 import gzip
 import os
 import stat
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,13 @@ import bson
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from pymongo import MongoClient
 
-from core.settings import Settings
+from core.backup import dump
+from core.command import CommandError
+from core.errors import StartupError
+from core.settings import Settings, use_settings
 from tests.conftest import sign_in
 from tests.processes import ROOT
 from tests.replica_set import replica_set_of_three
@@ -60,6 +66,48 @@ def test_nothing_is_overwritten(terminal: Terminal, stored: Any) -> None:
     assert "is there already" in terminal("dump", "school.dump").stderr
     done = terminal("restore", "school.dump")
     assert (done.returncode, "The database is not empty" in done.stderr) == (1, True)
+
+
+def dump_to(target: Path, settings: Settings) -> None:
+    async def work() -> None:
+        use_settings(settings)
+        await dump.run(Namespace(file=target))
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("name", ["school.dump", "school.dump.partial"])
+@pytest.mark.parametrize("kind", ["file", "link", "link to nothing", "folder"])
+def test_a_dump_follows_no_link_and_writes_into_no_file_of_others(
+    settings: Settings, tmp_path: Path, name: str, kind: str
+) -> None:
+    found, elsewhere = tmp_path / name, tmp_path / "elsewhere"
+    if kind != "link to nothing":
+        elsewhere.write_bytes(b"precious")
+    if kind == "folder":
+        found.mkdir()
+    elif kind == "file":
+        found.write_bytes(b"precious")
+    else:
+        found.symlink_to(elsewhere)
+    before = set(tmp_path.iterdir())
+
+    with pytest.raises(CommandError) as raised:
+        dump_to(tmp_path / "school.dump", settings)
+
+    assert str(found) in str(raised.value)
+    assert set(tmp_path.iterdir()) == before
+    assert found.is_symlink() == kind.startswith("link")
+    assert {file.read_bytes() for file in (found, elsewhere) if file.is_file()} <= {b"precious"}
+
+
+def test_a_dump_that_fails_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
+    away = settings.model_copy(update={"mongodb_url": SecretStr("mongodb://127.0.0.1:1/?timeoutMS=200")})
+    with pytest.raises(StartupError):
+        dump_to(tmp_path / "school.dump", away)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(CommandError):
+        dump_to(tmp_path / "nowhere" / "school.dump", settings)
 
 
 @pytest.mark.parametrize("damage", ["cut", "last", "other", "none"])
@@ -107,7 +155,7 @@ def test_from_the_embedded_database_to_a_replica_set_of_three(tmp_path: Path, re
     command(tmp_path, "dump", "school.dump")
     command(tmp_path, "restore", "school.dump", MONGODB_URL=replica_set)
 
-    production = {"ENVIRONMENT": "production", "MONGODB_URL": replica_set}
+    production = {"ENVIRONMENT": "production", "MONGODB_URL": replica_set, "METRICS_TOKEN": "0" * 64}
     server = launch(tmp_path, str(ROOT / "main.py"), **production)
     try:
         with server.client() as client:

@@ -53,7 +53,7 @@ def names_of_middleware(**settings: object) -> set[str]:
 
 def test_what_is_not_asked_for_stands_in_no_requests_way() -> None:
     more = names_of_middleware(allowed_hosts="a", cors_origins=APP) - names_of_middleware()
-    assert more == {"HostCheck", "CORSMiddleware"}
+    assert more == {"HostCheck", "CrossOrigin"}
 
 
 def test_pages_of_a_named_origin_may_call_and_read_the_headers_that_are_documented() -> None:
@@ -74,7 +74,26 @@ def test_pages_of_a_named_origin_may_call_and_read_the_headers_that_are_document
 
     stranger = client.get("/things", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in stranger.headers
-    assert client.options("/things", headers={**ASKS, "Origin": "https://evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Origin": "https://evil.example"},
+        {"Access-Control-Request-Method": "BREW"},
+        {"Access-Control-Request-Private-Network": "true"},
+    ],
+    ids=" ".join,
+)
+def test_a_refused_preflight_is_a_problem_like_every_other_error(changed: dict[str, str]) -> None:
+    refused = unopened(cors_origins=APP).options("/things", headers={**ASKS, "X-Request-ID": "mine", **changed})
+    assert (refused.status_code, refused.headers["Content-Type"]) == (400, "application/problem+json")
+    assert (refused.json()["type"], refused.json()["request_id"]) == ("/problems/bad-request", "mine")
+    assert int(refused.headers["Content-Length"]) == len(refused.content)
+    assert refused.headers["X-Request-ID"] == "mine"
+    assert refused.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Origin" in refused.headers["Vary"]
+    assert refused.headers.get("Access-Control-Allow-Origin") != "https://evil.example"
 
 
 def test_any_origin_may_call_but_never_with_credentials() -> None:
@@ -102,6 +121,18 @@ def test_every_answer_tells_browsers_to_be_careful(path: str, scheme: str) -> No
     assert answer.headers.get_list("Referrer-Policy") == ["no-referrer"]
     over_tls = ["max-age=31536000"] if scheme == "https" else []
     assert answer.headers.get_list("Strict-Transport-Security") == over_tls
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [("/", "no-store"), ("/nowhere", "no-store"), ("/static/pages.css", "no-cache"), ("/redoc.js", "no-cache")],
+)
+def test_only_files_of_the_documentation_may_be_kept_by_caches(path: str, kept: str) -> None:
+    answer = unopened().get(path)
+    assert answer.headers.get_list("Cache-Control") == [kept]
+    if kept == "no-cache":
+        known = unopened().get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert (known.status_code, known.headers.get_list("Cache-Control")) == (304, [kept])
 
 
 def test_documentation_can_be_switched_off() -> None:

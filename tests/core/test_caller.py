@@ -4,7 +4,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from core.caller import client_address, current_caller
+from core.caller import client_address, current_caller, socket_address
+from core.settings import Settings
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
 
@@ -23,6 +24,10 @@ TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
         ("10.0.0.1", ["6.6.6.6, nonsense"], "10.0.0.1"),
         ("10.0.0.1", [""], "10.0.0.1"),
         ("2001:db8::1", ["2001:db9::5"], "2001:db9::5"),
+        ("::ffff:10.0.0.1", ["::FFFF:198.51.100.1"], "198.51.100.1"),
+        ("::ffff:192.0.2.1", ["198.51.100.1"], "192.0.2.1"),
+        ("10.0.0.1", ["6.6.6.6, ::ffff:10.0.0.2"], "6.6.6.6"),
+        ("10.0.0.1", ["2001:DB9:0::5"], "2001:db9::5"),
         ("testclient", ["198.51.100.1"], "testclient"),
         (None, ["198.51.100.1"], ""),
     ],
@@ -32,6 +37,40 @@ def test_only_a_trusted_proxy_says_for_whom_it_asks(socket: str | None, forwarde
     scope = {"type": "http", "client": (socket, 1) if socket else None, "headers": headers}
 
     assert client_address(scope, TRUSTED) == address
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        (("192.0.2.1", 1), "192.0.2.1"),
+        (("::ffff:192.0.2.1", 1), "192.0.2.1"),
+        (("::FFFF:c000:201", 1), "192.0.2.1"),
+        (("::ffff:127.0.0.1%1", 1), "127.0.0.1"),
+        (("2001:DB8:0:0::1", 1), "2001:db8::1"),
+        (("fe80::1%eth0", 1), "fe80::1"),
+        (("::", 1), "::"),
+        (("a:b", 1), "a:b"),
+        (("", 0), ""),
+        (None, ""),
+    ],
+)
+def test_an_address_has_one_form(client: tuple[str, int] | None, address: str) -> None:
+    assert socket_address({"type": "http", "client": client, "headers": []}) == address
+    assert socket_address({"type": "http", "headers": []}) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::/0", "::/0"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+    ],
+)
+def test_a_proxy_can_be_named_as_it_was_seen_before(written: str, meant: str) -> None:
+    assert Settings(trusted_proxies=written).trusted_proxies == (ip_network(meant),)  # type: ignore[arg-type]
 
 
 def test_nobody_is_trusted_by_default() -> None:

@@ -123,12 +123,13 @@ def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Ter
 def test_registration_is_to_be_closed_outside_trials(
     terminal: Terminal, client: TestClient, environment: str, role: str
 ) -> None:
-    terminal.environment |= {"ENVIRONMENT": environment, "DEFAULT_ROLE": role}
+    terminal.environment |= {"ENVIRONMENT": environment, "DEFAULT_ROLE": role, "METRICS_TOKEN": "hunter2" * 8}
     done = terminal("check")
     assert done.returncode == 0
     assert "REGISTRATION=closed" in done.stdout
+    assert "hunter2" not in done.stdout
 
 
 def test_closed_registration_is_not_doubtful(terminal: Terminal, client: TestClient) -> None:
-    terminal.environment |= {"ENVIRONMENT": "production", "REGISTRATION": "closed"}
+    terminal.environment |= {"ENVIRONMENT": "production", "REGISTRATION": "closed", "METRICS_TOKEN": "m" * 32}
     assert "Doubtful" not in terminal("check").stdout

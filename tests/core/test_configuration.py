@@ -69,7 +69,15 @@ def test_a_setting_of_a_module_that_is_left_out_is_only_warned_of(env: Path, cap
         ({"TLS_CERTFILE": __file__}, "TLS_KEYFILE: TLS needs both"),
         ({"TLS_KEYFILE": __file__}, "TLS_KEYFILE: TLS needs both"),
         ({"TLS_CERTFILE": "/nowhere", "TLS_KEYFILE": __file__}, "TLS_CERTFILE: Path does not point to a file"),
-        ({"ENVIRONMENT": "production", "ALLOW_MEMORY_DB": "1"}, "MONGODB_URL: ENVIRONMENT=production needs a MongoDB"),
+        (
+            {"ENVIRONMENT": "production", "METRICS_TOKEN": "0" * 64, "ALLOW_MEMORY_DB": "1"},
+            "MONGODB_URL: ENVIRONMENT=production needs a MongoDB",
+        ),
+        ({"ENVIRONMENT": "production", "MONGODB_URL": "mongodb://a"}, "METRICS_TOKEN: ENVIRONMENT=production needs"),
+        (
+            {"ENVIRONMENT": "production", "MONGODB_URL": "mongodb://a", "METRICS_TOKEN": ""},
+            "METRICS_TOKEN: ENVIRONMENT=production needs",
+        ),
         ({"ENVIRONMENT": "staging"}, "ENVIRONMENT: "),
         ({"WORKERS": "0"}, "WORKERS: "),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT: "),

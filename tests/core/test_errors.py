@@ -145,6 +145,26 @@ def test_a_body_of_another_kind_is_refused(content_type: str) -> None:
     assert problem_of(answer)["detail"] == f"The Content-Type is {content_type}; these are read: application/json."
 
 
+@pytest.mark.parametrize(
+    "encodings", [["gzip"], ["GZIP"], ["x-unknown"], ["identity", "br"], ["identity,gzip"], ["deflate, gzip"]]
+)
+def test_an_encoded_body_is_refused_and_told_what_is_read(encodings: list[str]) -> None:
+    headers = [("Content-Type", "application/json"), *(("Content-Encoding", one) for one in encodings)]
+    answer = unopened().post("/things", content=b'{"name": "x"}', headers=headers)
+    assert (answer.status_code, problem_of(answer)["type"]) == (415, "/problems/unsupported-media-type")
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", "", "identity, identity"])
+def test_a_body_that_is_not_encoded_is_read(encoding: str) -> None:
+    answer = unopened().post("/things", json={"name": "x"}, headers={"Content-Encoding": encoding})
+    assert answer.status_code == 200
+
+
+def test_an_encoding_of_no_body_is_nobodys_affair() -> None:
+    assert unopened().get("/things", headers={"Content-Encoding": "gzip"}).status_code == 200
+
+
 def test_json_that_is_not_announced_is_refused() -> None:
     answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": ""})
     assert answer.status_code == 422

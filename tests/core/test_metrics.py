@@ -109,9 +109,22 @@ def test_without_a_token_no_other_machine_is_told(address: str | None) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+OF_PROXIES = ["X-Forwarded-For", "x-forwarded-server", "X-Forwarded", "Forwarded", "X-Real-IP", "Via", "X-Client-IP"]
+
+
+@pytest.mark.parametrize("name", [*OF_PROXIES, "X-Original-Forwarded-For", "X-Envoy-Peer", "CF-Connecting-IP"])
 def test_without_a_token_nobody_is_told_through_a_proxy(local: TestClient, name: str) -> None:
     assert local.get("/metrics", headers={name: "127.0.0.1"}).status_code == 403
+
+
+@pytest.mark.parametrize(("token", "told"), [(None, True), (SecretStr(TOKEN), False)])
+def test_the_start_tells_that_there_is_no_token(
+    settings: Settings, token: SecretStr | None, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings.model_copy(update={"metrics_token": token, "log_level": "INFO"})
+    with caplog.at_level("INFO"), TestClient(create_app(given)):
+        pass
+    assert ("METRICS_TOKEN is not set" in caplog.text) is told
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "192.0.2.1"])

@@ -73,7 +73,9 @@ def test_the_three_become_one_replica_set_that_carries_the_service(tmp_path: Pat
     steps += [shlex.join([mongosh, "--quiet", "--host", "mongo1", "--eval", STATES])]
     steps += [f"{sys.executable} -m core {command}" for command in ("migrate", "check")]
 
-    printed = apart(tmp_path, "\n".join(steps), PYTHONPATH=str(ROOT), **SERVICES["api"]["environment"])
+    printed = apart(
+        tmp_path, "\n".join(steps), PYTHONPATH=str(ROOT), METRICS_TOKEN="0" * 64, **SERVICES["api"]["environment"]
+    )
     assert "[ 'PRIMARY', 'SECONDARY', 'SECONDARY' ] 2000" in printed
     assert "Using the MongoDB server at mongo1:27017, mongo2:27017, mongo3:27017;" in printed
     assert printed.endswith("All is well.\n")
