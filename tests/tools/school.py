@@ -18,7 +18,8 @@ ADMIN = "tester-in-chief"
 PASSWORD = "nobody guesses this harbour"
 
 # The tester mistypes passwords all the time; and how weak a password is no schema can say.
-FOR_TESTERS = {"LOGIN_FAILURES": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000", "PASSWORD_MIN_SCORE": "0"}
+LIMITS = ("LOGIN_FAILURES", "LOGIN_FAILURES_PER_ADDRESS", "LOGIN_ATTEMPTS_PER_ADDRESS", "REGISTRATIONS_PER_ADDRESS")
+FOR_TESTERS = dict.fromkeys(LIMITS, "1000000") | {"PASSWORD_MIN_SCORE": "0"}
 
 
 @contextmanager
