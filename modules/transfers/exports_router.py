@@ -3,14 +3,16 @@
 from typing import Annotated, Literal
 
 from fastapi import Header, Query
-from fastapi.responses import StreamingResponse
 
 from core.clock import utc_now
+from core.identity import CurrentUser
+from core.openapi import problem_responses
 from core.routing import ProtectedRouter
 from modules.students import Selection
 from modules.transfers import exports
 from modules.transfers.documented import EXPORT
 from modules.transfers.downloads import download
+from modules.transfers.streams import Stream, TooManyStreams
 
 router = ProtectedRouter()
 
@@ -23,12 +25,14 @@ class ExportQuery(Selection):
 
 @router.get(
     "/exports/students",
-    response_class=StreamingResponse,
-    responses=EXPORT,
+    response_class=Stream,
+    responses={**EXPORT, **problem_responses(TooManyStreams)},
 )
 async def export(
-    query: Annotated[ExportQuery, Query()], accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
-) -> StreamingResponse:
+    user: CurrentUser,
+    query: Annotated[ExportQuery, Query()],
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+) -> Stream:
     """Export students as CSV or NDJSON, filtered and sorted like the list.
 
     A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a
@@ -36,6 +40,6 @@ async def export(
     """
     format_ = query.format or ("ndjson" if "ndjson" in accept else "csv")
     name = f"students-{utc_now():%Y-%m-%d}.{format_}"
-    if format_ == "csv":
-        return StreamingResponse(exports.as_csv(query), media_type="text/csv; charset=utf-8", headers=download(name))
-    return StreamingResponse(exports.as_ndjson(query), media_type="application/x-ndjson", headers=download(name))
+    pieces = exports.as_csv if format_ == "csv" else exports.as_ndjson
+    media_type = "text/csv; charset=utf-8" if format_ == "csv" else "application/x-ndjson"
+    return Stream(user.username, pieces(query), media_type=media_type, headers=download(name))

@@ -49,9 +49,9 @@ class Options(BaseModel):
 
 class Import(Document):
     """An import. `position` is the last row of the file that is dealt with, in the pass that judges or in the one that
-    writes (`writing`), and `offset` how many bytes have been read for that. `alive_at` tells that somebody works on
-    it; whoever takes the work up has the next `turn`. `key` is the client's idempotency key, with the name of the
-    user."""
+    writes (`writing`), and `offset` how many bytes have been read for that. `errors_stored` of the failed rows are
+    stored (all, where it is absent), with `errors_bytes` of cells. `alive_at` tells that somebody works on it; whoever takes
+    the work up has the next `turn`. `key` is the client's idempotency key, with the name of the user."""
 
     by: str
     undone_by: str | None = None
@@ -74,6 +74,8 @@ class Import(Document):
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
+    errors_stored: int | None = None
+    errors_bytes: int = 0
     restored: int = 0
     kept: list[str] = []
     kept_count: int = 0

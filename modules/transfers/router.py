@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from core.address import address
 from core.body_limit import allow_body
@@ -23,6 +22,7 @@ from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.settings import ImportSettings
+from modules.transfers.streams import Stream, TooManyStreams
 from modules.transfers.table import InvalidFile
 from modules.transfers.upload import Upload, uploaded
 
@@ -133,11 +133,11 @@ async def list_(query: Annotated[PageQuery, Query()], request: Request, response
     dependencies=[WRITER],
     responses={
         **PROGRESS,
-        **problem_responses(Forbidden, ImportNotFound),
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
     },
 )
 async def get(
-    import_id: IdInPath, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+    user: CurrentUser, import_id: IdInPath, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
 ) -> ImportRead | Response:
     """Read how an import stands.
 
@@ -145,28 +145,28 @@ async def get(
     """
     job = await service.get(import_id)
     if "text/event-stream" in accept:
-        return StreamingResponse(progress.events(import_id), media_type="text/event-stream", headers=NO_STORE)
+        return Stream(user.username, progress.events(import_id), media_type="text/event-stream", headers=NO_STORE)
     return await service.report(job)
 
 
 @router.get(
     "/imports/{import_id}/errors.csv",
-    response_class=StreamingResponse,
+    response_class=Stream,
     dependencies=[WRITER],
     responses={
         **FAILED_ROWS,
-        **problem_responses(Forbidden, ImportNotFound),
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
     },
 )
-async def get_errors(import_id: IdInPath) -> StreamingResponse:
-    """Download the rows that failed, as they came, each with the reason.
+async def get_errors(user: CurrentUser, import_id: IdInPath) -> Stream:
+    """Download the rows that failed, each with the reason.
 
-    Mend them and send the file again: the column with the reasons is ignored.
+    Mend them and send the file again: the column with the reasons is ignored, and so is the `'` before what a
+    spreadsheet would run as a formula. It has the first 10,000 rows; a last line tells how many more there are.
     """
-    job = await service.get(import_id)
-    return StreamingResponse(
-        exports.failed_rows(job), media_type="text/csv; charset=utf-8", headers=download("errors.csv")
-    )
+    job = await service.get(import_id, with_header=True)
+    content = exports.failed_rows(job)
+    return Stream(user.username, content, media_type="text/csv; charset=utf-8", headers=download("errors.csv"))
 
 
 @router.post(
