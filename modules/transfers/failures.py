@@ -1,17 +1,18 @@
 """The failed rows of an import. The first ones are stored, for its report and for `errors.csv`, within limits of number
 and size; further ones are counted only."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import unicodedata
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from core.clock import utc_now
 from modules.transfers.ahead import in_thread
-from modules.transfers.judge import Verdict
+from modules.transfers.judge import MAX_VALUE, Verdict
 from modules.transfers.models import FailedRow, Import
 
 MAX_STORED = 10_000
-MAX_STORED_BYTES = 10_000_000
+MAX_STORED_BYTES = 5_000_000
 # Of a larger row only the reasons are stored.
 MAX_ROW_BYTES = 200_000
 MAX_LISTED = 100
@@ -65,9 +66,17 @@ def _document(work: Import, verdict: Verdict, cells: Sequence[str]) -> dict[str,
         "row": verdict.row.number,
         "line": verdict.row.line,
         "cells": cells,
+        "about": list(_about(verdict.row.content)),
         "errors": [asdict(fault) for fault in verdict.faults],
         "expires_at": work.expires_at,
     }
+
+
+def _about(content: Mapping[str, Any]) -> Iterator[str]:
+    for field in ("roll_no", "name"):
+        value = content.get(field)
+        if isinstance(value, str) and len(value) <= MAX_VALUE:
+            yield unicodedata.normalize("NFC", value).strip()
 
 
 async def listed(work: Import) -> list[Stored]:

@@ -140,7 +140,7 @@ class ImportRead(BaseModel):
     errors_left_out: Annotated[int, Field(description="Failed rows whose errors are not listed here.")]
     errors_stored: Annotated[
         int,
-        Field(description="Failed rows that `errors.csv` has: the first 10,000, or 10 MB. Others are counted."),
+        Field(description="Failed rows that `errors.csv` has: the first 10,000, or 5 MB. Others are counted."),
     ]
     restored: Annotated[int, Field(description="Students that an undo has put back.")]
     kept: Annotated[list[str], Field(description="Roll numbers that an undo left as they are: changed since.")]
