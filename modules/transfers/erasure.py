@@ -73,10 +73,12 @@ def _patterns(student: ErasedStudent) -> Iterator[Regex[str]]:
     texts = sorted({spelling for text in (*student.names, *roll_nos) for spelling in _spellings(text)})
     for first in range(0, len(texts), _TEXTS_AT_ONCE):
         either = "|".join(map(re.escape, texts[first : first + _TEXTS_AT_ONCE]))
-        # Not within another word or roll number; what ends a sentence may follow.
-        yield Regex(rf"(?<![A-Za-z0-9_-])({either})(?![A-Za-z0-9_-]|\.[A-Za-z0-9_-])", "i")
+        # Not within another word or number. Where in doubt, such as in `ER-101-b`, it is the student who is meant.
+        yield Regex(rf"(?<![A-Za-z0-9])({either})(?![A-Za-z0-9])", "i")
 
 
 def _spellings(text: str) -> set[str]:
     composed = {unicodedata.normalize(form, text) for form in ("NFC", "NFD")}
-    return composed | {json.dumps(one)[1:-1] for one in composed} | {one.replace('"', '""') for one in composed}
+    in_json = {json.dumps(one)[1:-1] for one in composed}
+    in_header = {one.encode().decode("latin-1") for one in composed}
+    return composed | in_json | in_header
