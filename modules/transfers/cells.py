@@ -16,21 +16,28 @@ _SKIPPED = (
     "\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0"
 )
 _FORMULA = rf"(?=[{_SKIPPED}]*[{_STARTS}])"
+_AT_START = rf"(?=[{_SKIPPED}]*[{_STARTS}\t\r\n])"
 
-_ESCAPABLE = re.compile(rf"(?:\A|(?<=[{_SEPARATORS}])){_FORMULA}|\A(?=[{_SKIPPED}]*[\t\r\n])")
-_ESCAPED = re.compile(rf"(?:\A|(?<=[{_SEPARATORS}]))'{_FORMULA}|\A'(?=[{_SKIPPED}]*[\t\r\n])")
+_BEGINS = re.compile(_AT_START)
+_BEGINS_ESCAPED = re.compile(f"'{_AT_START}")
+_INSIDE = re.compile(f"([{_SEPARATORS}]){_FORMULA}")
+_INSIDE_ESCAPED = re.compile(f"([{_SEPARATORS}])'{_FORMULA}")
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?", re.ASCII)
 
 
 def escape(text: str) -> str:
     """Return a text as a cell that no spreadsheet evaluates."""
-    return _ESCAPABLE.sub("'", text)
+    inside = _INSIDE.sub(r"\1'", text)
+    return f"'{inside}" if _BEGINS.match(text) else inside
 
 
 def unescape(text: str) -> str:
     """Return the text that a cell stands for."""
-    return _ESCAPED.sub("", text) if "'" in text else text
+    if "'" not in text:
+        return text
+    inside = _INSIDE_ESCAPED.sub(r"\1", text)
+    return inside[1:] if _BEGINS_ESCAPED.match(text) else inside
 
 
 def content_of(cell: str) -> str:
