@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import Header, Query
+from fastapi.responses import StreamingResponse
 
 from core.clock import utc_now
 from core.identity import CurrentUser
@@ -25,7 +26,7 @@ class ExportQuery(Selection):
 
 @router.get(
     "/exports/students",
-    response_class=Stream,
+    response_class=StreamingResponse,
     responses={**EXPORT, **problem_responses(TooManyStreams)},
 )
 async def export(

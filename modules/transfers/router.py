@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from core.address import address
 from core.body_limit import allow_body
@@ -151,7 +152,7 @@ async def get(
 
 @router.get(
     "/imports/{import_id}/errors.csv",
-    response_class=Stream,
+    response_class=StreamingResponse,
     dependencies=[WRITER],
     responses={
         **FAILED_ROWS,
