@@ -93,7 +93,7 @@ def test_parsing_a_header_takes_time_in_proportion_to_it() -> None:
 
 @pytest.mark.parametrize("field", ["name", "marks"])
 def test_accents_without_end_are_refused_at_once(teacher: TestClient, field: str) -> None:
-    accents = "a" + "\u0301\u0316" * 20_000
+    accents = "a" + "\u0301\u0316" * 60_000
     body = {"roll_no": "S1", "name": "A", "branch": "B", field: {accents: 1} if field == "marks" else accents}
     begun = process_time()
 
