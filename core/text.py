@@ -12,6 +12,9 @@ from pydantic_core import CoreSchema, PydanticCustomError
 # Joiners are part of how Persian, Hindi and others spell names; every other invisible character is a trap.
 _JOINERS = "\u200c\u200d"
 
+# Beyond every maximum length here, composed or not: one character is composed of at most four.
+_MAX_COMPOSED = 1000
+
 # Letters and symbols by their category, that nonetheless show nothing.
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
@@ -25,7 +28,9 @@ def spoken(character: str) -> str:
 
 
 def _composed(text: Any) -> Any:
-    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+    # Normalization takes quadratic time over a run of accents, and holds the interpreter's lock meanwhile: 20,000 of
+    # them take more than a second.
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) and len(text) <= _MAX_COMPOSED else text
 
 
 def _check_printable(text: str) -> str:

@@ -3,7 +3,7 @@
 from core.module import Module
 from modules.students import migrations
 from modules.students.bulk import changed, created, erased, find_by_id, find_many, reverted, versions_of
-from modules.students.erasure import lifespan
+from modules.students.erasure import ErasedStudent, follow_erasures, lifespan
 from modules.students.integrity import data_check
 from modules.students.listing import Row, count, subjects_of, walk, without_marks
 from modules.students.models import SUBJECT_SEPARATOR, Action, Change, Current, Erasure, Record, Student, StudentVersion
@@ -22,6 +22,7 @@ __all__ = [
     "Action",
     "Current",
     "DocumentedMark",
+    "ErasedStudent",
     "MarkSettings",
     "Outcome",
     "Record",
@@ -40,6 +41,7 @@ __all__ = [
     "erased",
     "find_by_id",
     "find_many",
+    "follow_erasures",
     "get",
     "module",
     "reverted",

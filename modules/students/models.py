@@ -92,12 +92,18 @@ class Erased(BaseModel):
     request_id: str = Field(default_factory=lambda: current_caller().request_id)
 
 
+class Erasing(Erased):
+    """The same while the student is being erased. `waits_for` names the modules that must forget the student before."""
+
+    waits_for: list[str] = []
+
+
 class Current(Record):
     """A student's current record, deleted or not, as the service works with it. With `erasing` it is about to be
     removed, and as good as gone."""
 
     id: PydanticObjectId | None
-    erasing: Erased | None = None
+    erasing: Erasing | None = None
     keys: Keys = Field(default_factory=keys_of)
     unsequenced: bool = True
     """Whether the feed of changes has still to give this version a place; absent when it has one."""

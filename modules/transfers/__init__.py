@@ -2,9 +2,9 @@
 
 from core.module import Module
 from modules.transfers.commands import export_students, import_students
+from modules.transfers.erasure import lifespan
 from modules.transfers.models import FailedRow, FileChunk, Import, Touched
 from modules.transfers.router import router
-from modules.transfers.running import lifespan
 from modules.transfers.settings import ImportSettings
 
 __all__ = ["module"]

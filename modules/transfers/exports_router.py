@@ -6,11 +6,14 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from core.clock import utc_now
+from core.identity import CurrentUser
+from core.openapi import problem_responses
 from core.routing import ProtectedRouter
 from modules.students import Selection
 from modules.transfers import exports
 from modules.transfers.documented import EXPORT
 from modules.transfers.downloads import download, while_permitted
+from modules.transfers.streams import Stream, TooManyStreams
 
 router = ProtectedRouter()
 
@@ -24,13 +27,14 @@ class ExportQuery(Selection):
 @router.get(
     "/exports/students",
     response_class=StreamingResponse,
-    responses=EXPORT,
+    responses={**EXPORT, **problem_responses(TooManyStreams)},
 )
 async def export(
+    user: CurrentUser,
     query: Annotated[ExportQuery, Query()],
     request: Request,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
-) -> StreamingResponse:
+) -> Stream:
     """Export students as CSV or NDJSON, filtered and sorted like the list.
 
     A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a
@@ -38,8 +42,8 @@ async def export(
     """
     format_ = query.format or ("ndjson" if "ndjson" in accept else "csv")
     name = f"students-{utc_now():%Y-%m-%d}.{format_}"
+    as_format, media_type = exports.as_ndjson, "application/x-ndjson"
     if format_ == "csv":
-        pieces, media_type = exports.as_csv(query), "text/csv; charset=utf-8"
-    else:
-        pieces, media_type = exports.as_ndjson(query), "application/x-ndjson"
-    return StreamingResponse(while_permitted(request, pieces), media_type=media_type, headers=download(name))
+        as_format, media_type = exports.as_csv, "text/csv; charset=utf-8"
+    pieces = while_permitted(request, as_format(query))
+    return Stream(user.username, pieces, media_type=media_type, headers=download(name))

@@ -9,9 +9,14 @@ from pathlib import Path
 from beanie import PydanticObjectId
 
 from core.outage import check_room
+from modules.transfers.ahead import in_thread
 from modules.transfers.models import FileChunk, Import
+from modules.transfers.table import InvalidFile
 
 CHUNK = 1_000_000
+_READ_AT_ONCE = 4
+
+REMOVED = "The file was removed meanwhile, as a student was erased for good. Send it again."
 
 
 async def store(work: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:
@@ -42,12 +47,25 @@ async def fingerprint(stream: AsyncIterator[bytes]) -> str:
 
 @asynccontextmanager
 async def on_disk(work: Import) -> AsyncIterator[Path]:
-    """The whole file, on disk for as long as it is worked on."""
+    """The whole file, on disk for as long as it is worked on. Raises `InvalidFile` if not all of it is stored."""
     with tempfile.NamedTemporaryFile() as file:
-        async for chunk in FileChunk.find(FileChunk.import_id == work.id).sort("+number"):
-            file.write(chunk.content)
-        file.flush()
+        size = 0
+        async for chunk in FileChunk.find(FileChunk.import_id == work.id, batch_size=_READ_AT_ONCE).sort("+number"):
+            size += await in_thread(file.write, chunk.content)
+        if size != work.size:
+            raise InvalidFile(REMOVED)
+        await in_thread(file.flush)
         yield Path(file.name)
+
+
+async def is_stored(work: Import) -> bool:
+    """Return whether the file, or the beginning of it, is stored."""
+    return await FileChunk.find(FileChunk.import_id == work.id).exists()
+
+
+async def forget_all() -> None:
+    """Remove the files of all imports, also of those at work, which have a copy on disk."""
+    await FileChunk.find().delete()
 
 
 async def forget(work: Import) -> None:

@@ -1,6 +1,6 @@
 """What becomes of a row: which student it creates or changes, or why it cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -9,8 +9,13 @@ from pydantic import ValidationError
 
 from core.wording import sentence_of
 from modules.students import MAX_SUBJECTS, Action, Current, StudentPatch, Write, changed, created, find_many
+from modules.transfers.ahead import in_thread
 from modules.transfers.models import Import, Mode
 from modules.transfers.table import Fault, Row
+
+# What is told of a row: so many faults, and so many characters of a value.
+MAX_FAULTS = 20
+MAX_VALUE = 200
 
 
 class Kind(StrEnum):
@@ -51,7 +56,7 @@ def check(row: Row) -> Row:
         row.blanks += [subject for subject, mark in marks.items() if mark is None]
         row.content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     except ValidationError as error:
-        row.faults = [_fault(each) for each in error.errors(include_url=False)]
+        row.faults = _faults(error)
     if row.faults and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
     elif "roll_no" not in row.content:
@@ -59,17 +64,29 @@ def check(row: Row) -> Row:
     return row
 
 
+def _faults(error: ValidationError) -> list[Fault]:
+    faults = [_fault(each) for each in error.errors(include_url=False)[:MAX_FAULTS]]
+    if left := error.error_count() - len(faults):
+        faults.append(Fault("", "", "more", f"{left} more values of this row are wrong."))
+    return faults
+
+
 def _fault(error: Any) -> Fault:
     path = [str(step) for step in error["loc"] if step != "[key]"]
     column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
     value = error.get("input")
-    text = str(value)[:200] if isinstance(value, str | int | float) else ""
-    return Fault(column[:200], text, error["type"], sentence_of(error))
+    text = str(value)[:MAX_VALUE] if isinstance(value, str | int | float) else ""
+    return Fault(column[:MAX_VALUE], text, error["type"], sentence_of(error))
 
 
 async def judge_all(rows: Sequence[Row], work: Import) -> list[Verdict]:
     """What becomes of checked rows, as things stand in the database."""
-    current = await find_many({row.content["roll_no"] for row in rows if not row.faults})
+    wanted = {row.content["roll_no"] for row in rows if not row.faults}
+    current = await find_many(wanted) if wanted else {}
+    return await in_thread(_judge_each, rows, current, work)
+
+
+def _judge_each(rows: Sequence[Row], current: Mapping[str, Current], work: Import) -> list[Verdict]:
     return [judge(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
 
 

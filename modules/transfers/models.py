@@ -7,7 +7,7 @@ from typing import Any
 
 from beanie import Document, PydanticObjectId
 from pydantic import BaseModel, Field
-from pymongo import IndexModel
+from pymongo import IndexModel, ReturnDocument
 
 from core.clock import utc_now
 from core.errors import Unavailable
@@ -54,9 +54,9 @@ class Options(BaseModel):
 
 class Import(Document):
     """An import. `position` is the last row of the file that is dealt with, in the pass that judges or in the one that
-    writes (`writing`), and `offset` how many bytes have been read for that. `alive_at` tells that somebody works on
-    it; whoever takes the work up has the next `turn`. `key` is the client's idempotency key, with the name of the
-    user."""
+    writes (`writing`), and `offset` how many bytes have been read for that. `errors_stored` of the failed rows are
+    stored (all, where it is absent), with `errors_bytes` of cells. `alive_at` tells that somebody works on it; whoever
+    takes the work up has the next `turn`. `key` is the client's idempotency key, with the name of the user."""
 
     by: str
     undone_by: str | None = None
@@ -79,6 +79,8 @@ class Import(Document):
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
+    errors_stored: int | None = None
+    errors_bytes: int = 0
     restored: int = 0
     kept: list[str] = []
     kept_count: int = 0
@@ -104,6 +106,15 @@ class Import(Document):
             )
         for name, value in changes.items():
             setattr(self, name, value)
+
+    async def append(self, *, kept: list[str], most: int) -> None:
+        """Store roll numbers of further students who are left as they are, up to so many in all."""
+        mine = {"_id": self.id, "turn": self.turn}
+        added = {"$push": {"kept": {"$each": kept, "$slice": most}}}
+        stored = await self.get_motor_collection().find_one_and_update(
+            mine, added, {"kept": 1}, return_document=ReturnDocument.AFTER
+        )
+        self.kept = stored["kept"] if stored else []
 
     @property
     def resumed(self) -> bool:
@@ -156,12 +167,14 @@ class FileChunk(Document):
 
 
 class FailedRow(Document):
-    """A row that cannot be imported: its number, the line it begins at, its text as it came, and what is wrong."""
+    """A row that cannot be imported: its number, the line it begins at, its text as it came (none, if it is long), the
+    roll number and the name that are in there, and what is wrong."""
 
     import_id: PydanticObjectId
     row: int
     line: int
     cells: list[str]
+    about: list[str] = []
     errors: list[dict[str, Any]]
     expires_at: datetime
 

@@ -3,11 +3,10 @@
 import sqlite3
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 
 from modules.transfers.ahead import ahead, in_thread
-from modules.transfers.judge import check
+from modules.transfers.judge import MAX_VALUE, check
 from modules.transfers.table import Fault, Row, open_text, read_csv, read_ndjson
 
 # A batch is as many rows, or as many bytes of the file, whichever is less.
@@ -23,26 +22,39 @@ def batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
 
 async def _batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
     with closing(_checked(path, format_)) as rows:
-        while batch := await in_thread(_next_batch, rows):
-            yield batch
+        is_last = False
+        while not is_last:
+            batch, is_last = await in_thread(_next_batch, rows)
+            if batch:
+                yield batch
 
 
-def _next_batch(rows: Iterator[Row]) -> list[Row]:
+def _next_batch(rows: Iterator[tuple[Row | None, int]]) -> tuple[list[Row], bool]:
+    """Return the next rows, and whether the file ends here. Blank lines count as bytes only: a thread that reads
+    millions of them cannot be cancelled."""
     batch: list[Row] = []
-    for row in islice(rows, BATCH):
-        batch.append(row)
-        if row.offset - batch[0].offset > BATCH_BYTES:
-            break
-    return batch
+    begin: int | None = None
+    for row, offset in rows:
+        begin = offset if begin is None else begin
+        if row:
+            batch.append(row)
+        if len(batch) == BATCH or offset - begin > BATCH_BYTES:
+            return batch, False
+    return batch, True
 
 
-def _checked(path: Path, format_: str) -> Generator[Row]:
+def _checked(path: Path, format_: str) -> Generator[tuple[Row | None, int]]:
+    """The rows of a file, None for a blank one, each with how much of the file has been read, in bytes."""
     read = read_csv if format_ == "csv" else read_ndjson
     with open_text(path) as file, closing(_Seen()) as seen:
-        for number, row in enumerate(read(file), 1):
-            row.number = number
-            row.offset = file.buffer.tell()
-            yield seen.look_at(check(row))
+        number = 0
+        for row in read(file):
+            offset = file.buffer.tell()
+            if row:
+                number += 1
+                row.number, row.offset = number, offset
+                seen.look_at(check(row))
+            yield row, offset
 
 
 class _Seen:
@@ -57,14 +69,13 @@ class _Seen:
     def close(self) -> None:
         self._table.close()
 
-    def look_at(self, row: Row) -> Row:
-        """The row; with a fault if its roll number was there before."""
+    def look_at(self, row: Row) -> None:
+        """Add a fault to a row whose roll number was there before."""
         roll_no = row.content.get("roll_no")
         if not isinstance(roll_no, str):
-            return row
+            return
         added = self._table.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (roll_no, row.line)).rowcount
         if not added:
             (line,) = self._table.execute("SELECT line FROM seen WHERE roll_no = ?", (roll_no,)).fetchone()
             detail = f"Lines {line} and {row.line} have the same roll number."
-            row.faults.append(Fault("roll_no", roll_no, "duplicate", detail))
-        return row
+            row.faults.append(Fault("roll_no", roll_no[:MAX_VALUE], "duplicate", detail))

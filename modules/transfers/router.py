@@ -24,6 +24,7 @@ from modules.transfers.models import Import, State
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.settings import ImportSettings
+from modules.transfers.streams import Stream, TooManyStreams
 from modules.transfers.table import InvalidFile
 from modules.transfers.upload import Upload, uploaded
 
@@ -140,11 +141,14 @@ async def list_(query: Annotated[PageQuery, Query()], request: Request, response
     dependencies=[WRITER],
     responses={
         **PROGRESS,
-        **problem_responses(Forbidden, ImportNotFound),
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
     },
 )
 async def get(
-    import_id: IdInPath, request: Request, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+    user: CurrentUser,
+    import_id: IdInPath,
+    request: Request,
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> ImportRead | Response:
     """Read how an import stands.
 
@@ -154,7 +158,7 @@ async def get(
     job = await service.get(import_id)
     if "text/event-stream" in accept:
         events = progress.events(import_id, partial(verify_caller, request))
-        return StreamingResponse(events, media_type="text/event-stream")
+        return Stream(user.username, events, media_type="text/event-stream")
     return await service.report(job)
 
 
@@ -164,16 +168,18 @@ async def get(
     dependencies=[WRITER],
     responses={
         **FAILED_ROWS,
-        **problem_responses(Forbidden, ImportNotFound),
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
     },
 )
-async def get_errors(import_id: IdInPath, request: Request) -> StreamingResponse:
-    """Download the rows that failed, as they came, each with the reason.
+async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -> Stream:
+    """Download the rows that failed, each with the reason.
 
-    Mend them and send the file again: the column with the reasons is ignored.
+    Mend them and send the file again: the column with the reasons is ignored, and so is the `'` before what a
+    spreadsheet would run as a formula. It has the first 10,000 rows; a last line tells how many more there are.
     """
-    pieces = while_permitted(request, exports.failed_rows(await service.get(import_id)))
-    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=download("errors.csv"))
+    job = await service.get(import_id, with_header=True)
+    pieces = while_permitted(request, exports.failed_rows(job))
+    return Stream(user.username, pieces, media_type="text/csv; charset=utf-8", headers=download("errors.csv"))
 
 
 @router.post(

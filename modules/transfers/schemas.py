@@ -1,11 +1,12 @@
 """What clients send and receive of imports."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from modules.transfers.models import FailedRow, Import, Mode, Options, State
+from modules.transfers.models import Import, Mode, Options, State
 
 
 class ImportQuery(BaseModel):
@@ -108,6 +109,7 @@ class ImportRead(BaseModel):
                     "failed": 1,
                     "errors": [_EXAMPLE_ERROR],
                     "errors_left_out": 0,
+                    "errors_stored": 1,
                     "restored": 0,
                     "kept": [],
                     "kept_count": 0,
@@ -134,16 +136,20 @@ class ImportRead(BaseModel):
     updated: int
     unchanged: int
     failed: int
-    errors: Annotated[list[RowError], Field(description="The first ones; all are in `errors.csv`.")]
+    errors: Annotated[list[RowError], Field(description="The first ones; more are in `errors.csv`.")]
     errors_left_out: Annotated[int, Field(description="Failed rows whose errors are not listed here.")]
+    errors_stored: Annotated[
+        int,
+        Field(description="Failed rows that `errors.csv` has: the first 10,000, or 5 MB. Others are counted."),
+    ]
     restored: Annotated[int, Field(description="Students that an undo has put back.")]
     kept: Annotated[list[str], Field(description="Roll numbers that an undo left as they are: changed since.")]
     kept_count: int
 
     @classmethod
-    def of(cls, work: Import, failures: list[FailedRow]) -> "ImportRead":
-        """An import with the first of its failed rows."""
-        errors = [RowError(row=row.row, line=row.line, **fault) for row in failures for fault in row.errors]
+    def of(cls, work: Import, failures: Sequence[Mapping[str, Any]]) -> "ImportRead":
+        """An import with the first of its failed rows, as they are stored."""
+        errors = [RowError(row=row["row"], line=row["line"], **fault) for row in failures for fault in row["errors"]]
         return cls(
             id=str(work.id),
             state=work.standing,
@@ -165,6 +171,7 @@ class ImportRead(BaseModel):
             failed=work.failed,
             errors=errors,
             errors_left_out=max(0, work.failed - len(failures)),
+            errors_stored=work.failed if work.errors_stored is None else work.errors_stored,
             restored=work.restored,
             kept=work.kept,
             kept_count=work.kept_count,

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from beanie import PydanticObjectId
 from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
@@ -12,11 +11,12 @@ from pymongo.errors import DuplicateKeyError
 from core.clock import utc_now
 from core.errors import Conflict, NotFound, Problem
 from core.keyset import Page, Window
-from modules.transfers import files
-from modules.transfers.models import PATIENCE, FailedRow, Import, State
+from modules.transfers import failures, files
+from modules.transfers.models import PATIENCE, Import, State
 from modules.transfers.schemas import ImportRead
 
-MAX_LISTED_ROWS = 100
+# The columns of a file are of no use to who asks how its import stands, and may be a megabyte.
+_SHOWN = {"header": 0}
 
 
 class ImportNotFound(NotFound):
@@ -80,12 +80,16 @@ async def check_is_same(earlier: Import, work: Import, stream: AsyncIterator[byt
         raise KeyReused
 
 
-async def get(import_id: str) -> Import:
-    """The import with this id; raises `ImportNotFound`."""
-    work = await Import.get(PydanticObjectId(import_id)) if ObjectId.is_valid(import_id) else None
-    if work is None:
+async def get(import_id: str, *, with_header: bool = False) -> Import:
+    """The import with this id, its columns only if asked for; raises `ImportNotFound`."""
+    stored = None
+    if ObjectId.is_valid(import_id):
+        fields = None if with_header else _SHOWN
+        stored = await Import.get_motor_collection().find_one({"_id": ObjectId(import_id)}, fields)
+    if stored is None:
         raise ImportNotFound(f"There is no import {import_id}.")
-    return work
+    found: Import = Import.model_validate(stored)
+    return found
 
 
 async def take_up(import_id: str, *, undone_by: str | None = None) -> Import:
@@ -94,6 +98,8 @@ async def take_up(import_id: str, *, undone_by: str | None = None) -> Import:
     work = await get(import_id)
     if work.expires_at < utc_now():
         raise NothingToDo("This import is too old: what it has changed is not known any more.")
+    if not undone_by and work.state is State.RUNNING and not await files.is_stored(work):
+        raise NothingToDo(f"{files.REMOVED} What this import has written can be undone.")
     stale = {"alive_at": {"$lt": utc_now() - PATIENCE}}
     wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
     changes: dict[str, Any] = {"alive_at": utc_now()}
@@ -124,16 +130,10 @@ async def let_go(work: Import) -> None:
 
 async def report(work: Import) -> ImportRead:
     """An import as clients read it."""
-    rows = FailedRow.find(FailedRow.import_id == work.id).sort("+row").limit(MAX_LISTED_ROWS)
-    return ImportRead.of(work, await rows.to_list())
+    return ImportRead.of(work, await failures.listed(work))
 
 
 async def list_(window: Window) -> Page[Import]:
     """One page of the imports."""
-    return window.page(await Import.find(window.filter).sort(window.sort).limit(window.limit + 1).to_list())
-
-
-async def failed_rows(work: Import) -> AsyncIterator[FailedRow]:
-    """All failed rows, in order."""
-    async for row in FailedRow.find(FailedRow.import_id == work.id).sort("+row"):
-        yield row
+    found = Import.get_motor_collection().find(window.filter, _SHOWN).sort(window.sort).limit(window.limit + 1)
+    return window.page([Import.model_validate(stored) for stored in await found.to_list(None)])

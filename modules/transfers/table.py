@@ -14,10 +14,13 @@ from pydantic_core import PydanticCustomError
 
 from core.errors import Problem
 from modules.students import subject_of
-from modules.transfers.cells import undefused
+from modules.transfers.cells import content_of
 
 MAX_ROW = 1_000_000
 MAX_COLUMNS = 10_000
+# Parsing JSON holds the interpreter's lock. A student with 100 subjects, every character escaped, needs less.
+MAX_OBJECT = 200_000
+MAX_MEMBERS = 100
 
 FIELDS = ("roll_no", "name", "branch")
 # What `errors.csv` adds, and what is therefore ignored.
@@ -65,16 +68,19 @@ class Row:
     offset: int = 0
 
 
-def read_ndjson(file: TextIO) -> Iterator[Row]:
-    """The rows of a file with one JSON object a line."""
+def read_ndjson(file: TextIO) -> Iterator[Row | None]:
+    """The rows of a file with one JSON object a line; None for a blank line."""
     for line, text in enumerate(lines := _Lines(file), 1):
         lines.begin_row()
         stripped = text.strip()
-        if stripped:
-            yield _object(Row(0, line, [stripped]), stripped)
+        yield _object(Row(0, line, [stripped]), stripped) if stripped else None
 
 
 def _object(row: Row, text: str) -> Row:
+    if len(text) > MAX_OBJECT:
+        detail = f"This line is longer than {MAX_OBJECT:,} characters, which no JSON of a student is."
+        row.faults.append(Fault("", "", "json_invalid", detail))
+        return row
     try:
         content = json.loads(text)
         if "\\ud" in text.lower():
@@ -85,13 +91,16 @@ def _object(row: Row, text: str) -> Row:
     if not isinstance(content, dict):
         row.faults.append(Fault("", "", "object", "This line is not a JSON object."))
         return row
+    if len(content) > MAX_MEMBERS:
+        row.faults.append(Fault("", "", "extra_forbidden", f"This object has {len(content)} members."))
+        return row
     row.content = content
     return row
 
 
-def read_csv(file: TextIO) -> Iterator[Row]:
-    """The rows of a CSV file with a header. The header tells the separator: a comma, a semicolon (then marks may have a
-    decimal comma) or a tab."""
+def read_csv(file: TextIO) -> Iterator[Row | None]:
+    """The rows of a CSV file with a header; None for a blank one. The header tells the separator: a comma, a semicolon
+    (then marks may have a decimal comma) or a tab."""
     lines = _Lines(file)
     cells, separator = _header_cells(next(lines, ""))
     header = Header.parse(cells)
@@ -99,8 +108,8 @@ def read_csv(file: TextIO) -> Iterator[Row]:
     begins = 2
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield header.row(begins, cells, decimal_comma=separator != ",")
+            is_blank = not any(cell.strip() for cell in cells)
+            yield None if is_blank else header.row(begins, cells, decimal_comma=separator != ",")
             begins = reader.line_num + 2
             lines.begin_row()
     except csv.Error as error:
@@ -108,9 +117,12 @@ def read_csv(file: TextIO) -> Iterator[Row]:
         raise InvalidFile(detail) from None
 
 
-def header_of(file: TextIO) -> tuple[list[str], str]:
-    """The first row of a CSV file as it is, and the separator."""
-    return _header_cells(next(_Lines(file), ""))
+def header_of(path: Path) -> tuple[list[str], str]:
+    """Return the first row of a CSV file as it is, and the separator. Raises `InvalidFile` if it is no header."""
+    with open_text(path) as file:
+        cells, separator = _header_cells(next(_Lines(file), ""))
+    Header.parse(cells)
+    return cells, separator
 
 
 def _header_cells(first: str) -> tuple[list[str], str]:
@@ -137,7 +149,7 @@ class Header:
     @classmethod
     def parse(cls, cells: Sequence[str]) -> "Header":
         """Read a header row; raises `InvalidFile` in words that say what to write instead."""
-        names = [undefused(cell.strip()) for cell in cells]
+        names = [content_of(cell) for cell in cells]
         if not any(names):
             raise InvalidFile("The first line must name the columns: roll_no,name,branch and the subjects.")
         if len(names) > MAX_COLUMNS:
@@ -159,7 +171,7 @@ class Header:
             return row
         marks: dict[str, Any] = {}
         for name, subject, cell in zip(self.fields, self.subjects, cells, strict=True):
-            text = undefused(cell.strip())
+            text = content_of(cell)
             if name == REASON:
                 continue
             if name:
@@ -192,10 +204,11 @@ def _subjects(names: Sequence[str]) -> list[str]:
     """The subject of each column; for one that is a field, its own name. Raises `InvalidFile`."""
     fields = (*FIELDS, REASON)
     subjects = [name if name in fields else _subject(place, name) for place, name in enumerate(names, 1)]
-    known = [(name in fields, subject) for name, subject in zip(names, subjects, strict=True)]
-    twice = next((subject for is_field, subject in known if known.count((is_field, subject)) > 1), None)
-    if twice is not None:
-        raise InvalidFile(f'The column "{twice}" is there more than once.')
+    known = set[tuple[bool, str]]()
+    for column in [(name in fields, subject) for name, subject in zip(names, subjects, strict=True)]:
+        if column in known:
+            raise InvalidFile(f'The column "{column[1]}" is there more than once.')
+        known.add(column)
     return subjects
 
 

@@ -31,17 +31,18 @@ async def finish_undo(work: Import) -> None:
 
 
 async def _take_back(work: Import) -> None:
-    restored, kept, kept_count = 0, list[str](), 0
-    row = 0
+    restored = kept_count = row = 0
+    await work.note(kept=[])
     while notes := await Touched.find({"import_id": work.id, "row": {"$gt": row}}).sort("+row").limit(BATCH).to_list():
         check_room()
         with patient():
             put_back, left = await _take_back_some(work, notes)
         restored += put_back
         kept_count += len(left)
-        kept = [*kept, *filter(None, left)][:MAX_NAMED]
         row = notes[-1].row
-        await work.note(restored=restored, kept=kept, kept_count=kept_count, alive_at=utc_now())
+        await work.note(restored=restored, kept_count=kept_count, alive_at=utc_now())
+        # Appended, as a student whose number is there already may have been erased since, which takes it out again.
+        await work.append(kept=list(filter(None, left)), most=MAX_NAMED)
 
 
 async def _take_back_some(work: Import, notes: Sequence[Touched]) -> tuple[int, list[str]]:

@@ -8,20 +8,19 @@ taken up again knows what was done already.
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import asdict
 from pathlib import Path
 
 from core.clock import utc_now
 from core.database import patient
 from core.errors import Forbidden, Unauthenticated
 from core.outage import check_room
-from modules.transfers import files, undo
-from modules.transfers.ahead import ahead
+from modules.transfers import failures, files, undo
+from modules.transfers.ahead import ahead, in_thread
 from modules.transfers.judge import Kind, Verdict, judge_all
 from modules.transfers.metrics import ROWS
-from modules.transfers.models import FailedRow, Import, State, Verify
+from modules.transfers.models import Import, State, Verify
 from modules.transfers.reading import batches
-from modules.transfers.table import Header, InvalidFile, Row, header_of, open_text
+from modules.transfers.table import InvalidFile, Row, header_of
 from modules.transfers.writing import Batch, prepare, write
 
 NOT_PERMITTED = "The user who sent the file lost the right to import before the first row was written."
@@ -56,9 +55,7 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
 
 async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     if work.format == "csv":
-        with open_text(path) as file:
-            header, separator = header_of(file)
-        Header.parse(header)
+        header, separator = await in_thread(header_of, path)
         await work.note(header=header, separator=separator)
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
@@ -74,12 +71,13 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
 
 async def _judge_all(work: Import, path: Path) -> None:
     counts: Counter[Kind] = Counter()
+    work.errors_stored, work.errors_bytes = 0, 0
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
             check_room()
             with patient():
                 verdicts = await judge_all(rows, work)
-                await _note_failures(work, verdicts)
+                await failures.store(work, verdicts)
                 counts.update(verdict.kind for verdict in verdicts)
                 await _progress(work, rows, counts)
                 _count([one for one in verdicts if one.kind is Kind.FAILED])  # of the others, nothing was done yet
@@ -93,7 +91,7 @@ async def _write_all(work: Import, path: Path) -> bool:
         async for batch in prepared:
             with patient():
                 verdicts = await write(batch, work)
-                await _note_failures(work, verdicts)
+                await failures.store(work, verdicts)
                 counts.update(verdict.kind for verdict in verdicts)
                 await _progress(work, batch.rows, counts)
                 _count(verdicts)
@@ -120,27 +118,7 @@ def _count(verdicts: Sequence[Verdict]) -> None:
         ROWS.labels(kind).inc(number)
 
 
-async def _note_failures(work: Import, verdicts: Sequence[Verdict]) -> None:
-    failures = [
-        {
-            "import_id": work.id,
-            "row": verdict.row.number,
-            "line": verdict.row.line,
-            "cells": verdict.row.cells,
-            "errors": [asdict(fault) for fault in verdict.faults],
-            "expires_at": work.expires_at,
-        }
-        for verdict in verdicts
-        if verdict.faults
-    ]
-    if failures:
-        await work.note(alive_at=utc_now())  # nobody else is at work on it
-        numbers = [failure["row"] for failure in failures]
-        # Noted before by somebody who died without saying how far the work had come.
-        await FailedRow.find({"import_id": work.id, "row": {"$in": numbers}}).delete()
-        await FailedRow.get_motor_collection().insert_many(failures)
-
-
 async def _progress(work: Import, rows: Sequence[Row], counts: Counter[Kind]) -> None:
     numbers = {kind.value: counts[kind] for kind in Kind}
-    await work.note(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers)
+    stored = {"errors_stored": work.errors_stored, "errors_bytes": work.errors_bytes}
+    await work.note(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)

@@ -14,6 +14,7 @@ from bson import ObjectId
 from core.clock import utc_now
 from core.collection import insert_each
 from modules.students import Current, Outcome, Write, find_by_id, versions_of, write_all
+from modules.transfers.ahead import in_thread
 from modules.transfers.judge import Kind, Verdict, judge_all
 from modules.transfers.models import Import, Touched
 from modules.transfers.table import Fault, Row
@@ -65,7 +66,7 @@ async def write(batch: Batch, work: Import) -> list[Verdict]:
 async def _judge_and_note(rows: Sequence[Row], work: Import) -> Batch:
     verdicts = await judge_all(rows, work)
     to_do = [one for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED) and not one.is_written]
-    writes = [(one, one.write(work)) for one in to_do]
+    writes = await in_thread(lambda: [(one, one.write(work)) for one in to_do])
     settled = [one for one in verdicts if one.kind in (Kind.UNCHANGED, Kind.FAILED) or one.is_written]
     written = [_note_of(one, one.current, work) for one in settled if one.is_written and one.current]
     refused = await _note([*written, *(_note_of(one, write.successor, work) for one, write in writes)])

@@ -241,7 +241,7 @@ def test_failed_rows_can_be_mended_and_sent_again(teacher: TestClient) -> None:
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert "errors.csv" in answer.headers["Content-Disposition"]
     assert failed[0] == ["roll_no", "name", "branch", "math", "art", "import_error"]
-    assert failed[1][:5] == ["S4", 'Asha, "A"', "=Physics", "9,5", ""]
+    assert failed[1][:5] == ["S4", 'Asha, "A"', "'=Physics", "9,5", ""]
     assert failed[1][5].startswith("math: A mark is a number")
     assert failed[2] == ["S5", "B", "This row has 2 cells; the header has 5."]
     assert failed[3][5] == "roll_no: Lines 2 and 7 have the same roll number."

@@ -1,0 +1,203 @@
+"""Erasing a student leaves nothing of the student in what imports have stored."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from bson import encode
+from fastapi.testclient import TestClient
+from pymongo.database import Database
+
+from core.identity import Role
+from core.settings import Settings
+from modules.students import erasure
+from modules.students.versions import Writer
+from modules.transfers import undo
+from modules.transfers.models import FailedRow
+from tests.auth.people import Person, make
+from tests.students.test_erasure import dying
+from tests.transfers import helpers
+from tests.transfers.helpers import JSON, NDJSON, add, counts, imported, read_table, send, table
+
+NAME, ROLL_NO, FORMER = "Erasmus Żółty Forgotten", "ER-90210", "OLD-90209"
+EPOCH = datetime.fromtimestamp(0, UTC)
+GOOD = ["S1", "Asha", "Physics", "1"]
+HEADER = ["roll_no", "name", "branch", "math"]
+
+
+@pytest.fixture
+def admin(client: TestClient, settings: Settings) -> Person:
+    return make(client, settings, "principal", Role.ADMIN)
+
+
+def purge(admin: Person, roll_no: str = ROLL_NO) -> None:
+    answer = admin.ask("DELETE", f"/students/{roll_no}?purge=true")
+    assert answer.status_code == 204, answer.text
+
+
+def traces(database: Database[JSON]) -> list[str]:
+    """The collections in which a name or a roll number of the student is still written, in any document's bytes."""
+    words = [NAME, "erasmus", ROLL_NO, FORMER]
+    spellings = [word.encode() for word in (*words, json.dumps(NAME)[1:-1])]
+    return [
+        name
+        for name in database.list_collection_names()
+        for document in database[name].find()
+        if any(word.lower() in encode(document).lower() for word in spellings)
+    ]
+
+
+def interrupt(database: Database[JSON], import_id: str, content: bytes) -> None:
+    """Let an import be as one whose server was killed while it wrote."""
+    found = next(one for one in database["imports"].find() if str(one["_id"]) == import_id)
+    changes = {"state": "running", "alive_at": EPOCH, "position": 0, "writing": True, "size": len(content)}
+    database["imports"].update_one({"_id": found["_id"]}, {"$set": changes, "$unset": {"finished_at": ""}})
+    chunk = {"import_id": found["_id"], "number": 0, "content": content, "expires_at": datetime(2999, 1, 1, tzinfo=UTC)}
+    database["import_files"].insert_one(chunk)
+
+
+def test_a_purge_leaves_no_trace_in_any_collection(
+    teacher: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    add(teacher, FORMER, NAME, math=1)
+    text = table([HEADER, GOOD, [FORMER, NAME, "Art", "2"], ["S3", "Bo", "Art", "950"]])
+    first = imported(teacher, text, on_error="skip")
+    assert teacher.put(f"/students/{FORMER}/marks/math", json={"mark": 3}).status_code == 200
+    assert teacher.post(f"/students/{FORMER}/rename", json={"roll_no": ROLL_NO}).status_code == 200
+    undone = teacher.post(f"/imports/{first['id']}/undo").json()
+    assert undone["kept"] == [ROLL_NO]
+    bad = table(
+        [HEADER, [ROLL_NO, NAME, "Art", "950"], ["", NAME, "Art", "1"], [ROLL_NO, "Short"], ["S4", "Y", "Z", "x"]]
+    )
+    rejected = send(teacher, bad, headers={"Idempotency-Key": f"class-{ROLL_NO}-b"})
+    assert rejected.status_code == 422, rejected.text
+    imported(teacher, bad, dry_run="true")
+    objects = [{"roll_no": FORMER, "name": NAME, "branch": 1}, {"name": NAME}, [NAME]]
+    assert send(teacher, helpers.lines(objects) + f'{{"name": "{NAME}', NDJSON).status_code == 422
+    unreadable = send(teacher, table([["roll_no", f"{NAME}.1"], ["S1", "1"]]))
+    assert unreadable.status_code == 422
+    form = {"file": (f"{NAME}.csv", table([HEADER, GOOD]).encode(), "text/csv")}
+    assert teacher.post("/imports", files=form).status_code == 201
+    stale = imported(teacher, table([HEADER, GOOD]))
+    interrupt(database, stale["id"], text.encode())
+    teacher.get("/changes")
+    assert {"imports", "import_errors", "import_files", "students", "student_history"} <= set(traces(database))
+
+    purge(admin)
+
+    assert traces(database) == []
+    report = teacher.get(f"/imports/{rejected.json()['id']}").json()
+    assert [error["code"] for error in report["errors"]] == ["erased", "erased", "erased", "mark_type"]
+    assert (report["failed"], report["errors_stored"]) == (4, 4)
+    rows = read_table(teacher.get(f"/imports/{rejected.json()['id']}/errors.csv").content.decode("utf-8-sig"))
+    assert [row[:4] for row in rows[1:]] == [[""] * 4] * 3 + [["S4", "Y", "Z", "x"]]
+    assert teacher.get(f"/imports/{first['id']}").json()["kept"] == []
+
+
+def test_an_interrupted_import_whose_file_was_removed_can_be_undone_and_not_resumed(
+    teacher: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    add(teacher, ROLL_NO, NAME)
+    content = table([HEADER, GOOD, ["S2", "Bo", "Art", "2"]])
+    told = imported(teacher, content)
+    interrupt(database, told["id"], content.encode())
+
+    purge(admin)
+
+    resumed = teacher.post(f"/imports/{told['id']}/resume")
+    assert (resumed.status_code, resumed.json()["type"]) == (409, "/problems/nothing-to-do")
+    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+    assert (undone["state"], undone["restored"]) == ("undone", 2)
+
+
+def test_a_file_that_is_not_whole_is_never_imported(teacher: TestClient, database: Database[JSON]) -> None:
+    content = table([HEADER, GOOD, ["S2", "Bo", "Art", "2"]])
+    told = imported(teacher, content)
+    interrupt(database, told["id"], content.encode())
+    half = content.encode()[: content.index("S2")]
+    database["import_files"].update_many({}, {"$set": {"content": half}})
+
+    resumed = teacher.post(f"/imports/{told['id']}/resume")
+
+    assert (resumed.status_code, resumed.json()["type"]) == (422, "/problems/invalid-file")
+    assert resumed.json()["state"] == "failed"
+    assert helpers.students(teacher) == {}
+    assert database["import_files"].count_documents({}) == 0
+
+
+def test_rows_about_others_stay(teacher: TestClient, admin: Person) -> None:
+    add(teacher, "7", "Li")
+    bad = table([HEADER, ["8", "Lisa", "Art", "950"], ["17", "Bo", "7", "950"], ["7", "Li", "Art", "950"]])
+    rejected = send(teacher, bad).json()
+
+    purge(admin, "7")
+
+    errors = teacher.get(f"/imports/{rejected['id']}").json()["errors"]
+    assert [error["code"] for error in errors] == ["mark_range", "mark_range", "erased"]
+
+
+def test_an_undo_that_goes_on_does_not_bring_a_trace_back(
+    teacher: TestClient, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = imported(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "2"], GOOD]))
+    for roll_no in (ROLL_NO, "S1"):
+        assert teacher.put(f"/students/{roll_no}/marks/math", json={"mark": 3}).status_code == 200
+    real = undo._take_back_some
+    batches: list[Any] = []
+
+    async def take_back(work: Any, notes: Any) -> Any:
+        if batches:
+            await erasure.erase(ROLL_NO, Writer("principal"))
+        batches.append(notes)
+        return await real(work, notes)
+
+    monkeypatch.setattr(undo, "BATCH", 1)
+    monkeypatch.setattr(undo, "_take_back_some", take_back)
+    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+
+    assert len(batches) == 2
+    assert (undone["kept"], undone["kept_count"]) == (["S1"], 2)
+    assert teacher.get(f"/imports/{told['id']}").json()["kept"] == ["S1"]
+
+
+def test_an_erasure_is_not_final_before_imports_have_forgotten(
+    teacher: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    add(teacher, ROLL_NO, NAME)
+    send(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "950"]]))
+
+    with dying(FailedRow.get_motor_collection(), "update_many", after=False):
+        failed = admin.ask("DELETE", f"/students/{ROLL_NO}?purge=true")
+
+    assert failed.status_code == 500
+    assert admin.ask("GET", "/erasures").json() == []
+    assert teacher.get(f"/students/{ROLL_NO}").status_code == 404
+    purge(admin)
+    assert traces(database) == []
+    assert len(admin.ask("GET", "/erasures").json()) == 1
+
+
+def test_an_erasure_that_began_with_imports_is_not_finished_without_them(
+    teacher: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    add(teacher, ROLL_NO, NAME)
+    changes = {
+        "$set": {"erasing": {"at": EPOCH, "who": "a", "address": "b", "request_id": "c", "waits_for": ["other"]}}
+    }
+    database["students"].update_one({"roll_no": ROLL_NO}, changes)
+
+    answer = admin.ask("DELETE", f"/students/{ROLL_NO}?purge=true")
+
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    assert database["students"].count_documents({"roll_no": ROLL_NO}) == 1
+    assert admin.ask("GET", "/erasures").json() == []
+
+
+def test_counts_are_kept(teacher: TestClient, admin: Person) -> None:
+    add(teacher, ROLL_NO, NAME)
+    told = send(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "950"]])).json()
+
+    purge(admin)
+
+    assert counts(teacher.get(f"/imports/{told['id']}").json()) == counts(told)

@@ -1,0 +1,196 @@
+"""Files that are made to be slow: none of them stops the event loop, and little of them is stored."""
+
+import asyncio
+import json
+from pathlib import Path
+from time import process_time, thread_time
+from typing import Any
+
+import pytest
+from bson import encode
+from fastapi.testclient import TestClient
+from pymongo.database import Database
+
+from modules.transfers import failures, reading
+from modules.transfers.models import Import
+from modules.transfers.reading import batches
+from modules.transfers.schemas import ImportRead
+from modules.transfers.table import Header, InvalidFile
+from tests.transfers.helpers import CSV, JSON, NDJSON, imported, read_table, send
+
+# CPU seconds of the loop's thread in one callback. What was found took seconds; a batch takes some milliseconds.
+LONGEST = 0.15
+
+WIDE = ",".join(["roll_no", *(f"rol_{number:05}" for number in range(9_999))]) + "\n"
+ACCENTS = "a" + "\u0301\u0316" * 60_000
+FIELDS = "roll_no,name,branch"
+BLANKS = FIELDS + "".join(f",s{number}" for number in range(9_990)) + "\n"
+MARKS = FIELDS + "".join(f",s{number}" for number in range(100)) + "\n"
+
+FILES = {
+    "columns alike": (WIDE, CSV),
+    "misspelt columns": (WIDE.replace("roll_no", "roll_nr"), CSV),
+    "one column again and again": ("roll_no" + ",a" * 9_990 + "\n", CSV),
+    "a column's name of accents": (f"roll_no,{ACCENTS}\nS1,1\n", CSV),
+    "a name of accents": (f"{FIELDS}\nS1,{ACCENTS},B\n", CSV),
+    "rows of 1 MB": (FIELDS + "\n" + ("x" + "," * 900_000 + "\n") * 2, CSV),
+    "commas": (FIELDS + "\n" + ("x" + "," * 1_999 + "\n") * 1_000, CSV),
+    "wide rows of one fault": (WIDE + ("S1" + "," * 9_999 + "\n") * 100, CSV),
+    "quotes": (FIELDS + "\n" + ('"' * 998 + "\n") * 1_000, CSV),
+    "blank lines": (FIELDS + "\n" * 200_000, CSV),
+    "blank cells": (BLANKS + "".join(f"S{number},A,B{',' * 9_990}\n" for number in range(200)), CSV),
+    "marks": (MARKS + "".join(f"S{number},A,B{',5' * 100}\n" for number in range(1_000)), CSV),
+    "nested lists": ("[" * 900_000 + "\n", NDJSON),
+    "huge numbers": (('{"roll_no":' + "9" * 4_300 + "}\n") * 200, NDJSON),
+    "many members": (json.dumps({f"{number:x}": 1 for number in range(15_000)}) + "\n", NDJSON),
+    "a line of many members": (json.dumps({f"{number:x}": 1 for number in range(60_000)}) + "\n", NDJSON),
+    "empty objects": ("{}\n" * 20_000, NDJSON),
+}
+
+
+@pytest.fixture
+def longest(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The most CPU time that one callback of an event loop has taken. The debug mode of asyncio would measure the time
+    of the clock, in which other threads and processes work as well."""
+    run, longest = asyncio.Handle._run, [0.0]
+
+    def run_timed(handle: asyncio.Handle) -> None:
+        begun = thread_time()
+        run(handle)
+        longest[0] = max(longest[0], thread_time() - begun)
+
+    monkeypatch.setattr(asyncio.Handle, "_run", run_timed)
+    return longest
+
+
+@pytest.mark.parametrize(("text", "media"), FILES.values(), ids=FILES.keys())
+def test_no_file_stops_the_loop(
+    teacher: TestClient, database: Database[JSON], longest: list[float], text: str, media: str
+) -> None:
+    begun = process_time()
+    answer = send(teacher, text, media, blank="remove")
+    report = teacher.get(f"/imports/{answer.json()['id']}")
+    failed = teacher.get(f"/imports/{answer.json()['id']}/errors.csv")
+
+    assert answer.status_code in (201, 422), answer.text[:300]
+    assert longest[0] < LONGEST
+    assert process_time() - begun < 30
+    assert len(report.content) < 200_000
+    assert failed.status_code == 200
+    stored = sum(len(encode(row)) for row in database["import_errors"].find())
+    assert stored < 3 * failures.MAX_STORED_BYTES
+
+
+def test_parsing_a_header_takes_time_in_proportion_to_it() -> None:
+    def seconds(columns: int) -> float:
+        begun = process_time()
+        Header.parse(["roll_no", *(f"rol_{number:05}" for number in range(columns))])
+        return process_time() - begun
+
+    seconds(1_000)
+    assert seconds(8_000) < 30 * max(seconds(1_000), 0.005)
+
+
+@pytest.mark.parametrize("field", ["name", "marks"])
+def test_accents_without_end_are_refused_at_once(teacher: TestClient, field: str) -> None:
+    accents = "a" + "\u0301\u0316" * 60_000
+    body = {"roll_no": "S1", "name": "A", "branch": "B", field: {accents: 1} if field == "marks" else accents}
+    begun = process_time()
+
+    answer = teacher.post("/students", json=body)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+    assert process_time() - begun < 1
+
+
+def test_failures_are_stored_up_to_a_number(
+    teacher: TestClient, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "MAX_STORED", 700)
+    text = "roll_no,name,branch,math\n" + "".join(f"S{number},A,B,950\n" for number in range(1_300))
+
+    rejected = send(teacher, text).json()
+    skipped = imported(teacher, text, on_error="skip")
+
+    for told in (rejected, skipped):
+        assert (told["rows"], told["failed"], told["errors_stored"]) == (1_300, 1_300, 700)
+        assert (len(told["errors"]), told["errors_left_out"]) == (100, 1_200)
+        failed = read_table(teacher.get(f"/imports/{told['id']}/errors.csv").text)
+        assert [row[0] for row in failed[1:-1]] == [f"S{number}" for number in range(700)]
+        assert failed[-1][:4] == [""] * 4
+        assert failed[-1][4].startswith("600 ")
+    assert database["import_errors"].count_documents({}) == 1_400
+
+
+def test_failures_are_stored_up_to_a_size(teacher: TestClient, database: Database[JSON]) -> None:
+    name = "x" * 50_000
+    text = "roll_no,name,branch\n" + "".join(f"S{number},{name},B\n" for number in range(120))
+
+    told = imported(teacher, text, on_error="skip")
+
+    assert (told["failed"], told["errors_stored"]) == (120, 100)
+    assert sum(len(encode(row)) for row in database["import_errors"].find()) < 6_000_000
+
+
+def test_a_row_that_is_too_long_to_be_stored_is_told_without_its_cells(teacher: TestClient) -> None:
+    told = send(teacher, "roll_no,name,branch\n" + "x" + "," * 900_000 + "\nS1,A,\n").json()
+
+    failed = read_table(teacher.get(f"/imports/{told['id']}/errors.csv").text)
+
+    assert [error["code"] for error in told["errors"]] == ["ragged", "missing"]
+    assert [row[:-1] for row in failed[1:]] == [[""] * 3, ["S1", "A", ""]]
+
+
+def test_a_row_has_a_limited_number_of_faults(teacher: TestClient) -> None:
+    told = send(teacher, MARKS + f"S1,A,B{',950' * 100}\n").json()
+
+    errors = told["errors"]
+    assert (len(errors), errors[-1]["code"]) == (21, "more")
+    assert errors[-1]["detail"].startswith("80 ")
+
+
+def test_a_long_roll_number_is_told_in_part(teacher: TestClient) -> None:
+    told = send(teacher, f"{FIELDS}\n" + f"{'x' * 100_000},A,B\n" * 2).json()
+
+    assert {len(error["value"]) for error in told["errors"]} == {200}
+
+
+def test_reports_and_lists_load_neither_cells_nor_columns(teacher: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = send(teacher, f"{FIELDS}\nS1,A,\n").json()
+    loaded: list[tuple[list[str], list[Any]]] = []
+    real = ImportRead.of
+
+    def of(work: Import, failed: Any) -> ImportRead:
+        loaded.append((work.header, [row for row in failed if "cells" in row]))
+        return real(work, failed)
+
+    monkeypatch.setattr(ImportRead, "of", of)
+    for path in ("", f"/{told['id']}"):
+        assert teacher.get(f"/imports{path}").status_code == 200
+    events = teacher.get(f"/imports/{told['id']}", headers={"Accept": "text/event-stream"})
+
+    assert events.status_code == 200
+    assert loaded == [([], [])] * 3
+
+
+def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, calls = tmp_path / "class.csv", list[Any]()
+    file.write_text("roll_no\nS1\n" + "\n" * 100_000 + "S2\n")
+    real = reading._next_batch
+
+    def next_batch(rows: Any) -> Any:
+        calls.append(rows)
+        return real(rows)
+
+    async def read() -> list[int]:
+        return [row.line async for batch in batches(file, "csv") for row in batch]
+
+    monkeypatch.setattr(reading, "_next_batch", next_batch)
+    monkeypatch.setattr(reading, "BATCH_BYTES", 20_000)
+    assert asyncio.run(read()) == [2, 100_003]
+    assert len(calls) >= 4
+
+
+def test_a_header_with_a_column_twice_is_refused() -> None:
+    with pytest.raises(InvalidFile):
+        Header.parse(["roll_no", "math", "art", "math"])

@@ -1,0 +1,121 @@
+"""Downloads and event streams: a process has so many at once, and of one user only a few."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.types import Message
+
+from core.errors import Problem, Unavailable
+from modules.transfers import streams
+from modules.transfers.streams import MAX_STREAMS, MAX_STREAMS_OF_USER, Stream, TooManyStreams
+from tests.transfers.helpers import send
+
+PATHS = ("/exports/students", "/exports/students?format=ndjson", "/imports/{id}/errors.csv")
+
+
+class Streams:
+    """Streams to clients who read one piece and then wait."""
+
+    def __init__(self) -> None:
+        self.may_go_on = asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, user: str) -> type[Problem] | None:
+        """Begin one more; what it is refused with."""
+        begun = asyncio.Event()
+
+        async def content() -> AsyncIterator[bytes]:
+            yield b"begun"
+            await self.may_go_on.wait()
+
+        async def receive() -> Message:
+            return await asyncio.Future[Message]()
+
+        async def send(message: Message) -> None:
+            if message.get("body"):
+                begun.set()
+
+        scope: dict[str, Any] = {"type": "http", "asgi": {"spec_version": "2.3"}}
+        task = asyncio.ensure_future(Stream(user, content())(scope, receive, send))
+        await asyncio.wait([task, begun_task := asyncio.ensure_future(begun.wait())], return_when="FIRST_COMPLETED")
+        begun_task.cancel()
+        if task.done():
+            error = task.exception()
+            assert isinstance(error, Problem)
+            return type(error)
+        self.tasks.append(task)
+        return None
+
+    async def end(self) -> None:
+        self.may_go_on.set()
+        await asyncio.gather(*self.tasks)
+        self.tasks.clear()
+        self.may_go_on.clear()
+
+
+@pytest.mark.anyio
+async def test_one_user_has_a_few_streams_and_cannot_use_up_all() -> None:
+    site = Streams()
+
+    assert [await site.open("alice") for _ in range(MAX_STREAMS_OF_USER)] == [None] * MAX_STREAMS_OF_USER
+    assert [await site.open("alice"), await site.open("bob")] == [TooManyStreams, None]
+    await site.end()
+    assert await site.open("alice") is None
+    await site.end()
+
+
+@pytest.mark.anyio
+async def test_a_process_has_a_limited_number_of_streams() -> None:
+    site = Streams()
+
+    users = [f"user{number}" for number in range(MAX_STREAMS // MAX_STREAMS_OF_USER)]
+    opened = [await site.open(user) for user in users for _ in range(MAX_STREAMS_OF_USER)]
+
+    assert (set(opened), len(opened)) == ({None}, MAX_STREAMS)
+    assert await site.open("one more") is Unavailable
+    await site.end()
+    assert await site.open("one more") is None
+    await site.end()
+
+
+@pytest.mark.anyio
+async def test_who_goes_away_frees_the_place() -> None:
+    site = Streams()
+    for _ in range(MAX_STREAMS_OF_USER):
+        await site.open("alice")
+
+    for task in site.tasks:
+        task.cancel()
+    await asyncio.wait(site.tasks)
+    site.tasks.clear()
+
+    assert await site.open("alice") is None
+    await site.end()
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "type_"),
+    [
+        ("MAX_STREAMS_OF_USER", 429, "/problems/too-many-streams"),
+        ("MAX_STREAMS", 503, "/problems/unavailable"),
+    ],
+)
+def test_every_stream_is_counted(
+    teacher: TestClient, monkeypatch: pytest.MonkeyPatch, limit: str, status: int, type_: str
+) -> None:
+    import_id = send(teacher, "roll_no\nS1\n").json()["id"]
+    paths = [path.format(id=import_id) for path in PATHS]
+    asked = [*((path, {}) for path in paths), (f"/imports/{import_id}", {"Accept": "text/event-stream"})]
+    assert [teacher.get(path, headers=headers).status_code for path, headers in asked] == [200] * 4
+
+    monkeypatch.setattr(streams, limit, 0)
+
+    for path, headers in asked:
+        answer = teacher.get(path, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (status, type_), path
+        assert int(answer.headers["Retry-After"]) > 0
+    assert teacher.get(f"/imports/{import_id}").status_code == 200
+    assert teacher.get("/students").status_code == 200
