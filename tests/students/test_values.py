@@ -12,8 +12,8 @@ FINE: dict[str, Any] = {"roll_no": "S1", "name": "n", "branch": "b", "marks": {"
 
 
 @pytest.fixture
-def client(any_client: TestClient) -> TestClient:
-    return sign_in(any_client)
+def client(client: TestClient) -> TestClient:
+    return sign_in(client)
 
 
 def post(client: TestClient, body: str | dict[str, Any]) -> Any:
