@@ -66,11 +66,11 @@ FILES = {
 
 
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
-def test_a_table_is_imported_however_it_is_written(any_teacher: TestClient, text: str) -> None:
-    told = imported(any_teacher, text)
+def test_a_table_is_imported_however_it_is_written(teacher: TestClient, text: str) -> None:
+    told = imported(teacher, text)
 
     assert counts(told) == (3, 3, 0, 0, 0)
-    assert students(any_teacher) == CLASS
+    assert students(teacher) == CLASS
 
 
 def test_ndjson_is_imported(any_teacher: TestClient) -> None:
@@ -84,10 +84,10 @@ def test_ndjson_is_imported(any_teacher: TestClient) -> None:
 
 
 @pytest.mark.parametrize(("name", "media"), [("a.csv", "application/octet-stream"), ("b.csv", CSV), ("c.ndjson", "")])
-def test_a_form_is_imported(any_teacher: TestClient, name: str, media: str) -> None:
+def test_a_form_is_imported(teacher: TestClient, name: str, media: str) -> None:
     text = lines([{"roll_no": key, **value} for key, value in CLASS.items()]) if "nd" in name else table(ROWS)
 
-    answer = any_teacher.post("/imports", files={"file": (name, text.encode(), media)}, params={"mode": "insert"})
+    answer = teacher.post("/imports", files={"file": (name, text.encode(), media)}, params={"mode": "insert"})
 
     assert answer.status_code == 201, answer.text
     assert (answer.json()["filename"], answer.json()["mode"], answer.json()["size"]) == (
@@ -95,7 +95,7 @@ def test_a_form_is_imported(any_teacher: TestClient, name: str, media: str) -> N
         "insert",
         len(text.encode()),
     )
-    assert students(any_teacher) == CLASS
+    assert students(teacher) == CLASS
 
 
 def test_a_form_has_no_other_fields_than_the_file(teacher: TestClient) -> None:
@@ -320,14 +320,14 @@ def test_the_same_key_imports_once(any_teacher: TestClient) -> None:
 
 
 @pytest.mark.parametrize("content", ["roll_no,name,branch\n!,A,B\n", "name,branch\n"], ids=["rejected", "failed"])
-def test_the_same_key_is_refused_again_for_the_same_reason(any_teacher: TestClient, content: str) -> None:
+def test_the_same_key_is_refused_again_for_the_same_reason(teacher: TestClient, content: str) -> None:
     key = {"Idempotency-Key": "class 7b"}
 
-    first, again = (send(any_teacher, content, headers=key) for _ in range(2))
+    first, again = (send(teacher, content, headers=key) for _ in range(2))
 
     assert (first.status_code, again.status_code) == (422, 422)
     assert {**again.json(), "request_id": ""} == {**first.json(), "request_id": ""}
-    assert len(any_teacher.get("/imports").json()) == 1
+    assert len(teacher.get("/imports").json()) == 1
 
 
 def test_the_key_of_another_user_is_another(client: TestClient, settings: Settings) -> None:
