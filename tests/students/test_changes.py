@@ -168,7 +168,7 @@ def test_any_limit_leads_to_the_same_copy(client: TestClient, limit: int) -> Non
     assert follower.roll_numbers == ["S3", "S4", "S9"]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "limit=", "since=" + "x" * 201])
+@pytest.mark.parametrize("query", ["limit=0", "since=" + "x" * 201])
 def test_a_wrong_parameter_is_named(client: TestClient, query: str) -> None:
     answer = client.get(f"/changes?{query}")
 
