@@ -11,8 +11,9 @@ import os
 import shutil
 import signal
 import stat
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
@@ -258,11 +259,18 @@ def test_data_of_another_series_is_never_passed_over(tmp_path: Path) -> None:
     assert folder.prepare(tmp_path, "6.0").data == tmp_path / "mongodb-6.0"
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A temporary folder in which a socket's path fits, as it may not in pytest's (108 bytes on Linux)."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("in_the_way", ["file", "link", "open", "nowhere", "long"])
 def test_a_socket_folder_that_is_not_ours_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
+    short_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
 ) -> None:
-    temporary = {"nowhere": tmp_path / "absent", "long": tmp_path / ("t" * 80)}.get(in_the_way, tmp_path)
+    temporary = {"nowhere": short_path / "absent", "long": short_path / ("t" * 80)}.get(in_the_way, short_path)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(temporary))
     root = Path("/" + "d" * 120)
     if in_the_way == "long":
@@ -271,7 +279,7 @@ def test_a_socket_folder_that_is_not_ours_alone(
         place = address.socket_path(root).parent
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
         place.rmdir()
-        {"file": place.touch, "link": lambda: place.symlink_to(tmp_path), "open": place.mkdir}[in_the_way]()
+        {"file": place.touch, "link": lambda: place.symlink_to(short_path), "open": place.mkdir}[in_the_way]()
     with pytest.raises(StartupError, match=r"socket.*DATA_DIR"):
         address.socket_path(root)
 
