@@ -27,10 +27,9 @@ def test_a_sound_module_is_not_blamed() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        *[("get", "/notes", status) for status in ("401", "422", "500", "503")],
-        *[("get", "/notes/{number}", status) for status in ("304", "401", "404", "422")],
-        *[("put", "/notes/{number}", status) for status in ("400", "403", "404", "412", "413", "422", "428")],
-        *[("delete", "/notes/{number}", status) for status in ("403", "404", "412", "428")],
+        *[("get", "/notes", status) for status in ("401", "500", "503")],
+        *[("get", "/notes/{number}", status) for status in ("304", "404")],
+        *[("put", "/notes/{number}", status) for status in ("400", "403", "412", "413", "422", "428")],
     ],
 )
 def test_an_undocumented_status_is_found(method: str, path: str, status: str) -> None:
@@ -50,7 +49,6 @@ def test_an_undocumented_status_is_found(method: str, path: str, status: str) ->
         ("get", "/notes", "503", "Retry-After"),
         ("get", "/notes/{number}", "200", "ETag"),
         ("get", "/notes/{number}", "304", "ETag"),
-        ("put", "/notes/{number}", "200", "ETag"),
         ("put", "/notes/{number}", "412", "ETag"),
     ],
 )

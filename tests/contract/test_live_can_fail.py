@@ -68,7 +68,6 @@ HEADERS = "the _id of what is stored, in its headers"
         (lambda _: JSONResponse({"notes": [{"_id": 1}]}), "the key _id"),
         (lambda _: JSONResponse([{"notes": {"revision_id": None}}]), "the key revision_id"),
         (lambda note: JSONResponse({"id": str(note.id)}), BODY),
-        (lambda note: JSONResponse({"detail": f"Note {note.id} is kept."}), BODY),
         (lambda note: JSONResponse([[{str(note.id): 1}]], 409, media_type="application/problem+json"), BODY),
         (lambda note: Response(f"0{note.id}".upper(), media_type="text/plain"), BODY),
         (lambda _: Response("text,_id\nx,1\n", media_type="text/csv"), "the key _id"),
@@ -77,7 +76,6 @@ HEADERS = "the _id of what is stored, in its headers"
         (lambda _: Response('data: {"_id": 1}\n\n', media_type="text/event-stream"), "the key _id"),
         (lambda _: Response(headers={"Cache-Control": "max-age=60"}), "personal data to caches"),
         (lambda note: Response(headers={"ETag": f'"{note.id}-1"'}), HEADERS),
-        (lambda note: Response(headers={"Location": f"/notes/{note.id}"}), HEADERS),
         (lambda _: Response(headers={"Link": '</kept?after=1>; rel="next"; key="_id"'}), "the key _id"),
     ],
 )

@@ -24,16 +24,15 @@ def auth_client(open_client: AppClient) -> TestClient:
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
-@pytest.mark.parametrize("size", [LIMIT + 1, LIMIT * 10])
 @pytest.mark.parametrize(("path", "headers"), [("/register", JSON), ("/login", FORM)])
 def test_a_body_above_the_limit_is_refused(
-    auth_client: TestClient, path: str, headers: dict[str, str], size: int, announced: bool
+    auth_client: TestClient, path: str, headers: dict[str, str], announced: bool
 ) -> None:
-    body = b"x" * size
+    body = b"x" * (LIMIT + 1)
     answer = auth_client.post(path, content=body if announced else in_pieces(body), headers=headers)
     assert (answer.status_code, answer.headers["Content-Type"]) == (413, "application/problem+json")
     assert answer.json()["type"] == "/problems/body-too-large"
-    assert answer.json()["detail"] == "The body may have at most 200 bytes."
+    assert str(LIMIT) in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])

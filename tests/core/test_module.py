@@ -65,26 +65,23 @@ def test_folders_that_are_no_modules_are_passed_over(package: Package) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "named"),
     [
-        ("", "{}/x/__init__.py declares no module. Add: module = Module(name='x', …)"),
-        (None, "{}/x/__init__.py declares no module. Add: module = Module(name='x', …)"),
-        ("module = 'x'", "{}/x/__init__.py declares no module. Add: module = Module(name='x', …)"),
-        (DECLARED.format(name="y"), "{}/x/__init__.py declares the name 'y'. Make it 'x'."),
-        ("raise RuntimeError('oh')", "{}/x/__init__.py cannot be imported: RuntimeError: oh"),
-        ("import nowhere_at_all", "{}/x/__init__.py cannot be imported: ModuleNotFoundError: No module named "),
-        ("def", "{}/x/__init__.py cannot be imported: SyntaxError: "),
-        (
-            "from core.module import Module\nmodule = Module(nmae='x')",
-            "{}/x/__init__.py cannot be imported: TypeError: ",
-        ),
+        ("", "module = Module(name='x'"),
+        (None, "module = Module(name='x'"),
+        ("module = 'x'", "module = Module(name='x'"),
+        (DECLARED.format(name="y"), "'y'"),
+        ("raise RuntimeError('oh')", "RuntimeError: oh"),
+        ("import nowhere_at_all", "nowhere_at_all"),
+        ("def", "SyntaxError: "),
+        ("from core.module import Module\nmodule = Module(nmae='x')", "nmae"),
     ],
 )
-def test_a_broken_module_is_named(package: Package, text: str | None, sentence: str) -> None:
+def test_a_broken_module_is_named(package: Package, text: str | None, named: str) -> None:
     name = package({"a": DECLARED.format(name="a"), "x": text})
-    with pytest.raises(StartupError) as raised:
+    with pytest.raises(StartupError, match=re.escape(named)) as raised:
         discover(name)
-    assert str(raised.value).startswith(sentence.format(name))
+    assert f"{name}/x/__init__.py" in str(raised.value)
 
 
 def test_a_folder_whose_name_python_cannot_import_does_not_vanish(package: Package) -> None:
@@ -95,7 +92,7 @@ def test_a_folder_whose_name_python_cannot_import_does_not_vanish(package: Packa
 def test_a_file_beside_the_folders_does_not_vanish(package: Package, tmp_path: Path) -> None:
     name = package({"x": DECLARED.format(name="x")})
     (tmp_path / name / "courses.py").touch()
-    with pytest.raises(StartupError, match=r"courses\.py is not a module\. Make it a folder: .*/courses/"):
+    with pytest.raises(StartupError, match=r"courses\.py.*/courses/"):
         discover(name)
 
 
@@ -112,15 +109,12 @@ def test_what_needs_a_module_is_switched_off_with_it(package: Package, caplog: p
     (root / "d" / "service.py").write_text(f"import {name}.d.models\nimport {name}\n")
 
     assert [module.name for module in discover(name, disabled=["a"])] == ["d"]
-    assert [record.getMessage() for record in caplog.records] == [
-        "The module b is off, because it needs a",
-        "The module c is off, because it needs b",
-    ]
+    assert [record.args for record in caplog.records] == [("b", "a"), ("c", "b")]
 
 
 def test_an_unknown_module_cannot_be_switched_off(package: Package) -> None:
     name = package({letter: DECLARED.format(name=letter) for letter in "ab"})
-    with pytest.raises(StartupError, match=r"^MODULES_DISABLED names x, y\. There are these modules: a, b\.$"):
+    with pytest.raises(StartupError, match=r"MODULES_DISABLED.*\bx, y\b.*\ba, b\b"):
         discover(name, disabled=["y", "a", "x"])
 
 
@@ -202,9 +196,8 @@ class Ports(ModuleSettings):
 )
 def test_no_two_modules_claim_the_same(first: dict[str, object], second: dict[str, object], claim: str) -> None:
     modules = [stub(**{"name": "one", **first}), Module(**{"name": "two", **second})]  # type: ignore[arg-type]
-    with pytest.raises(StartupError, match=r"declared more than once: by one and (two|one)\. Rename one") as raised:
+    with pytest.raises(StartupError, match=rf"{claim}\b.*\bone\b.*\b(two|one)\b"):
         create_app(Settings(), modules)
-    assert f"The {claim} is" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -226,12 +219,12 @@ def test_no_route_hides_another(first: dict[str, object], second: dict[str, obje
     with pytest.raises(StartupError) as raised:
         create_app(Settings(), modules)
     place = r"\S+test_module\.py, line \d+"
-    sentence = rf"{place}: {re.escape(hidden)} is never reached, for {re.escape(by)} \({place}\) answers its addresses"
-    assert re.match(sentence, str(raised.value))
+    named = rf"{place}: {re.escape(hidden)} .*{re.escape(by)} .*{place}"
+    assert re.match(named, str(raised.value))
 
 
 def test_a_module_cannot_claim_a_setting_of_the_service() -> None:
-    with pytest.raises(StartupError, match="setting PORT is declared more than once: by the service itself and one"):
+    with pytest.raises(StartupError, match=r"\bPORT\b.*\bone\b"):
         create_app(Settings(), [stub(name="one", settings=Ports)])
 
 
@@ -259,7 +252,7 @@ class Plain(Document):
 
 
 def test_a_document_need_not_name_its_collection() -> None:
-    with pytest.raises(StartupError, match="The collection Plain is declared more than once"):
+    with pytest.raises(StartupError, match=r"\bPlain\b"):
         create_app(Settings(), [stub(documents=(Plain,)), Module(name="two", documents=(Plain,))])
 
 
@@ -272,13 +265,13 @@ def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
 @pytest.mark.parametrize(
     ("modules", "names"),
     [
-        ([], "none, unless MODULES_DISABLED names one"),
-        ([Module(name="one")], "none, unless MODULES_DISABLED names one"),
+        ([], "MODULES_DISABLED"),
+        ([Module(name="one")], "MODULES_DISABLED"),
         ([stub(name="one"), Module(name="two"), stub(name="three")], "one, three"),
     ],
 )
 def test_exactly_one_module_tells_who_asks(modules: list[Module], names: str) -> None:
-    with pytest.raises(StartupError, match=f"Exactly one .* authenticator; these do: {names}.$"):
+    with pytest.raises(StartupError, match=f"authenticator.*{names}"):
         create_app(Settings(), modules)
 
 
@@ -302,9 +295,9 @@ def test_a_route_is_protected_unless_it_is_declared_public() -> None:
 
 
 def test_a_router_that_would_let_anyone_in_is_refused() -> None:
-    with pytest.raises(StartupError, match="Module one: router must be a ProtectedRouter"):
+    with pytest.raises(StartupError, match=r"\bone\b.*\brouter\b.*ProtectedRouter"):
         Module(name="one", router=APIRouter())  # type: ignore[arg-type]
-    with pytest.raises(StartupError, match="Module one: public_router must be a PublicRouter"):
+    with pytest.raises(StartupError, match=r"\bone\b.*\bpublic_router\b.*PublicRouter"):
         Module(name="one", public_router=APIRouter())  # type: ignore[arg-type]
 
 
@@ -329,7 +322,7 @@ def plainly_included() -> ProtectedRouter:
 
 @pytest.mark.parametrize("router", [mounted(), plainly_added(), plainly_included()])
 def test_what_no_guard_stands_before_is_refused(router: ProtectedRouter) -> None:
-    with pytest.raises(StartupError, match="Module one: /files is not guarded"):
+    with pytest.raises(StartupError, match=r"\bone\b.*/files"):
         Module(name="one", router=router)
 
 

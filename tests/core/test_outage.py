@@ -36,7 +36,7 @@ def test_an_outage_is_told_and_survived(relayed: TestClient, relay: Relay) -> No
         assert (path, answer.status_code) == (path, 503)
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert int(answer.headers["Retry-After"]) >= 1
-        assert answer.json()["detail"] == "The database does not answer."
+        assert answer.json()["type"] == "/problems/unavailable"
         assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
         assert "127.0.0.1" not in answer.text
     assert relayed.get("/healthz").status_code == 200
@@ -73,11 +73,16 @@ def test_one_that_lasts_is_answered_without_asking_the_driver(
         answer = client.get(path)
         assert answer.status_code == {"/nowhere": 404, "/healthz": 200}.get(path, 503)
     assert client.post("/login", data={"username": "alice", "password": "secure123"}).status_code == 503
-    until(lambda: any(message.startswith("The database is away") for message in caplog.messages))
+    until(lambda: logged(caplog) == ["ERROR"])
 
     relay.start()
     until(lambda: client.get("/students").status_code == 200)
-    until(lambda: "The database is back" in caplog.messages)
+    until(lambda: logged(caplog) == ["ERROR", "WARNING"])
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The levels of what was logged of the outage: that the database is away, and that it is back."""
+    return [record.levelname for record in caplog.records if record.name == core.outage.__name__]
 
 
 def test_a_service_that_needs_no_server_is_never_in_an_outage() -> None:

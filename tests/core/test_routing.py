@@ -48,7 +48,7 @@ def test_a_parameter_with_one_value_is_given_once(query: str) -> None:
     answer = guarded(Role.VIEWER).get(f"/filtered?{query}")
     name = query.partition("=")[0]
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"detail": "This must be given only once.", "parameter": name}]
+    assert [error["parameter"] for error in answer.json()["errors"]] == [name]
 
 
 def test_a_parameter_with_many_values_may_be_repeated() -> None:

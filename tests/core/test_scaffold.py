@@ -65,7 +65,7 @@ def test_the_singular_is_made_from_the_plural(plural: str, singular: str) -> Non
 
 @pytest.mark.parametrize("plural", ["people", "staff", "campus", "glass"])
 def test_where_no_singular_is_known_it_is_asked_for(plural: str) -> None:
-    with pytest.raises(CommandError, match=f"What is one of '{plural}'. Say it with --singular"):
+    with pytest.raises(CommandError, match=f"{plural}.*--singular"):
         names_for(plural)
     assert names_for(plural, "one_of_them").singular == "one_of_them"
 
@@ -94,35 +94,28 @@ def test_each_form_of_the_name_is_put_where_it_belongs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    "name",
     [
-        ("class", "a word of Python"),
-        ("match", "a word of Python"),
-        ("statistics", "a module of Python's own library"),
-        ("calendar", "a module of Python's own library"),
-        ("service", "reserved"),
-        ("core", "reserved"),
-        ("modules", "reserved"),
-        ("tests", "reserved"),
-        ("docs", "reserved"),
-        *[(name, "cannot be a name") for name in ("", "x", "Courses", "open-days", "1st", "_x", "a__b", "ab_", "é")],
-        *[(name, "cannot be a name") for name in ("../ab", "a b", "ab\n", "a.b", "x" * 31)],
+        *("class", "match"),  # words of Python
+        *("statistics", "calendar"),  # modules of its library
+        *("service", "core", "modules", "tests", "docs"),
+        *("", "x", "Courses", "open-days", "1st", "_x", "a__b", "ab_", "é", "../ab", "a b", "ab\n", "a.b", "x" * 31),
     ],
 )
-def test_a_name_that_cannot_be_used_is_refused(name: str, reason: str) -> None:
-    with pytest.raises(CommandError, match=reason):
+def test_a_name_that_cannot_be_used_is_refused(name: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(repr(name))):
         names_for(name, "thing")
 
 
 @pytest.mark.parametrize("singular", ["", "Course", "a b", "../x"])
 def test_a_singular_that_cannot_be_used_is_refused(singular: str) -> None:
-    with pytest.raises(CommandError, match=r"cannot be a name|What is one of"):
+    with pytest.raises(CommandError, match=re.escape(repr(singular or "people"))):
         names_for("people", singular)
 
 
 @pytest.mark.parametrize("plural", ["requests", "pages", "listings", "roles", "exceptions"])
 def test_a_name_that_the_generated_code_needs_is_refused(plural: str, house: Path) -> None:
-    with pytest.raises(CommandError, match="The generated code uses the name"):
+    with pytest.raises(CommandError, match="--singular"):
         write_module(names_for(plural), house)
     assert files_below(house) == {}
 
@@ -143,7 +136,7 @@ def routes(path: str) -> ProtectedRouter:
 
 
 def test_a_singular_whose_problem_is_taken_is_refused() -> None:
-    with pytest.raises(CommandError, match="There is a problem /problems/student-not-found already"):
+    with pytest.raises(CommandError, match="/problems/student-not-found"):
         check_is_unclaimed(names_for("pupils", "student"), discover())
 
 
@@ -157,7 +150,7 @@ def test_a_singular_whose_problem_is_taken_is_refused() -> None:
     ],
 )
 def test_what_another_module_has_is_refused(declared: Module, claim: str) -> None:
-    with pytest.raises(CommandError, match=re.escape(f"The module {declared.name} has the {claim} already.")):
+    with pytest.raises(CommandError, match=rf"\b{declared.name}\b.*{re.escape(claim)}"):
         check_is_unclaimed(names_for("courses"), [declared])
 
 
@@ -169,7 +162,7 @@ def test_what_only_looks_alike_is_not_refused() -> None:
 @pytest.mark.parametrize("taken", ["modules/courses", "tests/courses"])
 def test_a_folder_that_is_there_stays_as_it_is(taken: str, house: Path) -> None:
     (house / taken).mkdir()
-    with pytest.raises(CommandError, match=f"There already is a {taken}"):
+    with pytest.raises(CommandError, match=taken):
         write_module(names_for("courses"), house)
     assert [str(path.relative_to(house)) for path in house.rglob("courses")] == [taken]
 
@@ -177,7 +170,7 @@ def test_a_folder_that_is_there_stays_as_it_is(taken: str, house: Path) -> None:
 @pytest.mark.parametrize("missing", ["modules", "tests"])
 def test_either_both_folders_are_written_or_none(missing: str, house: Path) -> None:
     (house / missing).rmdir()
-    with pytest.raises(CommandError, match="Nothing was written: No such file or directory"):
+    with pytest.raises(CommandError, match="No such file or directory"):
         write_module(names_for("courses"), house)
     assert files_below(house) == {}
     assert {path.name for path in house.iterdir()} == {"modules", "tests"} - {missing}
@@ -190,7 +183,7 @@ def test_nothing_else_is_touched(tmp_path: Path) -> None:
     done = run_python(house, "-m", "core", "new-module", "courses")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Wrote modules/courses/ and tests/courses/; one record is a course.\n")
+    assert all(part in done.stdout for part in ("modules/courses/", "tests/courses/"))
     after = files_below(house)
     assert after.items() >= before.items()
     assert after.keys() - before.keys() == {file.replace("{}", "courses") for file in FILES}
@@ -202,10 +195,10 @@ def test_it_needs_no_database_and_says_in_one_line_what_is_wrong(tmp_path: Path)
     (house / ".env").write_text("MONGODB_URL=mongodb://127.0.0.1:1\n")
     before = files_below(house)
 
-    for name, reason in (("students", "The module students has the module students already."), ("X", "'X' cannot be")):
+    for name in ("students", "X"):
         done = run_python(house, "-m", "core", "new-module", name)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-        assert done.stderr.startswith(reason)
+        assert name in done.stderr
     assert files_below(house) == before
     assert run_python(house, "-m", "core", "new-module", "courses").returncode == 0
 

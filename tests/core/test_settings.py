@@ -87,7 +87,7 @@ def test_all_wrong_settings_are_named_at_once(wrong: dict[str, str], monkeypatch
 )
 def test_a_setting_out_of_bounds_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(StartupError, match=f"^Settings cannot be used: {name}: .* See .env.example.$"):
+    with pytest.raises(StartupError, match=rf"\b{name}: "):
         read_all()
 
 
@@ -149,7 +149,7 @@ def test_an_error_does_not_repeat_what_was_given() -> None:
 
 def test_a_wrong_setting_of_a_module_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATS_MOST", "many")
-    with pytest.raises(StartupError, match="SEATS_MOST: Input should be a valid integer"):
+    with pytest.raises(StartupError, match="SEATS_MOST: "):
         create_app(Settings(), [stub(settings=SeatSettings)])
 
 

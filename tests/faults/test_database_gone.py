@@ -52,12 +52,12 @@ def test_it_is_waited_for_and_then_served(waiting: Server, shut: Relay) -> None:
             assert (path, answer.status_code) == (path, 503)
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert int(answer.headers["Retry-After"]) >= 1
-            assert answer.json()["detail"] == "The database does not answer."
+            assert answer.json()["type"] == "/problems/unavailable"
         for path in NEEDS_IT_NOT:
             assert (path, client.get(path).status_code) == (path, 200)
         until(lambda: len(told(waiting)) >= 3)
         assert len(set(told(waiting))) == 1
-        assert f"There is no answer from the MongoDB server at 127.0.0.1:{shut.port}." in told(waiting)[0]
+        assert f"127.0.0.1:{shut.port}" in told(waiting)[0]
         assert "Connection refused" in told(waiting)[0]
 
         shut.start()
@@ -87,7 +87,7 @@ def test_a_database_that_turns_out_to_be_newer_ends_the_process(
     with MongoClient[dict[str, object]](mongodb_url) as client:
         client[database_name].migrations.insert_one({"_id": "students/m9999_future"})
     shut.start()
-    ended(waiting, "The service cannot start. The database is newer than this code: it has had students/m9999_future.")
+    ended(waiting, "students/m9999_future")
 
 
 def test_a_database_that_refuses_the_password_ends_the_process(shut: Relay, database_name: str, tmp_path: Path) -> None:
@@ -101,5 +101,5 @@ def test_a_database_that_refuses_the_password_ends_the_process(shut: Relay, data
 def test_a_host_that_does_not_exist_is_named(database_name: str, tmp_path: Path) -> None:
     with wait("mongodb://no-such-host.invalid/?timeoutMS=500", database_name, tmp_path) as server:
         line = until(lambda: told(server))[0]
-        assert line.startswith("Waiting for the database. There is no answer from the MongoDB server at no-such-host.")
+        assert "no-such-host.invalid" in line
         assert "not known" in line or "resolution" in line

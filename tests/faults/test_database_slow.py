@@ -111,7 +111,7 @@ def test_slow_answers_are_not_waited_for(client: httpx2.Client, relay: Relay, se
     assert {status for _, status in answers} == {503}
     assert max(took for took, _ in answers) < 10, "for a thread, and for an answer, and once more to write"
     refused = client.get("/readyz")
-    assert (refused.status_code, refused.json()["detail"]) == (503, "The database does not answer.")
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/unavailable")
     assert client.get("/healthz").status_code == 200
 
     relay.delay = 0

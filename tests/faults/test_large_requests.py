@@ -81,7 +81,7 @@ def test_a_client_that_sends_too_large_a_body_whole_gets_its_413(raw: Raw, body:
         raw.send(piece)
     answer = raw.answer()
     assert (answer.problem()["type"], answer.headers["connection"]) == ("/problems/body-too-large", "close")
-    assert answer.problem()["detail"] == f"The body may have at most {LIMIT} bytes."
+    assert str(LIMIT) in answer.problem()["detail"]
     assert raw.is_closed()
 
 
@@ -97,7 +97,7 @@ def test_an_import_has_a_limit_of_its_own(server: Server, body: Body) -> None:
                 raw.send(piece)
             problem = raw.answer().problem()
             assert (problem["status"] == 413) is too_large
-            assert (f"at most {IMPORT_LIMIT} bytes" in problem["detail"]) is too_large
+            assert (str(IMPORT_LIMIT) in problem.get("detail", "")) is too_large
 
 
 def test_it_gets_it_over_tls_too(tmp_path: Path) -> None:

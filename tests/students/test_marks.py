@@ -12,7 +12,15 @@ ASHA: dict[str, Any] = {"roll_no": "S1", "name": "Asha Rao", "branch": "Physics"
 
 
 @pytest.fixture
-def client(any_client: TestClient) -> TestClient:
+def client(client: TestClient) -> TestClient:
+    client = sign_in(client)
+    assert client.post("/students", json=ASHA).status_code == 201
+    return client
+
+
+@pytest.fixture
+def either(any_client: TestClient) -> TestClient:
+    """Like `client`, once on the real mongod and once in memory."""
     client = sign_in(any_client)
     assert client.post("/students", json=ASHA).status_code == 201
     return client
@@ -27,24 +35,24 @@ def versions(client: TestClient) -> list[int]:
     return [one["version"] for one in client.get("/students/S1/history").json()]
 
 
-def test_a_mark_is_given_and_changed(client: TestClient) -> None:
-    given = client.put("/students/S1/marks/pe", json={"mark": 72.5})
-    changed = client.put("/students/S1/marks/math", json={"mark": 0})
+def test_a_mark_is_given_and_changed(either: TestClient) -> None:
+    given = either.put("/students/S1/marks/pe", json={"mark": 72.5})
+    changed = either.put("/students/S1/marks/math", json={"mark": 0})
 
     assert (given.status_code, changed.status_code) == (200, 200)
     assert given.json()["marks"] == {"math": 91, "art": 60.5, "pe": 72.5}
-    assert changed.json() == client.get("/students/S1").json()
-    assert marks(client) == {"math": 0, "art": 60.5, "pe": 72.5}
-    assert versions(client) == [3, 2, 1]
+    assert changed.json() == either.get("/students/S1").json()
+    assert marks(either) == {"math": 0, "art": 60.5, "pe": 72.5}
+    assert versions(either) == [3, 2, 1]
 
 
-def test_a_mark_is_taken_away(client: TestClient) -> None:
-    answer = client.delete("/students/S1/marks/math")
+def test_a_mark_is_taken_away(either: TestClient) -> None:
+    answer = either.delete("/students/S1/marks/math")
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert answer.headers["etag"] == client.get("/students/S1").headers["etag"]
-    assert marks(client) == {"art": 60.5}
-    assert versions(client) == [2, 1]
+    assert answer.headers["etag"] == either.get("/students/S1").headers["etag"]
+    assert marks(either) == {"art": 60.5}
+    assert versions(either) == [2, 1]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
@@ -139,7 +147,8 @@ def test_the_highest_mark_is_the_setting(open_client: AppClient) -> None:
     assert client.put("/students/S1/marks/math", json={"mark": 20}).status_code == 200
     answer = client.put("/students/S1/marks/math", json={"mark": 20.01})
 
-    assert answer.json()["errors"] == [{"detail": "A mark lies between 0 and 20.", "pointer": "#/mark"}]
+    (error,) = answer.json()["errors"]
+    assert (error["pointer"], "20" in error["detail"]) == ("#/mark", True)
 
 
 def test_there_is_room_for_a_hundred_subjects(client: TestClient) -> None:

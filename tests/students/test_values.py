@@ -12,8 +12,8 @@ FINE: dict[str, Any] = {"roll_no": "S1", "name": "n", "branch": "b", "marks": {"
 
 
 @pytest.fixture
-def client(any_client: TestClient) -> TestClient:
-    return sign_in(any_client)
+def client(client: TestClient) -> TestClient:
+    return sign_in(client)
 
 
 def post(client: TestClient, body: str | dict[str, Any]) -> Any:
@@ -25,37 +25,22 @@ def marks(text: str) -> str:
     return f'{{"roll_no":"S1","name":"n","branch":"b","marks":{text}}}'
 
 
-ROLL_NUMBERS: list[Any] = [
-    "",
-    "  ",
-    "a/b",
-    "a b",
-    "a\\b",
-    "é",
-    "a\0",
-    "a\n b",
-    "\ud800",
-    ".",
-    "..",
-    "x" * 65,
-    5,
-    None,
-    [],
-]
+# More of them are in tests/core/test_text.py.
+ROLL_NUMBERS: list[Any] = ["", "a/b", "a b", "é", "\ud800", "..", "x" * 65, 5, None]
 
 WRONG: list[tuple[str | dict[str, Any], str]] = [
     *[(FINE | {"roll_no": value}, "#/roll_no") for value in ROLL_NUMBERS],
     *[
-        (FINE | {field: value}, f"#/{field}")
-        for field in ("name", "branch")
-        for value in ("\ufffd", "", " \t ", "a\nb", "a\0b", "a\u202eb", "a\u00a0b", "\ud83d", "x" * 201, 5, None)
+        (FINE | {"name": value}, "#/name")
+        for value in ("\ufffd", "", " \t ", "a\nb", "a\0b", "a\u202eb", "\ud83d", "x" * 201, 5, None)
     ],
+    (FINE | {"branch": "a\nb"}, "#/branch"),
     *[
         (marks(f'{{"math":{value}}}'), "#/marks/math")
-        for value in ("NaN", "Infinity", "-Infinity", "1e999", "-1", "-0.01", "100.01", "101", "1.005", "1e-9", "true")
+        for value in ("NaN", "Infinity", "1e999", "-1", "100.01", "1.005", "true")
     ],
-    *[(marks(f'{{"math":{value}}}'), "#/marks/math") for value in ('"85"', '""', "null", "[]", "{}")],
-    *[(marks(f'{{"math":{number}}}'), "#/marks/math") for number in (2**63, 2**64, -(2**63) - 1, 10**400)],
+    *[(marks(f'{{"math":{value}}}'), "#/marks/math") for value in ('"85"', "null", "[]")],
+    *[(marks(f'{{"math":{number}}}'), "#/marks/math") for number in (2**63, 10**400)],
     *[
         (marks(f'{{"{subject}":1}}'), f"#/marks/{pointer}")
         for subject, pointer in (
@@ -101,11 +86,11 @@ def test_every_wrong_value_is_named_at_once(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("roll_no", "hint"),
-    [("a/b", "'-' instead of '/'"), ("a b", "'-' instead of a space"), ("a\tb", "U+0009"), ("naïve", "'ï'")],
+    ("roll_no", "named"),
+    [("a/b", "'/'"), ("a b", "space"), ("a\tb", "U+0009"), ("naïve", "'ï'")],
 )
-def test_the_message_says_what_to_write_instead(client: TestClient, roll_no: str, hint: str) -> None:
-    assert hint in post(client, FINE | {"roll_no": roll_no}).json()["errors"][0]["detail"]
+def test_a_character_that_cannot_be_is_named(client: TestClient, roll_no: str, named: str) -> None:
+    assert named in post(client, FINE | {"roll_no": roll_no}).json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +120,9 @@ def test_text_is_trimmed_and_composed_and_otherwise_kept(
 def test_a_long_subject_is_told_of_characters(client: TestClient, subject: str) -> None:
     answer = post(client, FINE | {"marks": {subject: 1}})
 
-    assert answer.json()["errors"][0]["detail"] == "This must have at most 64 characters."
+    (error,) = answer.json()["errors"]
+    assert error["pointer"].startswith("#/marks/x")
+    assert "64" in error["detail"]
 
 
 def test_what_a_read_gives_a_replacement_takes(client: TestClient) -> None:
@@ -158,7 +145,8 @@ def test_the_highest_mark_is_a_setting(open_client: AppClient) -> None:
     assert post(client, FINE | {"marks": {"math": 20}}).status_code == 201
     answer = post(client, FINE | {"marks": {"math": 20.5}})
 
-    assert answer.json()["errors"] == [{"detail": "A mark lies between 0 and 20.", "pointer": "#/marks/math"}]
+    (error,) = answer.json()["errors"]
+    assert (error["pointer"], "20" in error["detail"]) == ("#/marks/math", True)
 
 
 @pytest.mark.parametrize("path", ["a%20b", "%C3%A9", "x" * 65, "a%00b"])

@@ -142,7 +142,7 @@ def test_who_has_lost_an_import_to_another_leaves_it_alone(
     answer = send(teacher, "roll_no,name,branch\nS1,First,A\nS2,Second,A\n", on_error="skip")
 
     assert answer.status_code == 503
-    assert "others went on with this import" in answer.json()["detail"]
+    assert answer.json()["type"] == "/problems/unavailable"
     _, told = resumed
     assert (told["state"], counts(told)) == ("done", (2, 2, 0, 0, 0))
     assert teacher.get(f"/imports/{told['id']}").json() == told

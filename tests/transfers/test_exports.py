@@ -132,10 +132,6 @@ def test_a_wrong_parameter_is_named(teacher: TestClient, query: str) -> None:
     assert [one["parameter"] for one in answer.json()["errors"]] == [query.partition("=")[0]]
 
 
-def test_nobody_exports_without_signing_in(client: TestClient) -> None:
-    assert client.get(EXPORT).status_code == 401
-
-
 def test_an_import_of_an_export_changes_nothing(teacher: TestClient, database: Database[JSON]) -> None:
     imported(teacher, lines(SOME), NDJSON)
     before = stored(database)

