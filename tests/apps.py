@@ -11,7 +11,7 @@ from core.app import create_app
 from core.discovery import discover
 from core.module import Module
 from core.settings import Settings
-from tests.exchanges import Exchanges
+from tests.exchanges import HOOKS
 
 
 class RunningApp:
@@ -31,11 +31,11 @@ class RunningApp:
         assert self._client.portal
         return self._client.portal
 
-    def new_client(self, exchanges: Exchanges) -> TestClient:
-        """Make a client with no headers and cookies of an earlier test. Its requests are kept in `exchanges`."""
+    def new_client(self) -> TestClient:
+        """Make a client with no headers and cookies of an earlier test."""
         client = TestClient(self._client.app, raise_server_exceptions=False)
         client.portal = self.portal
-        client.event_hooks = exchanges.hooks
+        client.event_hooks = HOOKS
         return client
 
     def is_idle(self) -> bool:
@@ -68,13 +68,13 @@ class Apps:
         self._running: list[RunningApp] = []
         self._clients: list[TestClient] = []
 
-    def open(self, settings: Settings, modules: Sequence[Module] | None, exchanges: Exchanges) -> TestClient:
+    def open(self, settings: Settings, modules: Sequence[Module] | None) -> TestClient:
         """Return a new client of an app with these settings and modules, which is started unless it runs already."""
         if not self._fits(settings, modules):
             if not self._clients:  # no test uses the one that was kept
                 self.stop_all()
             self._running.append(RunningApp(settings, modules))
-        client = self._running[-1].new_client(exchanges)
+        client = self._running[-1].new_client()
         self._clients.append(client)
         return client
 

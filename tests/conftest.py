@@ -5,7 +5,6 @@ marked `process` start or kill processes of their own. Tests marked `needs` use 
 brings.
 """
 
-import logging
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -25,8 +24,8 @@ from core.discovery import discover
 from core.embedded import find_mongod, run_embedded
 from core.module import Module
 from core.settings import ModuleChoice, ModuleSettings, Settings, variables
+from tests import exchanges
 from tests.apps import Apps
-from tests.exchanges import Exchanges
 from tests.relay import Relay
 from tests.terminal import Terminal
 
@@ -36,7 +35,6 @@ AppClient = Callable[..., TestClient]
 FIRST_TIER = "not process and not needs"
 _STARTS_OF_PROCESSES = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
 _item: pytest.Item | None = None
-_EXCHANGES = pytest.StashKey[Exchanges]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,11 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Print the last requests of a test that failed."""
     report = yield
-    exchanges = item.stash.get(_EXCHANGES, None)
-    if report.failed and exchanges and (text := exchanges.render()):
+    if report.failed and (text := exchanges.current.render()):
         report.sections.append(("Last requests", text))
     return report
 
@@ -72,6 +69,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Know which test is under way."""
     global _item  # noqa: PLW0603 (an audit hook cannot be removed, and has no arguments of ours)
     _item = item
+    exchanges.start_test()
     try:
         return (yield)
     finally:
@@ -179,22 +177,12 @@ def no_app(_apps: Apps) -> None:
 
 
 @pytest.fixture
-def exchanges(request: pytest.FixtureRequest) -> Iterator[Exchanges]:
-    """The last requests of the test, with their answers; printed when it fails."""
-    exchanges = Exchanges()
-    request.node.stash[_EXCHANGES] = exchanges
-    logging.getLogger().addHandler(exchanges)
-    yield exchanges
-    logging.getLogger().removeHandler(exchanges)
-
-
-@pytest.fixture
-def open_client(settings: Settings, _apps: Apps, exchanges: Exchanges) -> Iterator[AppClient]:
+def open_client(settings: Settings, _apps: Apps) -> Iterator[AppClient]:
     """Opens clients of running apps: `open_client(modules=…, marks_max=…)`. The app of an earlier test is used again if
     it has the same settings."""
 
     def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:
-        return _apps.open(configured(settings, **changes), modules, exchanges)
+        return _apps.open(configured(settings, **changes), modules)
 
     yield open_client
     _apps.end_test()

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from httpx2 import Request, Response
@@ -16,8 +17,13 @@ MAX_CHARACTERS = 4_000
 """How much of a body is printed."""
 
 
+SERVER_LOGS: list[Path] = []
+"""The log files of the servers that tests have started."""
+
+
 class Exchanges(logging.Handler):
-    """The last requests of a test, each with its answer and the lines logged from its start to its end."""
+    """The last requests of a test, each with its answer, the lines that this process logged from its start on, and the
+    lines of servers' logs that name its id."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,11 +32,6 @@ class Exchanges(logging.Handler):
         self._requests: deque[Request] = deque(maxlen=KEPT)
         self._answers: dict[int, Response] = {}
         self._lines: dict[int, list[str]] = {}
-
-    @property
-    def hooks(self) -> dict[str, list[Callable[..., Any]]]:
-        """What to set as `event_hooks` of a client."""
-        return {"request": [self._begin], "response": [self._answer]}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line of the log for the request that is under way, or was the last one."""
@@ -41,10 +42,12 @@ class Exchanges(logging.Handler):
         """Return the text to print for a failed test."""
         return "\n\n".join("\n".join(self._render(request)) for request in self._requests)
 
-    def _begin(self, request: Request) -> None:
+    def begin(self, request: Request) -> None:
+        """Keep a request."""
         self._requests.append(request)
 
-    def _answer(self, response: Response) -> None:
+    def answer(self, response: Response) -> None:
+        """Keep the answer to a request."""
         self._answers[id(response.request)] = response
 
     def _render(self, request: Request) -> Iterator[str]:
@@ -58,7 +61,13 @@ class Exchanges(logging.Handler):
             yield f"< {answer.status_code}"
             yield from (f"< {name}: {value}" for name, value in answer.headers.items())
             yield _body(answer)
+            yield from (f"log: {line}" for line in _server_lines(answer.headers.get("X-Request-ID", "")))
         yield from (f"log: {line}" for line in self._lines.get(id(request), []))
+
+
+def _server_lines(request_id: str) -> list[str]:
+    logs = [log for log in SERVER_LOGS if log.exists()] if request_id else []
+    return [line for log in logs for line in log.read_text(errors="replace").splitlines() if request_id in line]
 
 
 def _body(message: Request | Response) -> str:
@@ -67,3 +76,27 @@ def _body(message: Request | Response) -> str:
     except Exception:  # noqa: BLE001 (a stream that was not read; each client library has an error of its own for it)
         return "(a stream)"
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
+
+
+current = Exchanges()
+"""Those of the test that is under way."""
+
+
+def _begin(request: Request) -> None:
+    current.begin(request)
+
+
+def _answer(response: Response) -> None:
+    current.answer(response)
+
+
+HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_begin], "response": [_answer]}
+"""What to set as `event_hooks` of a client, so that its requests are kept."""
+
+
+def start_test() -> None:
+    """Forget the requests of the test before."""
+    global current  # noqa: PLW0603 (pytest runs one test at a time)
+    logging.getLogger().removeHandler(current)
+    current = Exchanges()
+    logging.getLogger().addHandler(current)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.exchanges import HOOKS, SERVER_LOGS
 from tests.processes import ROOT, until
 
 # Generous: a machine that tests on all its cores can be slow. Whatever is waited for is polled.
@@ -28,7 +29,7 @@ class Server:
 
     def client(self) -> httpx2.Client:
         """A client for this server; close it."""
-        return httpx2.Client(base_url=self.url, timeout=PATIENCE, verify=False)
+        return httpx2.Client(base_url=self.url, timeout=PATIENCE, verify=False, event_hooks=HOOKS)
 
     def log_lines(self) -> list[dict[str, object]]:
         """What the service has logged so far, other than lines of a process that is not ours."""
@@ -72,6 +73,7 @@ class Server:
 def start(folder: Path, *command: str, **environment: str) -> Server:
     """Python with these arguments, which must make it a server, on the data folder `folder/data`; not awaited."""
     log = folder / "server.log"
+    SERVER_LOGS.append(log)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],

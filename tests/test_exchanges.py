@@ -1,0 +1,23 @@
+"""A test that fails prints what was asked, answered and logged."""
+
+from fastapi.testclient import TestClient
+
+from tests import exchanges
+
+
+def test_the_last_requests_are_kept_with_their_answers_and_log_lines(client: TestClient) -> None:
+    client.post("/register", json={"username": "x"}, headers={"X-Request-ID": "asked-by-a-test"})
+
+    text = exchanges.current.render()
+
+    assert "> POST /register" in text
+    assert '{"username":"x"}' in text
+    assert "< 422" in text
+    assert "/problems/invalid-request" in text
+    assert "log: " in text
+
+
+def test_no_token_is_printed(client: TestClient) -> None:
+    client.get("/me", headers={"Authorization": "Bearer hunter2"})
+
+    assert "hunter2" not in exchanges.current.render()
