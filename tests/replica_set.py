@@ -80,8 +80,8 @@ class ReplicaSet:
         }
 
     def initiate(self) -> None:
-        until(self._initiated)
-        until(self.is_whole)
+        until(self._initiated, within=180)
+        until(self.is_whole, within=180)
 
     def _initiated(self) -> bool:
         try:

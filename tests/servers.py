@@ -19,6 +19,10 @@ from tests.processes import ROOT, until
 PATIENCE = 60.0
 
 
+# All tests share the address 127.0.0.1.
+NO_LIMITS = {"LOGIN_ATTEMPTS_PER_ADDRESS": "1000000", "REGISTRATIONS_PER_ADDRESS": "1000000"}
+
+
 class Server:
     """A running service on a data folder of its own; `log` is the file that its log goes to."""
 
@@ -78,7 +82,7 @@ def start(folder: Path, *command: str, **environment: str) -> Server:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=folder,  # no `.env` of whoever runs the tests
-            env=os.environ | {"PORT": "0", "BCRYPT_COST": "4", **environment},
+            env=os.environ | {"PORT": "0", "BCRYPT_COST": "4", **NO_LIMITS, **environment},
             stdout=output,
             stderr=output,
             start_new_session=True,

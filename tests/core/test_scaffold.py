@@ -229,7 +229,7 @@ def test_the_generated_tests_pass_and_so_does_the_contract(generated: Path) -> N
     names = GENERATED[1:3]
     tests = [f"tests/{name}" for name in names]
     chosen = " or ".join(names)
-    done = run_python(generated, "-m", "pytest", "-q", *tests, "tests/contract", "-k", chosen)
+    done = run_python(generated, "-m", "pytest", "-q", "-n", "0", *tests, "tests/contract", "-k", chosen)
     assert done.returncode == 0, done.stdout
     assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) > 60
 
@@ -250,7 +250,7 @@ def test_the_generated_tests_notice_what_is_broken(generated: Path, file: str, l
     assert line in text
     source.write_text(text.replace(line, instead))
     try:
-        done = run_python(generated, "-m", "pytest", "-q", "-x", "tests/ax1s")
+        done = run_python(generated, "-m", "pytest", "-q", "-x", "-n", "0", "tests/ax1s")
     finally:
         source.write_text(text)
     assert (done.returncode, "failed" in done.stdout) == (1, True), done.stdout
