@@ -8,7 +8,6 @@ import argparse
 import gzip
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -16,7 +15,7 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
-from core.command import Command, CommandError
+from core.command import Command, CommandError, create_private_file
 from core.database import Database, open_database, patient
 from core.settings import current_settings
 
@@ -29,7 +28,7 @@ async def _dump(arguments: argparse.Namespace) -> str:
     target: Path = arguments.file
     _refuse_existing(target)
     partial = target.with_name(f"{target.name}.partial")  # until it is whole
-    with _created(partial) as file:
+    with create_private_file(partial) as file:
         async with open_database(current_settings()) as database:
             with patient(_SECONDS), gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3) as packed:
                 count = await _write(database, packed)
@@ -43,24 +42,6 @@ async def _dump(arguments: argparse.Namespace) -> str:
 def _refuse_existing(path: Path) -> None:
     if os.path.lexists(path):  # also a link that leads nowhere
         raise CommandError(f"{path} is there already.")
-
-
-@contextmanager
-def _created(path: Path) -> Iterator[IO[bytes]]:
-    """Make a file that only its owner can read, as it holds password hashes and keys; remove it after an error. Raises
-    `CommandError` where anything has that name, so that nobody can prepare a link or a file that others read."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        raise CommandError(f"{path} is there already: another dump is being written, or was cut short.") from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 async def _write(database: Database, file: gzip.GzipFile) -> int:

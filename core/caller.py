@@ -1,5 +1,6 @@
 """Where a request comes from, for whoever counts or records it."""
 
+import re
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -73,11 +74,17 @@ def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
         return address
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
     while forwarded and _is_within(address, trusted_proxies):
-        named = parse_address(forwarded.pop().strip())
+        named = parse_address(_without_port(forwarded.pop().strip()))
         if named is None:
             break
         address = str(named)
     return address
+
+
+def _without_port(text: str) -> str:
+    """Return the address of `192.0.2.1:4711` or `[2001:db8::1]:4711`, as some proxies write it."""
+    found = re.fullmatch(r"\[(.*)\](?::\d+)?|([\d.]+):\d+", text)
+    return (found[1] or found[2]) if found else text
 
 
 def _is_within(text: str, networks: Sequence[Network]) -> bool:

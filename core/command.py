@@ -2,11 +2,15 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 from pymongo.errors import PyMongoError
 
@@ -71,3 +75,21 @@ def run_command(work: Awaitable[str]) -> int:
         print("Stopped.", file=sys.stderr)
         return 128 + signal.SIGINT  # as a shell tells it
     return 0
+
+
+@contextmanager
+def create_private_file(path: Path) -> Iterator[IO[bytes]]:
+    """Create a file that only its owner can read; remove it after an error. Raise `CommandError` where anything has
+    that name, so that nobody can prepare a link or a file that others read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise CommandError(f"{path} is there already: another command is writing it, or was cut short.") from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

@@ -5,6 +5,7 @@ marked `process` start or kill processes of their own. Tests marked `needs` use 
 brings.
 """
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -31,6 +32,8 @@ from tests.terminal import Terminal
 
 AppClient = Callable[..., TestClient]
 
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # each request is in the access log, too
 
 FIRST_TIER = "not process and not needs"
 _STARTS_OF_PROCESSES = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})

@@ -27,16 +27,14 @@ class Exchanges(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        # Not as the handler's own formatter, by which the service knows the handlers that it has to replace.
-        self._render_record = TextFormatter().format
         self._requests: deque[Request] = deque(maxlen=KEPT)
         self._answers: dict[int, Response] = {}
-        self._lines: dict[int, list[str]] = {}
+        self._records: dict[int, list[logging.LogRecord]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line of the log for the request that is under way, or was the last one."""
         if self._requests:
-            self._lines.setdefault(id(self._requests[-1]), []).append(self._render_record(record))
+            self._records.setdefault(id(self._requests[-1]), []).append(record)
 
     def render(self) -> str:
         """Return the text to print for a failed test."""
@@ -62,7 +60,8 @@ class Exchanges(logging.Handler):
             yield from (f"< {name}: {value}" for name, value in answer.headers.items())
             yield _body(answer)
             yield from (f"log: {line}" for line in _server_lines(answer.headers.get("X-Request-ID", "")))
-        yield from (f"log: {line}" for line in self._lines.get(id(request), []))
+        format_ = TextFormatter().format
+        yield from (f"log: {format_(record)}" for record in self._records.get(id(request), []))
 
 
 def _server_lines(request_id: str) -> list[str]:

@@ -111,7 +111,7 @@ AUTH: list[Case] = [
     (
         "POST /password-reset",
         {"code": "wrong", "new_password": BOB["password"]},
-        ["#/code: This code is wrong, used, or older than an hour."],
+        ["#/code: This code is wrong, used, revoked, or older than an hour."],
     ),
 ]
 

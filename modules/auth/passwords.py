@@ -53,7 +53,7 @@ def _check_strength(password: str, pointer: str, known: tuple[str, ...], least: 
 
 def needs_renewal(hashed: str) -> bool:
     """Return whether a hash was made at a lower cost than passwords get now."""
-    return int(hashed.split("$")[2]) < AuthSettings.current().bcrypt_cost
+    return _cost_of(hashed) < AuthSettings.current().bcrypt_cost
 
 
 async def matches(password: str, hashed: str | None) -> bool:
@@ -66,7 +66,21 @@ async def matches(password: str, hashed: str | None) -> bool:
     if hashed is None or not is_hashable(password):
         await _run(partial(verify_password, "", _decoy(AuthSettings.current().bcrypt_cost)))
         return False
-    return await _run(partial(verify_password, password, hashed))
+    return await _run(partial(_compare, password, hashed, AuthSettings.current().bcrypt_cost))
+
+
+def _compare(password: str, hashed: str, cost: int) -> bool:
+    """Return whether the password is right. A wrong one takes as long as at `cost`, also where the hash was made at a
+    lower one: the work doubles with each step, so one comparison at each step makes up for the rest."""
+    if verify_password(password, hashed):
+        return True
+    for step in range(_cost_of(hashed), cost):
+        verify_password("", _decoy(step))
+    return False
+
+
+def _cost_of(hashed: str) -> int:
+    return int(hashed.split("$")[2])
 
 
 def _decoy(cost: int) -> str:

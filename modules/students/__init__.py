@@ -2,11 +2,21 @@
 
 from core.module import Module
 from modules.students import migrations
-from modules.students.bulk import changed, created, erased, find_by_id, find_many, reverted, versions_of
+from modules.students.bulk import changed, created, erased, erased_since, find_by_id, find_many, reverted, versions_of
 from modules.students.erasure import ErasedStudent, follow_erasures, lifespan
 from modules.students.integrity import data_check
 from modules.students.listing import Row, count, subjects_of, walk, without_marks
-from modules.students.models import SUBJECT_SEPARATOR, Action, Change, Current, Erasure, Record, Student, StudentVersion
+from modules.students.models import (
+    SUBJECT_SEPARATOR,
+    Action,
+    Change,
+    Current,
+    Erasure,
+    ErasureFollower,
+    Record,
+    Student,
+    StudentVersion,
+)
 from modules.students.router import router
 from modules.students.schemas import StudentPatch, StudentRead
 from modules.students.selection import Selection
@@ -39,6 +49,7 @@ __all__ = [
     "count",
     "created",
     "erased",
+    "erased_since",
     "find_by_id",
     "find_many",
     "follow_erasures",
@@ -59,7 +70,7 @@ module = Module(
     router=router,
     migrations=migrations,
     settings=MarkSettings,
-    documents=(Student, StudentVersion, Change, Erasure),
+    documents=(Student, StudentVersion, Change, Erasure, ErasureFollower),
     lifespan=lifespan,
     data_check=data_check,
 )

@@ -1,6 +1,7 @@
 """Students by the thousand, for modules that bring or take many."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -28,6 +29,12 @@ async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
         return set()
     found = Erasure.get_motor_collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})
     return {stored["_id"] for stored in await found.to_list(None)}
+
+
+async def erased_since(moment: datetime) -> bool:
+    """Return whether the erasure of any student began or ended since then."""
+    begun = await Student.find({"erasing.at": {"$gte": moment}}).exists()
+    return begun or await Erasure.find({"at": {"$gte": moment}}).exists()
 
 
 async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, Record]:

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import Unavailable
 from core.keyset import Page, Window
 from modules.students import changes, versions
-from modules.students.models import Current, Erasing, Erasure, Keys, Student, StudentVersion
+from modules.students.models import Current, Erasing, Erasure, ErasureFollower, Keys, Student, StudentVersion
 from modules.students.versions import StudentNotFound, Writer
 
 # How many of the newest erasures are looked at again.
@@ -48,6 +48,8 @@ _followers: list[_Follower] = []
 async def follow_erasures(name: str, forget: Forget) -> AsyncIterator[None]:
     """Let a module forget each student who is erased while this lasts, before the erasure is final: part of the
     module's lifespan. `name` is the module's; an erasure that has begun is not finished without it."""
+    # An erasure waits for it also while it is switched off.
+    await ErasureFollower.get_motor_collection().replace_one({"_id": name}, {"_id": name}, upsert=True)
     follower = _Follower(name, forget, asyncio.get_running_loop())
     _followers.append(follower)
     try:
@@ -97,7 +99,8 @@ def _deleted(student: Current, *, by: str, same: Current | None) -> Current | No
 
 async def _claim(student: Current, by: str) -> Student | None:
     """The emptied record, marked as being erased; None if it is not as it was read."""
-    erasing = Erasing(who=by, waits_for=list(_followers_here()))
+    known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}  # by the index
+    erasing = Erasing(who=by, waits_for=sorted(known | _followers_here().keys()))
     nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
     erased = await Student.get_motor_collection().find_one_and_update(
         {"_id": student.id, "version": student.version},

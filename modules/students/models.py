@@ -219,3 +219,14 @@ class Erasure(Erased, Document):
 
         name = "student_erasures"
         indexes = [IndexModel([("at", -1), ("_id", -1)], name="newest_first")]
+
+
+class ErasureFollower(Document):
+    """A module that has to forget each student who is erased, by its name: also while it is switched off."""
+
+    id: str  # type: ignore[assignment]  # the module's name instead of an ObjectId
+
+    class Settings:
+        """Read as a whole."""
+
+        name = "erasure_followers"

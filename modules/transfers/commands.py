@@ -11,7 +11,7 @@ from beanie import PydanticObjectId
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from core.command import Command
+from core.command import Command, create_private_file
 from core.errors import BadRequest
 from core.wording import sentence_of
 from modules.students import Selection, count
@@ -21,7 +21,7 @@ from modules.transfers.models import Import, Mode, Options, State
 PIECE = 1_000_000
 
 # Who wrote what a terminal wrote.
-TERMINAL = "terminal"
+TERMINAL = "(terminal)"
 
 BAR = "{percentage:3.0f}%|{bar}| {elapsed}"
 
@@ -112,7 +112,10 @@ async def _export(arguments: argparse.Namespace) -> str:
     total = await count(selection)
     unfinished = path.with_name(f"{path.name}.part")
     try:
-        with unfinished.open("wb") as file, tqdm(total=total, disable=None, file=sys.stderr, unit=" students") as bar:
+        with (
+            create_private_file(unfinished) as file,
+            tqdm(total=total, disable=None, file=sys.stderr, unit=" students") as bar,
+        ):
             async for piece in pieces(selection):
                 file.write(piece)
                 bar.update(piece.count(b"\n"))

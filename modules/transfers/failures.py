@@ -7,9 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from core.clock import utc_now
+from modules.students import erased_since
 from modules.transfers.ahead import in_thread
 from modules.transfers.judge import MAX_VALUE, Verdict
 from modules.transfers.models import FailedRow, Import
+
+REMOVED = "Not kept, as a student was erased during the import."
 
 MAX_STORED = 10_000
 MAX_STORED_BYTES = 5_000_000
@@ -39,6 +42,11 @@ async def store(work: Import, verdicts: Sequence[Verdict]) -> None:
         await FailedRow.find({"import_id": work.id, "row": {"$in": numbers}}).delete()
     for documents in await in_thread(_commands, work, failed):
         await FailedRow.get_motor_collection().insert_many(documents)
+        # A purge that has looked for the student before would not find these rows.
+        if await erased_since(work.created_at):
+            rows = {"import_id": work.id, "row": {"$in": [document["row"] for document in documents]}}
+            blank = {"cells": [], "about": [], "errors.$[].value": "", "errors.$[].detail": REMOVED}
+            await FailedRow.get_motor_collection().update_many(rows, {"$set": blank})
 
 
 def _commands(work: Import, failed: Sequence[Verdict]) -> list[list[dict[str, Any]]]:

@@ -1,10 +1,12 @@
 """The file of an import: kept in the database while it comes in, so that whoever goes on with the work has it."""
 
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from beanie import PydanticObjectId
 
@@ -14,6 +16,7 @@ from modules.transfers.models import FileChunk, Import
 from modules.transfers.table import InvalidFile
 
 CHUNK = 1_000_000
+_HAS_UNNAMED_FILES = sys.platform == "linux"
 _READ_AT_ONCE = 4
 
 REMOVED = "The file was removed meanwhile, as a student was erased for good. Send it again."
@@ -48,14 +51,19 @@ async def fingerprint(stream: AsyncIterator[bytes]) -> str:
 @asynccontextmanager
 async def on_disk(work: Import) -> AsyncIterator[Path]:
     """The whole file, on disk for as long as it is worked on. Raises `InvalidFile` if not all of it is stored."""
-    with tempfile.NamedTemporaryFile() as file:
+    with _temporary_file() as file:
         size = 0
         async for chunk in FileChunk.find(FileChunk.import_id == work.id, batch_size=_READ_AT_ONCE).sort("+number"):
             size += await in_thread(file.write, chunk.content)
         if size != work.size:
             raise InvalidFile(REMOVED)
         await in_thread(file.flush)
-        yield Path(file.name)
+        yield Path(f"/proc/self/fd/{file.fileno()}" if _HAS_UNNAMED_FILES else file.name)
+
+
+def _temporary_file() -> Any:
+    """Make a temporary file. Where that is possible, it has no name, so that nothing is left of it after a crash."""
+    return tempfile.TemporaryFile() if _HAS_UNNAMED_FILES else tempfile.NamedTemporaryFile()
 
 
 async def is_stored(work: Import) -> bool:
@@ -65,7 +73,8 @@ async def is_stored(work: Import) -> bool:
 
 async def forget_all() -> None:
     """Remove the files of all imports, also of those at work, which have a copy on disk."""
-    await FileChunk.find().delete()
+    lowest = PydanticObjectId(bytes(12))
+    await FileChunk.find(FileChunk.import_id >= lowest).delete()  # by the index
 
 
 async def forget(work: Import) -> None:

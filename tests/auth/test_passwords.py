@@ -121,3 +121,20 @@ async def test_without_an_account_nothing_matches_but_the_work_is_done(
     assert not await passwords.matches(password, None)
     assert len(verified) == 1
     assert verified[0].startswith("$2b$04$")
+
+
+@pytest.mark.parametrize("cost", [4, 5, 6])
+async def test_a_wrong_password_costs_the_same_whatever_the_cost_of_its_hash(
+    cost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent: list[int] = []
+
+    def verify(password: str, hashed: str) -> bool:
+        spent.append(2 ** int(hashed.split("$")[2]))
+        return verify_password(password, hashed)
+
+    monkeypatch.setattr(passwords, "verify_password", verify)
+    use_settings(configured(Settings(), bcrypt_cost=6))
+
+    assert not await passwords.matches("wrong", hash_password("right", cost))
+    assert sum(spent) == 2**6

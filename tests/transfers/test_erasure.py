@@ -13,7 +13,7 @@ from core.identity import Role
 from core.settings import Settings
 from modules.students import erasure
 from modules.students.versions import Writer
-from modules.transfers import undo
+from modules.transfers import failures, undo
 from modules.transfers.models import FailedRow
 from tests.auth.people import Person, make
 from tests.students.test_erasure import dying
@@ -201,3 +201,40 @@ def test_counts_are_kept(teacher: TestClient, admin: Person) -> None:
     purge(admin)
 
     assert counts(teacher.get(f"/imports/{told['id']}").json()) == counts(told)
+
+
+def test_an_erasure_waits_for_a_module_that_is_switched_off(
+    teacher: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    add(teacher, ROLL_NO, NAME)
+    assert database["erasure_followers"].count_documents({"_id": "transfers"}) == 1
+    database["erasure_followers"].insert_one({"_id": "absent"})
+
+    first, again = (admin.ask("DELETE", f"/students/{ROLL_NO}?purge=true").status_code for _ in range(2))
+
+    database["erasure_followers"].delete_one({"_id": "absent"})
+    assert (first, again) == (503, 503)
+    assert database["student_history"].count_documents({"name": NAME}) > 0
+
+
+def test_a_row_that_fails_after_the_purge_names_nobody(
+    teacher: TestClient, admin: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(teacher, ROLL_NO, NAME)
+    purge_before(monkeypatch, ROLL_NO)
+
+    answer = send(teacher, table([HEADER, [ROLL_NO, NAME, "Physics", "999"]]))
+
+    assert (answer.status_code, database["import_errors"].count_documents({})) == (422, 1)
+    assert traces(database) == []
+
+
+def purge_before(monkeypatch: pytest.MonkeyPatch, roll_no: str) -> None:
+    """Let a student be erased just before failed rows are stored."""
+    store = failures.store
+
+    async def erase_and_store(*arguments: Any) -> None:
+        await erasure.erase(roll_no, Writer("principal"))
+        await store(*arguments)
+
+    monkeypatch.setattr(failures, "store", erase_and_store)

@@ -26,7 +26,7 @@ def test_a_file_is_imported(terminal: Terminal, teacher: TestClient) -> None:
     assert "2 rows: 2 new, 0 changed, 0 as they were, 0 wrong." in done.stdout
     assert students(teacher) == {"S1": student("Asha", "Physics", math=91), "S2": student("Zoë", "Art")}
     (told,) = teacher.get("/imports").json()
-    assert (told["by"], told["state"], told["filename"]) == ("terminal", "done", "class.csv")
+    assert (told["by"], told["state"], told["filename"]) == ("(terminal)", "done", "class.csv")
     assert told["id"] in done.stdout
     assert teacher.post(f"/imports/{told['id']}/undo").json()["restored"] == 2
 
@@ -160,3 +160,14 @@ def test_help_tells_the_options(terminal: Terminal) -> None:
     for option in ("--mode", "--dry-run", "--skip-errors", "--remove-blanks"):
         assert option in importing.stdout
     assert "--select" in exporting.stdout
+
+
+def test_an_export_follows_no_link_and_is_private(terminal: Terminal, client: TestClient) -> None:
+    (terminal.folder / "target").write_text("mine")
+    (terminal.folder / "linked.csv.part").symlink_to("target")
+
+    refused, done = terminal("export", "linked.csv"), terminal("export", "plain.csv")
+
+    assert (refused.returncode, done.returncode) == (1, 0)
+    assert (terminal.folder / "target").read_text() == "mine"
+    assert (terminal.folder / "plain.csv").stat().st_mode & 0o777 == 0o600
