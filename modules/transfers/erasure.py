@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bson import Regex
+from bson import ObjectId, Regex
 
 from core.database import patient
 from modules.students import ErasedStudent, follow_erasures
@@ -22,6 +22,10 @@ from modules.transfers.models import FailedRow, Import
 # Shorter roll numbers, such as `7`, are looked for only where a roll number stands: elsewhere they are anything.
 _MIN_DISTINCTIVE = 4
 _TEXTS_AT_ONCE = 50
+
+# No index helps to find a name in a text: all imports are read, which are those of IMPORT_DAYS. They are read by their
+# index, so that no other query is without one unnoticed.
+_ALL = {"_id": {"$gte": ObjectId(bytes(12))}}
 
 _REMOVED = "This named a student who has been erased since."
 _BLANK = {"cells": [], "about": [], "errors": [{"field": "", "value": "", "code": "erased", "detail": _REMOVED}]}
@@ -40,7 +44,7 @@ async def forget(student: ErasedStudent) -> None:
         await files.forget_all()
         imports = Import.get_motor_collection()
         roll_nos = list(student.roll_nos)
-        await imports.update_many({"kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})
+        await imports.update_many({**_ALL, "kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})
     patterns = list(_patterns(student))
     for import_id in await FailedRow.get_motor_collection().distinct("import_id"):
         with patient():  # for each import anew: so much is stored of one at most
@@ -61,10 +65,10 @@ async def _blank_rows(import_id: Any, student: ErasedStudent, patterns: Iterable
 
 async def _blank_imports(pattern: Regex[str]) -> None:
     imports = Import.get_motor_collection()
-    await imports.update_many({"detail": pattern}, {"$set": {"detail": _REMOVED}})
-    await imports.update_many({"header": pattern}, {"$set": {"header": []}})
+    await imports.update_many({**_ALL, "detail": pattern}, {"$set": {"detail": _REMOVED}})
+    await imports.update_many({**_ALL, "header": pattern}, {"$set": {"header": []}})
     for field in ("filename", "key"):
-        await imports.update_many({field: pattern}, {"$unset": {field: ""}})
+        await imports.update_many({**_ALL, field: pattern}, {"$unset": {field: ""}})
 
 
 def _patterns(student: ErasedStudent) -> Iterator[Regex[str]]:

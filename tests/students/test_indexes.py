@@ -50,6 +50,12 @@ KINDS = {
     *product(["find", "delete"], ["student_history", "student_changes"]),
     ("find", "student_erasures"),
     ("find", "users"),
+    # What an erasure asks for, in other modules, too.
+    ("distinct", "student_history"),
+    ("find", "erasure_followers"),
+    ("update", "imports"),
+    ("delete", "import_files"),
+    ("distinct", "import_errors"),
 }
 
 # Indexes of students that are there for other modules' queries, and for what a start looks for.
