@@ -3,9 +3,11 @@
 import asyncio
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 from anyio.from_thread import BlockingPortal
 from fastapi.testclient import TestClient
+from pydantic_settings import BaseSettings
 
 from core.app import create_app
 from core.discovery import discover
@@ -98,7 +100,13 @@ class Apps:
     def _fits(self, settings: Settings, modules: Sequence[Module] | None) -> bool:
         if modules is not None or not self._running:
             return False
-        return self._running[-1].settings.parts == settings.parts and self._running[-1].is_bound()
+        return _values(self._running[-1].settings) == _values(settings) and self._running[-1].is_bound()
+
+
+def _values(settings: Settings) -> dict[type[BaseSettings], dict[str, Any]]:
+    """Return all settings, those of the modules that were not read so far included."""
+    settings.read_parts([module.settings for module in discover() if module.settings])
+    return {type(part): part.__dict__ for part in settings.parts}
 
 
 def _bindings(modules: Sequence[Module] | None) -> list[object]:
