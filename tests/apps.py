@@ -2,12 +2,14 @@
 
 import asyncio
 import operator
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from anyio.from_thread import BlockingPortal
 from fastapi.testclient import TestClient
 from pydantic_settings import BaseSettings
+from pymongo.database import Database
 
 from core.app import create_app
 from core.discovery import discover
@@ -15,17 +17,24 @@ from core.module import Module
 from core.settings import Settings
 from tests.exchanges import HOOKS
 
+Document = dict[str, Any]
+
 
 class RunningApp:
     """An app that was started with these settings and modules; the discovered ones where there are None."""
 
-    def __init__(self, settings: Settings, modules: Sequence[Module] | None) -> None:
+    def __init__(self, settings: Settings, modules: Sequence[Module] | None, database: Database[Document]) -> None:
         self.settings = settings
         self.modules = modules
+        self._database = database
+        self._stderr = sys.stderr
+        before = _documents_of(database)
         self._client = TestClient(create_app(settings, modules), raise_server_exceptions=False)
         self._client.__enter__()
         self._tasks = self._count_tasks()
         self._bound_to = _bindings(modules)
+        self._written_at_start = _documents_of(database)
+        self.began_empty = not before
 
     @property
     def portal(self) -> BlockingPortal:
@@ -44,9 +53,16 @@ class RunningApp:
         """Return whether no task of a test, such as a running import, is left in the app's event loop."""
         return self._count_tasks() <= self._tasks
 
-    def is_bound(self) -> bool:
-        """Return whether documents are still bound to this app's database, as no other app was started since."""
-        return all(map(operator.is_, self._bound_to, _bindings(self.modules)))
+    def is_current(self) -> bool:
+        """Return whether documents are still bound to this app's database, and logs go where they went at its start: no
+        other app was started since, and no fixture has replaced the standard error."""
+        return self._stderr is sys.stderr and all(map(operator.is_, self._bound_to, _bindings(self.modules)))
+
+    def restore(self) -> None:
+        """Put back what the app wrote at its start, such as the migrations that it needs not apply."""
+        for name, documents in self._written_at_start.items():
+            if self._database[name].find_one() is None:
+                self._database[name].insert_many(documents)
 
     def stop(self) -> None:
         """Shut the app down."""
@@ -64,9 +80,10 @@ class Apps:
     was started last.
     """
 
-    def __init__(self, mongodb_url: str) -> None:
+    def __init__(self, mongodb_url: str, database: Database[Document]) -> None:
         """Keep only apps on the server at `mongodb_url`: others may be gone after the test."""
         self._mongodb_url = mongodb_url
+        self._database = database
         self._running: list[RunningApp] = []
         self._clients: list[TestClient] = []
 
@@ -75,7 +92,9 @@ class Apps:
         if not self._fits(settings, modules):
             if not self._clients:  # no test uses the one that was kept
                 self.stop_all()
-            self._running.append(RunningApp(settings, modules))
+            self._running.append(RunningApp(settings, modules, self._database))
+        else:
+            self._running[-1].restore()
         client = self._running[-1].new_client()
         self._clients.append(client)
         return client
@@ -95,18 +114,25 @@ class Apps:
 
     def _can_be_kept(self, app: RunningApp) -> bool:
         url = app.settings.mongodb_url
-        return app.modules is None and url is not None and url.get_secret_value() == self._mongodb_url and app.is_idle()
+        is_ours = url is not None and url.get_secret_value() == self._mongodb_url
+        return is_ours and app.modules is None and app.began_empty and app.is_idle()
 
     def _fits(self, settings: Settings, modules: Sequence[Module] | None) -> bool:
         if modules is not None or not self._running:
             return False
-        return _values(self._running[-1].settings) == _values(settings) and self._running[-1].is_bound()
+        return _values(self._running[-1].settings) == _values(settings) and self._running[-1].is_current()
 
 
 def _values(settings: Settings) -> dict[type[BaseSettings], dict[str, Any]]:
     """Return all settings, those of the modules that were not read so far included."""
     settings.read_parts([module.settings for module in discover() if module.settings])
     return {type(part): part.__dict__ for part in settings.parts}
+
+
+def _documents_of(database: Database[Document]) -> dict[str, list[Document]]:
+    """Return everything that is stored, by collection."""
+    names = [name for name in database.list_collection_names() if not name.startswith("system.")]
+    return {name: documents for name in names if (documents := list(database[name].find()))}
 
 
 def _bindings(modules: Sequence[Module] | None) -> list[object]:

@@ -147,11 +147,15 @@ def relay(mongodb_url: str) -> Iterator[Relay]:
         relay.shut()
 
 
+def database_of(worker_id: str) -> str:
+    return f"tests_{worker_id}"
+
+
 @pytest.fixture
 def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Iterator[str]:
     """A database of this test process, empty at first. Its collections stay, and with them the indexes, which take long
     to make."""
-    name = f"tests_{worker_id}"
+    name = database_of(worker_id)
     yield name
     # A command that ends late may bring the server's profile back, which cannot be emptied.
     mongodb[name]["system.profile"].drop()
@@ -167,15 +171,18 @@ def settings(mongodb_url: str, database_name: str) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def _apps(mongodb_url: str) -> Iterator[Apps]:
-    apps = Apps(mongodb_url)
+def _apps(mongodb_url: str, mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Iterator[Apps]:
+    apps = Apps(mongodb_url, mongodb[database_of(worker_id)])
     yield apps
     apps.stop_all()
 
 
 @pytest.fixture
-def no_app(_apps: Apps) -> None:
-    """No app runs in this process, for a test that counts what all of it holds."""
+def no_app(_apps: Apps) -> Iterator[None]:
+    """No app of another test runs, and none is kept for the next one: for a test that counts what the process holds, or
+    that changes how an app starts."""
+    _apps.stop_all()
+    yield
     _apps.stop_all()
 
 

@@ -23,6 +23,7 @@ WRITES: list[tuple[str, str, Any]] = [
 ]
 
 
+@pytest.mark.usefixtures("no_app")
 def test_writes_reach_the_disks_of_a_majority_and_build_upon_what_stays(
     open_client: AppClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

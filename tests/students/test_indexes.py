@@ -119,7 +119,7 @@ def sent() -> Sent:
 
 
 @pytest.fixture
-def client(open_client: AppClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+def client(no_app: None, open_client: AppClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setitem(core.database._CLIENT_OPTIONS, "event_listeners", [sent])
     return open_client()
 
