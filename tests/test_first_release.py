@@ -15,7 +15,7 @@ from core.settings import Settings
 from tests.conftest import AppClient
 from tests.terminal import Terminal
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_app")]
 
 WRITTEN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 CHANGED = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)

@@ -11,7 +11,7 @@ from core.settings import Settings, read_settings
 from tests.conftest import settings_of_modules, sign_in
 from tests.terminal import Terminal
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_app")]
 
 
 @pytest.fixture
