@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import re
 
 from fastapi import Request, Response
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -27,6 +28,8 @@ _FORMATS = {
     media_type: {"schema": {"type": "string"}, "example": _EXAMPLE + end}
     for media_type, end in (("text/plain", ""), ("application/openmetrics-text", "# EOF\n"))
 }
+
+_PORT = re.compile(r":\d*\Z")
 
 # What proxies add to a request, or begin the names with of what they add: the client is then not who sits at the other
 # end of the connection.
@@ -92,7 +95,20 @@ def _is_local(request: Request) -> bool:
     """Return whether a request comes from this machine, and shows no sign of a proxy. Some proxies leave none, which
     is why production needs the token."""
     address = parse_address(socket_address(request.scope))
-    return address is not None and address.is_loopback and not _is_forwarded(request)
+    is_loopback = address is not None and address.is_loopback
+    return is_loopback and _names_this_machine(request) and not _is_forwarded(request)
+
+
+def _names_this_machine(request: Request) -> bool:
+    """Return whether the `Host` is `localhost` or a loopback address, and no page of another site asks.
+
+    A page in a browser on this machine can have its own host name resolved to 127.0.0.1 and then read the answer (DNS
+    rebinding); `Host` then has the page's name.
+    """
+    name = _PORT.sub("", request.headers.get("host", "")).lower()
+    address = parse_address(name.strip("[]"))
+    is_ours = name == "localhost" or (address is not None and address.is_loopback)
+    return is_ours and "origin" not in request.headers
 
 
 def _is_forwarded(request: Request) -> bool:

@@ -63,7 +63,8 @@ async def _followed(job: Import) -> None:
     """Do the work of an import, with a bar that shows how far it has come."""
     try:
         async with running.lifespan():
-            task = running.start(job, work.carry_out)
+            with running.place_of(TERMINAL) as place:
+                task = place.start(job, work.carry_out)
             with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
                 while not task.done():
                     await asyncio.wait({task}, timeout=0.2)

@@ -1,8 +1,8 @@
 """What imports have stored of a student who is erased for good, and how it is removed.
 
 A stored file may name anybody in any spelling, and searching it takes as long as it is large: the files of all imports
-are removed. An import at work goes on with its copy on disk; one that is interrupted can be undone, but not resumed.
-Failed rows that name the student lose their cells, and their errors.
+are removed, and so are the names of the files. An import at work goes on with its copy on disk; one that is interrupted
+can be undone, but not resumed. Failed rows that name the student lose their cells, and their errors.
 """
 
 import json
@@ -27,6 +27,9 @@ _TEXTS_AT_ONCE = 50
 # index, so that no other query is without one unnoticed.
 _ALL = {"_id": {"$gte": ObjectId(bytes(12))}}
 
+# Before version 0.2, an idempotency key was stored as it was sent, behind the user's name and a colon; now as a hash.
+_KEY_AS_SENT = Regex(":")
+
 _REMOVED = "This named a student who has been erased since."
 _BLANK = {"cells": [], "about": [], "errors": [{"field": "", "value": "", "code": "erased", "detail": _REMOVED}]}
 
@@ -45,6 +48,8 @@ async def forget(student: ErasedStudent) -> None:
         imports = Import.get_motor_collection()
         roll_nos = list(student.roll_nos)
         await imports.update_many({**_ALL, "kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})
+        await imports.update_many({**_ALL, "filename": {"$exists": True}}, {"$unset": {"filename": ""}})
+        await imports.update_many({**_ALL, "key": _KEY_AS_SENT}, {"$unset": {"key": ""}})
     patterns = list(_patterns(student))
     for import_id in await FailedRow.get_motor_collection().distinct("import_id"):
         with patient():  # for each import anew: so much is stored of one at most
@@ -67,8 +72,6 @@ async def _blank_imports(pattern: Regex[str]) -> None:
     imports = Import.get_motor_collection()
     await imports.update_many({**_ALL, "detail": pattern}, {"$set": {"detail": _REMOVED}})
     await imports.update_many({**_ALL, "header": pattern}, {"$set": {"header": []}})
-    for field in ("filename", "key"):
-        await imports.update_many({**_ALL, field: pattern}, {"$unset": {field: ""}})
 
 
 def _patterns(student: ErasedStudent) -> Iterator[Regex[str]]:

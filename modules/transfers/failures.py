@@ -11,6 +11,7 @@ from modules.students import erased_since
 from modules.transfers.ahead import in_thread
 from modules.transfers.judge import MAX_VALUE, Verdict
 from modules.transfers.models import FailedRow, Import
+from modules.transfers.table import Row
 
 REMOVED = "Not kept, as a student was erased during the import."
 
@@ -19,6 +20,7 @@ MAX_STORED_BYTES = 5_000_000
 # Of a larger row only the reasons are stored.
 MAX_ROW_BYTES = 200_000
 MAX_LISTED = 100
+MAX_ABOUT = 20
 
 # Encoding and decoding BSON holds the interpreter's lock.
 _COMMAND_BYTES = 300_000
@@ -75,17 +77,19 @@ def _document(work: Import, verdict: Verdict, cells: Sequence[str]) -> dict[str,
         "row": verdict.row.number,
         "line": verdict.row.line,
         "cells": cells,
-        "about": list(_about(verdict.row.content)),
+        "about": list(_about(verdict.row)),
         "errors": [asdict(fault) for fault in verdict.faults],
         "expires_at": work.expires_at,
     }
 
 
-def _about(content: Mapping[str, Any]) -> Iterator[str]:
-    for field in ("roll_no", "name"):
-        value = content.get(field)
-        if isinstance(value, str) and len(value) <= MAX_VALUE:
-            yield unicodedata.normalize("NFC", value).strip()
+def _about(row: Row) -> Iterator[str]:
+    """Yield the texts of a row that may be the student's roll number or name; of a row whose cells are in no known
+    columns, each of the first ones."""
+    texts = [row.content.get("roll_no"), row.content.get("name")] if row.content else row.cells[:MAX_ABOUT]
+    for text in texts:
+        if isinstance(text, str) and len(text) <= MAX_VALUE:
+            yield unicodedata.normalize("NFC", text).strip()
 
 
 async def listed(work: Import) -> list[Stored]:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from beanie import Document, PydanticObjectId
@@ -52,11 +53,17 @@ class Options(BaseModel):
     remove_blanks: bool = False
 
 
+def hashed_key(by: str, key: str) -> str:
+    """Return what is stored of a user's idempotency key. Not the key itself: it may name a student who is erased later,
+    in any spelling."""
+    return sha256(f"{by}:{key}".encode()).hexdigest()
+
+
 class Import(Document):
     """An import. `position` is the last row of the file that is dealt with, in the pass that judges or in the one that
     writes (`writing`), and `offset` how many bytes have been read for that. `errors_stored` of the failed rows are
     stored (all, where it is absent), with `errors_bytes` of cells. `alive_at` tells that somebody works on it; whoever
-    takes the work up has the next `turn`. `key` is the client's idempotency key, with the name of the user."""
+    takes the work up has the next `turn`. `key` is made by `hashed_key`."""
 
     by: str
     undone_by: str | None = None

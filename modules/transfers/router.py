@@ -20,7 +20,8 @@ from modules.transfers import exports, progress, running, service, undo, work
 from modules.transfers.documented import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
 from modules.transfers.downloads import download, while_permitted
 from modules.transfers.exports_router import router as exports_router
-from modules.transfers.models import Import, State
+from modules.transfers.models import Import, State, hashed_key
+from modules.transfers.running import TooManyImports
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.settings import ImportSettings
@@ -48,7 +49,7 @@ Prefer = Annotated[
     dependencies=[WRITER],
     responses={
         **CREATED,
-        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused),
+        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused, TooManyImports),
     },
     openapi_extra={"requestBody": FILE},
 )
@@ -64,18 +65,20 @@ async def create(
     The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), NDJSON, or a form with the field
     `file`. A blank cell is no mark; it never is zero.
     """
-    running.refuse_if_busy()
-    allow_body(request, ImportSettings.current().max_bytes)
-    async with uploaded(request) as upload:
-        job = _job(upload, query, user.username, headers.idempotency_key)
-        found, is_new = await service.begin(job)
-        if not is_new:
-            await service.check_is_same(found, job, upload.stream)
-            response.status_code = 200
-            return await _outcome(found)
-        async with running.pulse(job):
-            await service.receive(job, upload.stream)
-    return await _carry_on(job, _import_task(request), response, headers.prefer, request)
+    with running.place_of(user.username) as place:
+        place.refuse_if_busy()
+        allow_body(request, ImportSettings.current().max_bytes)
+        async with uploaded(request) as upload:
+            job = _job(upload, query, user.username, headers.idempotency_key)
+            found, is_new = await service.begin(job)
+            if not is_new:
+                await service.check_is_same(found, job, upload.stream)
+                response.status_code = 200
+                return await _outcome(found)
+            async with running.pulse(job):
+                await service.receive(job, place.after(upload.stream))
+        started = place.start(job, _import_task(request))
+        return await _carry_on(job, started, response, headers.prefer, request)
 
 
 def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
@@ -85,16 +88,15 @@ def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import
         options=query.options,
         format=upload.format,
         filename=upload.filename and upload.filename[:200],
-        key=key and f"{by}:{key}",
+        key=key and hashed_key(by, key),
     )
 
 
 async def _carry_on(
-    job: Import, task: running.Job, response: Response, prefer: str | None, request: Request
+    job: Import, started: "asyncio.Task[None]", response: Response, prefer: str | None, request: Request
 ) -> ImportRead:
-    """Start the work on an import, and wait for its end unless the client would rather not."""
+    """Wait for the end of the work on an import, unless the client would rather not."""
     response.headers["Location"] = address(request, "imports", str(job.id))
-    started = running.start(job, task)
     if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
         response.status_code = 202
         response.headers["Preference-Applied"] = "respond-async"
@@ -186,21 +188,27 @@ async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -
     "/imports/{import_id}/resume",
     status_code=200,
     dependencies=[WRITER],
-    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected)},
+    responses={
+        **CARRIED_ON,
+        **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected, TooManyImports),
+    },
 )
-async def resume(import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None) -> ImportRead:
+async def resume(
+    user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
+) -> ImportRead:
     """Go on with an interrupted import, or an interrupted undo of one."""
-    running.refuse_if_busy()
-    job = await service.take_up(import_id)
-    task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
-    return await _carry_on(job, task, response, prefer, request)
+    with running.place_of(user.username) as place:
+        place.take_for_work()
+        job = await service.take_up(import_id)
+        task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
+        return await _carry_on(job, place.start(job, task), response, prefer, request)
 
 
 @router.post(
     "/imports/{import_id}/undo",
     status_code=200,
     dependencies=[WRITER],
-    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo)},
+    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo, TooManyImports)},
 )
 async def undo_(
     user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
@@ -210,9 +218,10 @@ async def undo_(
     Each student who is still as the import left it goes back to what it was before. Those changed since are left as
     they are, and listed in `kept`.
     """
-    running.refuse_if_busy()
-    job = await service.take_up(import_id, undone_by=user.username)
-    return await _carry_on(job, undo.finish_undo, response, prefer, request)
+    with running.place_of(user.username) as place:
+        place.take_for_work()
+        job = await service.take_up(import_id, undone_by=user.username)
+        return await _carry_on(job, place.start(job, undo.finish_undo), response, prefer, request)
 
 
 router.include_router(exports_router)

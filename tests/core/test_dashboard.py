@@ -58,7 +58,7 @@ def told(client: TestClient) -> dict[str, set[str]]:
     sign_in(client)
     client.get("/me", headers={"Authorization": "Bearer hunter2"})
     send(client, "roll_no,name,branch\nS1,n,b\n")
-    text = TestClient(client.app, client=("127.0.0.1", 1)).get("/metrics").text
+    text = TestClient(client.app, "http://localhost", client=("127.0.0.1", 1)).get("/metrics").text
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

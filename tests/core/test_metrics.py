@@ -29,7 +29,8 @@ HERE = ("127.0.0.1", 50000)
 def asking_from(address: str | None, **settings: object) -> TestClient:
     """A client at this address, of an app that was never started."""
     app = create_app(Settings.model_validate(settings), [things()])
-    return TestClient(app, raise_server_exceptions=False, client=(address, 50000) if address else None)  # type: ignore[arg-type]
+    at = (address, 50000) if address else None
+    return TestClient(app, "http://localhost", raise_server_exceptions=False, client=at)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -115,6 +116,28 @@ OF_PROXIES = ["X-Forwarded-For", "x-forwarded-server", "X-Forwarded", "Forwarded
 @pytest.mark.parametrize("name", [*OF_PROXIES, "X-Original-Forwarded-For", "X-Envoy-Peer", "CF-Connecting-IP"])
 def test_without_a_token_nobody_is_told_through_a_proxy(local: TestClient, name: str) -> None:
     assert local.get("/metrics", headers={name: "127.0.0.1"}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "[::1]"])
+def test_without_a_token_this_machine_is_told_by_any_of_its_names(local: TestClient, host: str) -> None:
+    assert local.get("/metrics", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example"},
+        {"Host": "rebound.example:8000"},
+        {"Host": "localhost.example"},
+        {"Host": "192.0.2.1"},
+        {"Host": ""},
+        {"Origin": "http://rebound.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_without_a_token_no_page_of_another_site_is_told(local: TestClient, headers: dict[str, str]) -> None:
+    answer = local.get("/metrics", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/metrics-hidden")
 
 
 @pytest.mark.parametrize(("token", "told"), [(None, True), (SecretStr(TOKEN), False)])
@@ -217,7 +240,7 @@ def test_that_a_key_is_taken_is_no_failure(client: TestClient) -> None:
 
 
 def text_of_started(client: TestClient) -> str:
-    return text_of(TestClient(client.app, client=HERE))
+    return text_of(TestClient(client.app, "http://localhost", client=HERE))
 
 
 PIPELINE = [

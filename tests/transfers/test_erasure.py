@@ -77,8 +77,9 @@ def test_a_purge_leaves_no_trace_in_any_collection(
     assert send(teacher, helpers.lines(objects) + f'{{"name": "{NAME}', NDJSON).status_code == 422
     unreadable = send(teacher, table([["roll_no", f"{NAME}.1"], ["S1", "1"]]))
     assert unreadable.status_code == 422
-    form = {"file": (f"{NAME}.csv", table([HEADER, GOOD]).encode(), "text/csv")}
-    assert teacher.post("/imports", files=form).status_code == 201
+    form = {"file": (f"report {NAME.lower().replace(' ', '_')}.csv", table([HEADER, GOOD]).encode(), "text/csv")}
+    key = {"Idempotency-Key": "report-of-erasmus"}
+    assert teacher.post("/imports", files=form, headers=key).status_code == 201
     stale = imported(teacher, table([HEADER, GOOD]))
     interrupt(database, stale["id"], text.encode())
     teacher.get("/changes")
@@ -135,6 +136,31 @@ def test_rows_about_others_stay(teacher: TestClient, admin: Person) -> None:
 
     errors = teacher.get(f"/imports/{rejected['id']}").json()["errors"]
     assert [error["code"] for error in errors] == ["mark_range", "mark_range", "erased"]
+
+
+def test_a_row_with_a_cell_too_many_is_found_by_a_short_roll_number(teacher: TestClient, admin: Person) -> None:
+    add(teacher, "7", "Li")
+    rejected = send(teacher, table([HEADER, ["7", "L", "Art", "1", "2"], ["8", "Bo", "Art", "1", "2"]])).json()
+
+    purge(admin, "7")
+
+    errors = teacher.get(f"/imports/{rejected['id']}").json()["errors"]
+    assert [error["code"] for error in errors] == ["erased", "ragged"]
+
+
+def test_keys_of_earlier_releases_are_removed_and_others_still_hold(
+    teacher: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    add(teacher, ROLL_NO, NAME)
+    key = {"Idempotency-Key": "autumn"}
+    of_now, of_before = send(teacher, table([HEADER, GOOD]), headers=key).json(), imported(teacher, table([HEADER]))
+    before = next(one for one in database["imports"].find() if str(one["_id"]) == of_before["id"])
+    database["imports"].update_one({"_id": before["_id"]}, {"$set": {"key": "alice:mark of erasmus"}})
+
+    purge(admin)
+
+    assert traces(database) == []
+    assert send(teacher, table([HEADER, GOOD]), headers=key).json()["id"] == of_now["id"]
 
 
 def test_an_undo_that_goes_on_does_not_bring_a_trace_back(
