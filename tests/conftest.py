@@ -42,8 +42,20 @@ _item: pytest.Item | None = None
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run the first tier unless `-m` chooses another, or a file or a test is named."""
-    if not config.option.markexpr and all(Path(argument).is_dir() for argument in config.args):
+    if not config.option.markexpr and _names_only_folders(config):
         config.option.markexpr = FIRST_TIER
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run a file or a test that is named in this process: to start others takes longer than most files."""
+    if _names_only_folders(config):
+        return None
+    config.option.dist = "no"
+    return 0
+
+
+def _names_only_folders(config: pytest.Config) -> bool:
+    return all(Path(argument).is_dir() for argument in config.args)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,7 +24,6 @@ from modules.students.models import Change, Student
 from modules.students.schemas import StudentCreate, StudentRead
 from modules.students.versions import StudentNotFound, Writer
 from tests.auth.people import Person, make
-from tests.conftest import sign_in
 from tests.servers import PATIENCE, serve
 from tests.students.follower import Follower, Json, Schedule, held
 
@@ -57,16 +56,6 @@ def listed(client: TestClient) -> list[Json]:
 
 def told(answer: Json) -> list[tuple[str, bool]]:
     return [(change["roll_no"], change["deleted"]) for change in answer["changes"]]
-
-
-@pytest.fixture
-def client(client: TestClient) -> TestClient:
-    return sign_in(client)
-
-
-@pytest.fixture
-def either(any_client: TestClient) -> TestClient:
-    return sign_in(any_client)
 
 
 @pytest.fixture

@@ -35,17 +35,6 @@ NO_CHANGES: list[Write] = [
 ]
 
 
-@pytest.fixture
-def client(client: TestClient) -> TestClient:
-    return sign_in(client)
-
-
-@pytest.fixture
-def either(any_client: TestClient) -> TestClient:
-    """Like `client`, once on the real mongod and once in memory."""
-    return sign_in(any_client)
-
-
 def create(client: TestClient, roll_no: str = "S1") -> str:
     """Create a student; answers the ETag."""
     answer = client.post("/students", json=ASHA | {"roll_no": roll_no})

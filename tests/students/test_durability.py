@@ -48,7 +48,6 @@ def test_a_majority_that_is_behind_is_waited_for(
     client: TestClient, known: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As just after an election: the new primary has all that was acknowledged, but does not know yet that it was."""
-    sign_in(client)
     client.post("/students", json={"roll_no": "S1", "name": "first", "branch": "b"})
     assert client.portal
     older = client.portal.call(Student.get_motor_collection().find_one, {"roll_no": "S1"})
@@ -79,7 +78,6 @@ class Behind:
 
 
 def test_who_is_not_there_is_not_waited_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    sign_in(client)
     behind = Behind(None)
     monkeypatch.setattr(versions, "settled", lambda _: behind)
     assert client.patch("/students/S1", json={"name": "n"}).status_code == 404

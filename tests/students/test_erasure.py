@@ -16,7 +16,6 @@ from core.settings import Settings
 from modules.students import changes, erasure, writes
 from modules.students.models import Erasure, Student, StudentVersion
 from tests.auth.people import Person, make
-from tests.conftest import sign_in
 from tests.students.follower import Follower, Json, held
 
 Stored = Callable[[], dict[str, list[Json]]]
@@ -24,12 +23,6 @@ Stored = Callable[[], dict[str, list[Json]]]
 ART = {"branch": "Art"}
 PURGE = "?purge=true"
 NAME, SUBJECT, MARK = "Erasmus Forgotten", "palaeography", 87.13
-
-
-@pytest.fixture
-def client(client: TestClient) -> TestClient:
-    """A teacher's client."""
-    return sign_in(client)
 
 
 @pytest.fixture

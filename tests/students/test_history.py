@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 from core.identity import Role
 from core.settings import Settings
 from tests.auth import people
-from tests.conftest import sign_in
 
 JSON = dict[str, Any]
 
@@ -25,17 +24,15 @@ CREATED = [
 
 @pytest.fixture
 def client(client: TestClient) -> TestClient:
-    client = sign_in(client)
     create(client)
     return client
 
 
 @pytest.fixture
-def either(any_client: TestClient) -> TestClient:
+def either(either: TestClient) -> TestClient:
     """Like `client`, once on the real mongod and once in memory."""
-    client = sign_in(any_client)
-    create(client)
-    return client
+    create(either)
+    return either
 
 
 def create(client: TestClient, **changes: Any) -> None:

@@ -14,7 +14,6 @@ from fastapi.testclient import TestClient
 
 from core.keyset import SortKey
 from modules.students import listing
-from tests.conftest import sign_in
 from tests.servers import serve
 from tests.students.listing import Writing, pages, roll_numbers, store, student_like_others
 
@@ -37,7 +36,7 @@ AMIT, ASHA, ZOE, LUKASZ, SOREN = EVERYONE = [student["roll_no"] for student in S
 def school(client: TestClient) -> TestClient:
     """A teacher's client of a school of five, who were changed a minute after one another."""
     store(client, ({**student, "updated_at": at(minute)} for minute, student in enumerate(SCHOOL)))
-    return sign_in(client)
+    return client
 
 
 def listed(client: TestClient, **parameters: Any) -> list[str]:
@@ -135,8 +134,8 @@ def test_a_search_follows_what_is_changed(school: TestClient) -> None:
     assert listed(school, q="zoe t") == ["T-2"]
 
 
-def test_the_basics_hold_in_memory_too(any_client: TestClient) -> None:
-    client = sign_in(any_client)
+def test_the_basics_hold_in_memory_too(either: TestClient) -> None:
+    client = either
     for student in SCHOOL:
         assert client.post("/students", json=student).status_code == 201
     assert client.delete(f"/students/{SOREN}").status_code == 204
@@ -333,7 +332,7 @@ def test_a_walk_meets_all_who_stay_as_they_are_once_while_others_write(
     choice = random.Random(4)
     staying = [f"{number:03}" for number in range(300)]
     store(client, (student_like_others(roll_no, choice) for roll_no in staying))
-    token = sign_in(client).headers["Authorization"]
+    token = client.headers["Authorization"]
     stop = Event()
 
     with (

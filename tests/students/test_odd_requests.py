@@ -6,12 +6,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from modules.students import listing
-from tests.conftest import sign_in
-
-
-@pytest.fixture
-def client(client: TestClient) -> TestClient:
-    return sign_in(client)
 
 
 def create(client: TestClient, roll_no: str, **changes: Any) -> None:

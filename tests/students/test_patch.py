@@ -10,23 +10,10 @@ from httpx2 import Response
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import sign_in
-
 JSON = dict[str, Any]
 
 ASHA: JSON = {"roll_no": "S1", "name": "Asha Rao", "branch": "Physics", "marks": {"math": 91, "art": 60.5}}
 MERGE_PATCH = "application/merge-patch+json"
-
-
-@pytest.fixture
-def client(client: TestClient) -> TestClient:
-    return sign_in(client)
-
-
-@pytest.fixture
-def either(any_client: TestClient) -> TestClient:
-    """Like `client`, once on the real mongod and once in memory."""
-    return sign_in(any_client)
 
 
 def create(client: TestClient, **changes: Any) -> None:

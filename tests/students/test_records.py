@@ -5,20 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.conftest import sign_in
-
 ASHA = {"roll_no": "S101", "name": "Asha Rao", "branch": "Computer Science", "marks": {"math": 91, "physics": 78.5}}
-
-
-@pytest.fixture
-def client(client: TestClient) -> TestClient:
-    return sign_in(client)
-
-
-@pytest.fixture
-def either(any_client: TestClient) -> TestClient:
-    """Like `client`, once on the real mongod and once in memory."""
-    return sign_in(any_client)
 
 
 def create(client: TestClient, **changes: Any) -> None:

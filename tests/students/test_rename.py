@@ -8,24 +8,21 @@ from fastapi.testclient import TestClient
 from core.identity import Role
 from core.settings import Settings
 from tests.auth import people
-from tests.conftest import sign_in
 
 ASHA: dict[str, Any] = {"roll_no": "S1", "name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
 
 
 @pytest.fixture
 def client(client: TestClient) -> TestClient:
-    client = sign_in(client)
     create(client)
     return client
 
 
 @pytest.fixture
-def either(any_client: TestClient) -> TestClient:
+def either(either: TestClient) -> TestClient:
     """Like `client`, once on the real mongod and once in memory."""
-    client = sign_in(any_client)
-    create(client)
-    return client
+    create(either)
+    return either
 
 
 def create(client: TestClient, roll_no: str = "S1", **changes: Any) -> None:

@@ -11,11 +11,6 @@ from tests.conftest import AppClient, sign_in
 FINE: dict[str, Any] = {"roll_no": "S1", "name": "n", "branch": "b", "marks": {"math": 1}}
 
 
-@pytest.fixture
-def client(client: TestClient) -> TestClient:
-    return sign_in(client)
-
-
 def post(client: TestClient, body: str | dict[str, Any]) -> Any:
     text = body if isinstance(body, str) else json.dumps(body)
     return client.post("/students", content=text.encode(), headers={"Content-Type": "application/json"})

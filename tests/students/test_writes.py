@@ -11,7 +11,6 @@ from core.clock import utc_now
 from modules.students import versions
 from modules.students.models import Action, Current
 from modules.students.writes import Outcome, Write, write_all
-from tests.conftest import sign_in
 
 CONTENT: dict[str, Any] = {"name": "n", "branch": "b", "marks": {"math": 1}}
 
@@ -19,15 +18,10 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture
-def signed_in(any_client: TestClient) -> TestClient:
-    return sign_in(any_client)
-
-
-@pytest.fixture
-def call(signed_in: TestClient) -> Call:
+def call(either: TestClient) -> Call:
     """Calls a function of the service where the service runs."""
-    assert signed_in.portal
-    return signed_in.portal.call
+    assert either.portal
+    return either.portal.call
 
 
 def create(client: TestClient, *roll_nos: str) -> None:
@@ -39,8 +33,8 @@ def history(client: TestClient, roll_no: str) -> list[tuple[int, str]]:
     return [(one["version"], one["action"]) for one in client.get(f"/students/{roll_no}/history").json()]
 
 
-def test_each_of_many_writes_has_its_own_outcome(signed_in: TestClient, call: Call) -> None:
-    create(signed_in, "changed", "renamed", "in the way".replace(" ", "-"))
+def test_each_of_many_writes_has_its_own_outcome(either: TestClient, call: Call) -> None:
+    create(either, "changed", "renamed", "in the way".replace(" ", "-"))
     changed, renamed = call(versions.get, "changed"), call(versions.get, "renamed")
     writes = [
         Write(None, Current.new("alice", roll_no="new", **CONTENT)),
@@ -54,34 +48,31 @@ def test_each_of_many_writes_has_its_own_outcome(signed_in: TestClient, call: Ca
     made, taken, outrun = Outcome.MADE, Outcome.TAKEN, Outcome.OUTRUN
     assert call(write_all, writes) == [made, taken, made, taken, outrun, taken, made]
 
-    assert signed_in.get("/students/changed").json()["name"] == "first"
-    assert history(signed_in, "changed") == [(2, "updated"), (1, "created")]
-    assert history(signed_in, "renamed") == [(1, "created")]
-    assert [one["roll_no"] for one in signed_in.get("/students").json()] == sorted(
+    assert either.get("/students/changed").json()["name"] == "first"
+    assert history(either, "changed") == [(2, "updated"), (1, "created")]
+    assert history(either, "renamed") == [(1, "created")]
+    assert [one["roll_no"] for one in either.get("/students").json()] == sorted(
         ["changed", "in-the-way", "new", "newer", "renamed"]
     )
 
 
 @pytest.mark.parametrize("overtaken", [False, True])
-def test_of_two_writes_that_differ_in_nothing_one_is_made(
-    signed_in: TestClient, call: Call, *, overtaken: bool
-) -> None:
+def test_of_two_writes_that_differ_in_nothing_one_is_made(either: TestClient, call: Call, *, overtaken: bool) -> None:
     """Of the same user, at the same moment, with the same content: which one it was, their stamps tell; also once the
     version that was made is in the history."""
-    create(signed_in, "A")
+    create(either, "A")
     student, now = call(versions.get, "A"), utc_now()
     first, second = (
         Write(student, student.successor(Action.UPDATED, "alice", name="same", updated_at=now)) for _ in range(2)
     )
     assert call(write_all, [first]) == [Outcome.MADE]
     if overtaken:
-        assert signed_in.patch("/students/A", json={"name": "later"}).status_code == 200
+        assert either.patch("/students/A", json={"name": "later"}).status_code == 200
     assert call(write_all, [second, first]) == [Outcome.OUTRUN, Outcome.MADE]
-    assert len(history(signed_in, "A")) == 2 + overtaken
+    assert len(history(either, "A")) == 2 + overtaken
 
 
 def test_what_many_create_and_change_at_once_is_all_there(client: TestClient) -> None:
-    sign_in(client)
     numbers = range(40)
 
     def write(number: int) -> list[int]:
