@@ -98,14 +98,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"{', '.join(missing)} missing: pip install -r requirements-dev.txt, then run this again")
 
 
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _plain_environment() -> Iterator[None]:
     """No setting comes from the shell or the `.env` of whoever runs the tests."""
     kinds: list[type[ModuleChoice | ModuleSettings]] = [ModuleChoice, Settings, *settings_of_modules()]
-    for kind in kinds:
-        for name in variables(kind):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setitem(kind.model_config, "env_file", None)
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in kinds:
+            for name in variables(kind):
+                patch.delenv(name, raising=False)
+            patch.setitem(kind.model_config, "env_file", None)
+        yield
 
 
 @cache
@@ -175,11 +177,17 @@ def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Itera
         mongodb[name][collection].delete_many({})
 
 
-@pytest.fixture
-def settings(mongodb_url: str, database_name: str) -> Settings:
-    """Settings for the real mongod, with passwords hashed as cheaply as bcrypt can."""
-    own = {"mongodb_url": mongodb_url, "mongodb_database": database_name, "log_level": "INFO"}
+@pytest.fixture(scope="session")
+def _settings(mongodb_url: str, worker_id: str) -> Settings:
+    own = {"mongodb_url": mongodb_url, "mongodb_database": database_of(worker_id), "log_level": "INFO"}
     return configured(Settings.model_validate(own), bcrypt_cost=4)
+
+
+@pytest.fixture
+def settings(_settings: Settings, database_name: str) -> Settings:
+    """Settings for the real mongod, with passwords hashed as cheaply as bcrypt can."""
+    assert _settings.mongodb_database == database_name
+    return _settings.with_parts()
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,10 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.conftest import sign_in
+from core.settings import Settings
+from tests.auth.people import as_teacher
 
 
 @pytest.fixture
-def api(client: TestClient) -> TestClient:
-    return sign_in(client)
+def api(client: TestClient, settings: Settings) -> TestClient:
+    return as_teacher(client, settings)

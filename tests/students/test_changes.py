@@ -28,7 +28,7 @@ from tests.servers import PATIENCE, serve
 from tests.students.follower import Follower, Json, Schedule, held
 
 # More of them are run by hand: see CONTRIBUTING.md.
-SCHEDULES = int(os.environ.get("SCHEDULES", "40"))
+SCHEDULES = int(os.environ.get("SCHEDULES", "12"))
 
 NEW = {"name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
 

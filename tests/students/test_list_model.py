@@ -158,7 +158,7 @@ def told(rows: list[Row]) -> list[Row]:
 
 
 @given(drawn=students, query=queries, limit=st.integers(2, 9))
-@settings(same_each_time, max_examples=80)
+@settings(same_each_time, max_examples=40)
 def test_all_pages_together_are_the_list_of_the_model(
     client: TestClient, drawn: list[Row], query: Query, limit: int
 ) -> None:

@@ -7,18 +7,18 @@ from fastapi.testclient import TestClient
 from pymongo.database import Database
 
 from core.settings import Settings
-from tests.conftest import sign_in
+from tests.auth.people import as_teacher
 from tests.transfers.helpers import JSON, database_of
 
 
 @pytest.fixture
-def teacher(client: TestClient) -> TestClient:
-    return sign_in(client)
+def teacher(client: TestClient, settings: Settings) -> TestClient:
+    return as_teacher(client, settings)
 
 
 @pytest.fixture
-def any_teacher(any_client: TestClient) -> TestClient:
-    return sign_in(any_client)
+def any_teacher(any_client: TestClient, settings: Settings) -> TestClient:
+    return as_teacher(any_client, settings)
 
 
 @pytest.fixture
