@@ -2,8 +2,9 @@
 
 from core.app import create_app
 from core.errors import StartupError
-from core.logs import configure_logs
-from core.serving import end_well, serve, spare_the_collector
+from core.operations.logging import configure_logs
+from core.server.process import end_well, spare_the_collector
+from core.server.run import serve
 
 try:
     app = create_app()

@@ -6,24 +6,24 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from core.api_document import files
-from core.backup import dump, restore
-from core.checkup import check
+from core.cli import openapi
+from core.cli.backup import dump, restore
+from core.cli.check import check
+from core.cli.migrate import migrate
+from core.cli.new_module import new_module
 from core.command import Command, parser_for, run_command
-from core.configuration import configure
 from core.errors import StartupError
-from core.migrations import migrate
 from core.module import Module
-from core.scaffold import new_module
+from core.operations.lifecycle import open_service
+from core.registry import configure
 from core.settings import Settings, use_settings
-from core.startup import open_service
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit status."""
     try:
         settings, modules = configure()
-        own = (check(modules), migrate(modules), dump, restore, new_module, files.command)
+        own = (check(modules), migrate(modules), dump, restore, new_module, openapi.command)
         parser = parser_for([*own, *(command for module in modules for command in module.commands)])
     except StartupError as error:
         print(error, file=sys.stderr)

@@ -7,31 +7,32 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from core.api_document import install_openapi
-from core.body_limit import BodyLimit
-from core.claims import check_disjoint
-from core.configuration import configure
-from core.cors import install_cors
-from core.discovery import discover, the_authenticator
-from core.dispatch import RouteTable
-from core.head import HeadAsGet
-from core.health import service
-from core.host_check import HostCheck
-from core.logs import configure_logs
+from core.api.problem_details import install_error_handlers
+from core.conflicts import check_disjoint
+from core.database.availability import Outage
 from core.metrics import workers
+from core.middleware.body_limit import BodyLimit
+from core.middleware.cors import install_cors
+from core.middleware.database_gate import RefusedInOutage
+from core.middleware.head_requests import HeadAsGet
+from core.middleware.proxy_headers import Application
+from core.middleware.request_context import RequestFrame
+from core.middleware.startup_errors import PlainStartupErrors
+from core.middleware.trusted_host import HostCheck
 from core.module import Module
-from core.outage import Outage, RefusedInOutage
+from core.openapi import install_openapi
+from core.operations.health import service
+from core.operations.lifecycle import running
+from core.operations.logging import configure_logs
+from core.operations.tracing import telemetry, traces_asked_for
 from core.pages import install_docs, install_problem_pages
-from core.problem_details import install_error_handlers
-from core.proxy_headers import Application
-from core.request_frame import RequestFrame
+from core.registry import configure, discover, the_authenticator
+from core.routing.route_table import RouteTable
 from core.settings import Settings
-from core.startup import PlainStartupErrors, running
-from core.tracing import telemetry, traces_asked_for
 from core.version import VERSION
 
 if TYPE_CHECKING:
-    from core.tracing.sending import Traces
+    from core.operations.trace_export import Traces
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The error family: each error is a named fact that carries its HTTP status and its documentation.
 
-Services raise these; nothing here knows a web framework. `core.problem_details` renders them (RFC 9457).
+Services raise these; nothing here knows a web framework. `core.api.problem_details` renders them (RFC 9457).
 """
 
 import re

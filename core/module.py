@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from core.command import Command
 from core.errors import StartupError
 from core.identity import Authenticator
-from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
+from core.routing.router import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
 HealthCheck = Callable[[], Awaitable[None]]

@@ -20,9 +20,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from core.caller import unmapped_network
 from core.errors import StartupError
-from core.limits import Limits
+from core.ip_addresses import unmapped_network
 
 _HOW = SettingsConfigDict(
     env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -44,6 +43,7 @@ _Origin = Annotated[str, Field(pattern=r"^\*$|^https?://[^/\s]+$")]
 
 
 MIN_SECRET_CHARACTERS = 32
+MAX_CONNECTIONS = 2000
 
 
 def _check_length(secret: SecretStr) -> SecretStr:
@@ -80,7 +80,7 @@ class ModuleChoice(BaseSettings):
     modules_disabled: Names = ()
 
 
-class Settings(ModuleChoice, Limits):
+class Settings(ModuleChoice):
     """Every process-wide setting with its default. `.env.example` explains each one to the person who runs the
     service."""
 
@@ -88,6 +88,9 @@ class Settings(ModuleChoice, Limits):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=256)] = 1
+    max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = MAX_CONNECTIONS
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 500
     tls_certfile: FilePath | None = None
     tls_keyfile: Annotated[FilePath | None, Field(validate_default=True)] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings
 from pymongo.database import Database
 
 from core.app import create_app
-from core.discovery import discover
 from core.module import Module
+from core.registry import discover
 from core.settings import Settings
 from tests.exchanges import HOOKS
 

@@ -20,10 +20,10 @@ from fastapi.testclient import TestClient
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
-import core.database
-from core.discovery import discover
-from core.embedded import find_mongod, run_embedded
+import core.database.client
+from core.database.embedded import find_mongod, run_embedded
 from core.module import Module
+from core.registry import discover
 from core.settings import ModuleChoice, ModuleSettings, Settings, variables
 from tests import exchanges
 from tests.apps import Apps
@@ -229,7 +229,7 @@ def any_client(request: pytest.FixtureRequest, open_client: AppClient, monkeypat
     """Like `client`, once on the real mongod and once on mongomock-motor."""
     if request.param == "mongod":
         return open_client()
-    monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
+    monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: None)
     return open_client(mongodb_url=None, allow_memory_db=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from httpx2 import Request, Response
 
-from core.logs import TextFormatter
+from core.operations.logging import TextFormatter
 
 KEPT = 3
 """How many requests, the last ones of a test, are printed."""

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from core.embedded import find_mongod
+from core.database.embedded import find_mongod
 from tests.processes import until
 
 TIMES = {"electionTimeoutMillis": 2000, "heartbeatTimeoutSecs": 2}

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core.discovery import discover
-from core.health import service
+from core.cli.new_module.command import check_is_unclaimed
+from core.cli.new_module.names import names_for
 from core.module import Module
-from core.scaffold.command import check_is_unclaimed
-from core.scaffold.names import names_for
+from core.operations.health import service
+from core.registry import discover
 from tests import curl_stand_in
 from tests.checkout import copy_checkout
 from tests.processes import ROOT

@@ -12,7 +12,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from core.app import create_app
-from core.discovery import discover
+from core.registry import discover
 from core.settings import ModuleSettings, Settings, variables
 from tests import curl_stand_in
 from tests.conftest import settings_of_modules

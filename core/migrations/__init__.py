@@ -7,7 +7,6 @@ been run anywhere.
 """
 
 from core.migrations.applied import AppliedMigration, check, pending, too_old
-from core.migrations.command import migrate
 from core.migrations.runner import MigrationLock
 
-__all__ = ["AppliedMigration", "MigrationLock", "check", "migrate", "pending", "too_old"]
+__all__ = ["AppliedMigration", "MigrationLock", "check", "pending", "too_old"]

@@ -13,9 +13,9 @@ from beanie import Document
 from beanie.migrations.controllers.base import BaseMigrationController
 from pydantic import Field
 
-from core.claims import collection_name
 from core.clock import utc_now
-from core.database import Database
+from core.database.bulk import collection_name
+from core.database.client import Database
 from core.errors import StartupError
 from core.module import Module
 

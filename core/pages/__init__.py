@@ -1,6 +1,6 @@
 """The pages that people open in a browser: the documentation, the welcome, and one for each kind of problem."""
 
 from core.pages.docs import install_docs
-from core.pages.problems import install_problem_pages
+from core.pages.problem_routes import install_problem_pages
 
 __all__ = ["install_docs", "install_problem_pages"]

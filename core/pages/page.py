@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic_core import to_json
 
-from core.accept import prefers_html
+from core.pages.content_negotiation import prefers_html
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

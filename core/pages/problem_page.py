@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from core.pages.page import Html, fill, fill_each, template
-from core.problem_types import Operation, ProblemRead, ProblemSummary
+from core.pages.problem_catalog import Operation, ProblemRead, ProblemSummary
 
 _ROW = '<tr><td>{{status}}</td><td><a href="{{root}}{{type}}">{{title}}</a></td><td>{{meaning}}</td></tr>\n'
 _RELATIVE = '<li><a href="{{root}}{{type}}">{{title}}</a>: {{meaning}}</li>\n'

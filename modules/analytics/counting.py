@@ -11,7 +11,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from core.keyset import Filter
+from core.database.keyset import Filter
 from modules.analytics import heavy
 from modules.analytics.distribution import HUNDREDTHS
 from modules.analytics.measure import MARKS

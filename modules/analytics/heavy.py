@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 import pymongo
 
+from core.database.keyset import Filter
 from core.errors import Unavailable
-from core.keyset import Filter
 from modules.students import Student
 
 # The client's own limit is five seconds.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.keyset import Filter
+from core.database.keyset import Filter
 from modules.analytics import heavy
 from modules.analytics.counting import chosen
 from modules.analytics.measure import Measure

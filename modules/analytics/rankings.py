@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.keyset import Filter, Order, Page, Position, Window, sort_of
+from core.database.keyset import Filter, Order, Page, Position, Window, sort_of
 from modules.analytics import heavy, places
 from modules.analytics.counting import chosen
 from modules.analytics.measure import Measure

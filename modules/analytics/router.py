@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
-from core.openapi import header, problem_responses
-from core.pagination import LINK, Listing
-from core.routing import ProtectedRouter
+from core.api.documented_responses import header, problem_responses
+from core.api.pagination import LINK, Listing
+from core.routing.router import ProtectedRouter
 from modules.analytics import picture, report_cards, service
 from modules.analytics.measure import measure_of
 from modules.analytics.query import PictureQuery, RankingsQuery, StatisticsQuery

@@ -5,9 +5,9 @@ import secrets
 from datetime import timedelta
 
 from core.clock import utc_now
+from core.database.keyset import Page, Window
 from core.errors import FieldError, InvalidRequest, NotFound
 from core.identity import Principal, Role
-from core.keyset import Page, Window
 from core.security import new_secret_key
 from modules.auth import admins, audit, service, throttle
 from modules.auth.admins import AccountChanged

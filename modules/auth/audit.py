@@ -4,9 +4,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from core.caller import current_caller
 from core.clock import utc_now
-from core.keyset import Page, Window
+from core.database.keyset import Page, Window
+from core.middleware.client_address import current_caller
 from modules.auth.models import AuthEvent
 from modules.auth.settings import AuthSettings
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from core.caller import current_caller
 from core.errors import FieldError, InvalidRequest, TooManyRequests, Unavailable
+from core.middleware.client_address import current_caller
 from core.security import hash_password, is_hashable, verify_password
 from core.settings import current_settings
 from modules.auth.hashing_queue import HashingQueue, Share

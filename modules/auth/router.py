@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends, Form, Path, Query, Request, Response
 
+from core.api.documented_responses import problem_responses
+from core.api.pagination import LINK, Listing, PageQuery
+from core.database.keyset import SortKey, object_id
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
-from core.keyset import SortKey, object_id
-from core.openapi import problem_responses
-from core.pagination import LINK, Listing, PageQuery
-from core.routing import ProtectedRouter, PublicRouter, UncachedRoute
+from core.routing.router import ProtectedRouter, PublicRouter, UncachedRoute
 from modules.auth import administration, audit, service
 from modules.auth.administration import UserNotFound
 from modules.auth.admins import AccountChanged, LastAdmin

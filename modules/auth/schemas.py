@@ -18,8 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from core.api.request_body import RequestBody
 from core.identity import Role
-from core.request_body import RequestBody
 from core.security import MAX_PASSWORD_BYTES, is_hashable
 
 MIN_PASSWORD_CHARACTERS = 8

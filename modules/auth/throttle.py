@@ -14,9 +14,9 @@ from ipaddress import IPv6Address, ip_address
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from core.caller import current_caller
 from core.clock import utc_now
 from core.errors import TooManyRequests
+from core.middleware.client_address import current_caller
 from modules.auth.metrics import THROTTLED
 from modules.auth.models import LoginFailures
 from modules.auth.refusals import refuse

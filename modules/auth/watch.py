@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import PyMongoError
 
-from core.collection import Unwatchable, changed_ids
+from core.database.bulk import Unwatchable, changed_ids
 from modules.auth.models import User
 from modules.auth.settings import AuthSettings
 from modules.auth.verified import verified_tokens

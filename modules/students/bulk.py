@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from core.collection import settled
+from core.database.bulk import settled
 from modules.students.models import Action, Current, Erasure, Record, Student, StudentVersion
 from modules.students.writes import Write
 

@@ -17,9 +17,9 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
-from core.collection import settled
+from core.api.pagination import decode_cursor, encode_cursor
+from core.database.bulk import settled
 from core.errors import FieldError, InvalidRequest, Unavailable
-from core.pagination import decode_cursor, encode_cursor
 from modules.students.models import Change, Current, Student
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
 

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
+from core.api.documented_responses import problem_responses
+from core.api.pagination import LINK, Listing, PageQuery
+from core.database.keyset import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import Role, at_least
-from core.keyset import SortKey, object_id
-from core.openapi import problem_responses
-from core.pagination import LINK, Listing, PageQuery
-from core.routing import ProtectedRouter
+from core.routing.router import ProtectedRouter
 from modules.students import changes, erasure
 from modules.students.order import moment
 from modules.students.query import ChangesQuery

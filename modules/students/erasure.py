@@ -10,8 +10,8 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from core.database.keyset import Page, Window
 from core.errors import Unavailable
-from core.keyset import Page, Window
 from modules.students import changes, versions
 from modules.students.models import Current, Erasing, Erasure, ErasureFollower, Keys, Student, StudentVersion
 from modules.students.versions import StudentNotFound, Writer

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from beanie import PydanticObjectId
 
+from core.database.keyset import Page, Window
 from core.errors import Conflict, NotFound
-from core.keyset import Page, Window
 from modules.students import versions
 from modules.students.models import Action, Current, Record, StudentVersion
 from modules.students.schemas import FieldChange, VersionSummary

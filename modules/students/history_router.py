@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
-from core.conditional import ETAG
-from core.etag import strong_etag
-from core.keyset import SortKey
-from core.openapi import problem_responses
-from core.pagination import LINK, Listing, PageQuery
-from core.routing import ProtectedRouter
+from core.api.conditional_requests import ETAG
+from core.api.documented_responses import problem_responses
+from core.api.etag import strong_etag
+from core.api.pagination import LINK, Listing, PageQuery
+from core.database.keyset import SortKey
+from core.routing.router import ProtectedRouter
 from modules.students import history
 from modules.students.history import NotDeleted, VersionNotFound
 from modules.students.http import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read

@@ -12,8 +12,8 @@ from beanie import Document
 from bson import ObjectId
 from pydantic import ValidationError
 
-from core.collection import settled
-from core.wording import sentence_of
+from core.api.validation_messages import sentence_of
+from core.database.bulk import settled
 from modules.students.models import Change, Erasure, Record, Student, StudentVersion, keys_of
 from modules.students.schemas import StudentCreate
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pymongo
 
-from core.database import patient
-from core.keyset import Filter, Order, Page, Position, SortKey, Window, beyond, position_of, sort_of
+from core.database.client import patient
+from core.database.keyset import Filter, Order, Page, Position, SortKey, Window, beyond, position_of, sort_of
 from modules.students.models import SUBJECT_SEPARATOR, Student
 from modules.students.selection import Selection
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from core.conditional import ETAG
-from core.openapi import problem_responses
-from core.routing import ProtectedRouter
+from core.api.conditional_requests import ETAG
+from core.api.documented_responses import problem_responses
+from core.routing.router import ProtectedRouter
 from modules.students import service
 from modules.students.http import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
 from modules.students.schemas import MarkWrite, StudentRead

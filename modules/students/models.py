@@ -10,9 +10,9 @@ from bson import ObjectId
 from pydantic import BaseModel, Field
 from pymongo import IndexModel
 
-from core.caller import current_caller
+from core.api.etag import strong_etag
 from core.clock import utc_now
-from core.etag import strong_etag
+from core.middleware.client_address import current_caller
 from modules.students.words import words_of
 
 

@@ -6,7 +6,7 @@ from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from core.pagination import PageQuery
+from core.api.pagination import PageQuery
 from modules.students.schemas import StudentRead
 from modules.students.selection import Selection
 

@@ -7,21 +7,21 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from pydantic_core import to_json
 
-from core.batching import Batched
-from core.conditional import (
+from core.api.conditional_requests import (
     ETAG,
     NOT_MODIFIED,
     IfNoneMatch,
     also_as_merge_patch,
     not_modified,
 )
+from core.api.documented_responses import ETAG_EXAMPLE, header, problem_responses
+from core.api.etag import strong_etag
+from core.api.pagination import LINK, Listing
+from core.database.batcher import Batched
+from core.database.keyset import Page
 from core.errors import Forbidden
-from core.etag import strong_etag
 from core.identity import CurrentUser, Role
-from core.keyset import Page
-from core.openapi import ETAG_EXAMPLE, header, problem_responses
-from core.pagination import LINK, Listing
-from core.routing import ProtectedRouter
+from core.routing.router import ProtectedRouter
 from modules.students import erasure, listing, service, versions
 from modules.students.changes_router import router as changes_router
 from modules.students.history_router import router as history_router

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.request_body import RequestBody
-from core.text import PrintableLine
+from core.api.request_body import RequestBody
+from core.api.text_fields import PrintableLine
 from modules.students.models import Action, Record
 from modules.students.values import Mark, Marks, MarksPatch, RollNo
 

@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from core.keyset import Filter, Order
-from core.text import PrintableLine
+from core.api.text_fields import PrintableLine
+from core.database.keyset import Filter, Order
 from modules.students.order import MARKS, SORT_PATTERN, check_sort, in_utc, order_of
 from modules.students.values import SUBJECT_PATTERN, Subject, subject_of
 from modules.students.words import words_of

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from core.api.etag import UNCONDITIONAL
 from core.errors import FieldError, InvalidRequest, NotFound, Unavailable
-from core.etag import UNCONDITIONAL
 from modules.students import versions
 from modules.students.models import Action, Current
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace

@@ -18,8 +18,8 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from core.text import Code, Composed, DocumentedPattern, Printable
-from core.wording import sentence_of
+from core.api.text_fields import Code, Composed, DocumentedPattern, Printable
+from core.api.validation_messages import sentence_of
 from modules.students.settings import MarkSettings
 
 MAX_SUBJECTS = 100

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.batching import Batched
-from core.collection import settled
+from core.api.etag import UNCONDITIONAL, Preconditions
+from core.database.batcher import Batched
+from core.database.bulk import settled
 from core.errors import Conflict, FieldError, NotFound, Problem, Unavailable
-from core.etag import UNCONDITIONAL, Preconditions
 from modules.students.models import Current, Student
 from modules.students.schemas import StudentRead
 from modules.students.writes import Outcome, Write, write

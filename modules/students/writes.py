@@ -12,8 +12,8 @@ from enum import Enum, auto
 
 from bson import ObjectId
 
-from core.batching import Batched
-from core.collection import insert_each, update_each
+from core.database.batcher import Batched
+from core.database.bulk import insert_each, update_each
 from modules.students.models import Current, Student, StudentVersion
 
 

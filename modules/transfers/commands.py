@@ -11,9 +11,9 @@ from beanie import PydanticObjectId
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from core.api.validation_messages import sentence_of
 from core.command import Command, create_private_file
 from core.errors import BadRequest
-from core.wording import sentence_of
 from modules.students import Selection, count
 from modules.transfers import exports, running, service, work
 from modules.transfers.models import Import, Mode, Options, State

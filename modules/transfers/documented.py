@@ -1,7 +1,7 @@
 """What the API's documentation says of files on their way in and out."""
 
-from core.address import location
-from core.openapi import Responses, header
+from core.api.documented_responses import Responses, header
+from core.api.location import location
 from modules.transfers.schemas import ImportRead
 from modules.transfers.table import REASON
 from modules.transfers.upload import MEDIA_TYPES

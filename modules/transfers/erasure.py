@@ -14,7 +14,7 @@ from typing import Any
 
 from bson import ObjectId, Regex
 
-from core.database import patient
+from core.database.client import patient
 from modules.students import ErasedStudent, follow_erasures
 from modules.transfers import files, running
 from modules.transfers.models import FailedRow, Import

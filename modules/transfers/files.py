@@ -10,7 +10,7 @@ from typing import Any
 
 from beanie import PydanticObjectId
 
-from core.outage import check_room
+from core.database.availability import check_room
 from modules.transfers.ahead import in_thread
 from modules.transfers.models import FileChunk, Import
 from modules.transfers.table import InvalidFile

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.wording import sentence_of
+from core.api.validation_messages import sentence_of
 from modules.students import MAX_SUBJECTS, Action, Current, StudentPatch, Write, changed, created, find_many
 from modules.transfers.ahead import in_thread
 from modules.transfers.models import Import, Mode

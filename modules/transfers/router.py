@@ -8,14 +8,14 @@ from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from core.address import address
-from core.body_limit import allow_body
+from core.api.documented_responses import problem_responses
+from core.api.location import address
+from core.api.pagination import LINK, Listing, PageQuery
+from core.database.keyset import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
-from core.keyset import SortKey, object_id
-from core.openapi import problem_responses
-from core.pagination import LINK, Listing, PageQuery
-from core.routing import ProtectedRouter
+from core.middleware.body_limit import allow_body
+from core.routing.router import ProtectedRouter
 from modules.transfers import exports, progress, running, service, undo, work
 from modules.transfers.documented import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
 from modules.transfers.downloads import download, while_permitted

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pymongo.errors import PyMongoError
 
 from core.clock import utc_now
+from core.database.availability import as_unavailable
 from core.errors import Problem, TooManyRequests, Unavailable
-from core.outage import as_unavailable
 from modules.transfers import service
 from modules.transfers.metrics import ENDED, INTERRUPTED, STARTED
 from modules.transfers.models import Import

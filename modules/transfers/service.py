@@ -9,8 +9,8 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from core.clock import utc_now
+from core.database.keyset import Page, Window
 from core.errors import Conflict, NotFound, Problem
-from core.keyset import Page, Window
 from modules.transfers import failures, files
 from modules.transfers.models import PATIENCE, Import, State
 from modules.transfers.schemas import ImportRead

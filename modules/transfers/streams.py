@@ -1,7 +1,8 @@
 """Answers that go on for as long as their client reads: downloads, and events of an import's progress.
 
-A process has a limited number of them under way, and of one user a few only: `core.admission` does not count an answer
-that waits for its client, and each of these holds memory, a connection and perhaps a cursor of the database.
+A process has a limited number of them under way, and of one user a few only: `core.middleware.concurrency_limit` does
+not count an answer that waits for its client, and each of these holds memory, a connection and perhaps a cursor of the
+database.
 """
 
 from collections import Counter

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from bson import ObjectId
 
 from core.clock import utc_now
-from core.database import patient
-from core.outage import check_room
+from core.database.availability import check_room
+from core.database.client import patient
 from modules.students import Outcome, erased, find_by_id, reverted, versions_of, write_all
 from modules.transfers import files
 from modules.transfers.models import Import, State, Touched

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 from core.clock import utc_now
-from core.database import patient
+from core.database.availability import check_room
+from core.database.client import patient
 from core.errors import Forbidden, Unauthenticated
-from core.outage import check_room
 from modules.transfers import failures, files, undo
 from modules.transfers.ahead import ahead, in_thread
 from modules.transfers.judge import Kind, Verdict, judge_all

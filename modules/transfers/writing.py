@@ -12,7 +12,7 @@ from typing import Any
 from bson import ObjectId
 
 from core.clock import utc_now
-from core.collection import insert_each
+from core.database.bulk import insert_each
 from modules.students import Current, Outcome, Write, find_by_id, versions_of, write_all
 from modules.transfers.ahead import in_thread
 from modules.transfers.judge import Kind, Verdict, judge_all

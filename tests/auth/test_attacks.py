@@ -19,7 +19,7 @@ import httpx2
 import pytest
 from pymongo import MongoClient
 
-from core.embedded import address
+from core.database.embedded import address
 from core.settings import Settings
 from tests.auth.forging import HS256, b64, forge, good
 from tests.processes import until

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.pagination import encode_cursor
+from core.api.pagination import encode_cursor
 from modules.auth.models import AuthEvent
 from tests.auth.people import PASSWORD, Person, signed_in
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from core.caller import Caller, use_caller
 from core.errors import InvalidRequest, TooManyRequests, Unavailable
+from core.middleware.client_address import Caller, use_caller
 from core.security import hash_password, verify_password
 from core.settings import Settings, use_settings
 from modules.auth import passwords

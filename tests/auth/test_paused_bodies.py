@@ -20,10 +20,10 @@ from pymongo.database import Database
 
 from core import identity
 from core.clock import utc_now
-from core.discovery import discover
 from core.identity import Role, at_least, verify_caller
 from core.module import Module
-from core.routing import ProtectedRouter
+from core.registry import discover
+from core.routing.router import ProtectedRouter
 from core.settings import Settings
 from modules.auth import admins
 from tests.auth.people import PASSWORD, Person, make, stored

@@ -14,7 +14,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from core.embedded import find_mongod
+from core.database.embedded import find_mongod
 from tests.faults.raw import Answer, Raw
 from tests.replica_set import free_port
 from tests.servers import Server, serve

@@ -9,8 +9,8 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from core.collection import changed_ids
-from core.database import open_database
+from core.database.bulk import changed_ids
+from core.database.client import open_database
 from core.identity import Principal, Role
 from core.settings import Settings, use_settings
 from modules.auth import watch

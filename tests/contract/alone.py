@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from core.discovery import discover, imported
 from core.identity import Principal
 from core.module import Module
+from core.registry import discover, imported
 from tests.core.stubs import authenticate
 from tests.processes import ROOT
 

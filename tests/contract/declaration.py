@@ -8,9 +8,9 @@ from beanie import Document
 from pymongo import IndexModel
 from pymongo.database import Database
 
-from core.claims import collection_name
-from core.health import service
+from core.database.bulk import collection_name
 from core.module import Module
+from core.operations.health import service
 from tests.contract.alone import MODULES, imports_of
 from tests.processes import ROOT
 

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
 from pymongo import IndexModel
 
-from core.conditional import ETAG, NOT_MODIFIED, Expected, IfNoneMatch
+from core.api.conditional_requests import ETAG, NOT_MODIFIED, Expected, IfNoneMatch
+from core.api.documented_responses import problem_responses
+from core.api.pagination import LINK, PageQuery
+from core.api.request_body import RequestBody
 from core.errors import Forbidden, NotFound, PreconditionFailed, PreconditionRequired
 from core.identity import Role, at_least
 from core.module import Module
-from core.openapi import problem_responses
-from core.pagination import LINK, PageQuery
-from core.request_body import RequestBody
-from core.routing import ProtectedRouter, PublicRouter
+from core.routing.router import ProtectedRouter, PublicRouter
 
 EXAMPLE = ConfigDict(json_schema_extra={"examples": [{"text": "Bring the keys"}]})
 

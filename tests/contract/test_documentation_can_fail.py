@@ -4,9 +4,9 @@ import pytest
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from core.api.documented_responses import Responses
 from core.module import Module
-from core.openapi import Responses
-from core.routing import ProtectedRouter
+from core.routing.router import ProtectedRouter
 from tests.contract import documentation, notes
 from tests.contract.documentation import CONTRACTS, broken
 from tests.contract.operations import operations_of

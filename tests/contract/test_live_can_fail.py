@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 
 from core.module import Module
-from core.routing import ProtectedRouter
+from core.routing.router import ProtectedRouter
 from tests.contract import live, notes
 from tests.contract.conftest import started
 from tests.contract.declaration import MongoDatabase

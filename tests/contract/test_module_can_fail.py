@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from pymongo import IndexModel
 
 from core.module import Module
-from core.routing import ProtectedRouter
+from core.routing.router import ProtectedRouter
 from tests.contract import behaviour, declaration, notes
 from tests.contract.alone import MODULES, alone
 from tests.contract.behaviour import (

@@ -1,4 +1,4 @@
-"""An app process for the tests of `core.embedded`: `python -m tests.core.embedded_app DATA GRACE [write]`.
+"""An app process for the tests of `core.database.embedded`: `python -m tests.core.embedded_app DATA GRACE [write]`.
 
 Its first line of output is the server's URL. It ends when its input does; told to write, it prints the number of
 each document whose write was acknowledged.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pymongo import AsyncMongoClient
 
-from core.embedded import find_mongod, run_embedded
+from core.database.embedded import find_mongod, run_embedded
 
 
 async def main(data: Path, grace: float, *, write: bool) -> None:

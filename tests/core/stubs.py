@@ -18,12 +18,12 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
+from core.api.pagination import PageQuery
 from core.app import create_app
 from core.errors import Unauthenticated
 from core.identity import CurrentUser, Principal, Role
 from core.module import Module
-from core.pagination import PageQuery
-from core.routing import ProtectedRouter, PublicRouter
+from core.routing.router import ProtectedRouter, PublicRouter
 from core.settings import Settings
 
 SIGNED_IN = {"Authorization": "Bearer valid"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.accept import prefers_html
+from core.pages.content_negotiation import prefers_html
 from tests.core.stubs import BROWSER
 
 

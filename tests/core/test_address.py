@@ -3,7 +3,7 @@
 import pytest
 from fastapi import Request
 
-from core.address import address
+from core.api.location import address
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from core.admission import ALWAYS
-from core.request_frame import RequestFrame
+from core.middleware.concurrency_limit import ALWAYS
+from core.middleware.request_context import RequestFrame
 from core.settings import Settings
 
 pytestmark = pytest.mark.anyio

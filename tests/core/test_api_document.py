@@ -13,12 +13,12 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, Field
 
 from core.__main__ import main
-from core.api_document import files
-from core.api_document.examples import NOTHING, Examples
-from core.api_document.sample_call import ADDRESS
 from core.app import create_app
+from core.cli import openapi
 from core.identity import Role, at_least
-from core.routing import ProtectedRouter
+from core.openapi.curl_samples import ADDRESS
+from core.openapi.examples import NOTHING, Examples
+from core.routing.router import ProtectedRouter
 from core.settings import Settings
 from core.version import VERSION
 from tests.conftest import AppClient, configured, sign_in
@@ -26,12 +26,12 @@ from tests.core.stubs import stub, unopened
 
 Json = dict[str, Any]
 
-HOW = f"openapi.json is not what the code says. Run: {files.COMMAND.replace('python', '.venv/bin/python')}"
+HOW = f"openapi.json is not what the code says. Run: {openapi.COMMAND.replace('python', '.venv/bin/python')}"
 
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    return files.generated()
+    return openapi.generated()
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +44,28 @@ def operations(document: Json) -> list[tuple[str, Json]]:
 
 
 def test_the_file_is_what_the_code_says(document: Json) -> None:
-    assert files.current_file().read_text(encoding="utf-8") == files.written(document), HOW
+    assert openapi.current_file().read_text(encoding="utf-8") == openapi.written(document), HOW
 
 
 def test_there_is_a_baseline_of_this_version() -> None:
-    baseline = files.baseline_file(VERSION)
+    baseline = openapi.baseline_file(VERSION)
     assert baseline.exists(), HOW
     assert json.loads(baseline.read_text(encoding="utf-8"))["info"]["version"] == VERSION
 
 
 def test_a_baseline_is_written_once_for_each_version(document: Json, tmp_path: Path) -> None:
-    first = files.write_files(document, tmp_path)
-    again = files.write_files(document | {"paths": {}}, tmp_path)
-    raised = files.write_files(document | {"info": {"title": "x", "version": "9.0.0"}}, tmp_path)
+    first = openapi.write_files(document, tmp_path)
+    again = openapi.write_files(document | {"paths": {}}, tmp_path)
+    raised = openapi.write_files(document | {"info": {"title": "x", "version": "9.0.0"}}, tmp_path)
     assert [len(written) for written in (first, again, raised)] == [2, 1, 2]
-    assert json.loads(files.baseline_file(VERSION, tmp_path).read_text(encoding="utf-8")) == document
-    assert files.baseline_file("9.0.0", tmp_path) in raised
+    assert json.loads(openapi.baseline_file(VERSION, tmp_path).read_text(encoding="utf-8")) == document
+    assert openapi.baseline_file("9.0.0", tmp_path) in raised
 
 
 def test_the_command_writes_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(openapi, "ROOT", tmp_path)
     assert main(["openapi"]) == 0
     assert capsys.readouterr().out.startswith(f"Wrote openapi.json, docs/openapi/{VERSION}.json.")
     assert (tmp_path / "openapi.json").exists()
@@ -275,7 +275,7 @@ def test_half_of_a_document_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr("core.api_document.completion.document_schemes", fail)
+        patched.setattr("core.openapi.document.document_schemes", fail)
         with pytest.raises(RuntimeError):
             app.openapi()
     assert app.openapi()["components"]["securitySchemes"]

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from pymongo import MongoClient
 
-from core.backup import dump
+from core.cli.backup import dump
 from core.command import CommandError
 from core.errors import StartupError
 from core.settings import Settings, use_settings

@@ -5,7 +5,7 @@ import pymongo
 import pytest
 from pymongo._csot import get_timeout
 
-from core.batching import Batched
+from core.database.batcher import Batched
 
 pytestmark = pytest.mark.anyio
 

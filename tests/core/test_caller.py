@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from core.caller import client_address, current_caller, socket_address
+from core.middleware.client_address import client_address, current_caller, socket_address
 from core.settings import Settings
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
 
-from core.checkup import effective
+from core.cli.check import effective
 from core.settings import Settings, read_settings
 from tests.conftest import settings_of_modules, sign_in
 from tests.terminal import Terminal

@@ -3,8 +3,8 @@
 import pytest
 from bson import ObjectId
 
+from core.api.etag import UNCONDITIONAL, EntityTags, Preconditions, strong_etag
 from core.errors import PreconditionFailed
-from core.etag import UNCONDITIONAL, EntityTags, Preconditions, strong_etag
 
 A, B, C = '"a"', '"b"', '"c"'
 

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.app import create_app
-from core.configuration import configure
 from core.errors import StartupError
+from core.registry import configure
 from core.settings import ModuleChoice, ModuleSettings, Settings
 from tests.conftest import configured, settings_of_modules
 from tests.core.stubs import stub

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from core.connection import _BODY, _DEAF, ANSWER_SECONDS, BODY_SECONDS, LINGER_SECONDS, Connection
+from core.server.protocol import _BODY, _DEAF, ANSWER_SECONDS, BODY_SECONDS, LINGER_SECONDS, Connection
 
 pytestmark = pytest.mark.anyio
 

@@ -12,12 +12,12 @@ import pytest
 from beanie import Document
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
-import core.database
+import core.database.client
 from core.clock import utc_now
-from core.database import _connect, open_database
-from core.driver_errors import taken_field
-from core.embedded import Embedded, Mongod
-from core.embedded.room import Room
+from core.database.client import _connect, open_database
+from core.database.embedded import Embedded, Mongod
+from core.database.embedded.room import Room
+from core.database.errors import taken_field
 from core.errors import StartupError
 from core.settings import Settings
 from tests.core.stubs import stub, unopened
@@ -132,10 +132,10 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(credentials
 def test_the_database_in_use_is_logged_without_its_password(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.INFO, "core.database")
+    caplog.set_level(logging.INFO, "core.database.client")
     assert settings.mongodb_url
     real, connect = settings.mongodb_url.get_secret_value(), _connect
-    monkeypatch.setattr(core.database, "_connect", lambda _: connect(real))
+    monkeypatch.setattr(core.database.client, "_connect", lambda _: connect(real))
     url = "mongodb://user:hunter2@one:1,two:2/?replicaSet=rs"
     open_and_close(settings_for(url, mongodb_database=settings.mongodb_database), Thing)
     (line,) = caplog.messages
@@ -143,7 +143,7 @@ def test_the_database_in_use_is_logged_without_its_password(
 
 
 def test_without_any_mongod_the_start_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
+    monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: None)
     with pytest.raises(StartupError) as raised:
         open_and_close(settings_for(None))
     assert {"MONGODB_URL", "MONGOD_BIN", "requirements.txt,", "ALLOW_MEMORY_DB=1"} <= set(str(raised.value).split())
@@ -152,8 +152,8 @@ def test_without_any_mongod_the_start_is_refused_with_a_remedy(monkeypatch: pyte
 def test_memory_is_used_when_it_is_allowed_and_nothing_better_is_there(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "core.database")
-    monkeypatch.setattr(core.database, "find_mongod", lambda *_: None)
+    caplog.set_level(logging.INFO, "core.database.client")
+    monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: None)
     open_and_close(settings_for(None, allow_memory_db=True), Thing)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "ALLOW_MEMORY_DB" in caplog.messages[0]
@@ -165,7 +165,7 @@ def test_memory_will_do_where_a_mongod_does_not_run_unless_it_was_asked_for(
     def find(*_: object) -> Mongod:
         raise StartupError("an old glibc")
 
-    monkeypatch.setattr(core.database, "find_mongod", find)
+    monkeypatch.setattr(core.database.client, "find_mongod", find)
     open_and_close(settings_for(None, allow_memory_db=True), Thing)
     with pytest.raises(StartupError, match="an old glibc"):
         open_and_close(settings_for(None), Thing)
@@ -176,7 +176,7 @@ def test_memory_will_do_where_a_mongod_does_not_run_unless_it_was_asked_for(
 def test_a_mongod_that_is_found_is_started_on_the_data_folder(
     mongodb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "core.database")
+    caplog.set_level(logging.INFO, "core.database.client")
     started: list[tuple[Mongod, Path]] = []
 
     @asynccontextmanager
@@ -185,8 +185,8 @@ def test_a_mongod_that_is_found_is_started_on_the_data_folder(
         yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5", room=Room(data_dir))
 
     found = Mongod(path=tmp_path / "mongod", version="6.0.5")
-    monkeypatch.setattr(core.database, "find_mongod", lambda *_: found)
-    monkeypatch.setattr(core.database, "run_embedded", run)
+    monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: found)
+    monkeypatch.setattr(core.database.client, "run_embedded", run)
     open_and_close(settings_for(None, data_dir=tmp_path, allow_memory_db=True))
     assert started == [(found, tmp_path)]
     (line,) = caplog.messages
@@ -200,7 +200,7 @@ def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatc
         tried.append(f"{mongod_bin} {data_dir}")
         raise StartupError("found")
 
-    monkeypatch.setattr(core.database, "find_mongod", find)
+    monkeypatch.setattr(core.database.client, "find_mongod", find)
     with pytest.raises(StartupError, match=NOBODY):
         open_and_close(settings_for(f"mongodb://{NOBODY}/?timeoutMS=100", allow_memory_db=True), Thing)
     assert tried == []
@@ -212,7 +212,7 @@ def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatc
 def test_a_ping_of_a_database_that_is_gone_fails() -> None:
     async def run() -> None:
         with closing(_connect(f"mongodb://{NOBODY}/?timeoutMS=100")) as client:
-            await core.database.Database(client, "x", "nobody").ping()
+            await core.database.client.Database(client, "x", "nobody").ping()
 
     with pytest.raises(ConnectionFailure):
         asyncio.run(run())

@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 import core.pages.docs
+from core.api.documented_responses import operation_id
 from core.app import create_app
 from core.errors import StartupError
-from core.openapi import operation_id
 from core.settings import Settings
 from tests.conftest import sign_in
 from tests.core.stubs import BROWSER

@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo.errors import WaitQueueTimeoutError
 
-from core.driver_errors import is_outage
-from core.driver_threads import DriverThreads, aside, queueing
+from core.database.driver_threads import DriverThreads, aside, queueing
+from core.database.errors import is_outage
 
 MOST = 4
 

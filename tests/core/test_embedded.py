@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from core.embedded import Embedded, Mongod, find_mongod, run_embedded, supervisor
-from core.embedded.lease import is_locked
+from core.database.embedded import Embedded, Mongod, find_mongod, run_embedded, supervisor
+from core.database.embedded.lease import is_locked
 from tests.core.embedded_processes import App
 from tests.processes import kill, mongods, running, supervisors, until
 

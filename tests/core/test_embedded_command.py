@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.embedded import command
+from core.database.embedded import command
 
 pytestmark = pytest.mark.process
 

@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from core.embedded import Mongod, address, binary, find_mongod, folder, keeper, replica, run_embedded
-from core.embedded.failure import explain
-from core.embedded.folder import make_private
+from core.database.embedded import Mongod, address, binary, find_mongod, folder, keeper, replica, run_embedded
+from core.database.embedded.failure import explain
+from core.database.embedded.folder import make_private
 from core.errors import StartupError
 from tests.processes import kill, running, until
 

@@ -9,8 +9,8 @@ from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from httpx2 import Response
 
+from core.api.problem_details import ProblemResponse, as_problem
 from core.errors import Conflict, FieldError, InvalidRequest
-from core.problem_details import ProblemResponse, as_problem
 from tests.core.stubs import JSON, things, unopened
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-import core.health
+import core.operations.health
 from tests.conftest import AppClient
 from tests.core.stubs import stub
 
@@ -40,11 +40,11 @@ def test_what_is_not_well_is_named_and_its_reason_logged(
     assert "stub" in answer.json()["detail"]
     assert "Retry-After" in answer.headers
     assert "hunter2" not in answer.text
-    (record,) = [record for record in caplog.records if record.name == "core.health"]
+    (record,) = [record for record in caplog.records if record.name == "core.operations.health"]
     assert "hunter2 is inside" in str(record.exc_info)
 
 
 def test_a_check_that_does_not_end_counts_as_failed(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.health, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(core.operations.health, "CHECK_SECONDS", 0.05)
 
     assert open_client([stub(health_check=stuck)]).get("/readyz").status_code == 503

@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from core.logs import JsonFormatter, TextFormatter, configure_logs
+from core.operations.logging import JsonFormatter, TextFormatter, configure_logs
 from tests.conftest import AppClient, sign_in
 from tests.core.stubs import unopened
 

@@ -18,7 +18,7 @@ from pymongo.database import Database as RealDatabase
 import core.migrations.applied
 import core.migrations.runner
 from core.clock import utc_now
-from core.database import Database, open_database
+from core.database.client import Database, open_database
 from core.errors import StartupError
 from core.migrations import check
 from core.migrations.applied import Migration, pending, settle

@@ -13,11 +13,11 @@ from beanie import Document
 from fastapi import APIRouter, FastAPI, Response
 
 from core.app import create_app
-from core.discovery import discover
 from core.errors import StartupError
 from core.identity import CurrentUser, Principal
 from core.module import Module
-from core.routing import ProtectedRouter, PublicRouter
+from core.registry import discover
+from core.routing.router import ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings, Settings
 from tests.core.stubs import stub, unopened
 

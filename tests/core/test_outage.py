@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-import core.outage
+import core.database.availability
 from tests.conftest import AppClient, sign_in
 from tests.processes import until
 from tests.relay import Relay
@@ -65,7 +65,7 @@ def test_one_that_lasts_is_answered_without_asking_the_driver(
     relay: Relay, open_client: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = through(relay, open_client, 60_000)
-    monkeypatch.setattr(core.outage, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(core.database.availability, "PATIENCE_SECONDS", 0.0)
     relay.shut()
     until(client.app.state.outage.is_on)  # type: ignore[attr-defined]
     # Each would wait for a minute.
@@ -82,8 +82,8 @@ def test_one_that_lasts_is_answered_without_asking_the_driver(
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """The levels of what was logged of the outage: that the database is away, and that it is back."""
-    return [record.levelname for record in caplog.records if record.name == core.outage.__name__]
+    return [record.levelname for record in caplog.records if record.name == core.database.availability.__name__]
 
 
 def test_a_service_that_needs_no_server_is_never_in_an_outage() -> None:
-    assert not core.outage.Outage().is_on()
+    assert not core.database.availability.Outage().is_on()

@@ -8,10 +8,10 @@ import pytest
 from bson import ObjectId
 from fastapi import Request, Response
 
+from core.api.pagination import Listing, PageQuery, _check, decode_cursor, encode_cursor
+from core.database.keyset import Page, SortKey, Window, object_id
 from core.errors import InvalidRequest
-from core.keyset import Page, SortKey, Window, object_id
-from core.pagination import Listing, PageQuery, _check, decode_cursor, encode_cursor
-from core.routing import PublicRouter
+from core.routing.router import PublicRouter
 from tests.conftest import AppClient, sign_in
 from tests.core.stubs import stub, unopened
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from core.api.documented_responses import problem_responses
 from core.app import create_app
-from core.discovery import discover
 from core.errors import Conflict, InvalidRequest, NotFound, Problem, StartupError
 from core.module import Module
-from core.openapi import problem_responses
-from core.problem_types import problem_types
-from core.routing import ProtectedRouter
+from core.pages.problem_catalog import problem_types
+from core.registry import discover
+from core.routing.router import ProtectedRouter
 from core.settings import Settings
 from tests.core.stubs import BROWSER, stub
 

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, Field
 
 from core.identity import Principal, Role, at_least
-from core.routing import ProtectedRouter
+from core.routing.router import ProtectedRouter
 from tests.core.stubs import JSON, Thing, stub, things, unopened
 
 

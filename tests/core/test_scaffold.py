@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from beanie import Document
 
+from core.cli.new_module.command import check_is_unclaimed
+from core.cli.new_module.names import Names, names_for
+from core.cli.new_module.writing import PLACES, write_module
 from core.command import CommandError
-from core.discovery import discover
 from core.module import Module
-from core.routing import ProtectedRouter, PublicRouter
-from core.scaffold.command import check_is_unclaimed
-from core.scaffold.names import Names, names_for
-from core.scaffold.writing import PLACES, write_module
+from core.registry import discover
+from core.routing.router import ProtectedRouter, PublicRouter
 from tests.checkout import copy_checkout, run_python
 
 pytestmark = pytest.mark.process

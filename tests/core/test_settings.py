@@ -9,9 +9,9 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr, ValidationError
 
 from core.app import create_app
-from core.checkup import effective
+from core.cli.check import effective
 from core.errors import StartupError
-from core.routing import PublicRouter
+from core.routing.router import PublicRouter
 from core.settings import ModuleSettings, Settings, current_settings, read_settings, variables
 from tests.conftest import settings_of_modules
 from tests.core.stubs import stub, unopened

@@ -66,7 +66,7 @@ def test_wrong_settings_are_one_line(first: str, second: str, tmp_path: Path) ->
 
 
 def test_a_module_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
-    text = "import core.discovery as m, runpy\nm.discover.__defaults__ = ('no_such_package', ())\n"
+    text = "import core.registry as m, runpy\nm.discover.__defaults__ = ('no_such_package', ())\n"
     (tmp_path / "no_such_package" / "x").mkdir(parents=True)
     (tmp_path / "no_such_package" / "x" / "__init__.py").write_text("raise RuntimeError('oh')")
     (tmp_path / "start.py").write_text(

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from core.text import Code, PrintableLine, spoken
+from core.api.text_fields import Code, PrintableLine, spoken
 
 line = TypeAdapter[str](PrintableLine)
 code_ = TypeAdapter[str](Code)

@@ -11,8 +11,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from core.limits import SPARE_CONNECTIONS
-from core.tls import Handshake, TlsConfig
+from core.server.limits import SPARE_CONNECTIONS
+from core.server.tls import Handshake, TlsConfig
 from tests.test_serving_settings import certificate
 
 pytestmark = pytest.mark.anyio

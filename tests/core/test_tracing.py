@@ -121,7 +121,7 @@ def test_a_collector_that_is_gone_or_silent_holds_nothing_up(tmp_path: Path, ans
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "core.tracing.sending", raising=False)
+    monkeypatch.delitem(sys.modules, "core.operations.trace_export", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(StartupError, match=r"TELEMETRY.*requirements-telemetry\.txt"):

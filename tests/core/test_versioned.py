@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 from anyio.from_thread import BlockingPortal
 
+from core.api.etag import UNCONDITIONAL, EntityTags, Preconditions
+from core.api.optimistic_locking import MAX_TRIES, Versioned, write_current
 from core.errors import PreconditionFailed, Unavailable
-from core.etag import UNCONDITIONAL, EntityTags, Preconditions
-from core.versioned import MAX_TRIES, Versioned, write_current
 from tests.conftest import AppClient
 from tests.core.stubs import stub
 
@@ -27,7 +27,7 @@ def portal(request: pytest.FixtureRequest, open_client: AppClient, monkeypatch: 
     """Runs coroutines in an app that has the collection; on the real mongod, and in memory."""
     changes: dict[str, object] = {}
     if request.param == "memory":
-        monkeypatch.setattr("core.database.find_mongod", lambda *_: None)
+        monkeypatch.setattr("core.database.client.find_mongod", lambda *_: None)
         changes = {"mongodb_url": None, "allow_memory_db": True}
     portal = open_client([stub(documents=(Counter,))], **changes).portal
     assert portal

@@ -13,7 +13,7 @@ from time import monotonic
 import httpx2
 import pytest
 
-from core.outage import PATIENCE_SECONDS
+from core.database.availability import PATIENCE_SECONDS
 from modules.analytics import heavy
 from tests.processes import ROOT
 from tests.relay import Relay
@@ -25,7 +25,7 @@ SECONDS = float(os.environ.get("OUTAGE_SECONDS", "12"))
 RATE = 40
 """Requests a second, whatever becomes of those before."""
 THREADS = 32
-"""As many as core.database lets the driver have."""
+"""As many as core.database.client lets the driver have."""
 
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}
 

@@ -22,7 +22,7 @@ STUDENT = {"name": "x", "branch": "y", "marks": {"math": 1}}
 
 TIMEOUT = 1.0
 USUAL, PATIENT = 5.0, 60.0
-"""What core.database allows for a command, and for work that nobody waits for at a browser."""
+"""What core.database.client allows for a command, and for work that nobody waits for at a browser."""
 
 AT_ONCE = 60
 """Twice as many requests as there are threads to ask the database in."""

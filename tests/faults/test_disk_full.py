@@ -11,8 +11,8 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from core.embedded.address import socket_path, url
-from core.embedded.room import RESERVE
+from core.database.embedded.address import socket_path, url
+from core.database.embedded.room import RESERVE
 from tests.processes import kill, mongods, until
 from tests.servers import Server, serve
 

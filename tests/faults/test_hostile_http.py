@@ -189,6 +189,6 @@ def test_half_a_body_is_no_error_of_ours(raw: Raw, server: Server, path: str, st
 
 
 def test_uvicorn_can_be_told_to_refuse_the_same(tmp_path: Path) -> None:
-    with serve(tmp_path, "--http", "core.connection:Connection") as server, Raw(server) as raw:
+    with serve(tmp_path, "--http", "core.server.protocol:Connection") as server, Raw(server) as raw:
         raw.send(SMUGGLING["no host"])
         assert raw.answer().problem()["type"] == "/problems/bad-request"

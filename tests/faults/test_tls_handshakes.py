@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from core.server.tls import HANDSHAKE_SECONDS
 from core.settings import Settings
-from core.tls import HANDSHAKE_SECONDS
 from tests.core.test_startup import MAIN
 from tests.processes import until
 from tests.servers import PATIENCE, Server, launch, stopped

@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 from pymongo import MongoClient
 from pymongo.errors import BulkWriteError
 
+from core.api.pagination import encode_cursor
 from core.errors import Problem
 from core.identity import Role
-from core.pagination import encode_cursor
 from core.settings import Settings, use_settings
 from modules.students import changes, erasure, history, service, writes
 from modules.students.models import Change, Student

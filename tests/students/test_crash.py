@@ -19,7 +19,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from pymongo import MongoClient
 
-from core.embedded import find_mongod, run_embedded
+from core.database.embedded import find_mongod, run_embedded
 from tests.processes import ROOT
 from tests.servers import PATIENCE, Server, launch
 

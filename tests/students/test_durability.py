@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-import core.database
+import core.database.client
 from modules.students import versions
 from modules.students.models import Student
 from tests.conftest import AppClient, sign_in
@@ -28,7 +28,7 @@ def test_writes_reach_the_disks_of_a_majority_and_build_upon_what_stays(
     open_client: AppClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = Sent(route="all of them")
-    monkeypatch.setitem(core.database._CLIENT_OPTIONS, "event_listeners", [sent])
+    monkeypatch.setitem(core.database.client._CLIENT_OPTIONS, "event_listeners", [sent])
     client = sign_in(open_client())
     for method, path, body in WRITES:
         assert client.request(method, path, json=body).is_success

@@ -14,7 +14,7 @@ from httpx2 import Response
 from pymongo import IndexModel, MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-import core.database
+import core.database.client
 from core.identity import Role
 from core.settings import Settings
 from modules.students import listing, module, versions
@@ -120,7 +120,7 @@ def sent() -> Sent:
 
 @pytest.fixture
 def client(no_app: None, open_client: AppClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    monkeypatch.setitem(core.database._CLIENT_OPTIONS, "event_listeners", [sent])
+    monkeypatch.setitem(core.database.client._CLIENT_OPTIONS, "event_listeners", [sent])
     return open_client()
 
 

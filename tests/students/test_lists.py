@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
-from core.keyset import SortKey
+from core.database.keyset import SortKey
 from modules.students import listing
 from tests.servers import serve
 from tests.students.listing import Writing, pages, roll_numbers, store, student_like_others

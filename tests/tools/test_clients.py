@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.api_document.files import current_file
+from core.cli.openapi import current_file
 from tests.servers import Server
 from tests.tools.npm import install
 from tests.tools.school import ADMIN, PASSWORD, school

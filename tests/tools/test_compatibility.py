@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.api_document.files import baseline_file, current_file, write_files
+from core.cli.openapi import baseline_file, current_file, write_files
 from core.version import VERSION
 from tests.tools.npm import install
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from core.embedded import find_mongod
+from core.database.embedded import find_mongod
 from tests.processes import ROOT
 from tests.tools.npm import install
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.api_document.files import current_file
+from core.cli.openapi import current_file
 
 Json = dict[str, Any]
 

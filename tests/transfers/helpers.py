@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from core.embedded import find_mongod, run_embedded
+from core.database.embedded import find_mongod, run_embedded
 from core.settings import Settings
 
 JSON = dict[str, Any]

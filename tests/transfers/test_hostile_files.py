@@ -1,7 +1,9 @@
 """Files that are made to be slow: none of them stops the event loop, and little of them is stored."""
 
 import asyncio
+import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from time import process_time, thread_time
 from typing import Any
@@ -49,9 +51,10 @@ FILES = {
 
 
 @pytest.fixture
-def longest(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def longest(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The most CPU time that one callback of an event loop has taken. The debug mode of asyncio would measure the time
-    of the clock, in which other threads and processes work as well."""
+    of the clock, in which other threads and processes work as well. The garbage collector is off: it looks through all
+    that the tests have imported, which a server has frozen."""
     run, longest = asyncio.Handle._run, [0.0]
 
     def run_timed(handle: asyncio.Handle) -> None:
@@ -60,7 +63,9 @@ def longest(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         longest[0] = max(longest[0], thread_time() - begun)
 
     monkeypatch.setattr(asyncio.Handle, "_run", run_timed)
-    return longest
+    gc.disable()
+    yield longest
+    gc.enable()
 
 
 @pytest.mark.parametrize(("text", "media"), FILES.values(), ids=FILES.keys())

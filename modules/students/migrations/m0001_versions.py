@@ -5,7 +5,7 @@ from typing import Any
 
 from beanie import Document, free_fall_migration
 
-from core.collection import update_each
+from core.database.bulk import update_each
 from modules.students.models import Action, Record, keys_of
 
 # Who wrote the versions of the first release, which did not say. No user can have this name.

@@ -1,0 +1,1 @@
+"""The API's manners: errors, conditions, pages and fields are alike in every module."""

@@ -1,0 +1,151 @@
+"""The one renderer of errors: RFC 9457 `application/problem+json`, for every status the service can answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from pymongo.errors import PyMongoError
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount
+
+from core.api.documented_responses import PROBLEM_MEDIA_TYPE
+from core.api.validation_messages import plain, sentence_of
+from core.database.availability import as_unavailable
+from core.errors import (
+    BadRequest,
+    FieldError,
+    HttpProblem,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+)
+
+# The longest list of errors in one answer: a hostile body could earn a hundred thousand of them.
+MAX_ERRORS = 100
+
+# The longest step of a pointer, likewise. No field of ours has a longer name.
+MAX_STEP = 200
+
+
+class ProblemResponse(Response):
+    """A problem, rendered. `request_id` ties it to the access log."""
+
+    media_type = PROBLEM_MEDIA_TYPE
+
+    def __init__(self, problem: Problem, request_id: str) -> None:
+        body: dict[str, Any] = {
+            "type": problem.type_uri(),
+            "title": problem.title,
+            "status": problem.status,
+            "detail": problem.detail,
+            "request_id": request_id,
+            "errors": [_member(error) for error in problem.errors],
+            **problem.extensions,
+        }
+        present = {name: value for name, value in body.items() if value not in (None, [])}
+        # A lone surrogate in what is complained about must not break the answer.
+        content = json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+        super().__init__(content, problem.status, problem.headers)
+
+
+def _member(error: FieldError) -> dict[str, str]:
+    place = {"pointer": error.pointer} if error.pointer is not None else {"parameter": error.parameter or ""}
+    return {"detail": error.detail, **place}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a problem document. What nothing here expects is `RequestFrame`'s."""
+
+    async def answer(request: Request, exc: Exception) -> Response:
+        problem = as_problem(request, exc)
+        if problem is None:
+            raise exc
+        if request.method == "OPTIONS" and isinstance(problem, MethodNotAllowed):
+            return Response(status_code=204, headers=problem.headers)  # what may be asked (RFC 9110, section 9.3.7)
+        return ProblemResponse(problem, request.state.request_id)
+
+    for kind in (Problem, RequestValidationError, HTTPException, PyMongoError):
+        app.add_exception_handler(kind, answer)
+
+
+def as_problem(request: Request, error: Exception) -> Problem | None:
+    """The problem that an exception amounts to, or None for one that only a mistake of ours can explain."""
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return _from_validation(error.errors())
+        case HTTPException():
+            return _from_http(request, error)
+        case PyMongoError():
+            return as_unavailable(error)
+        case _:
+            return None
+
+
+def _from_http(request: Request, error: HTTPException) -> Problem:
+    if isinstance(error.__cause__, Problem):  # FastAPI wraps what fails while it reads the body
+        return error.__cause__
+    match error.status_code:
+        case 400:
+            return BadRequest(plain(error.detail))
+        case 404:
+            return NotFound(f"There is nothing at {request.url.path}.")
+        case 405:
+            return MethodNotAllowed(headers={"Allow": ", ".join(_allowed_methods(request))})
+        case status if status < 500:
+            return HttpProblem(status, error.detail, error.headers)
+        case _:
+            return InternalError()
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Every method that some route answers at this path; the framework's own list stops at the first route."""
+    scope = request.scope
+    # Inside of a mount `root_path` holds the mount's path as well.
+    path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
+    methods = {"OPTIONS"}
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(path):
+            methods |= {"GET"} if isinstance(route.original_route, Mount) else route.methods or set()
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+
+
+def _from_validation(raw: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """The problem for a list of pydantic's errors. Never repeats a value that was sent."""
+    errors = [_field_error(error) for error in raw[:MAX_ERRORS]]
+    left = len(raw) - len(errors)
+    detail = f"The first {len(errors)} errors are listed; there are {left} more." if left else None
+    return InvalidRequest(detail, errors=errors)
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    detail = sentence_of(error)
+    source, *path = error["loc"]
+    if _is_about_key(path, error):
+        path = path[:-1]
+    if source != "body":
+        # Not which one of several values of one parameter it is about.
+        return FieldError(detail=detail, parameter=".".join(step for step in path if isinstance(step, str)))
+    if error["type"] == "json_invalid":
+        return FieldError(detail=f"{detail} Look at character {path[0]}.", pointer="#")
+    return FieldError(detail=detail, pointer=_pointer(path))
+
+
+def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:
+    """Whether the error is about a key of an object rather than its value: pydantic marks that with a last step
+    `[key]`, which a client's own key may be as well."""
+    marked = len(path) > 1 and path[-1] == "[key]"
+    return marked and (error.get("input") == path[-2] or error["type"] == "string_unicode")
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """A JSON Pointer as a URI fragment (RFC 6901, section 6)."""
+    steps = (str(step)[:MAX_STEP].replace("~", "~0").replace("/", "~1") for step in path)
+    return "#" + "".join("/" + quote(step, safe="~!$&'()*+,;=:@?", errors="replace") for step in steps)

@@ -1,0 +1,113 @@
+"""`python -m core dump FILE` and `python -m core restore FILE`: all that is stored as one file, on any kind of server.
+
+The file is gzip of BSON documents, one after the other: `{"collection": …, "document": …}` for each that is stored, and
+at the end `{"count": …}`, without which a file is not whole. Indexes are not in it: the service makes them.
+"""
+
+import argparse
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+
+from core.command import Command, CommandError, create_private_file
+from core.database.client import Database, open_database, patient
+from core.settings import current_settings
+
+_BATCH = 1000
+_SECONDS = 24 * 3600.0
+_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+
+
+async def _dump(arguments: argparse.Namespace) -> str:
+    target: Path = arguments.file
+    _refuse_existing(target)
+    partial = target.with_name(f"{target.name}.partial")  # until it is whole
+    with create_private_file(partial) as file:
+        async with open_database(current_settings()) as database:
+            with patient(_SECONDS), gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3) as packed:
+                count = await _write(database, packed)
+        file.flush()
+        os.fsync(file.fileno())
+        _refuse_existing(target)  # it may have been made meanwhile
+        partial.rename(target)
+    return f"Wrote {count} documents to {target}."
+
+
+def _refuse_existing(path: Path) -> None:
+    if os.path.lexists(path):  # also a link that leads nowhere
+        raise CommandError(f"{path} is there already.")
+
+
+async def _write(database: Database, file: gzip.GzipFile) -> int:
+    count = 0
+    for collection in await database.collections():
+        async for document in database.stored(collection):
+            file.write(bson.encode({"collection": collection, "document": document}))
+            count += 1
+    file.write(bson.encode({"count": count}))
+    return count
+
+
+async def _restore(arguments: argparse.Namespace) -> str:
+    source: Path = arguments.file
+    count = sum(1 for _ in _read(source))  # before anything is written
+    async with open_database(current_settings()) as database:
+        for collection in await database.collections():
+            if await database.has_documents(collection):
+                raise CommandError(f"The database is not empty: it has {collection}. Name another MONGODB_DATABASE.")
+        with patient(_SECONDS):
+            await _store(database, source)
+    return f"Restored {count} documents. Start the service, which makes their indexes."
+
+
+async def _store(database: Database, source: Path) -> None:
+    waiting: dict[str, list[dict[str, Any]]] = {}
+    for collection, document in _read(source):
+        waiting.setdefault(collection, []).append(document)
+        if len(waiting[collection]) == _BATCH:
+            await database.store(collection, waiting.pop(collection))
+    for collection, documents in waiting.items():
+        await database.store(collection, documents)
+
+
+def _read(source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is in a dump; raises `CommandError` for a file that is none, or not whole."""
+    count = 0
+    try:
+        with gzip.open(source) as file:
+            for line in bson.decode_file_iter(cast("IO[bytes]", file), _OPTIONS):
+                if "count" in line:
+                    if line["count"] == count:
+                        return
+                    break
+                yield line["collection"], line["document"]
+                count += 1
+    except (OSError, EOFError, BSONError, KeyError) as error:
+        raise CommandError(f"{source} cannot be read as a dump: {type(error).__name__}.") from None
+    raise CommandError(f"{source} is not whole.")
+
+
+def _file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="the file")
+
+
+dump = Command(
+    name="dump",
+    help="write all that is stored into one file; while nobody writes",
+    add_arguments=_file,
+    run=_dump,
+    database=False,
+)
+restore = Command(
+    name="restore",
+    help="put what a dump holds into an empty database",
+    add_arguments=_file,
+    run=_restore,
+    database=False,
+)

@@ -1,0 +1,45 @@
+"""What clients send and receive of a lost item."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from core.api.request_body import RequestBody
+from core.api.text_fields import Code, PrintableLine
+
+_EXAMPLE: dict[str, JsonValue] = {"name": "The first lost item"}
+_TIMES: dict[str, JsonValue] = {
+    "created_at": "2026-11-22T09:30:00.125000Z",
+    "updated_at": "2026-11-22T09:30:00.125000Z",
+}
+
+
+def _example(example: dict[str, JsonValue]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+class LostItemReplace(RequestBody):
+    """A whole record, in place of the one that is stored."""
+
+    model_config = _example(_EXAMPLE)
+
+    name: PrintableLine
+
+
+class LostItemCreate(LostItemReplace):
+    """A new lost item."""
+
+    model_config = _example({"code": "A1", **_EXAMPLE})
+
+    code: Code
+
+
+class LostItemRead(BaseModel):
+    """A lost item, as the service keeps it."""
+
+    model_config = ConfigDict(from_attributes=True) | _example({"code": "A1", **_EXAMPLE, **_TIMES})
+
+    code: str
+    name: str
+    created_at: datetime
+    updated_at: datetime

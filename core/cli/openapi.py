@@ -1,0 +1,62 @@
+"""The API's document as files: how it is, and how it was when the current version began."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from core.app import create_app
+from core.command import Command
+from core.registry import discover
+from core.settings import Settings
+from core.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+
+COMMAND = "python -m core openapi"
+
+
+def written(document: dict[str, Any]) -> str:
+    """The document as text that is the same each time."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def current_file(root: Path = ROOT) -> Path:
+    """Where the document as it is stands."""
+    return root / "openapi.json"
+
+
+def baseline_file(version: str, root: Path = ROOT) -> Path:
+    """Where the document as it was when a version began stands: later changes must not break its clients."""
+    return root / "docs" / "openapi" / f"{version}.json"
+
+
+def write_files(document: dict[str, Any], root: Path = ROOT) -> list[Path]:
+    """Write the document, and for a version that has none its baseline; answers with the files written."""
+    baseline = baseline_file(document["info"]["version"], root)
+    files = [current_file(root), *([] if baseline.exists() else [baseline])]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(written(document), encoding="utf-8")
+    return files
+
+
+def generated() -> dict[str, Any]:
+    """The document of the whole service with its default settings."""
+    modules = discover()
+    defaults = [module.settings.model_construct() for module in modules if module.settings]
+    return create_app(Settings.model_construct().with_parts(*defaults), modules).openapi()
+
+
+async def _refresh(_: argparse.Namespace) -> str:
+    names = ", ".join(str(file.relative_to(ROOT)) for file in write_files(generated(), ROOT))
+    return f"Wrote {names}. The version is {VERSION}: a change that breaks clients needs a higher one."
+
+
+command = Command(
+    name="openapi",
+    help="write openapi.json, and for a new version what later changes are compared with",
+    add_arguments=lambda _: None,
+    run=_refresh,
+    database=False,
+)

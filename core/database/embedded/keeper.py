@@ -1,0 +1,139 @@
+"""An app's side of the supervisor: see that one lives, and hear from it when mongod will not run."""
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from core.database.embedded import supervisor
+from core.database.embedded.binary import Mongod
+from core.database.embedded.command import command
+from core.database.embedded.failure import explain, was_killed
+from core.database.embedded.folder import Folder
+from core.database.embedded.lease import is_locked
+from core.database.embedded.replica import is_writable
+from core.database.embedded.room import Room
+from core.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+_RETRY = 0.02
+_CHECK = 1.0
+
+
+class _Supervisor(subprocess.Popen[bytes]):
+    def __del__(self) -> None:
+        """It is meant to outlive this process, so no warning that it is still running."""
+
+
+# All that this process has started and not yet reaped.
+_started: list[_Supervisor] = []
+
+
+@dataclass(frozen=True)
+class _Failure:
+    code: int
+    output: str
+
+
+class Keeper:
+    """Keeps a supervisor alive for one data folder. Use it while holding the folder's lease."""
+
+    def __init__(self, mongod: Mongod, folder: Folder, grace: float) -> None:
+        self._mongod = mongod
+        self._folder = folder
+        self._grace = grace
+        self._child: _Supervisor | None = None
+        self.room = Room(folder.root)
+        self._heard = self._report()
+        self.last_problem = ""
+
+    async def start(self) -> None:
+        """Return when mongod takes writes. Raises `StartupError` when it cannot run here."""
+        self.room.look()
+        while True:
+            failure = self._check()
+            if failure is not None and not was_killed(failure.code):
+                raise StartupError(self.last_problem)
+            if _listens(self._folder.socket) and await is_writable(self._folder.socket):
+                return
+            await asyncio.sleep(_RETRY)
+
+    async def watch(self) -> None:
+        """Bring back a supervisor that has died, with its mongod, and see that there is room, until cancelled."""
+        while True:
+            await asyncio.sleep(_CHECK)
+            try:
+                self.room.look()
+                while self._check() is not None:
+                    log.error("The embedded MongoDB failed and is tried again: %s", self.last_problem)
+            except OSError as error:
+                log.error(  # noqa: TRY400 (the reason is in the text)
+                    "The data folder %s cannot be used: %s", self._folder.root, error.strerror
+                )
+            except Exception:
+                # Whatever it was, the next round may bring the database back.
+                log.exception("The embedded MongoDB could not be looked after")
+
+    def _check(self) -> _Failure | None:
+        """Start a supervisor unless one lives. Answers a failure that was not heard of before."""
+        failure = self._crash() or self._news()
+        if failure is not None:
+            # On a full disk, its last words found no room in the log either.
+            said = f"{failure.output}\n{os.strerror(errno.ENOSPC)}" if self.room.is_full else failure.output
+            self.last_problem = f"{explain(failure.code, said)} Its log is {self._folder.log}"
+        elif self._child is None and not is_locked(self._folder.root / supervisor.LOCK):
+            self._child = _spawn(self._mongod, self._folder, self._grace)
+        return failure
+
+    def _crash(self) -> _Failure | None:
+        """Forget a child that has ended: it was not elected, or is done, or else it failed itself."""
+        _started[:] = [child for child in _started if child.poll() is None]
+        if self._child is None or self._child.returncode is None:
+            return None
+        code, self._child = self._child.returncode, None
+        return _Failure(code, supervisor.tail(self._folder.log)) if code else None
+
+    def _news(self) -> _Failure | None:
+        report = self._report()
+        if report is None or report == self._heard:
+            return None
+        self._heard = report
+        content = json.loads(report)
+        return _Failure(content["code"], content["output"])
+
+    def _report(self) -> str | None:
+        try:
+            return (self._folder.root / supervisor.FAILURE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+
+def _spawn(mongod: Mongod, folder: Folder, grace: float) -> _Supervisor:
+    arguments = [str(folder.root), str(grace), *command(mongod, folder)]
+    with open(folder.log, "ab", opener=partial(os.open, mode=0o600)) as output:
+        child = _Supervisor(
+            # Isolated: this folder and PYTHONPATH must not stand in front of the standard library.
+            [sys.executable, "-I", supervisor.__file__, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ | mongod.environment,
+            start_new_session=True,
+        )
+    _started.append(child)
+    return child
+
+
+def _listens(path: Path) -> bool:
+    """Whether a process accepts connections there: the socket of a dead one is still a file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(os.fspath(path)) == 0

@@ -1,0 +1,112 @@
+"""What surrounds every request: its id, its settings, its line in the access log, and the 500 nobody expected."""
+
+import asyncio
+import logging
+import re
+import secrets
+from functools import partial
+from time import perf_counter
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.api.problem_details import ProblemResponse
+from core.errors import InternalError, Problem, Unavailable
+from core.metrics import requests
+from core.middleware.client_address import Caller, client_address, use_caller
+from core.middleware.concurrency_limit import Admission
+from core.middleware.security_headers import security_headers
+from core.settings import Settings, use_settings
+
+access_log = logging.getLogger("access")
+error_log = logging.getLogger(__name__)
+
+_REQUEST_ID = b"x-request-id"
+_ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+class RequestFrame:
+    """ASGI middleware, the outermost of ours. It stands inside the framework's own handler of unhandled errors,
+    which knows neither problem documents nor request ids."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.admission = Admission(settings.max_concurrent_requests)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        use_settings(self.settings)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        requests.begin()
+        started = perf_counter()
+        request_id = _request_id(scope)
+        address = client_address(scope, self.settings.trusted_proxies)
+        use_caller(Caller(request_id=request_id, address=address))
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], (_REQUEST_ID, request_id.encode())]
+                message["headers"] = [*headers, *security_headers(scope, headers)]
+            await send(message)
+
+        refusal = self.admission.refusal(scope)
+        self.admission.at_work += 1
+        try:
+            app = ProblemResponse(refusal, request_id) if refusal else self.app
+            await app(scope, partial(self.admission.receive, scope, receive), send_framed)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
+        except (Exception, asyncio.CancelledError) as error:
+            problem = _problem_of(error, request_id)
+            if status:  # the answer is under way: all that is left is to break it off
+                raise
+            await ProblemResponse(problem, request_id)(scope, receive, send_framed)
+        finally:
+            self.admission.at_work -= 1
+            requests.observe(scope, status, perf_counter() - started)
+            if access_log.isEnabledFor(logging.INFO):
+                _log(_access_fields(scope, status, started) | {"address": address})
+
+
+def _problem_of(error: BaseException, request_id: str) -> Problem:
+    """What is told of an error that nobody has answered."""
+    if isinstance(error, asyncio.CancelledError):  # the server ends, and has waited for as long as it may
+        return Unavailable("The service was stopped before this was done.")
+    error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
+    return InternalError()
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own id where it is harmless in a header and a log, else a new one."""
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID and (given := _ACCEPTABLE_ID.fullmatch(value)):
+            return given.group().decode()
+    return secrets.token_hex(16)
+
+
+def _log(fields: dict[str, object]) -> None:
+    """A line of the access log, without the search for the line of code that logs it."""
+    access_log.handle(
+        access_log.makeRecord(access_log.name, logging.INFO, __file__, 0, "request", (), None, extra={"fields": fields})
+    )
+
+
+def _access_fields(scope: Scope, status: int, started: float) -> dict[str, object]:
+    """The route's template rather than the address asked for, and no query: either may hold what is private."""
+    return {
+        "id": scope["state"]["request_id"],
+        "method": scope["method"],
+        "route": getattr(scope.get("route"), "path", None),
+        "status": status,
+        "ms": round((perf_counter() - started) * 1000, 1),
+        "user": scope["state"].get("user"),
+    }

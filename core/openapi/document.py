@@ -1,0 +1,119 @@
+"""Completes the document that FastAPI generates with what can be derived for every operation alike."""
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+from fastapi import FastAPI
+
+from core.api.documented_responses import REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
+from core.errors import UnsupportedMediaType
+from core.openapi.curl_samples import sample_call
+from core.openapi.examples import Examples, examples_with_nulls
+from core.openapi.parameters import document_parameters
+from core.openapi.security_schemes import document_access, document_schemes
+from core.settings import Settings, use_settings
+
+Json = dict[str, Any]
+
+REQUEST_ID = header(
+    "X-Request-ID",
+    "The id of the request: your own, if you sent one. It is also in the service's log.",
+    example=REQUEST_ID_EXAMPLE,
+    always=True,
+)
+
+NO_STORE = header("Cache-Control", "`no-store`: no cache may keep the answer.", example="no-store", always=True)
+
+_UNREADABLE = {str(status): told for status, told in problem_responses(UnsupportedMediaType).items()}
+
+_ENCODINGS = header(
+    "Accept-Encoding", "`identity`, where the body has a `Content-Encoding` that is not read.", example="identity"
+)
+_UNREADABLE["415"]["headers"] = _ENCODINGS
+
+_DESCRIPTIONS = {"201": "Created.", "202": "Accepted: the work goes on.", "204": "Done."}
+
+
+def install_openapi(app: FastAPI, settings: Settings) -> None:
+    """Let the generated document also say what FastAPI cannot know."""
+    generate = app.openapi
+
+    def openapi() -> Json:
+        if app.openapi_schema is None:
+            # Some limits are settings. In a context of its own, so that whoever asks keeps theirs.
+            app.openapi_schema = copy_context().run(_completed, generate, app, settings)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+
+def _completed(generate: Callable[[], Json], app: FastAPI, settings: Settings) -> Json:
+    use_settings(settings)
+    try:
+        document = generate()
+        _complete(document, app, settings)
+    except BaseException:
+        app.openapi_schema = None  # half of a document is none
+        raise
+    return document
+
+
+def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= _problem_schemas()
+    for name, found in examples_with_nulls(app).items():
+        if name in schemas:
+            schemas[name]["examples"] = found
+    document_schemes(document)
+    examples = Examples(schemas)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete_operation(operation, examples, settings)
+            call = sample_call(method, path, operation)
+            operation["description"] = "\n\n".join([operation.pop("description"), f"```sh\n{call}\n```"])
+
+
+def _problem_schemas() -> Json:
+    """Those of the problem document, which no route returns as its model."""
+    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**problem.pop("$defs"), ProblemDetails.__name__: problem}
+
+
+def _complete_operation(operation: Json, examples: Examples, settings: Settings) -> None:
+    _split_docstring(operation)
+    document_access(operation)
+    document_parameters(operation.get("parameters", []), examples)
+    if body := operation.get("requestBody"):
+        _document_body(body, settings)
+        examples.add_to(body["content"])
+        operation["responses"] |= _UNREADABLE
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    for status, response in operation["responses"].items():
+        _document_response(status, response, examples)
+
+
+def _split_docstring(operation: Json) -> None:
+    """The first line of the route's docstring is the summary; the rest is the description."""
+    docstring = str(operation.get("description", operation["summary"]))
+    summary, _, description = docstring.partition("\n")
+    operation["summary"] = summary.rstrip(".")
+    operation["description"] = description.strip()
+
+
+def _document_body(body: Json, settings: Settings) -> None:
+    setting = body.pop("x-limit-setting", "MAX_BODY_BYTES")
+    body["x-max-bytes"] = settings.value_of(setting)
+    body["description"] = f"At most {body['x-max-bytes']:,} bytes (`{setting}`); a larger one is 413."
+
+
+def _document_response(status: str, response: Json, examples: Examples) -> None:
+    content = response.get("content", {})
+    if response["description"] == "Successful Response":
+        response["description"] = _DESCRIPTIONS.get(status) or examples.description_of(content) or "The answer."
+    response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
+    if status < "4":
+        response["headers"] |= NO_STORE  # errors have it, too: the general description says so
+    for media in content.values():
+        media.get("schema", {}).pop("title", None)  # made of the name that the function has in the code
+    examples.add_to(content)

@@ -1,0 +1,24 @@
+"""How parameters are documented: never null, which no address can hold, and each with an example."""
+
+from typing import Any
+
+from core.openapi.examples import NOTHING, Examples
+
+Json = dict[str, Any]
+
+
+def document_parameters(parameters: list[Json], examples: Examples) -> None:
+    """Mend what the models say of parameters, in place."""
+    for parameter in parameters:
+        parameter["schema"] = schema = _without_null(parameter["schema"])
+        schema.pop("description", None)
+        example = examples.of(schema)
+        if example is not NOTHING:
+            parameter.setdefault("example", example)
+
+
+def _without_null(schema: Json) -> Json:
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    return {**choices[0], **{name: value for name, value in schema.items() if name != "anyOf"}}

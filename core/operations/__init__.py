@@ -1,0 +1,1 @@
+"""Starting, logging, health, metrics and traces: what whoever runs the service needs."""

@@ -1,0 +1,121 @@
+"""The kinds of problem that an app can answer with, each as its class and its routes document it."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from core.api.documented_responses import PROBLEM_MEDIA_TYPE, problem_responses
+from core.errors import Problem, StartupError
+from core.module import Module
+
+ProblemTypes = dict[str, type[Problem]]
+"""Problem classes by their `type`."""
+
+
+class Operation(BaseModel):
+    """One operation of the API."""
+
+    id: str
+    tag: str
+    method: str
+    path: str
+    summary: str
+
+
+class ProblemSummary(BaseModel):
+    """A kind of problem, in short."""
+
+    type: str
+    title: str
+    status: int
+    meaning: str
+
+
+class ProblemRead(ProblemSummary):
+    """A kind of problem: `remedy` says what to do about it, `headers` what the answer carries, `operations` which ones
+    document it. It is a case of `kind_of`, and `kinds` are cases of it."""
+
+    remedy: str
+    kind_of: ProblemSummary | None
+    kinds: list[ProblemSummary]
+    headers: dict[str, str]
+    operations: list[Operation]
+    example: dict[str, Any]
+
+
+Documented = tuple[Operation, set[str]]
+"""An operation, with the `type` of each problem that it documents."""
+
+
+def problem_types(modules: Sequence[Module]) -> ProblemTypes:
+    """The kinds of problem that core and `modules` declare, by status and title; raises `StartupError` when two
+    have one name, for each has an address that is made from it."""
+    folders = {module.name for module in modules}
+    types: ProblemTypes = {}
+    for problem in _subclasses(Problem):
+        if not _is_declared(problem, folders):
+            continue
+        other = types.setdefault(problem.type_uri(), problem)
+        if other is not problem:
+            places = " and ".join(sorted((other.__module__, problem.__module__)))
+            raise StartupError(f"The problem {problem.__name__} is declared more than once: in {places}. Rename one.")
+    return dict(sorted(types.items(), key=lambda item: (item[1].status, item[1].title)))
+
+
+def summary(problem: type[Problem]) -> ProblemSummary:
+    """What its class says of a problem, in short."""
+    return ProblemSummary(
+        type=problem.type_uri(), title=problem.title, status=problem.status, meaning=problem.meaning()
+    )
+
+
+def describe(problem: type[Problem], types: ProblemTypes, operations: Sequence[Documented]) -> ProblemRead:
+    """All that is known of a problem."""
+    (response,) = problem_responses(problem).values()
+    base = problem.__mro__[1]
+    return ProblemRead(
+        **summary(problem).model_dump(),
+        remedy=problem.remedy(),
+        kind_of=summary(base) if base in types.values() else None,
+        kinds=[summary(other) for other in types.values() if problem in other.__bases__],
+        headers=dict(problem.documented_headers),
+        operations=[operation for operation, documented in operations if problem.type_uri() in documented],
+        example=response["content"][PROBLEM_MEDIA_TYPE]["examples"][problem.__name__]["value"],
+    )
+
+
+def operations_of(document: dict[str, Any]) -> Iterator[Documented]:
+    """The operations of an OpenAPI document."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            named = Operation(
+                id=operation["operationId"],
+                tag=operation["tags"][0],
+                method=method.upper(),
+                path=path,
+                summary=operation["summary"],
+            )
+            yield named, set(_types_in(operation["responses"]))
+
+
+def _types_in(responses: dict[str, Any]) -> Iterator[str]:
+    for response in responses.values():
+        examples = response.get("content", {}).get(PROBLEM_MEDIA_TYPE, {}).get("examples", {})
+        yield from (example["value"]["type"] for example in examples.values())
+
+
+def _subclasses(problem: type[Problem]) -> Iterator[type[Problem]]:
+    for subclass in problem.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _is_declared(problem: type[Problem], folders: set[str]) -> bool:
+    """Whether it has a page, and core or one of these modules declares it. A class that its file does not hold (any
+    more) is none: one of a test, or of a module that was loaded anew."""
+    package, _, place = problem.__module__.partition(".")
+    ours = package == "core" or place.partition(".")[0] in folders
+    held = getattr(sys.modules.get(problem.__module__), problem.__name__, None) is problem
+    return ours and held and problem.type_uri().startswith("/")

@@ -1,0 +1,35 @@
+"""`/problems`, and under it a page for each kind of problem, at the address that is its `type`."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request, Response
+
+from core.errors import NotFound
+from core.module import Module
+from core.pages.page import framed, negotiated, root_of
+from core.pages.problem_catalog import describe, operations_of, problem_types, summary
+from core.pages.problem_page import list_of_problems, page_of_problem
+
+
+def install_problem_pages(app: FastAPI, modules: Sequence[Module]) -> None:
+    """Serve the pages of core's problems and the modules'; raises `StartupError` when two have one name."""
+    types = problem_types(modules)
+    summaries = [summary(problem) for problem in types.values()]
+
+    @app.get("/problems", include_in_schema=False)
+    async def problems(request: Request) -> Response:
+        return negotiated(
+            request, summaries, lambda: framed(request, "Problems", list_of_problems(root_of(request), summaries))
+        )
+
+    @app.get("/problems/{slug}", include_in_schema=False)
+    async def problem(request: Request, slug: str) -> Response:
+        kind = types.get(f"/problems/{slug}")
+        if kind is None:
+            raise NotFound("There is no problem of this name. GET /problems lists them all.")
+        operations = list(operations_of(app.openapi()))
+        read = describe(kind, types, operations)
+        everything = [operation for operation, _ in operations]
+        return negotiated(
+            request, read, lambda: framed(request, read.title, page_of_problem(root_of(request), read, everything))
+        )

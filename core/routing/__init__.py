@@ -1,0 +1,1 @@
+"""Which route answers a request, and what is checked before it reads the body."""

@@ -1,0 +1,61 @@
+"""Which route answers a request: found by a table that is made once; the framework would ask each route in turn."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A route, and what every address that it answers begins with."""
+
+    beginning: str
+    route: APIRoute
+
+
+class RouteTable:
+    """ASGI app in place of the framework's search through the routes. What it does not find is left to that: other
+    methods, unknown addresses, what is mounted, and whatever is traced.
+
+    No route answers the addresses of another (see `core.conflicts`), so the order does not matter.
+    """
+
+    def __init__(self, search: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self.search = search
+        self.fixed: dict[tuple[str, str], APIRoute] = {}
+        self.variable: dict[str, list[_Entry]] = defaultdict(list)
+        for route in routes:
+            if isinstance(route, APIRoute):
+                self._add(route)
+
+    def _add(self, route: APIRoute) -> None:
+        for method in route.methods or ():
+            if route.param_convertors:
+                self.variable[method].append(_Entry(route.path_format.partition("{")[0], route))
+            else:
+                self.fixed[method, route.path_format] = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = None
+        if scope["type"] == "http" and scope.get("fastapi.telemetry") is None:
+            found = self._find(scope["method"], scope["path"].removeprefix(scope.get("root_path", "")))
+        if found is None:
+            await self.search(scope, receive, send)
+            return
+        route, parameters = found
+        scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, parameters
+        await route.app(scope, receive, send)
+
+    def _find(self, method: str, path: str) -> tuple[APIRoute, dict[str, Any]] | None:
+        if route := self.fixed.get((method, path)):
+            return route, {}
+        for entry in self.variable.get(method, ()):
+            if path.startswith(entry.beginning) and (match := entry.route.path_regex.match(path)):
+                convertors = entry.route.param_convertors
+                return entry.route, {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
+        return None

@@ -1,0 +1,189 @@
+"""Routers whose routes look at a request before the framework reads its body: who sends it, and what it is."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.convertors import StringConvertor, register_url_convertor
+
+from core.api.documented_responses import ANY_ROUTE, PROTECTED_ROUTE, operation_id
+from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
+from core.identity import READ_METHODS, Role, access_token, authorize, check_role, current_user
+from core.routing.direct import Handler, direct_app, direct_handler, holds_many
+
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+class _Text(StringConvertor):
+    """A last part of a path that may hold anything: the framework's own `path` finds no address with a line break in
+    it, where a validator has more to say."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("text", _Text())
+
+
+class CheckedRoute(APIRoute):
+    """Refuses a body of a kind that it does not read, and a parameter that is given twice where one value counts: the
+    framework would take the last."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if self.direct:
+            self.app = direct_app(self.direct)
+
+    def get_route_handler(self) -> Handler:
+        self.media_types = _media_types(self)
+        self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
+        self.single = frozenset(_single_parameters(self.dependant))
+        documented, self.dependant = self.dependant, self.unanswered(self.dependant)
+        handle = direct_handler(self)
+        framework = super().get_route_handler()
+        self.dependant = documented
+
+        async def handle_admitted(request: Request) -> Response:
+            await self.admit(request)
+            return await (handle or framework)(request)
+
+        self.direct = handle_admitted if handle else None
+        return handle_admitted
+
+    async def admit(self, request: Request) -> None:
+        """Raise a problem with the request that shows before its body is read."""
+        if self.reads_body:
+            _check_encoding(request)
+        _check_media_type(request, self.media_types)
+        _check_query(request, self.single)
+
+    def unanswered(self, dependant: Dependant) -> Dependant:
+        """The dependencies without those that `admit` has seen to, by the time they would be asked."""
+        return dependant
+
+
+class ProtectedRoute(CheckedRoute):
+    """Authenticates the caller and checks the role before the body is read: nothing that strangers send is read. The
+    router's dependency `current_user` verifies the caller again after the body has been read."""
+
+    use_cache = True
+    """Whether a cached authentication may be relied on."""
+
+    async def admit(self, request: Request) -> None:
+        await authorize(request, self.roles, use_cache=self.use_cache)
+        await super().admit(request)
+
+    def unanswered(self, dependant: Dependant) -> Dependant:
+        self.roles = tuple(_roles(dependant))
+        only_reads = self.use_cache and READ_METHODS.issuperset(self.methods or ())
+        done = [access_token, check_role, *([current_user] if only_reads else [])]
+        left = [one for one in dependant.dependencies if one.name or one.call not in done]
+        return replace(dependant, dependencies=left)
+
+
+class UncachedRoute(ProtectedRoute):
+    """A protected route that always queries the database for the caller, also to read: for operations on accounts."""
+
+    use_cache = False
+
+
+class _FlatRouter(APIRouter):
+    """An `APIRouter` that takes over the routes of those that it includes, as they are: the framework would look
+    through a tree of routers at each request."""
+
+    def include_router(self, router: APIRouter) -> None:  # type: ignore[override]  # they are complete: no options
+        """Add the routes of another router."""
+        self.routes.extend(router.routes)
+
+    def tagged(self, tag: str) -> list[APIRoute]:
+        """The same routes under a tag, and with the names that they get by that."""
+        return [_tagged(route, tag) for route in self.routes if isinstance(route, APIRoute)]
+
+
+class ProtectedRouter(_FlatRouter):
+    """A router whose routes all need a signed-in user, and say so in OpenAPI."""
+
+    def __init__(self, *, prefix: str = "", route_class: type[ProtectedRoute] = ProtectedRoute) -> None:
+        super().__init__(
+            prefix=prefix,
+            route_class=route_class,
+            dependencies=[Depends(access_token), Depends(current_user)],
+            responses=ANY_ROUTE | PROTECTED_ROUTE,
+        )
+
+
+class PublicRouter(_FlatRouter):
+    """A router whose routes anyone may call."""
+
+    def __init__(self, *, prefix: str = "", route_class: type[CheckedRoute] = CheckedRoute) -> None:
+        super().__init__(prefix=prefix, route_class=route_class, responses=ANY_ROUTE)
+
+
+def _tagged(route: APIRoute, tag: str) -> APIRoute:
+    tagged = copy(route)
+    tagged.tags = [tag, *route.tags]
+    tagged.unique_id = operation_id(tagged)
+    return tagged
+
+
+def _media_types(route: APIRoute) -> frozenset[str]:
+    """What a body may be; nothing where the route takes none, or reads it by itself."""
+    if route.body_field is None:
+        return frozenset()
+    if isinstance(route.body_field.field_info, Form):
+        return _FORMS
+    further = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
+    return frozenset({"application/json", *further})
+
+
+def _check_media_type(request: Request, known: frozenset[str]) -> None:
+    given = request.headers.get("content-type")
+    if known and given and given.partition(";")[0].strip().lower() not in known:
+        raise UnsupportedMediaType(f"The Content-Type is {given[:80]}; these are read: {', '.join(sorted(known))}.")
+
+
+def _check_encoding(request: Request) -> None:
+    """Refuse a body that is compressed, or encoded in another way, and say what is read: `identity` is no encoding
+    (RFC 9110, sections 8.4, 12.5.3 and 15.5.16)."""
+    given = ",".join(request.headers.getlist("content-encoding")).split(",")
+    unknown = [coding for coding in map(str.strip, given) if coding.lower() not in ("", "identity")]
+    if unknown:
+        detail = f"A body with the Content-Encoding {unknown[0][:40]} is not read here. Send it as it is."
+        raise UnsupportedMediaType(detail, headers={"Accept-Encoding": "identity"})
+
+
+def _single_parameters(dependant: Dependant) -> Iterator[str]:
+    """The query parameters that have one value."""
+    for parameter in dependant.query_params:
+        model = parameter.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            fields = model.model_fields.items()
+            yield from (field.alias or name for name, field in fields if not holds_many(field.annotation))
+        elif not holds_many(model):
+            yield parameter.alias
+    for dependency in dependant.dependencies:
+        yield from _single_parameters(dependency)
+
+
+def _check_query(request: Request, single: frozenset[str]) -> None:
+    if not single or not request.scope["query_string"]:
+        return
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    twice = [name for name, count in counts.items() if count > 1 and name in single]
+    if twice:
+        raise InvalidRequest(
+            errors=[FieldError(detail="This must be given only once.", parameter=name) for name in twice]
+        )
+
+
+def _roles(dependant: Dependant) -> Iterator[Role]:
+    """The roles that `at_least` asks for, here or in what this depends on."""
+    yield from map(Role, dependant.own_oauth_scopes or ())
+    for dependency in dependant.dependencies:
+        yield from _roles(dependency)

@@ -1,0 +1,1 @@
+"""How uvicorn serves the app: connections, limits, processes, TLS."""
