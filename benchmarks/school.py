@@ -10,7 +10,7 @@ from typing import Any
 from bson import ObjectId
 
 from modules.students.models import SUBJECT_SEPARATOR, Action
-from modules.students.words import words_of
+from modules.students.search_terms import words_of
 
 Row = dict[str, Any]
 

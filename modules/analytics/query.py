@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from core.api.pagination import PageQuery
 from core.api.text_fields import PrintableLine
-from modules.analytics.measure import check_measure
+from modules.analytics.ranking_measure import check_measure
 from modules.students import SUBJECT_PATTERN, DocumentedMark, MarkSettings, Subject
 
 MAX_CHOSEN = 100

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.database.keyset import Filter, Order, Page, Position, Window, sort_of
-from modules.analytics import heavy, places
-from modules.analytics.counting import chosen
-from modules.analytics.measure import Measure
-from modules.analytics.places import Places
+from modules.analytics import query_concurrency, rank_counts
+from modules.analytics.mark_counts import chosen
+from modules.analytics.rank_counts import Places
+from modules.analytics.ranking_measure import Measure
 from modules.analytics.schemas import RankedStudent
 from modules.students import Student
 
@@ -26,9 +26,9 @@ class Ranking:
     async def page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
         """One page, as it is stored and as it is shown; and how many students have no value and so no rank."""
         if self.branches:  # no index knows the values of one branch: its students are read
-            async with heavy.turn():
+            async with query_concurrency.turn():
                 return await self._page(window)
-        with heavy.more_time():
+        with query_concurrency.more_time():
             return await self._page(window)
 
     async def _page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
@@ -77,8 +77,8 @@ class Ranking:
     async def _places(self, values: Sequence[float]) -> Places:
         first, last = (values[0], values[-1]) if values else (0, 0)
         if self.branches:
-            return await places.among(self.branches, self.measure, first, last)
-        return await places.among_all(self.measure, first, last)
+            return await rank_counts.among(self.branches, self.measure, first, last)
+        return await rank_counts.among_all(self.measure, first, last)
 
     def _ranked(self, rows: Sequence[Row], values: Sequence[float], counted: Places) -> Iterator[RankedStudent]:
         """The rows with their ranks: the first one's was counted, and the others follow from it. Only of the first and

@@ -5,11 +5,11 @@ from fractions import Fraction
 from typing import Any
 
 from modules import students
-from modules.analytics import counting, heavy, places
-from modules.analytics.counting import Tally
+from modules.analytics import mark_counts, query_concurrency, rank_counts
 from modules.analytics.distribution import HUNDREDTHS, Distribution
-from modules.analytics.measure import BY_AVERAGE, BY_TOTAL, Measure
-from modules.analytics.scale import exact, grade_of
+from modules.analytics.grading import exact, grade_of
+from modules.analytics.mark_counts import Tally
+from modules.analytics.ranking_measure import BY_AVERAGE, BY_TOTAL, Measure
 from modules.analytics.schemas import AverageReport, OverallReport, ReportCard, SubjectReport
 from modules.students import Current
 
@@ -17,8 +17,8 @@ from modules.students import Current
 async def get(roll_no: str) -> ReportCard:
     """The report card of a student; raises `StudentNotFound`, and `Unavailable` when too many ask at once."""
     student = await students.get(roll_no)
-    async with heavy.turn():
-        tally = await counting.tally(sorted(student.marks), ()) if student.marks else Tally({}, {})
+    async with query_concurrency.turn():
+        tally = await mark_counts.tally(sorted(student.marks), ()) if student.marks else Tally({}, {})
         total = await _overall(BY_TOTAL, student.keys.total, tally)
         average = await _overall(BY_AVERAGE, student.keys.average, tally)
     grade = grade_of(_average(student)) if student.marks else ""
@@ -40,7 +40,7 @@ def _average(student: Current) -> Fraction:
 async def _overall(measure: Measure, value: float | None, tally: Tally) -> dict[str, Any] | None:
     if value is None:
         return None
-    counted = await places.among_all(measure, value, value)
+    counted = await rank_counts.among_all(measure, value, value)
     ranked = sum(tally.students.values()) - counted.unranked
     return {"value": measure.shown(value), **_standing(counted.better, counted.first, ranked)}
 

@@ -7,9 +7,10 @@ from fastapi import Path, Query, Request, Response
 from core.api.documented_responses import header, problem_responses
 from core.api.pagination import LINK, Listing
 from core.routing.router import ProtectedRouter
-from modules.analytics import picture, report_cards, service
-from modules.analytics.measure import measure_of
+from modules.analytics import report_cards, service
+from modules.analytics.chart import service as picture
 from modules.analytics.query import PictureQuery, RankingsQuery, StatisticsQuery
+from modules.analytics.ranking_measure import measure_of
 from modules.analytics.rankings import Ranking
 from modules.analytics.schemas import RankedStudent, ReportCard, StatisticsRead
 from modules.students import RollNo, StudentNotFound

@@ -5,11 +5,11 @@ from fractions import Fraction
 from typing import Any
 
 from core.errors import FieldError, InvalidRequest
-from modules.analytics import counting, heavy, names
-from modules.analytics.counting import EACH_BRANCH, Counted, Tally
+from modules.analytics import distinct_values, mark_counts, query_concurrency
 from modules.analytics.distribution import Distribution
+from modules.analytics.grading import BINS, bin_limits, highest_mark, passing_mark
+from modules.analytics.mark_counts import EACH_BRANCH, Counted, Tally
 from modules.analytics.query import StatisticsQuery
-from modules.analytics.scale import BINS, bin_limits, highest_mark, passing_mark
 from modules.analytics.schemas import BranchStatistics, StatisticsRead, SubjectStatistics
 
 MAX_ROWS = 2_000
@@ -20,11 +20,11 @@ async def statistics(query: StatisticsQuery) -> StatisticsRead:
     """The figures that are asked for; raises `InvalidRequest` for more than one answer holds, and `Unavailable` when
     too many ask at once."""
     by_branch = query.by == "branch"
-    async with heavy.turn():
-        subjects = sorted(set(query.subject)) or await names.subjects(MAX_ROWS)
-        branches = query.branch or (await names.branches(MAX_ROWS) if by_branch else [])
+    async with query_concurrency.turn():
+        subjects = sorted(set(query.subject)) or await distinct_values.subjects(MAX_ROWS)
+        branches = query.branch or (await distinct_values.branches(MAX_ROWS) if by_branch else [])
         _check_size(len(subjects), len(set(branches)) if by_branch else 0)
-        tally = await counting.tally(subjects, query.branch, EACH_BRANCH if by_branch else None)
+        tally = await mark_counts.tally(subjects, query.branch, EACH_BRANCH if by_branch else None)
     # Long sums would hold up everyone else in the loop.
     return await asyncio.to_thread(_read, tally, query)
 

@@ -6,8 +6,8 @@ from modules.auth.commands import create_admin
 from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, RetiredUsername, User, UsernameHashKey
 from modules.auth.router import public_router, router
 from modules.auth.settings import AuthSettings
+from modules.auth.token_cache_invalidation import lifespan
 from modules.auth.tokens import authenticate
-from modules.auth.watch import lifespan
 
 __all__ = ["module"]
 

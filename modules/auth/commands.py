@@ -11,7 +11,7 @@ from core.clock import utc_now
 from core.command import Command, CommandError
 from core.errors import InvalidRequest
 from core.identity import Principal, Role
-from modules.auth import administration, admins, audit, service
+from modules.auth import admin_roster, audit, service, user_administration
 from modules.auth.audit import Event
 from modules.auth.models import User
 from modules.auth.schemas import AccountUpdate, UserCreate
@@ -55,7 +55,7 @@ async def _create(arguments: argparse.Namespace) -> str:
         # `.invalid` can never be anyone's address (RFC 2606), and so would not pass as one.
         data = data.model_copy(update={"email": f"{data.username}@users.invalid"})
     user = await service.create(data, Role.ADMIN)
-    await admins.enter(user)
+    await admin_roster.enter(user)
     await audit.record(Event.REGISTERED, who=TERMINAL.username, whom=user.username, detail="as admin")
     return f"Made the admin {user.username}."
 
@@ -72,7 +72,7 @@ async def _promote(arguments: argparse.Namespace, user: User | None) -> str:
     if not arguments.yes:
         _confirm(user)
     # Exactly the account that was shown, not one that got its name meanwhile.
-    await administration.update_account(TERMINAL, user, AccountUpdate(role=Role.ADMIN, active=True))
+    await user_administration.update_account(TERMINAL, user, AccountUpdate(role=Role.ADMIN, active=True))
     return f"{user.username} is an admin now. The password is the same as before."
 
 

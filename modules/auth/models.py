@@ -10,7 +10,7 @@ from pymongo import IndexModel, ReturnDocument
 
 from core.clock import utc_now
 from core.identity import Role
-from modules.auth.verified import verified_tokens
+from modules.auth.token_cache import verified_tokens
 
 Secret = Annotated[str, Field(repr=False)]
 

@@ -10,11 +10,10 @@ from core.database.keyset import SortKey, object_id
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
 from core.routing.router import ProtectedRouter, PublicRouter, UncachedRoute
-from modules.auth import administration, audit, service
-from modules.auth.administration import UserNotFound
-from modules.auth.admins import AccountChanged, LastAdmin
+from modules.auth import audit, service, user_administration
+from modules.auth.admin_roster import AccountChanged, LastAdmin
 from modules.auth.audit import Event
-from modules.auth.oauth import OAuthRoute, refuse_repeated_fields
+from modules.auth.oauth_errors import OAuthRoute, refuse_repeated_fields
 from modules.auth.schemas import (
     AccountDeletion,
     AccountRead,
@@ -24,12 +23,14 @@ from modules.auth.schemas import (
     PasswordChange,
     PasswordReset,
     ResetCode,
+    SignIn,
+    Token,
     UserCreate,
     Username,
     UserRead,
 )
 from modules.auth.service import EmailTaken, RegistrationClosed, UsernameTaken, WrongCredentials
-from modules.auth.sign_in import SignIn, Token
+from modules.auth.user_administration import UserNotFound
 
 public_router = PublicRouter()
 oauth = PublicRouter(route_class=OAuthRoute)
@@ -80,7 +81,7 @@ async def reset_password(data: PasswordReset) -> None:
 
     The code is good for an hour and for one use. Every older token of the user is dead afterwards.
     """
-    await administration.finish_reset(data.code.get_secret_value(), data.new_password.get_secret_value())
+    await user_administration.finish_reset(data.code.get_secret_value(), data.new_password.get_secret_value())
 
 
 public_router.include_router(oauth)
@@ -141,7 +142,7 @@ async def logout_all(user: CurrentUser) -> None:
 @router.get("/users", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
 async def list_users(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[AccountRead]:
     """List accounts in order of user name."""
-    page = await administration.list_(USERS.window(query))
+    page = await user_administration.list_(USERS.window(query))
     USERS.link(page, request, response)
     return [AccountRead.model_validate(user) for user in page.items]
 
@@ -149,7 +150,7 @@ async def list_users(query: Annotated[PageQuery, Query()], request: Request, res
 @router.get("/users/{username}", dependencies=[ADMIN], responses=problem_responses(Forbidden, UserNotFound))
 async def get_user(username: UsernameInPath) -> AccountRead:
     """Read an account."""
-    return AccountRead.model_validate(await administration.get(username))
+    return AccountRead.model_validate(await user_administration.get(username))
 
 
 @router.patch(
@@ -162,7 +163,7 @@ async def update_user(user: CurrentUser, username: UsernameInPath, data: Account
 
     Every token of the user is dead afterwards.
     """
-    return AccountRead.model_validate(await administration.update(user, username, data))
+    return AccountRead.model_validate(await user_administration.update(user, username, data))
 
 
 @router.delete(
@@ -174,7 +175,7 @@ async def update_user(user: CurrentUser, username: UsernameInPath, data: Account
 )
 async def delete_user(user: CurrentUser, username: UsernameInPath) -> None:
     """Delete an account."""
-    await administration.delete(user, username)
+    await user_administration.delete(user, username)
 
 
 @router.post(
@@ -184,7 +185,7 @@ async def delete_user(user: CurrentUser, username: UsernameInPath) -> None:
 )
 async def start_password_reset(user: CurrentUser, username: UsernameInPath) -> ResetCode:
     """Make a one-time code with which the user can set a new password."""
-    return await administration.start_reset(user, username)
+    return await user_administration.start_reset(user, username)
 
 
 class EventQuery(PageQuery):

@@ -11,13 +11,12 @@ from core.database.errors import taken_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, TooManyRequests, Unauthenticated, Unavailable
 from core.identity import Principal, Role
 from core.security import new_secret_key
-from modules.auth import admins, audit, passwords, throttle, tokens, usernames
+from modules.auth import admin_roster, audit, login_throttle, password_hashing, tokens, usernames
 from modules.auth.audit import Event
 from modules.auth.metrics import WRONG_PASSWORD
 from modules.auth.models import User
-from modules.auth.schemas import AccountDeletion, EmailChange, PasswordChange, UserCreate, is_username
+from modules.auth.schemas import AccountDeletion, EmailChange, PasswordChange, Token, UserCreate, is_username
 from modules.auth.settings import AuthSettings
-from modules.auth.sign_in import Token
 
 
 class UsernameTaken(Conflict):
@@ -52,7 +51,7 @@ async def register(data: UserCreate) -> User:
     settings = AuthSettings.current()
     if settings.registration == "closed":
         raise RegistrationClosed
-    await throttle.count_registration()
+    await login_throttle.count_registration()
     user = await create(data, Role(settings.default_role), registering=True)
     await audit.record(Event.REGISTERED, who=user.username, whom=user.username)
     return user
@@ -64,7 +63,7 @@ async def create(data: UserCreate, role: Role, *, registering: bool = False) -> 
     strangers make."""
     await _refuse_taken(data)
     password = data.password.get_secret_value()
-    hashed = await passwords.hash_new(password, "#/password", data.username, data.email, registering=registering)
+    hashed = await password_hashing.hash_new(password, "#/password", data.username, data.email, registering=registering)
     user = User(
         username=data.username,
         username_key=data.username.lower(),
@@ -112,21 +111,21 @@ def _taken(field: str | None) -> Conflict:
 async def sign_in(username: str, password: str) -> Token:
     """A token for the user whose password this is. Raises `TooManyRequests` after too many tries or failures, and
     `WrongCredentials`, in the same time for an unknown user, a wrong password and an inactive account."""
-    attempt = await throttle.begin(username)
+    attempt = await login_throttle.begin(username)
     user = await find(username)
-    correct = await passwords.matches(password, user.password if user else None)
+    correct = await password_hashing.matches(password, user.password if user else None)
     # Once more: of many guesses at the same moment, those behind the limit must not tell which one was right.
-    failed = await throttle.refuse_if_blocked(attempt)
+    failed = await login_throttle.refuse_if_blocked(attempt)
     if user is None or not correct or not user.active:
         WRONG_PASSWORD.inc()
         await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None)
-        await throttle.count_failure(attempt)
+        await login_throttle.count_failure(attempt)
         raise WrongCredentials
     if failed:
-        await throttle.forget_failures(attempt)
-    if passwords.needs_renewal(user.password):
+        await login_throttle.forget_failures(attempt)
+    if password_hashing.needs_renewal(user.password):
         with suppress(TooManyRequests, Unavailable):  # the next sign-in renews it
-            await user.change({"password": await passwords.hash_of(password)})
+            await user.change({"password": await password_hashing.hash_of(password)})
     await audit.record(Event.SIGNED_IN, who=user.username, whom=user.username)
     return tokens.issue(user)
 
@@ -185,13 +184,13 @@ async def _confirmed(principal: Principal, password: SecretStr, purpose: str | N
     `InvalidRequest` for a wrong password, `Unauthenticated`, and `TooManyRequests`: tries and failures count as those
     to sign in do."""
     user = await account_of(principal)
-    attempt = await throttle.begin(user.username)
-    correct = await passwords.matches(password.get_secret_value(), user.password)
-    await throttle.refuse_if_blocked(attempt)  # as in `sign_in`
+    attempt = await login_throttle.begin(user.username)
+    correct = await password_hashing.matches(password.get_secret_value(), user.password)
+    await login_throttle.refuse_if_blocked(attempt)  # as in `sign_in`
     if not correct:
         WRONG_PASSWORD.inc()
         await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username, detail=purpose)
-        await throttle.count_failure(attempt)
+        await login_throttle.count_failure(attempt)
         wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")
         raise InvalidRequest(errors=[wrong])
     return user
@@ -200,7 +199,7 @@ async def _confirmed(principal: Principal, password: SecretStr, purpose: str | N
 async def set_password(user: User, password: str, *, given: Mapping[str, object] | None = None) -> User | None:
     """Replace an account's password and key, provided that its fields are as `given`; return None if the account has
     changed since it was read. Raise `InvalidRequest` for a weak password."""
-    hashed = await passwords.hash_new(password, "#/new_password", user.username, user.email)
+    hashed = await password_hashing.hash_new(password, "#/new_password", user.username, user.email)
     return await user.change({"password": hashed, "secret_key": new_secret_key()}, given=given)
 
 
@@ -214,6 +213,6 @@ async def sign_out_everywhere(principal: Principal) -> None:
 async def leave(principal: Principal, data: AccountDeletion) -> None:
     """Delete the user's own account. Raise `LastAdmin`, and what `_confirmed` raises."""
     user = await _confirmed(principal, data.current_password, "deleting the account")
-    if not await admins.delete(user):
+    if not await admin_roster.delete(user):
         raise tokens.revoked()
     await audit.record(Event.DELETED, who=user.username, whom=user.username)

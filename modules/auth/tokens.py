@@ -14,10 +14,9 @@ from core.identity import Principal, Role
 from core.security import InvalidToken, sign_token, unverified_subject, verify_token
 from modules.auth.metrics import INVALID_TOKEN
 from modules.auth.models import SigningKey, User
-from modules.auth.schemas import is_username
+from modules.auth.schemas import Token, is_username
 from modules.auth.settings import AuthSettings
-from modules.auth.sign_in import Token
-from modules.auth.verified import Verified, verified_tokens
+from modules.auth.token_cache import Verified, verified_tokens
 
 
 def signing_key(secret_key: str) -> str:

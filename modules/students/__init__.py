@@ -2,10 +2,10 @@
 
 from core.module import Module
 from modules.students import migrations
-from modules.students.bulk import changed, created, erased, erased_since, find_by_id, find_many, reverted, versions_of
-from modules.students.erasure import ErasedStudent, follow_erasures, lifespan
-from modules.students.integrity import data_check
-from modules.students.listing import Row, count, subjects_of, walk, without_marks
+from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
+from modules.students.fields import MAX_SUBJECTS, SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
+from modules.students.listing.filters import Selection
+from modules.students.listing.pages import Row, count, subjects_of, walk, without_marks
 from modules.students.models import (
     SUBJECT_SEPARATOR,
     Action,
@@ -17,13 +17,22 @@ from modules.students.models import (
     Student,
     StudentVersion,
 )
+from modules.students.records.bulk import (
+    changed,
+    created,
+    erased,
+    erased_since,
+    find_by_id,
+    find_many,
+    reverted,
+    versions_of,
+)
+from modules.students.records.integrity import data_check
+from modules.students.records.store import StudentNotFound, get
+from modules.students.records.write_batch import Outcome, Write, write_all
 from modules.students.router import router
 from modules.students.schemas import StudentPatch, StudentRead
-from modules.students.selection import Selection
 from modules.students.settings import MarkSettings
-from modules.students.values import MAX_SUBJECTS, SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
-from modules.students.versions import StudentNotFound, get
-from modules.students.writes import Outcome, Write, write_all
 
 __all__ = [
     "MAX_SUBJECTS",

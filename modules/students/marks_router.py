@@ -8,10 +8,10 @@ from core.api.conditional_requests import ETAG
 from core.api.documented_responses import problem_responses
 from core.routing.router import ProtectedRouter
 from modules.students import service
-from modules.students.http import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
+from modules.students.fields import Subject
+from modules.students.responses import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
 from modules.students.schemas import MarkWrite, StudentRead
 from modules.students.service import MarkNotFound
-from modules.students.values import Subject
 
 router = ProtectedRouter()
 

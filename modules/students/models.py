@@ -13,7 +13,7 @@ from pymongo import IndexModel
 from core.api.etag import strong_etag
 from core.clock import utc_now
 from core.middleware.client_address import current_caller
-from modules.students.words import words_of
+from modules.students.search_terms import words_of
 
 
 class Action(StrEnum):

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from core.api.pagination import PageQuery
+from modules.students.listing.filters import Selection
 from modules.students.schemas import StudentRead
-from modules.students.selection import Selection
 
 FIELDS = tuple(StudentRead.model_fields)
 

@@ -22,10 +22,18 @@ from core.database.keyset import Page
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role
 from core.routing.router import ProtectedRouter
-from modules.students import erasure, listing, service, versions
-from modules.students.changes_router import router as changes_router
-from modules.students.history_router import router as history_router
-from modules.students.http import (
+from modules.students import service
+from modules.students.changes.router import router as changes_router
+from modules.students.erasure import service as erasure
+from modules.students.erasure.router import router as erasure_router
+from modules.students.history.router import router as history_router
+from modules.students.listing import pages
+from modules.students.listing.pages import Row
+from modules.students.marks_router import router as marks_router
+from modules.students.query import DeleteQuery, StudentQuery
+from modules.students.records import store
+from modules.students.records.store import RollNoTaken, StudentNotFound, Writer
+from modules.students.responses import (
     CONDITIONAL,
     LOCATION,
     WRITER,
@@ -35,11 +43,7 @@ from modules.students.http import (
     located,
     read,
 )
-from modules.students.listing import Row
-from modules.students.marks_router import router as marks_router
-from modules.students.query import DeleteQuery, StudentQuery
 from modules.students.schemas import Rename, StudentCreate, StudentPart, StudentPatch, StudentRead, StudentReplace
-from modules.students.versions import RollNoTaken, StudentNotFound, Writer
 
 router = ProtectedRouter()
 
@@ -97,10 +101,10 @@ async def _show(queries: Sequence[StudentQuery]) -> list[_Shown]:
     query = queries[0]
     students = Listing(f"students {query.name}", query.order)
     fields = query.chosen
-    page = await listing.list_(query, students.window(query), fields)
+    page = await pages.list_(query, students.window(query), fields)
     # What the database holds was checked on its way in: it is written as it is.
     rows = to_json([{field: row[field] for field in fields} for row in page.items])
-    shown = _Shown(students, page, rows, await listing.count(query) if query.count else None)
+    shown = _Shown(students, page, rows, await pages.count(query) if query.count else None)
     return [shown] * len(queries)
 
 
@@ -115,7 +119,7 @@ _show_page = Batched(_show)
 )
 async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
     """Read one student."""
-    stored = await versions.read(roll_no)
+    stored = await store.read(roll_no)
     etag = strong_etag(stored["_id"], stored["version"])
     return not_modified(etag, known) or answer(stored, etag)
 
@@ -195,3 +199,4 @@ async def rename(writer: CurrentWriter, roll_no: RollNoInPath, data: Rename, req
 router.include_router(marks_router)
 router.include_router(history_router)
 router.include_router(changes_router)
+router.include_router(erasure_router)

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from core.api.request_body import RequestBody
 from core.api.text_fields import PrintableLine
+from modules.students.fields import Mark, Marks, MarksPatch, RollNo
 from modules.students.models import Action, Record
-from modules.students.values import Mark, Marks, MarksPatch, RollNo
 
 _EXAMPLE: dict[str, JsonValue] = {
     "name": "Asha Rao",

@@ -7,12 +7,12 @@ from pydantic_core import PydanticCustomError
 
 from core.api.etag import UNCONDITIONAL
 from core.errors import FieldError, InvalidRequest, NotFound, Unavailable
-from modules.students import versions
+from modules.students.fields import check_number_of_subjects
 from modules.students.models import Action, Current
+from modules.students.records import store
+from modules.students.records.store import RollNoTaken, StudentNotFound, Writer, taken
+from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
-from modules.students.values import check_number_of_subjects
-from modules.students.versions import RollNoTaken, StudentNotFound, Writer, taken
-from modules.students.writes import Outcome, Write, write
 
 
 class MarkNotFound(NotFound):
@@ -22,10 +22,10 @@ class MarkNotFound(NotFound):
 
 
 async def create(data: StudentCreate, writer: Writer) -> Current:
-    """Store a new student; one that was deleted goes on with its versions. Raises `RollNoTaken`. The unique index
+    """Store a new student; one that was deleted goes on with its store. Raises `RollNoTaken`. The unique index
     decides, so two at once cannot both succeed."""
     student = Current.new(writer.name, **data.model_dump())
-    for _ in range(versions.MAX_TRIES):
+    for _ in range(store.MAX_TRIES):
         if await write(Write(None, student)) is Outcome.MADE:
             return student
         with suppress(StudentNotFound):  # being erased just now
@@ -41,7 +41,7 @@ async def _create_again(new: Current) -> Current:
             raise taken(new.roll_no)
         return deleted.successor(Action.CREATED, new.updated_by, deleted_at=None, **content)
 
-    return await versions.change(new.roll_no, edit, UNCONDITIONAL, also_deleted=True)
+    return await store.change(new.roll_no, edit, UNCONDITIONAL, also_deleted=True)
 
 
 async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Current:
@@ -49,7 +49,7 @@ async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Current
     names another roll number."""
     _check_same_roll_no(roll_no, data.roll_no)
     content = data.model_dump(exclude={"roll_no"})
-    return await versions.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
+    return await store.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
 
 
 async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Current, bool]:
@@ -75,7 +75,7 @@ async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> Current:
     def edit(student: Current) -> Current | None:
         return _updated(student, writer, changes | {"marks": _merged(student.marks, marks)})
 
-    return await versions.change(roll_no, edit, writer.expects)
+    return await store.change(roll_no, edit, writer.expects)
 
 
 async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> Current:
@@ -91,7 +91,7 @@ async def remove_mark(roll_no: str, subject: str, writer: Writer) -> Current:
             raise MarkNotFound(f"The student {roll_no} has no mark in {subject}.")
         return _updated(student, writer, {"marks": _merged(student.marks, {subject: None})})
 
-    return await versions.change(roll_no, edit, writer.expects)
+    return await store.change(roll_no, edit, writer.expects)
 
 
 async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> Current:
@@ -102,12 +102,12 @@ async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> Current:
             return None
         return student.successor(Action.RENAMED, writer.name, roll_no=new_roll_no)
 
-    return await versions.change(roll_no, edit, writer.expects)
+    return await store.change(roll_no, edit, writer.expects)
 
 
 async def delete(roll_no: str, writer: Writer) -> Current:
     """Hide the student and keep its history; raises what `versions.change` raises."""
-    return await versions.change(roll_no, lambda student: student.deleted(writer.name), writer.expects)
+    return await store.change(roll_no, lambda student: student.deleted(writer.name), writer.expects)
 
 
 def _check_same_roll_no(roll_no: str, given: str | None) -> None:

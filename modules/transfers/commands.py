@@ -15,7 +15,8 @@ from core.api.validation_messages import sentence_of
 from core.command import Command, create_private_file
 from core.errors import BadRequest
 from modules.students import Selection, count
-from modules.transfers import exports, running, service, work
+from modules.transfers.exports import service as exports
+from modules.transfers.imports import import_job, job_runner, service
 from modules.transfers.models import Import, Mode, Options, State
 
 PIECE = 1_000_000
@@ -62,9 +63,9 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 async def _followed(job: Import) -> None:
     """Do the work of an import, with a bar that shows how far it has come."""
     try:
-        async with running.lifespan():
-            with running.place_of(TERMINAL) as place:
-                task = place.start(job, work.carry_out)
+        async with job_runner.lifespan():
+            with job_runner.place_of(TERMINAL) as place:
+                task = place.start(job, import_job.carry_out)
             with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
                 while not task.done():
                     await asyncio.wait({task}, timeout=0.2)

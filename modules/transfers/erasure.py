@@ -16,7 +16,8 @@ from bson import ObjectId, Regex
 
 from core.database.client import patient
 from modules.students import ErasedStudent, follow_erasures
-from modules.transfers import files, running
+from modules.transfers.files import file_store
+from modules.transfers.imports import job_runner
 from modules.transfers.models import FailedRow, Import
 
 # Shorter roll numbers, such as `7`, are looked for only where a roll number stands: elsewhere they are anything.
@@ -37,14 +38,14 @@ _BLANK = {"cells": [], "about": [], "errors": [{"field": "", "value": "", "code"
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
     """Surround the time in which imports run, and students may be erased."""
-    async with follow_erasures("transfers", forget), running.lifespan():
+    async with follow_erasures("transfers", forget), job_runner.lifespan():
         yield
 
 
 async def forget(student: ErasedStudent) -> None:
     """Remove what is stored of a student. May be called again after it failed, or though it succeeded."""
     with patient():
-        await files.forget_all()
+        await file_store.forget_all()
         imports = Import.get_motor_collection()
         roll_nos = list(student.roll_nos)
         await imports.update_many({**_ALL, "kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})

@@ -5,20 +5,24 @@ not count an answer that waits for its client, and each of these holds memory, a
 database.
 """
 
+import time
 from collections import Counter
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from core.errors import TooManyRequests, Unavailable
+from core.identity import verify_account
 
 MAX_STREAMS = 40
 MAX_STREAMS_OF_USER = 4
 
 RETRY_SECONDS = 5
+VERIFY_SECONDS = 30.0
 
 _open = Counter[str]()
 
@@ -55,3 +59,19 @@ def _counted(user: str) -> Iterator[None]:
         _open[user] -= 1
         if not _open[user]:
             del _open[user]
+
+
+def download(name: str) -> dict[str, str]:
+    """The headers of a file that a browser keeps under this name."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+async def while_permitted(request: Request, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass on the pieces of a file that a client may take long to read, and verify the caller every `VERIFY_SECONDS`.
+    Raise `Unauthenticated` or `Forbidden` otherwise, which cuts the answer off: half a file must not look complete."""
+    verified = time.monotonic()
+    async for piece in pieces:
+        if time.monotonic() - verified >= VERIFY_SECONDS:
+            await verify_account(request)
+            verified = time.monotonic()
+        yield piece

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from modules.analytics import counting, heavy, service
+from modules.analytics import mark_counts, query_concurrency, service
 from tests.analytics.classroom import by_math, enter, student
 from tests.analytics.test_statistics import ask
 
@@ -28,7 +28,7 @@ def test_more_subjects_than_one_pass_can_count_are_counted_in_several(
 ) -> None:
     enter(api, [student(f"S{number}", {f"subject {number}": number, "all": 1}, "x") for number in range(7)])
     expected = ask(api, by="branch")
-    monkeypatch.setattr(counting, "SUBJECTS_AT_ONCE", 3)
+    monkeypatch.setattr(mark_counts, "SUBJECTS_AT_ONCE", 3)
 
     assert ask(api, by="branch") == expected
     assert len(expected["subjects"]) == 8
@@ -47,13 +47,13 @@ def test_what_is_too_much_for_one_pass_is_counted_subject_by_subject(
         api.portal.call(lambda: admin.command("setParameter", 1, internalQueryFacetMaxOutputDocSizeBytes=size))
 
     passes: list[object] = []
-    counted = counting._one_by_one
+    counted = mark_counts._one_by_one
 
     async def one_by_one(*arguments: Any) -> Any:
         passes.append(arguments)
         return await counted(*arguments)
 
-    monkeypatch.setattr(counting, "_one_by_one", one_by_one)
+    monkeypatch.setattr(mark_counts, "_one_by_one", one_by_one)
     limit(100)
     try:
         assert [ask(api), ask(api, by="branch"), ask(api, branch="B1")] == expected
@@ -64,15 +64,15 @@ def test_what_is_too_much_for_one_pass_is_counted_subject_by_subject(
 
 def test_a_failure_of_another_kind_is_no_reason_to_try_again(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     by_math(api, 1)
-    monkeypatch.setattr(counting, "_marks_of", lambda *_: [{"$nonsense": 1}])
+    monkeypatch.setattr(mark_counts, "_marks_of", lambda *_: [{"$nonsense": 1}])
 
     assert api.get("/statistics").status_code == 500
 
 
 def test_who_comes_when_too_many_wait_is_asked_to_come_later(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heavy, "WAITING", 0)
+    monkeypatch.setattr(query_concurrency, "WAITING", 0)
 
     answer = api.get("/statistics")
 
     assert answer.status_code == 503
-    assert answer.headers["retry-after"] == str(heavy.SECONDS)
+    assert answer.headers["retry-after"] == str(query_concurrency.SECONDS)

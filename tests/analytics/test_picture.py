@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from fastapi.testclient import TestClient
 
-from modules.analytics import picture, svg
+from modules.analytics.chart import service as picture
+from modules.analytics.chart import svg
 from tests.analytics.classroom import enter, student
 
 NAMES = {"svg": "http://www.w3.org/2000/svg"}

@@ -7,7 +7,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modules.students import Student, listing
+from modules.students import Student
+from modules.students.listing import pages
 from tests.analytics.classroom import by_math, enter, student
 
 Rows = list[dict[str, Any]]
@@ -108,7 +109,7 @@ def test_those_without_a_mark_are_counted_one_by_one_where_there_are_too_many_se
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enter(api, [student("S1", {"math": 0}), student("S2", {"art": 50}), student("S3", {}), student("S4", {"b": 5})])
-    monkeypatch.setattr(listing, "MAX_SETS_BYTES", 1)
+    monkeypatch.setattr(pages, "MAX_SETS_BYTES", 1)
 
     assert api.get("/rankings?by=math").headers["unranked-count"] == "3"
 

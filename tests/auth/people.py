@@ -9,7 +9,7 @@ from httpx2 import Response
 from core.identity import Role
 from core.security import hash_password, new_secret_key
 from core.settings import Settings, use_settings
-from modules.auth import admins, service, tokens
+from modules.auth import admin_roster, service, tokens
 from modules.auth.models import User
 from modules.auth.settings import AuthSettings
 
@@ -57,7 +57,7 @@ def enter(client: TestClient, settings: Settings, name: str, role: Role) -> Pers
         )
         await user.insert()
         if role is Role.ADMIN:
-            await admins.enter(user)
+            await admin_roster.enter(user)
         return tokens.issue(user).access_token
 
     return Person(client, name, client.portal.call(create))

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.settings import Settings, use_settings
-from modules.auth import passwords
+from modules.auth import password_hashing
 from tests.conftest import AppClient, sign_in
 from tests.measured import told
 from tests.processes import until
@@ -56,9 +56,9 @@ def queue() -> tuple[float, float]:
 async def test_the_queue_of_passwords_is_counted(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     use_settings(settings)
     release = threading.Event()
-    monkeypatch.setattr(passwords, "hash_password", lambda *_: str(release.wait(30)))
-    threads = passwords._THREADS
-    tasks = [asyncio.create_task(passwords.hash_of("secure123")) for _ in range(threads + 3)]
+    monkeypatch.setattr(password_hashing, "hash_password", lambda *_: str(release.wait(30)))
+    threads = password_hashing._THREADS
+    tasks = [asyncio.create_task(password_hashing.hash_of("secure123")) for _ in range(threads + 3)]
     await asyncio.sleep(0)
     await asyncio.to_thread(until, lambda: queue() == (threads, 3))
 
@@ -76,7 +76,7 @@ async def test_a_hash_that_fails_leaves_nothing_in_the_queue(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     use_settings(settings)
-    monkeypatch.setattr(passwords, "hash_password", lambda *_: 1 / 0)
+    monkeypatch.setattr(password_hashing, "hash_password", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        await passwords.hash_of("secure123")
+        await password_hashing.hash_of("secure123")
     assert queue() == (0, 0)

@@ -10,7 +10,7 @@ from core.errors import InvalidRequest, TooManyRequests, Unavailable
 from core.middleware.client_address import Caller, use_caller
 from core.security import hash_password, verify_password
 from core.settings import Settings, use_settings
-from modules.auth import passwords
+from modules.auth import password_hashing
 from modules.auth.hashing_queue import Share
 from tests.conftest import configured
 
@@ -26,9 +26,9 @@ def _cheap(settings: Settings) -> Iterator[None]:
 
 async def test_the_event_loop_goes_on_while_a_password_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(passwords, "hash_password", lambda *_: str(release.wait(10)))
+    monkeypatch.setattr(password_hashing, "hash_password", lambda *_: str(release.wait(10)))
 
-    hashing = asyncio.create_task(passwords.hash_of("secure123"))
+    hashing = asyncio.create_task(password_hashing.hash_of("secure123"))
     await asyncio.sleep(0)  # the task starts; were the hash inline, this would not return before it is done
     assert not hashing.done()
     release.set()
@@ -40,8 +40,8 @@ async def from_address(address: str, *, registering: bool = False) -> str:
     """A hash that somebody at this address needs."""
     use_caller(Caller(request_id="-", address=address))
     if registering:
-        return await passwords.hash_new("giraffe-9-umbrella", "#/password", registering=True)
-    return await passwords.hash_of("secure123")
+        return await password_hashing.hash_new("giraffe-9-umbrella", "#/password", registering=True)
+    return await password_hashing.hash_of("secure123")
 
 
 def refused(ends: Sequence[object]) -> list[type[object]]:
@@ -53,7 +53,7 @@ def release(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[thr
     """Lets the hashing begin, in a queue of 30 places."""
     use_settings(configured(settings, max_concurrent_requests=60))
     release = threading.Event()
-    monkeypatch.setattr(passwords, "hash_password", lambda *_: str(release.wait(10)))
+    monkeypatch.setattr(password_hashing, "hash_password", lambda *_: str(release.wait(10)))
     yield release
     release.set()
 
@@ -85,25 +85,25 @@ async def test_a_weak_password_waits_in_the_queue_and_is_not_hashed(
     release: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release.set()
-    monkeypatch.setattr(passwords, "hash_password", lambda *_: 1 // 0)
+    monkeypatch.setattr(password_hashing, "hash_password", lambda *_: 1 // 0)
     entered: list[str] = []
-    run = passwords._queue.run
+    run = password_hashing._queue.run
 
     async def counted(work: Callable[[], str], share: Share, places: int) -> str:
         entered.append(share.flow)
         return await run(work, share, places)
 
-    monkeypatch.setattr(passwords._queue, "run", counted)
+    monkeypatch.setattr(password_hashing._queue, "run", counted)
     with pytest.raises(InvalidRequest):
-        await passwords.hash_new("password1", "#/password", registering=True)
+        await password_hashing.hash_new("password1", "#/password", registering=True)
     assert entered == ["registering"]
 
 
 async def test_the_right_password_matches_and_no_other() -> None:
     hashed = hash_password("secure123", 4)
 
-    assert await passwords.matches("secure123", hashed)
-    assert not await passwords.matches("secure124", hashed)
+    assert await password_hashing.matches("secure123", hashed)
+    assert not await password_hashing.matches("secure124", hashed)
 
 
 @pytest.mark.parametrize("password", ["", "secure123", "p" * 73, "a\0b"])
@@ -116,9 +116,9 @@ async def test_without_an_account_nothing_matches_but_the_work_is_done(
         verified.append(hashed)
         return verify_password(password, hashed)
 
-    monkeypatch.setattr(passwords, "verify_password", verify)
+    monkeypatch.setattr(password_hashing, "verify_password", verify)
 
-    assert not await passwords.matches(password, None)
+    assert not await password_hashing.matches(password, None)
     assert len(verified) == 1
     assert verified[0].startswith("$2b$04$")
 
@@ -133,8 +133,8 @@ async def test_a_wrong_password_costs_the_same_whatever_the_cost_of_its_hash(
         spent.append(2 ** int(hashed.split("$")[2]))
         return verify_password(password, hashed)
 
-    monkeypatch.setattr(passwords, "verify_password", verify)
+    monkeypatch.setattr(password_hashing, "verify_password", verify)
     use_settings(configured(Settings(), bcrypt_cost=6))
 
-    assert not await passwords.matches("wrong", hash_password("right", cost))
+    assert not await password_hashing.matches("wrong", hash_password("right", cost))
     assert sum(spent) == 2**6

@@ -25,7 +25,7 @@ from core.module import Module
 from core.registry import discover
 from core.routing.router import ProtectedRouter
 from core.settings import Settings
-from modules.auth import admins
+from modules.auth import admin_roster
 from tests.auth.people import PASSWORD, Person, make, stored
 from tests.conftest import AppClient
 
@@ -134,7 +134,7 @@ async def demote(name: str) -> None:
 
 
 async def delete(name: str) -> None:
-    assert await admins.delete(await stored(name))
+    assert await admin_roster.delete(await stored(name))
 
 
 async def demote_in_the_database(name: str) -> None:

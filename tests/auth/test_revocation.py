@@ -13,7 +13,7 @@ from core.identity import Principal, Role
 from core.settings import Settings
 from modules.auth import service, tokens
 from modules.auth.models import User
-from modules.auth.verified import VerifiedTokens, verified_tokens
+from modules.auth.token_cache import VerifiedTokens, verified_tokens
 from tests.auth.interleaving import before, rotate_key
 from tests.auth.people import PASSWORD, Person, make, signed_in, stored
 from tests.conftest import AppClient

@@ -12,7 +12,7 @@ from httpx2 import Response
 from core.clock import utc_now
 from core.identity import Role
 from core.settings import Settings
-from modules.auth import passwords, throttle
+from modules.auth import login_throttle, password_hashing
 from modules.auth.models import LoginFailures
 from tests.auth.people import PASSWORD, Person, make
 from tests.conftest import AppClient
@@ -179,7 +179,7 @@ def test_of_25_accounts_made_at_once_20_are_allowed(client: TestClient) -> None:
 
 
 def test_an_address_that_is_refused_costs_no_query(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "REMEMBERED_SECONDS", 600)
+    monkeypatch.setattr(login_throttle, "REMEMBERED_SECONDS", 600)
     for _ in range(20):
         register(client, "alice", "192.0.2.5")
     assert register(client, "alice", "192.0.2.5").status_code == 429
@@ -187,7 +187,7 @@ def test_an_address_that_is_refused_costs_no_query(client: TestClient, monkeypat
     monkeypatch.setattr(LoginFailures, "get_motor_collection", lambda: 1 // 0)
     assert register(client, "alice", "192.0.2.5").status_code == 429
     assert register(client, "alice", "192.0.2.6").status_code == 500
-    throttle._refused.clear()
+    login_throttle._refused.clear()
 
 
 def test_taken_addresses_are_told_to_nobody_without_limit(client: TestClient) -> None:
@@ -210,7 +210,7 @@ def test_what_is_taken_is_not_hashed(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, taken: dict[str, str], pointer: str
 ) -> None:
     register(client, "alice")
-    monkeypatch.setattr(passwords, "hash_new", lambda *_: 1 // 0)
+    monkeypatch.setattr(password_hashing, "hash_new", lambda *_: 1 // 0)
 
     answer = register(client, **taken)
 

@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from core.identity import Role
 from core.settings import Settings
-from modules.auth import admins, usernames
+from modules.auth import admin_roster, usernames
 from tests.auth.interleaving import after
 from tests.auth.people import PASSWORD, Person, make, signed_in, stored
 from tests.conftest import AppClient
@@ -84,7 +84,7 @@ def test_a_registration_beside_the_deletion_does_not_get_the_name(
     client: TestClient, teacher: Person, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def delete() -> None:
-        assert await admins.delete(await stored("teacher"))
+        assert await admin_roster.delete(await stored("teacher"))
 
     # The name is looked for among the retired ones first, then among the accounts.
     monkeypatch.setattr(usernames, "is_retired", after(usernames.is_retired, delete))

@@ -8,8 +8,8 @@ import pytest
 from bson import ObjectId
 
 from core.identity import Principal, Role
-from modules.auth import verified
-from modules.auth.verified import Verified, VerifiedTokens
+from modules.auth import token_cache
+from modules.auth.token_cache import Verified, VerifiedTokens
 from tests.processes import until
 from tests.servers import Server, serve
 
@@ -60,7 +60,7 @@ def test_what_was_verified_before_a_change_is_not_kept_after_it(tokens: Verified
 
 
 def test_the_oldest_make_room(tokens: VerifiedTokens, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verified, "MAX_TOKENS", 3)
+    monkeypatch.setattr(token_cache, "MAX_TOKENS", 3)
     for number in range(5):
         tokens.keep(str(number), entry(ObjectId()), tokens.changes)
     assert [tokens.find(str(number)) for number in range(5)] == [None, None, PRINCIPAL, PRINCIPAL, PRINCIPAL]

@@ -13,10 +13,10 @@ from core.database.bulk import changed_ids
 from core.database.client import open_database
 from core.identity import Principal, Role
 from core.settings import Settings, use_settings
-from modules.auth import watch
+from modules.auth import token_cache_invalidation
 from modules.auth.models import User
 from modules.auth.settings import AuthSettings
-from modules.auth.verified import Verified, verified_tokens
+from modules.auth.token_cache import Verified, verified_tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -62,8 +62,8 @@ async def test_what_was_believed_before_the_watch_was_open_is_forgotten_then(
         opened.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(watch, "changed_ids", slow)
-    async with watch.lifespan():
+    monkeypatch.setattr(token_cache_invalidation, "changed_ids", slow)
+    async with token_cache_invalidation.lifespan():
         believe("a.b.c")
         assert verified_tokens.find("a.b.c")
         opening.set()
@@ -72,7 +72,7 @@ async def test_what_was_believed_before_the_watch_was_open_is_forgotten_then(
 
 
 async def _serve_and_fail() -> None:
-    async with watch.lifespan():
+    async with token_cache_invalidation.lifespan():
         await asyncio.sleep(0)
         believe("a.b.c")
         raise ZeroDivisionError
@@ -87,7 +87,7 @@ async def test_however_the_service_ends_the_watch_ends_with_it(
         yield None
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(watch, "changed_ids", quiet)
+    monkeypatch.setattr(token_cache_invalidation, "changed_ids", quiet)
     before = asyncio.all_tasks()
     with pytest.raises(ZeroDivisionError):
         await _serve_and_fail()

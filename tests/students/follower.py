@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from motor.frameworks import asyncio as motor_asyncio
 
-from modules.students import changes
+from modules.students.changes import service as changes
 from tests.servers import PATIENCE
 
 T = TypeVar("T")

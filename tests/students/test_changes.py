@@ -19,10 +19,14 @@ from core.api.pagination import encode_cursor
 from core.errors import Problem
 from core.identity import Role
 from core.settings import Settings, use_settings
-from modules.students import changes, erasure, history, service, writes
+from modules.students import service
+from modules.students.changes import service as changes
+from modules.students.erasure import service as erasure
+from modules.students.history import service as history
 from modules.students.models import Change, Student
+from modules.students.records import write_batch
+from modules.students.records.store import StudentNotFound, Writer
 from modules.students.schemas import StudentCreate, StudentRead
-from modules.students.versions import StudentNotFound, Writer
 from tests.auth.people import Person, make
 from tests.servers import PATIENCE, serve
 from tests.students.follower import Follower, Json, Schedule, held
@@ -252,7 +256,11 @@ def test_a_writer_who_commits_late_is_not_skipped(client: TestClient, follower: 
     before = listed(client)
 
     with held(
-        client, writes, "_copy_to_history", lambda: client.patch("/students/slow", json={"name": "Late"}), after=True
+        client,
+        write_batch,
+        "_copy_to_history",
+        lambda: client.patch("/students/slow", json={"name": "Late"}),
+        after=True,
     ) as finish:
         for mark in range(3):
             give_mark(client, "fast", mark)
@@ -265,7 +273,7 @@ def test_a_writer_who_commits_late_is_not_skipped(client: TestClient, follower: 
 
 
 def test_an_insert_that_commits_late_is_not_skipped(client: TestClient, follower: Follower) -> None:
-    with held(client, writes, "_create", lambda: create(client, "slow")) as finish:
+    with held(client, write_batch, "_create", lambda: create(client, "slow")) as finish:
         create(client, "fast")
         give_mark(client, "fast", 5)
         follower.drain()

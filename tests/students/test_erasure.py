@@ -13,8 +13,10 @@ from pymongo import MongoClient
 
 from core.identity import Role
 from core.settings import Settings
-from modules.students import changes, erasure, writes
+from modules.students.changes import service as changes
+from modules.students.erasure import service as erasure
 from modules.students.models import Erasure, Student, StudentVersion
+from modules.students.records import write_batch
 from tests.auth.people import Person, make
 from tests.students.follower import Follower, Json, held
 
@@ -188,8 +190,8 @@ def test_consumers_learn_of_an_erasure(
 
 
 STEPS: list[tuple[Any, str, bool]] = [
-    (writes, "_copy_to_history", True),
-    (writes, "_replace", True),
+    (write_batch, "_copy_to_history", True),
+    (write_batch, "_replace", True),
     (changes, "_take", False),
     (changes, "_take", True),
     (changes, "_settle", True),
@@ -259,7 +261,7 @@ def test_a_writer_who_copies_to_the_history_too_late_leaves_nothing(
 ) -> None:
     create(client)
 
-    with held(client, writes, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
+    with held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
         assert erase(admin).status_code == 204
         assert finish().status_code == 404
 
@@ -274,7 +276,7 @@ def test_a_writer_who_copies_while_the_record_is_removed_leaves_nothing(
     create(client)
 
     with (
-        held(client, writes, step, lambda: client.patch("/students/ER-101", json=ART)) as finish,
+        held(client, write_batch, step, lambda: client.patch("/students/ER-101", json=ART)) as finish,
         held(client, collection(Student), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         assert finish().status_code == 404
@@ -290,7 +292,7 @@ def test_a_late_copy_is_gone_even_if_the_erasing_process_dies_after_the_record_i
     create(client)
 
     with (
-        held(client, writes, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish,
+        held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish,
         held(client, collection(Student), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         finish()
@@ -304,7 +306,7 @@ def test_a_late_copy_is_gone_even_if_the_erasing_process_dies_after_the_record_i
 def test_a_late_writer_who_dies_leaves_nothing(client: TestClient, admin: Person, stored: Stored) -> None:
     create(client)
 
-    with held(client, writes, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
+    with held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
         assert erase(admin).status_code == 204
         with dying(collection(Student), "bulk_write", after=True):
             assert finish().status_code == 500

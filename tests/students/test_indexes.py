@@ -17,9 +17,11 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 import core.database.client
 from core.identity import Role
 from core.settings import Settings
-from modules.students import listing, module, versions
+from modules.students import module
+from modules.students.listing import pages
 from modules.students.models import Action, Student
-from modules.students.writes import Outcome, Write, write_all
+from modules.students.records import store as records
+from modules.students.records.write_batch import Outcome, Write, write_all
 from tests.auth.people import Person, make
 from tests.conftest import AppClient
 from tests.students.listing import store
@@ -176,7 +178,7 @@ def list_students(script: Script) -> None:
 def list_students_of_many_timetables(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a school with more sets of subjects than can be looked at."""
     with monkeypatch.context() as patch:
-        patch.setattr(listing, "MAX_SETS_BYTES", 1)
+        patch.setattr(pages, "MAX_SETS_BYTES", 1)
         for query in ("sort=marks.math", "sort=-marks.math,name", "missing=math&count=true", "missing=1&sort=-name"):
             script.turn("/students", f"?limit=5&{query}")
 
@@ -228,7 +230,7 @@ def lose_a_race(script: Script) -> None:
     """A write that comes too late: the student has been changed since it was read, or erased."""
     assert script.admin.client.portal
     call = script.admin.client.portal.call
-    stale = call(versions.get, "S010").model_copy(update={"version": 7})
+    stale = call(records.get, "S010").model_copy(update={"version": 7})
     erased = stale.model_copy(update={"id": ObjectId()})
     script.sent.route = "PATCH /students/{roll_no}"
     for student in (stale, erased):

@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from core.settings import Settings
-from modules.students import integrity
+from modules.students.records import integrity
 
 Stored = Database[dict[str, Any]]
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modules.students.words import words_of
+from modules.students.search_terms import words_of
 from tests.conftest import AppClient, sign_in
 from tests.students.listing import empty, pages, roll_numbers, store
 

@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.database.keyset import SortKey
-from modules.students import listing
+from modules.students.listing import pages as listing
 from tests.servers import serve
 from tests.students.listing import Writing, pages, roll_numbers, store, student_like_others
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from modules.students import listing
+from modules.students.listing import pages
 
 
 def create(client: TestClient, roll_no: str, **changes: Any) -> None:
@@ -16,7 +16,7 @@ def create(client: TestClient, roll_no: str, **changes: Any) -> None:
 def test_more_sets_of_subjects_than_fit_into_a_query_do_no_harm(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MAX_SETS_BYTES", 20)
+    monkeypatch.setattr(pages, "MAX_SETS_BYTES", 20)
     for number in range(5):
         create(client, roll_no=f"S{number}", marks={f"a rather long subject {number}": 1})
     create(client, roll_no="T", marks={})

@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.clock import utc_now
-from modules.students import versions
 from modules.students.models import Action, Current
-from modules.students.writes import Outcome, Write, write_all
+from modules.students.records import store
+from modules.students.records.write_batch import Outcome, Write, write_all
 
 CONTENT: dict[str, Any] = {"name": "n", "branch": "b", "marks": {"math": 1}}
 
@@ -35,7 +35,7 @@ def history(client: TestClient, roll_no: str) -> list[tuple[int, str]]:
 
 def test_each_of_many_writes_has_its_own_outcome(either: TestClient, call: Call) -> None:
     create(either, "changed", "renamed", "in the way".replace(" ", "-"))
-    changed, renamed = call(versions.get, "changed"), call(versions.get, "renamed")
+    changed, renamed = call(store.get, "changed"), call(store.get, "renamed")
     writes = [
         Write(None, Current.new("alice", roll_no="new", **CONTENT)),
         Write(None, Current.new("alice", roll_no="new", **CONTENT)),
@@ -61,7 +61,7 @@ def test_of_two_writes_that_differ_in_nothing_one_is_made(either: TestClient, ca
     """Of the same user, at the same moment, with the same content: which one it was, their stamps tell; also once the
     version that was made is in the history."""
     create(either, "A")
-    student, now = call(versions.get, "A"), utc_now()
+    student, now = call(store.get, "A"), utc_now()
     first, second = (
         Write(student, student.successor(Action.UPDATED, "alice", name="same", updated_at=now)) for _ in range(2)
     )

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from modules.transfers.ahead import ahead, in_thread
+from modules.transfers.prefetch import ahead, in_thread
 
 pytestmark = pytest.mark.anyio
 

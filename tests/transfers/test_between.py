@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from core.clock import utc_now
 from core.errors import Unavailable
-from modules.transfers import reading, work, writing
+from modules.transfers.imports import import_job, row_reader, row_writer
 from modules.transfers.models import Import
 from tests.processes import until
 from tests.transfers.helpers import JSON, add, counts, imported, send, student, students
@@ -27,7 +27,7 @@ class Colleague:
 
     def before(self, step: Literal["prepare", "write"], row: int, do: Callable[[], object]) -> None:
         """Do something before this row is made ready, or written."""
-        real = getattr(writing, step)
+        real = getattr(row_writer, step)
 
         async def late(batch: Any, of: Import) -> Any:
             rows = batch if step == "prepare" else batch.rows
@@ -35,8 +35,8 @@ class Colleague:
                 await asyncio.to_thread(do)
             return await real(batch, of)
 
-        self.monkeypatch.setattr(reading, "BATCH", 1)
-        self.monkeypatch.setattr(work, step, late)
+        self.monkeypatch.setattr(row_reader, "BATCH", 1)
+        self.monkeypatch.setattr(import_job, step, late)
 
     def is_noted(self, row: int) -> None:
         """Await that this row is made ready."""

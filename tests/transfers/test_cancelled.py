@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from modules.transfers import reading, work
-from modules.transfers.judge import check
+from modules.transfers.files.csv_reader import Row
+from modules.transfers.imports import import_job, row_reader
+from modules.transfers.imports.row_validation import check
+from modules.transfers.imports.row_writer import Batch
 from modules.transfers.models import Import
-from modules.transfers.table import Row
-from modules.transfers.writing import Batch
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ IMPORT = cast("Import", SimpleNamespace(format="csv", position=0))
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of two batches."""
-    monkeypatch.setattr(reading, "BATCH", 1)
+    monkeypatch.setattr(row_reader, "BATCH", 1)
     file = tmp_path / "class.csv"
     file.write_text("roll_no\nS1\nS2\n")
     return file
@@ -55,10 +55,10 @@ async def test_what_is_made_ready_meanwhile_is_called_off(file: Path, monkeypatc
     async def write(*_: object) -> None:
         await asyncio.sleep(20)
 
-    monkeypatch.setattr(work, "prepare", prepare)
-    monkeypatch.setattr(work, "write", write)
+    monkeypatch.setattr(import_job, "prepare", prepare)
+    monkeypatch.setattr(import_job, "write", write)
 
-    await cancel(work._write_all(IMPORT, file), begun)
+    await cancel(import_job._write_all(IMPORT, file), begun)
 
     assert ended == ["called off"]
 
@@ -79,9 +79,9 @@ async def test_what_is_read_meanwhile_is_waited_for(file: Path, monkeypatch: pyt
         asyncio.get_running_loop().call_later(0.02, may_end.set)
         await asyncio.sleep(20)
 
-    monkeypatch.setattr(reading, "check", slow_check)
-    monkeypatch.setattr(work, "judge_all", judge_all)
+    monkeypatch.setattr(row_reader, "check", slow_check)
+    monkeypatch.setattr(import_job, "judge_all", judge_all)
 
-    await cancel(work._judge_all(IMPORT, file), begun)
+    await cancel(import_job._judge_all(IMPORT, file), begun)
 
     assert ended == ["read"]

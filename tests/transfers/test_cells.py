@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.transfers.cells import content_of, escape, escape_as_read, unescape
+from modules.transfers.files.formula_escaping import content_of, escape, escape_as_read, unescape
 from tests.transfers.helpers import JSON, NDJSON, counts, imported, lines, read_table, send, students, table
 
 CASES = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from modules.transfers.reading import BATCH
+from modules.transfers.imports.row_reader import BATCH
 from tests.servers import PATIENCE
 from tests.transfers.helpers import CSV, counts, imported, students
 from tests.transfers.killed import School, assert_in_order, content, open_school, prepare, the_file

@@ -11,9 +11,9 @@ from pymongo.database import Database
 
 from core.identity import Role
 from core.settings import Settings
-from modules.students import erasure
-from modules.students.versions import Writer
-from modules.transfers import failures, undo
+from modules.students.erasure import service as erasure
+from modules.students.records.store import Writer
+from modules.transfers.imports import failed_rows, undo
 from modules.transfers.models import FailedRow
 from tests.auth.people import Person, make
 from tests.students.test_erasure import dying
@@ -257,10 +257,10 @@ def test_a_row_that_fails_after_the_purge_names_nobody(
 
 def purge_before(monkeypatch: pytest.MonkeyPatch, roll_no: str) -> None:
     """Let a student be erased just before failed rows are stored."""
-    store = failures.store
+    store = failed_rows.store
 
     async def erase_and_store(*arguments: Any) -> None:
         await erasure.erase(roll_no, Writer("principal"))
         await store(*arguments)
 
-    monkeypatch.setattr(failures, "store", erase_and_store)
+    monkeypatch.setattr(failed_rows, "store", erase_and_store)

@@ -13,11 +13,11 @@ from bson import encode
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
-from modules.transfers import failures, reading
+from modules.transfers.files.csv_reader import Header, InvalidFile
+from modules.transfers.imports import failed_rows, row_reader
+from modules.transfers.imports.row_reader import batches
 from modules.transfers.models import Import
-from modules.transfers.reading import batches
 from modules.transfers.schemas import ImportRead
-from modules.transfers.table import Header, InvalidFile
 from tests.transfers.helpers import CSV, JSON, NDJSON, imported, read_table, send
 
 # CPU seconds of the loop's thread in one callback. What was found took seconds; a batch takes some milliseconds.
@@ -83,7 +83,7 @@ def test_no_file_stops_the_loop(
     assert len(report.content) < 200_000
     assert failed.status_code == 200
     stored = sum(len(encode(row)) for row in database["import_errors"].find())
-    assert stored < 3 * failures.MAX_STORED_BYTES
+    assert stored < 3 * failed_rows.MAX_STORED_BYTES
 
 
 def test_parsing_a_header_takes_time_in_proportion_to_it() -> None:
@@ -111,7 +111,7 @@ def test_accents_without_end_are_refused_at_once(teacher: TestClient, field: str
 def test_failures_are_stored_up_to_a_number(
     teacher: TestClient, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "MAX_STORED", 700)
+    monkeypatch.setattr(failed_rows, "MAX_STORED", 700)
     text = "roll_no,name,branch,math\n" + "".join(f"S{number},A,B,950\n" for number in range(1_300))
 
     rejected = send(teacher, text).json()
@@ -181,7 +181,7 @@ def test_reports_and_lists_load_neither_cells_nor_columns(teacher: TestClient, m
 def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, calls = tmp_path / "class.csv", list[Any]()
     file.write_text("roll_no\nS1\n" + "\n" * 100_000 + "S2\n")
-    real = reading._next_batch
+    real = row_reader._next_batch
 
     def next_batch(rows: Any) -> Any:
         calls.append(rows)
@@ -190,8 +190,8 @@ def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pyt
     async def read() -> list[int]:
         return [row.line async for batch in batches(file, "csv") for row in batch]
 
-    monkeypatch.setattr(reading, "_next_batch", next_batch)
-    monkeypatch.setattr(reading, "BATCH_BYTES", 20_000)
+    monkeypatch.setattr(row_reader, "_next_batch", next_batch)
+    monkeypatch.setattr(row_reader, "BATCH_BYTES", 20_000)
     assert asyncio.run(read()) == [2, 100_003]
     assert len(calls) >= 4
 

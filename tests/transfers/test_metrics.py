@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from modules.transfers import work
+from modules.transfers.imports import import_job
 from modules.transfers.models import Import
 from tests.measured import told
 from tests.processes import until
@@ -69,7 +69,7 @@ def test_an_import_that_is_cut_short_is_counted(
     async def fail(job: Import) -> None:
         raise RuntimeError("hunter2 is inside")
 
-    monkeypatch.setattr(work, "carry_out", fail)
+    monkeypatch.setattr(import_job, "carry_out", fail)
     answer: Any = send(teacher, GOOD)
     assert answer.status_code >= 500
     until(lambda: told("imports_started_total") > counted.before["started"])

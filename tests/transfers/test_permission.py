@@ -13,8 +13,10 @@ from core import identity
 from core.clock import utc_now
 from core.identity import Role
 from core.settings import Settings
-from modules.auth import admins
-from modules.transfers import downloads, exports, judge, progress, service, work
+from modules.auth import admin_roster
+from modules.transfers import streams
+from modules.transfers.exports import service as exports
+from modules.transfers.imports import import_job, progress_events, row_validation, service
 from tests.auth.people import Person, make, stored
 from tests.processes import until
 from tests.transfers.helpers import JSON, send
@@ -38,7 +40,7 @@ async def demote() -> None:
 
 
 async def delete() -> None:
-    assert await admins.delete(await stored("teacher"))
+    assert await admin_roster.delete(await stored("teacher"))
 
 
 @pytest.fixture
@@ -95,14 +97,14 @@ def test_an_import_does_not_start_to_write_without_the_right(  # noqa: PLR0913, 
 def test_a_right_that_ends_during_the_first_pass_counts(
     amy: Person, head: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge_all = judge.judge_all
+    judge_all = row_validation.judge_all
 
     async def judge_then(*arguments: Any) -> Any:
         verdicts = await judge_all(*arguments)
         await deactivate()
         return verdicts
 
-    monkeypatch.setattr(work, "judge_all", judge_then)
+    monkeypatch.setattr(import_job, "judge_all", judge_then)
     before = stored_students(database)
 
     assert send(amy.client, FILE).status_code == 401
@@ -125,7 +127,7 @@ def test_an_import_survives_the_expiry_of_the_token_after_the_upload(
 def test_an_event_stream_ends_with_the_right_to_read_it(
     amy: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch, end: Step
 ) -> None:
-    monkeypatch.setattr(progress, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(progress_events, "PAUSE_SECONDS", 0.02)
     read = count_readings(monkeypatch)
     assert send(amy.client, FILE).status_code == 201
     far = utc_now() + timedelta(days=1)
@@ -144,7 +146,7 @@ def test_an_event_stream_ends_with_the_right_to_read_it(
             database.imports.update_one({}, {"$set": {"state": "done"}})
 
     assert (answer.status_code, answer.text.count("event: progress")) == (200, 1)
-    assert 2 * progress.PAUSE_SECONDS <= 30
+    assert 2 * progress_events.PAUSE_SECONDS <= 30
 
 
 def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -169,7 +171,7 @@ def test_a_slow_download_is_cut_off_once_the_right_has_ended(
         await sign_out()
         yield b"last"
 
-    monkeypatch.setattr(downloads, "VERIFY_SECONDS", seconds)
+    monkeypatch.setattr(streams, "VERIFY_SECONDS", seconds)
     monkeypatch.setattr(exports, "as_csv", pieces)
 
     answer = amy.client.get("/exports/students")

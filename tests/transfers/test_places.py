@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from core.identity import Role
 from core.settings import Settings
-from modules.transfers import running, work
+from modules.transfers.imports import import_job, job_runner
 from modules.transfers.models import Import, Verify
 from tests.auth.people import Person, make
 from tests.processes import until
@@ -28,16 +28,16 @@ TOO_MANY = ("/problems/too-many-imports", 429)
 def may_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     """Imports that go on until this is set."""
     event = Event()
-    carry_out = work.carry_out
+    carry_out = import_job.carry_out
 
     async def wait(job: Import, *, verify: Verify) -> None:
         await asyncio.to_thread(event.wait, 60)
         await carry_out(job, verify=verify)
 
-    monkeypatch.setattr(work, "carry_out", wait)
+    monkeypatch.setattr(import_job, "carry_out", wait)
     yield event
     event.set()
-    until(lambda: not running._places)
+    until(lambda: not job_runner._places)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def refusal(answer: Response) -> tuple[str, int]:
 def test_one_user_cannot_keep_others_from_importing(people: list[Person], may_end: Event) -> None:
     amy, bob, eve = people
 
-    assert [start(amy).status_code for _ in range(running.MAX_OF_USER)] == [202] * running.MAX_OF_USER
+    assert [start(amy).status_code for _ in range(job_runner.MAX_OF_USER)] == [202] * job_runner.MAX_OF_USER
     assert refusal(start(amy)) == TOO_MANY
     begun = start(bob)
     assert begun.status_code == 202
@@ -71,7 +71,7 @@ def test_one_user_cannot_keep_others_from_importing(people: list[Person], may_en
     assert refusal(start(eve, f"/imports/{begun.json()['id']}/undo")) == BUSY
 
     may_end.set()
-    until(lambda: not running._places)
+    until(lambda: not job_runner._places)
     assert start(eve).status_code == 202
 
 
@@ -84,19 +84,19 @@ def test_an_upload_that_is_refused_at_its_end_leaves_nothing(people: list[Person
     with ExitStack() as others:
 
         def upload() -> Iterator[bytes]:
-            """Send a file, while others take all places for work."""
+            """Send a file, while others take all places for job."""
             yield FILE[:10].encode()
-            for number in range(running.MAX_AT_ONCE):
-                others.enter_context(running.place_of(f"user {number}")).take_for_work()
+            for number in range(job_runner.MAX_AT_ONCE):
+                others.enter_context(job_runner.place_of(f"user {number}")).take_for_work()
             yield FILE[10:].encode()
 
         assert refusal(post(people[0], upload())) == BUSY
-        assert len(running._places) == running.MAX_AT_ONCE
-    assert running._places == []
+        assert len(job_runner._places) == job_runner.MAX_AT_ONCE
+    assert job_runner._places == []
     assert [database[name].count_documents({}) for name in ("imports", "import_files")] == [0, 0]
 
 
 def test_places_are_free_again_after_refusals(people: list[Person]) -> None:
     undo = partial(start, people[0], f"/imports/{'0' * 24}/undo")
-    assert [undo().status_code for _ in range(running.MAX_AT_ONCE + 1)] == [404] * (running.MAX_AT_ONCE + 1)
-    assert running._places == []
+    assert [undo().status_code for _ in range(job_runner.MAX_AT_ONCE + 1)] == [404] * (job_runner.MAX_AT_ONCE + 1)
+    assert job_runner._places == []

@@ -6,10 +6,10 @@ from threading import Event
 
 import pytest
 
-from modules.transfers import reading
-from modules.transfers.judge import check
-from modules.transfers.reading import BATCH, BATCH_BYTES, batches
-from modules.transfers.table import Row
+from modules.transfers.files.csv_reader import Row
+from modules.transfers.imports import row_reader
+from modules.transfers.imports.row_reader import BATCH, BATCH_BYTES, batches
+from modules.transfers.imports.row_validation import check
 
 
 def sizes(path: Path) -> list[int]:
@@ -56,6 +56,6 @@ def test_reading_that_is_cancelled_ends_when_its_thread_has(tmp_path: Path, monk
         asyncio.get_running_loop().call_later(0.05, may_end.set)
         await task
 
-    monkeypatch.setattr(reading, "check", slow_check)
+    monkeypatch.setattr(row_reader, "check", slow_check)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancel())

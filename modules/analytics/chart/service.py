@@ -1,0 +1,59 @@
+"""What the picture of the statistics shows: as many subjects and branches as fit, and the names of the others."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from modules.analytics import distinct_values, mark_counts, query_concurrency
+from modules.analytics.chart.layout import Panel, draw
+from modules.analytics.distribution import Distribution
+from modules.analytics.mark_counts import EACH_BRANCH, Tally, these_branches
+from modules.analytics.query import PictureQuery
+
+MAX_SUBJECTS = 6
+MAX_BRANCHES = 12
+
+# Of those that are not drawn.
+MAX_NAMED = 8
+MAX_COUNTED = 1_000
+
+
+async def picture(query: PictureQuery) -> str:
+    """The picture, as SVG; raises `Unavailable` when too many ask at once."""
+    async with query_concurrency.turn():
+        subjects = sorted(set(query.subject)) or await distinct_values.subjects(MAX_COUNTED)
+        branches = await distinct_values.largest_branches(query.branch, MAX_COUNTED)
+        drawn = sorted(branches[:MAX_BRANCHES])
+        apart = EACH_BRANCH if len(drawn) == len(branches) else these_branches(drawn)
+        tally = await mark_counts.tally(subjects[:MAX_SUBJECTS], query.branch, apart)
+    notes = [
+        *_students(tally, branches),
+        *_left_out("Subjects", subjects[MAX_SUBJECTS:]),
+        *_left_out("Smaller branches", branches[MAX_BRANCHES:]),
+    ]
+    panels = [panel for panel in _panels(tally, drawn) if panel.marks.n or query.subject]
+    return await asyncio.to_thread(draw, panels, "Marks by subject and branch", notes)
+
+
+def _panels(tally: Tally, branches: Sequence[str]) -> Iterator[Panel]:
+    for subject, counted in tally.marks.items():
+        whole = Distribution.of(pair for marks in counted.values() for pair in marks)
+        yield Panel(subject, whole, [(branch, Distribution.of(counted.get(branch, ()))) for branch in branches])
+
+
+def _students(tally: Tally, branches: Sequence[str]) -> Iterator[str]:
+    students = sum(tally.students.values())
+    several = "" if len(branches) == 1 else "es"
+    if not students:
+        yield "There are no students here."
+    elif len(branches) < MAX_COUNTED:
+        yield f"{students:,} student{'' if students == 1 else 's'} in {len(branches):,} branch{several}."
+    else:
+        yield f"{students:,} students in {MAX_COUNTED:,} branches or more."
+
+
+def _left_out(what: str, left: Sequence[str]) -> Iterator[str]:
+    """A sentence that names those which are counted but have no drawing of their own."""
+    if left:
+        others = len(left) - MAX_NAMED
+        more = f" and {others:,} {'other' if others == 1 else 'others'}" if others > 0 else ""
+        yield f"{what} that are not drawn: {', '.join(left[:MAX_NAMED])}{more}."

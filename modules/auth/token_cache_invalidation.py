@@ -1,0 +1,56 @@
+"""Hearing of accounts that other processes change."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from pymongo.errors import PyMongoError
+
+from core.database.bulk import Unwatchable, changed_ids
+from modules.auth.models import User
+from modules.auth.settings import AuthSettings
+from modules.auth.token_cache import verified_tokens
+
+log = logging.getLogger(__name__)
+
+# How long after a broken watch the next one begins.
+PAUSE_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def lifespan() -> AsyncIterator[None]:
+    """The time in which the service runs, and believes tokens."""
+    verified_tokens.forget_all()
+    watching = asyncio.create_task(_watch()) if AuthSettings.current().auth_cache_seconds else None
+    try:
+        yield
+    finally:
+        if watching:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        verified_tokens.forget_all()
+
+
+async def _watch() -> None:
+    while True:
+        try:
+            async for user in changed_ids(User):
+                if user is None:  # the stream is open; earlier changes are not reported
+                    verified_tokens.forget_all()
+                    verified_tokens.watched = True
+                else:
+                    verified_tokens.forget(user)
+        except Unwatchable:
+            log.info(
+                "This MongoDB has no change streams: other processes may accept a revoked token for reads for up to "
+                "AUTH_CACHE_SECONDS; writes verify each caller in the database"
+            )
+            return
+        except PyMongoError as error:
+            log.warning("The watch of accounts broke off: %s", type(error).__name__)
+        finally:
+            verified_tokens.watched = False
+        verified_tokens.forget_all()  # changes until the next stream is open are not reported
+        await asyncio.sleep(PAUSE_SECONDS)

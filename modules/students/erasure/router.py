@@ -1,0 +1,38 @@
+"""The address of the audit of erasures."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+
+from core.api.documented_responses import problem_responses
+from core.api.pagination import LINK, Listing, PageQuery
+from core.database.keyset import SortKey, object_id
+from core.errors import Forbidden
+from core.identity import Role, at_least
+from core.routing.router import ProtectedRouter
+from modules.students.erasure import service
+from modules.students.listing.sorting import moment
+from modules.students.schemas import ErasureRead
+
+router = ProtectedRouter()
+
+NEWEST_FIRST = (
+    SortKey("at", descending=True, parse=moment, write=datetime.isoformat),
+    SortKey("_id", descending=True, parse=object_id),
+)
+ERASURES = Listing("erasures", NEWEST_FIRST)
+
+
+@router.get(
+    "/erasures",
+    dependencies=[at_least(Role.ADMIN)],
+    responses={200: {"headers": LINK}, **problem_responses(Forbidden)},
+)
+async def list_erasures(
+    query: Annotated[PageQuery, Query()], request: Request, response: Response
+) -> list[ErasureRead]:
+    """List when students were erased and by whom, newest first."""
+    page = await service.list_(ERASURES.window(query))
+    ERASURES.link(page, request, response)
+    return [ErasureRead.model_validate(one) for one in page.items]

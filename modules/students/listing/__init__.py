@@ -1,0 +1,1 @@
+"""Lists of students: filters, sorting, search and pages."""

@@ -1,0 +1,86 @@
+"""The orders in which a list of students can be."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from pydantic_core import PydanticCustomError
+
+from core.database.keyset import Order, SortKey
+from modules.students.fields import SUBJECT_PATTERN, subject_of
+
+MARKS = "marks."
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not number >= 0:  # which NaN is not, either
+        raise ValueError(text)
+    return number
+
+
+def in_utc(time: datetime) -> datetime:
+    """The same time in UTC; raises `PydanticCustomError`, a `ValueError`, for one that UTC has no year for."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("time_range", "This time is too far away.") from None
+
+
+def moment(text: str) -> datetime:
+    """Reads a time from a cursor."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(text)
+    return in_utc(time)
+
+
+def _text(path: str, descending: bool) -> SortKey:
+    return SortKey(path, descending)
+
+
+def _time(path: str, descending: bool) -> SortKey:
+    return SortKey(path, descending, parse=moment, write=datetime.isoformat)
+
+
+def _mark(path: str, descending: bool) -> SortKey:
+    return SortKey(path, descending, nullable=True, parse=_number, write=repr)
+
+
+_SORTABLE = {"roll_no": _text, "name": _text, "branch": _text, "created_at": _time, "updated_at": _time}
+
+
+_KEY_PATTERN = rf"-?({'|'.join(_SORTABLE)}|marks\.{SUBJECT_PATTERN.replace('.', '.,')})"
+SORT_PATTERN = rf"^{_KEY_PATTERN}(,{_KEY_PATTERN})?$"
+"""What a `sort` looks like; that its two fields are different ones is left to `check_sort`."""
+
+
+def _sort_keys(sort: str) -> Iterator[SortKey]:
+    for field in sort.split(","):
+        name, descending = field.removeprefix("-"), field.startswith("-")
+        if name in _SORTABLE:
+            yield _SORTABLE[name](name, descending)
+        elif name.startswith(MARKS):
+            yield _mark(MARKS + subject_of(name.removeprefix(MARKS)), descending)
+        else:
+            known = ", ".join([*_SORTABLE, "marks.SUBJECT"])
+            raise PydanticCustomError(
+                "sort", "A list can be sorted by {known}; '-' in front reverses.", {"known": known}
+            )
+
+
+def check_sort(sort: str) -> str:
+    """A `sort` that a list can have; raises `PydanticCustomError` for any other."""
+    paths = [key.path for key in _sort_keys(sort)]
+    if len(paths) > 2 or len(set(paths)) < len(paths):
+        raise PydanticCustomError("sort_fields", "Sort by one field or by two different ones.")
+    return sort
+
+
+def order_of(sort: str) -> Order:
+    """The order that a checked `sort` stands for. The roll number, which is unique, comes last."""
+    keys: list[SortKey] = []
+    for key in _sort_keys(sort):
+        keys.append(key)
+        if key.path == "roll_no":
+            return tuple(keys)
+    return (*keys, SortKey("roll_no"))

@@ -1,0 +1,1 @@
+"""Reading and writing student records, one at a time and in bulk."""

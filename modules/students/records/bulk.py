@@ -1,0 +1,66 @@
+"""Students by the thousand, for modules that bring or take many."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from core.database.bulk import settled
+from modules.students.models import Action, Current, Erasure, Record, Student, StudentVersion
+from modules.students.records.write_batch import Write
+
+
+async def find_many(roll_nos: Collection[str]) -> dict[str, Current]:
+    """The students with these roll numbers, deleted ones too, by roll number."""
+    found = settled(Student).find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
+    return {stored["roll_no"]: Current.of(stored) for stored in await found.to_list(None)}
+
+
+async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, Current]:
+    """The students with these `_id`s, deleted ones too."""
+    found = settled(Student).find({"_id": {"$in": list(ids)}, "erasing": None})
+    return {stored["_id"]: Current.of(stored) for stored in await found.to_list(None)}
+
+
+async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
+    """Which of these `_id`s were those of students who have been erased."""
+    if not ids:
+        return set()
+    found = Erasure.get_motor_collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})
+    return {stored["_id"] for stored in await found.to_list(None)}
+
+
+async def erased_since(moment: datetime) -> bool:
+    """Return whether the erasure of any student began or ended since then."""
+    begun = await Student.find({"erasing.at": {"$gte": moment}}).exists()
+    return begun or await Erasure.find({"at": {"$gte": moment}}).exists()
+
+
+async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, Record]:
+    """These replaced versions, by the student's `_id`."""
+    if not wanted:
+        return {}
+    clauses = [{"student": student, "version": version} for student, version in wanted]
+    found = await StudentVersion.find({"$or": clauses}).to_list()
+    return {ObjectId(version.student): version for version in found}
+
+
+def created(content: dict[str, Any], *, by: str, source: str) -> Write:
+    """A student who is not there yet; `content` has been checked."""
+    return Write(None, Current.new(by, source, **content))
+
+
+def changed(current: Current, content: dict[str, Any], *, by: str, source: str) -> Write:
+    """Other content for a student; a deleted one is created again."""
+    if current.deleted_at is None:
+        return Write(current, current.successor(Action.UPDATED, by, source=source, **content))
+    return Write(current, current.successor(Action.CREATED, by, source=source, deleted_at=None, **content))
+
+
+def reverted(current: Current, before: Record | None, *, by: str, source: str) -> Write:
+    """A student as it was in an earlier version; deleted, if it was not there, or deleted, then."""
+    if before is None or before.deleted_at is not None:
+        return Write(current, current.deleted(by, source))
+    content = before.model_dump(include={"name", "branch", "marks"})
+    return Write(current, current.successor(Action.RESTORED, by, source=source, deleted_at=None, **content))

@@ -1,0 +1,125 @@
+"""The work of an import, which may be taken up again by another process at any point.
+
+Two passes over the file where nothing may be written if one row is bad: the first one only judges. Whatever is about to
+be changed is noted before it is, so that it can be undone; what was written says whose it is, so that work that is
+taken up again knows what was done already.
+"""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from core.clock import utc_now
+from core.database.availability import check_room
+from core.database.client import patient
+from core.errors import Forbidden, Unauthenticated
+from modules.transfers.files import file_store
+from modules.transfers.files.csv_reader import InvalidFile, Row, header_of
+from modules.transfers.imports import failed_rows, undo
+from modules.transfers.imports.row_reader import batches
+from modules.transfers.imports.row_validation import Kind, Verdict, judge_all
+from modules.transfers.imports.row_writer import Batch, prepare, write
+from modules.transfers.metrics import ROWS
+from modules.transfers.models import Import, State, Verify
+from modules.transfers.prefetch import ahead, in_thread
+
+NOT_PERMITTED = "The user who sent the file lost the right to import before the first row was written."
+
+
+async def _permitted() -> None:
+    """Permit whoever uses the terminal everything."""
+
+
+async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
+    """Import the file, or go on where the work was left. How it ended is told by the import's state.
+
+    `verify` is called before the first row is written, which may be long after the file has arrived. If it raises
+    `Unauthenticated` or `Forbidden`, the import fails and nothing is written.
+    """
+    try:
+        async with file_store.on_disk(work) as path:
+            state = await _carry_out(work, path, verify)
+            detail = None
+    except InvalidFile as error:
+        state, detail = State.FAILED, error.detail
+    except (Unauthenticated, Forbidden):
+        state, detail = State.FAILED, NOT_PERMITTED
+    if state is not State.DONE and work.writing:
+        await undo.roll_back(work)
+    elif state is not State.DONE:
+        await work.note(created=0, updated=0)
+    now = utc_now()
+    await work.note(state=state, detail=detail, finished_at=now, alive_at=now)
+    await file_store.forget(work)
+
+
+async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
+    if work.format == "csv":
+        header, separator = await in_thread(header_of, path)
+        await work.note(header=header, separator=separator)
+    if not work.writing:
+        if work.options.dry_run or not work.options.skip_errors:
+            await _judge_all(work, path)
+            if work.options.dry_run:
+                return State.DONE
+            if work.failed:
+                return State.REJECTED
+        await verify()
+        await work.note(writing=True, position=0, offset=0)
+    return State.DONE if await _write_all(work, path) else State.REJECTED
+
+
+async def _judge_all(work: Import, path: Path) -> None:
+    counts: Counter[Kind] = Counter()
+    work.errors_stored, work.errors_bytes = 0, 0
+    async with aclosing(batches(path, work.format)) as read:
+        async for rows in read:
+            check_room()
+            with patient():
+                verdicts = await judge_all(rows, work)
+                await failed_rows.store(work, verdicts)
+                counts.update(verdict.kind for verdict in verdicts)
+                await _progress(work, rows, counts)
+                _count([one for one in verdicts if one.kind is Kind.FAILED])  # of the others, nothing was done yet
+    await work.note(rows=counts.total())
+
+
+async def _write_all(work: Import, path: Path) -> bool:
+    """Write all rows behind `position`; whether the work may stand."""
+    counts = Counter({kind: getattr(work, kind) for kind in Kind} if work.position else {})
+    async with aclosing(ahead(_prepared(work, path))) as prepared:
+        async for batch in prepared:
+            with patient():
+                verdicts = await write(batch, work)
+                await failed_rows.store(work, verdicts)
+                counts.update(verdict.kind for verdict in verdicts)
+                await _progress(work, batch.rows, counts)
+                _count(verdicts)
+            if counts[Kind.FAILED] and not work.options.skip_errors:
+                return False  # somebody changed students between the two passes
+    await work.note(rows=work.position)
+    return work.options.skip_errors or not counts[Kind.FAILED]
+
+
+async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
+    """The rows behind `position`, ready to be written."""
+    position = work.position
+    async with aclosing(batches(path, work.format)) as read:
+        async for rows in read:
+            if left := [row for row in rows if row.number > position]:
+                check_room()
+                with patient():
+                    batch = await prepare(left, work)
+                yield batch
+
+
+def _count(verdicts: Sequence[Verdict]) -> None:
+    for kind, number in Counter(verdict.kind for verdict in verdicts).items():
+        ROWS.labels(kind).inc(number)
+
+
+async def _progress(work: Import, rows: Sequence[Row], counts: Counter[Kind]) -> None:
+    numbers = {kind.value: counts[kind] for kind in Kind}
+    stored = {"errors_stored": work.errors_stored, "errors_bytes": work.errors_bytes}
+    await work.note(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)

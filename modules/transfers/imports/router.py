@@ -1,0 +1,222 @@
+"""The addresses of imports."""
+
+import asyncio
+from functools import partial
+from typing import Annotated, Any
+
+from beanie import PydanticObjectId
+from fastapi import Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from core.api.documented_responses import problem_responses
+from core.api.location import address
+from core.api.pagination import LINK, Listing, PageQuery
+from core.database.keyset import SortKey, object_id
+from core.errors import Forbidden
+from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
+from core.middleware.body_limit import allow_body
+from core.routing.router import ProtectedRouter
+from modules.transfers.files.csv_reader import InvalidFile
+from modules.transfers.files.upload import Upload, uploaded
+from modules.transfers.imports import failed_rows_csv, import_job, job_runner, progress_events, service, undo
+from modules.transfers.imports.job_runner import TooManyImports
+from modules.transfers.imports.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
+from modules.transfers.models import Import, State, hashed_key
+from modules.transfers.responses import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
+from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
+from modules.transfers.settings import ImportSettings
+from modules.transfers.streams import Stream, TooManyStreams, download, while_permitted
+
+router = ProtectedRouter()
+
+WRITER = at_least(Role.TEACHER)
+IMPORTS = Listing("imports", (SortKey("_id", descending=True, parse=object_id),))
+IdInPath = Annotated[
+    str, Path(description="The id of the import.", max_length=64, examples=["6921c0ffee6921c0ffee6921"])
+]
+Prefer = Annotated[
+    str | None,
+    Header(description="`respond-async`: answer 202 at once (RFC 7240).", max_length=200, examples=["respond-async"]),
+]
+
+
+@router.post(
+    "/imports",
+    status_code=201,
+    response_model=ImportRead,
+    dependencies=[WRITER],
+    responses={
+        **CREATED,
+        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused, TooManyImports),
+    },
+    openapi_extra={"requestBody": FILE},
+)
+async def create(
+    user: CurrentUser,
+    query: Annotated[ImportQuery, Query()],
+    request: Request,
+    response: Response,
+    headers: Annotated[ImportHeaders, Header()],
+) -> ImportRead:
+    """Import students from a file.
+
+    The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), NDJSON, or a form with the field
+    `file`. A blank cell is no mark; it never is zero.
+    """
+    with job_runner.place_of(user.username) as place:
+        place.refuse_if_busy()
+        allow_body(request, ImportSettings.current().max_bytes)
+        async with uploaded(request) as upload:
+            job = _job(upload, query, user.username, headers.idempotency_key)
+            found, is_new = await service.begin(job)
+            if not is_new:
+                await service.check_is_same(found, job, upload.stream)
+                response.status_code = 200
+                return await _outcome(found)
+            async with job_runner.pulse(job):
+                await service.receive(job, place.after(upload.stream))
+        started = place.start(job, _import_task(request))
+        return await _carry_on(job, started, response, headers.prefer, request)
+
+
+def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
+    return Import(
+        id=PydanticObjectId(),
+        by=by,
+        options=query.options,
+        format=upload.format,
+        filename=upload.filename and upload.filename[:200],
+        key=key and hashed_key(by, key),
+    )
+
+
+async def _carry_on(
+    job: Import, started: "asyncio.Task[None]", response: Response, prefer: str | None, request: Request
+) -> ImportRead:
+    """Wait for the end of the work on an import, unless the client would rather not."""
+    response.headers["Location"] = address(request, "imports", str(job.id))
+    if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
+        response.status_code = 202
+        response.headers["Preference-Applied"] = "respond-async"
+        return await service.report(await service.get(str(job.id)))
+    await asyncio.shield(started)
+    if job.state is State.FAILED:
+        await verify_account(request)  # whose right has ended is told that, and not that the file is wrong
+    return await _outcome(job)
+
+
+def _import_task(request: Request) -> job_runner.Job:
+    return partial(import_job.carry_out, verify=partial(verify_account, request))
+
+
+async def _outcome(job: Import) -> ImportRead:
+    """How an import stands; raises what its end means for whoever asked for it."""
+    report = await service.report(job)
+    if job.state is State.FAILED:
+        raise InvalidFile(report.detail, extensions=_extensions(report))
+    if job.state is State.REJECTED:
+        detail = f"{report.failed} of {report.rows} rows are wrong; nothing was written."
+        raise ImportRejected(detail, extensions=_extensions(report))
+    return report
+
+
+def _extensions(report: ImportRead) -> dict[str, Any]:
+    return report.model_dump(mode="json", exclude={"detail"})
+
+
+@router.get("/imports", dependencies=[WRITER], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
+async def list_(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[ImportRead]:
+    """List imports, newest first.
+
+    Their errors are not listed here.
+    """
+    page = await service.list_(IMPORTS.window(query))
+    IMPORTS.link(page, request, response)
+    return [ImportRead.of(one, []) for one in page.items]
+
+
+@router.get(
+    "/imports/{import_id}",
+    response_model=ImportRead,
+    dependencies=[WRITER],
+    responses={
+        **PROGRESS,
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
+    },
+)
+async def get(
+    user: CurrentUser,
+    import_id: IdInPath,
+    request: Request,
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+) -> ImportRead | Response:
+    """Read how an import stands.
+
+    With `Accept: text/event-stream` the answer goes on until the work ends, with an event `progress` for each step, or
+    until your access token expires or is revoked.
+    """
+    job = await service.get(import_id)
+    if "text/event-stream" in accept:
+        events = progress_events.events(import_id, partial(verify_caller, request))
+        return Stream(user.username, events, media_type="text/event-stream")
+    return await service.report(job)
+
+
+@router.get(
+    "/imports/{import_id}/errors.csv",
+    response_class=StreamingResponse,
+    dependencies=[WRITER],
+    responses={
+        **FAILED_ROWS,
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
+    },
+)
+async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -> Stream:
+    """Download the rows that failed, each with the reason.
+
+    Mend them and send the file again: the column with the reasons is ignored, and so is the `'` before what a
+    spreadsheet would run as a formula. It has the first 10,000 rows; a last line tells how many more there are.
+    """
+    job = await service.get(import_id, with_header=True)
+    pieces = while_permitted(request, failed_rows_csv.as_csv(job))
+    return Stream(user.username, pieces, media_type="text/csv; charset=utf-8", headers=download("errors.csv"))
+
+
+@router.post(
+    "/imports/{import_id}/resume",
+    status_code=200,
+    dependencies=[WRITER],
+    responses={
+        **CARRIED_ON,
+        **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected, TooManyImports),
+    },
+)
+async def resume(
+    user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
+) -> ImportRead:
+    """Go on with an interrupted import, or an interrupted undo of one."""
+    with job_runner.place_of(user.username) as place:
+        place.take_for_work()
+        job = await service.take_up(import_id)
+        task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
+        return await _carry_on(job, place.start(job, task), response, prefer, request)
+
+
+@router.post(
+    "/imports/{import_id}/undo",
+    status_code=200,
+    dependencies=[WRITER],
+    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo, TooManyImports)},
+)
+async def undo_(
+    user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
+) -> ImportRead:
+    """Take back an import.
+
+    Each student who is still as the import left it goes back to what it was before. Those changed since are left as
+    they are, and listed in `kept`.
+    """
+    with job_runner.place_of(user.username) as place:
+        place.take_for_work()
+        job = await service.take_up(import_id, undone_by=user.username)
+        return await _carry_on(job, place.start(job, undo.finish_undo), response, prefer, request)
