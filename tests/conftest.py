@@ -25,6 +25,7 @@ from core.database.embedded import find_mongod, run_embedded
 from core.module import Module
 from core.registry import discover
 from core.settings import ModuleChoice, ModuleSettings, Settings, variables
+from modules.auth import login_throttle
 from tests import exchanges
 from tests.apps import Apps
 from tests.relay import Relay
@@ -175,6 +176,7 @@ def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Itera
     mongodb[name]["system.profile"].drop()
     for collection in mongodb[name].list_collection_names():
         mongodb[name][collection].delete_many({})
+    login_throttle._refused.clear()  # what a process remembers of the counters that were there
 
 
 @pytest.fixture(scope="session")
