@@ -3,14 +3,14 @@
 from core.app import create_app
 from core.errors import StartupError
 from core.operations.logging import configure_logs
-from core.server.process import end_well, spare_the_collector
+from core.server.process import exit_zero_on_sigterm, freeze_gc
 from core.server.run import serve
 
 try:
     app = create_app()
     configure_logs(app.state.settings.log_level, app.state.settings.log_format)
-    end_well()
-    spare_the_collector()
+    exit_zero_on_sigterm()
+    freeze_gc()
     if __name__ == "__main__":
         # Further processes begin by running this file under that name.
         serve(app, "__mp_main__:app", app.state.settings)

@@ -30,7 +30,7 @@ from core.identity import Principal, Role
 from core.module import Module
 from core.settings import Settings
 from modules import analytics, students
-from modules.students import Student
+from modules.students import StudentDocument
 
 SUBJECTS = ("math", "physics", "art", "history", "music")
 BRANCHES = 12
@@ -65,7 +65,7 @@ def school(size: int) -> Iterator[Row]:
             "branch": branch,
             "marks": marks,
         }
-        student = Student.model_construct(None, **content, updated_by="benchmark")
+        student = StudentDocument.model_construct(None, **content, updated_by="benchmark")
         yield student.model_dump(exclude={"id", "revision_id", "unsequenced"}) | deleted(chance)
 
 

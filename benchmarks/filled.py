@@ -15,7 +15,7 @@ from benchmarks.common import expect, server, surroundings
 from benchmarks.school import students
 from core.database.embedded import find_mongod, run_embedded
 from core.settings import Settings
-from modules.students.models import Student
+from modules.students.models import StudentDocument
 
 BATCH = 5_000
 
@@ -85,4 +85,4 @@ def fill(database: Database[dict[str, Any]], size: int) -> None:
         database.student_changes.insert_many(places, ordered=False)
         print(f"\r{stored + len(rows):,} of {size:,} students stored", end="", file=sys.stderr, flush=True)
     print("; making indexes", file=sys.stderr)
-    database.students.create_indexes(Student.Settings.indexes)
+    database.students.create_indexes(StudentDocument.Settings.indexes)

@@ -47,7 +47,7 @@ class User(Document):
         name = "users"
 
 
-class Student(Document):
+class StudentDocument(Document):
     """A student."""
 
     roll_no: Annotated[str, Indexed(unique=True)]
@@ -67,7 +67,7 @@ class Student(Document):
 async def open_database(_: FastAPI) -> AsyncIterator[None]:
     """The database while the app runs."""
     client: Any = AsyncIOMotorClient(os.environ["MONGODB_URL"], tz_aware=True)
-    await init_beanie(database=client[os.environ["MONGODB_DATABASE"]], document_models=[User, Student])
+    await init_beanie(database=client[os.environ["MONGODB_DATABASE"]], document_models=[User, StudentDocument])
     yield
     client.close()
 
@@ -116,11 +116,11 @@ async def login(form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
 
 
 @app.post("/students", status_code=201, response_model=StudentRead)
-async def create(data: StudentCreate, _: CurrentUser) -> Student:
+async def create(data: StudentCreate, _: CurrentUser) -> StudentDocument:
     """Create a student."""
-    if await Student.find_one(Student.roll_no == data.roll_no):
+    if await StudentDocument.find_one(StudentDocument.roll_no == data.roll_no):
         raise HTTPException(409, "Student already exists")
-    return await Student(**data.model_dump()).insert()
+    return await StudentDocument(**data.model_dump()).insert()
 
 
 @app.get("/students", response_model=list[StudentRead])
@@ -130,27 +130,27 @@ async def list_(
     at_least: Annotated[float | None, Query(alias="marks.math.gte")] = None,
     sort: str = "roll_no",
     limit: int = 100,
-) -> list[Student]:
+) -> list[StudentDocument]:
     """List students."""
     wanted: dict[str, Any] = {}
     if branch is not None:
         wanted["branch"] = branch
     if at_least is not None:
         wanted["marks.math"] = {"$gte": at_least}
-    return await Student.find(wanted).sort([(sort, 1), ("roll_no", 1)]).limit(limit).to_list()  # type: ignore[list-item]
+    return await StudentDocument.find(wanted).sort([(sort, 1), ("roll_no", 1)]).limit(limit).to_list()  # type: ignore[list-item]
 
 
 @app.get("/students/{roll_no}", response_model=StudentRead)
-async def get(roll_no: str, _: CurrentUser) -> Student:
+async def get(roll_no: str, _: CurrentUser) -> StudentDocument:
     """Read one student."""
-    student = await Student.find_one(Student.roll_no == roll_no)
+    student = await StudentDocument.find_one(StudentDocument.roll_no == roll_no)
     if student is None:
         raise HTTPException(404, "Student not found")
     return student
 
 
 @app.patch("/students/{roll_no}", response_model=StudentRead)
-async def patch(roll_no: str, changes: StudentUpdate, user: CurrentUser) -> Student:
+async def patch(roll_no: str, changes: StudentUpdate, user: CurrentUser) -> StudentDocument:
     """Change a student."""
     student = await get(roll_no, user)
     for field, value in changes.model_dump(exclude_unset=True).items():

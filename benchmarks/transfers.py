@@ -22,13 +22,13 @@ from benchmarks.common import UnexpectedStatus, expect
 from benchmarks.filled import School, open_school
 from benchmarks.school import SUBJECTS, students
 from benchmarks.usage import resident
-from modules.students.models import Change, Student, StudentVersion
-from modules.transfers.models import FailedRow, Touched
+from modules.students.models import Change, StudentDocument, StudentVersion
+from modules.transfers.models import ChangeLogEntry, FailedRow
 
 BATCH = 500
 SETTLED = WriteConcern(w="majority", j=True)
 # What imports write of students.
-FILLED = (Student, StudentVersion, Change, Touched, FailedRow)
+FILLED = (StudentDocument, StudentVersion, Change, ChangeLogEntry, FailedRow)
 
 Figures = dict[str, float]
 
@@ -50,7 +50,7 @@ def clear(school: School) -> None:
     """Make all collections that are about to be filled anew: those of an import, and the driver's. MongoDB would go on
     wading through what was deleted from old ones."""
     for name, indexes in [
-        ("copies", Student.Settings.indexes),
+        ("copies", StudentDocument.Settings.indexes),
         *((one.Settings.name, one.Settings.indexes) for one in FILLED),
     ]:
         school.database.drop_collection(name)

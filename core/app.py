@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from core.api.problem_details import install_error_handlers
-from core.conflicts import check_disjoint
+from core.conflicts import check_conflicts
 from core.database.availability import Outage
 from core.metrics import workers
 from core.middleware.body_limit import BodyLimit
 from core.middleware.cors import install_cors
-from core.middleware.database_gate import RefusedInOutage
+from core.middleware.database_gate import DatabaseGate
 from core.middleware.head_requests import HeadAsGet
 from core.middleware.proxy_headers import Application
-from core.middleware.request_context import RequestFrame
-from core.middleware.startup_errors import PlainStartupErrors
-from core.middleware.trusted_host import HostCheck
+from core.middleware.request_context import RequestContextMiddleware
+from core.middleware.startup_errors import StartupErrors
+from core.middleware.trusted_host import TrustedHost
 from core.module import Module
 from core.openapi import install_openapi
 from core.operations.health import service
@@ -26,7 +26,7 @@ from core.operations.lifecycle import running
 from core.operations.logging import configure_logs
 from core.operations.tracing import telemetry, traces_asked_for
 from core.pages import install_docs, install_problem_pages
-from core.registry import configure, discover, the_authenticator
+from core.registry import configure, discover, get_authenticator
 from core.routing.route_table import RouteTable
 from core.settings import Settings
 from core.version import VERSION
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     parts = (*modules, service)
     app = _bare(settings, modules, parts)
     app.state.settings = settings
-    app.state.authenticator = the_authenticator(modules)
+    app.state.authenticator = get_authenticator(modules)
     app.state.outage = Outage()
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
     install_error_handlers(app)
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     if settings.docs == "on":
         install_docs(app)
         install_problem_pages(app, modules)
-    check_disjoint(parts, reserved=app.routes)
+    check_conflicts(parts, reserved=app.routes)
     for module in modules:
         _include(app, module, app.state.outage)
     _include(app, service)
@@ -105,9 +105,9 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     install_cors(app, settings)
     if settings.allowed_hosts:
-        app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
-    app.add_middleware(RequestFrame, settings=settings)
-    app.add_middleware(PlainStartupErrors)
+        app.add_middleware(TrustedHost, allowed=settings.allowed_hosts)
+    app.add_middleware(RequestContextMiddleware, settings=settings)
+    app.add_middleware(StartupErrors)
 
 
 def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None:
@@ -117,7 +117,7 @@ def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None
             if outage:
                 # On a full disk, people can still sign in to read: what that writes is little.
                 writes = router is module.router and route.methods != {"GET"}
-                route.app = RefusedInOutage(route.app, outage, writes=writes)
+                route.app = DatabaseGate(route.app, outage, writes=writes)
             app.router.routes.append(route)
 
 

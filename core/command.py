@@ -49,7 +49,7 @@ def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
     return parser
 
 
-def told(problem: Problem) -> str:
+def render_problem(problem: Problem) -> str:
     """A problem, for someone at a terminal."""
     return " ".join([problem.detail or problem.title, *(error.detail for error in problem.errors)])
 
@@ -63,7 +63,7 @@ def run_command(work: Awaitable[str]) -> int:
     try:
         print(asyncio.run(wait()))
     except Problem as problem:
-        print(told(problem), file=sys.stderr)
+        print(render_problem(problem), file=sys.stderr)
         return 1
     except (CommandError, StartupError) as error:
         print(error, file=sys.stderr)

@@ -22,7 +22,7 @@ THE_SERVICE = "the service itself"
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
+class _Declaration:
     """Something that only one may have, who claims it, and by declaring what."""
 
     what: str
@@ -53,10 +53,10 @@ class _Route:
         return f"{self.method} {self.path}"
 
 
-def check_disjoint(modules: Sequence[Module], reserved: Sequence[BaseRoute] = ()) -> None:
+def check_conflicts(modules: Sequence[Module], reserved: Sequence[BaseRoute] = ()) -> None:
     """Raise `StartupError` when two modules claim one name, one collection or one setting, or when a route would never
     be reached, as one that is `reserved` for the service, or stands before it, answers its addresses."""
-    claims: dict[str, list[_Claim]] = defaultdict(list)
+    claims: dict[str, list[_Declaration]] = defaultdict(list)
     for claim in [*_settings(Settings, THE_SERVICE), *(claim for module in modules for claim in _claims(module))]:
         claims[claim.what].append(claim)
     for first, *others in claims.values():
@@ -68,22 +68,22 @@ def check_disjoint(modules: Sequence[Module], reserved: Sequence[BaseRoute] = ()
     _check_reached([*_routes(reserved), *(route for module in modules for route in _routes_of(module))])
 
 
-def claims_of(module: Module) -> Iterator[str]:
+def declarations_of(module: Module) -> Iterator[str]:
     """What a module has for itself alone, in words: `collection users`, `route GET /users`."""
     yield from (claim.what for claim in _claims(module))
     yield from (f"route {route.name}" for route in _routes_of(module))
 
 
-def _claims(module: Module) -> Iterator[_Claim]:
-    yield _Claim(f"module {module.name}", module.name, module)
+def _claims(module: Module) -> Iterator[_Declaration]:
+    yield _Declaration(f"module {module.name}", module.name, module)
     for document in module.documents:
-        yield _Claim(f"collection {collection_name(document)}", module.name, document)
+        yield _Declaration(f"collection {collection_name(document)}", module.name, document)
     if module.settings:
         yield from _settings(module.settings, module.name)
 
 
-def _settings(kind: type[BaseSettings], who: str) -> Iterator[_Claim]:
-    return (_Claim(f"setting {variable}", who, kind) for variable in variables(kind))
+def _settings(kind: type[BaseSettings], who: str) -> Iterator[_Declaration]:
+    return (_Declaration(f"setting {variable}", who, kind) for variable in variables(kind))
 
 
 def _check_reached(routes: Sequence[_Route]) -> None:

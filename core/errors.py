@@ -14,7 +14,7 @@ class StartupError(Exception):
     """The service cannot start. The text tells an operator what is wrong and what to do about it."""
 
 
-class NoAnswer(StartupError):
+class DatabaseUnreachable(StartupError):
     """The database does not answer: the one thing that may come right by itself."""
 
 

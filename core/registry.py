@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource
 from core.errors import StartupError
 from core.identity import Authenticator
 from core.module import Module
-from core.settings import ModuleChoice, Settings, read_settings, variables
+from core.settings import ModuleSelection, Settings, read_settings, variables
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _load(package: str, name: str) -> Module:
     return module
 
 
-def the_authenticator(modules: Sequence[Module]) -> Authenticator:
+def get_authenticator(modules: Sequence[Module]) -> Authenticator:
     """The one authenticator that `modules` declare; raises `StartupError` when there is none, or more than one."""
     found = [(module.name, module.authenticator) for module in modules if module.authenticator]
     if len(found) != 1:
@@ -102,7 +102,7 @@ def configure(modules: Sequence[Module] | None = None) -> tuple[Settings, Sequen
     Raises `StartupError` that names every setting that is wrong, be it process-wide or a module's, and every one in
     `.env` that nobody knows. What the environment has of those cannot be told from other programs' variables.
     """
-    disabled = ModuleChoice().modules_disabled if modules is None else ()
+    disabled = ModuleSelection().modules_disabled if modules is None else ()
     modules = discover(disabled=disabled) if modules is None else modules
     kinds = [module.settings for module in modules if module.settings]
     strangers = _strangers([Settings, *kinds])

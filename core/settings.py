@@ -72,7 +72,7 @@ class ModuleSettings(BaseSettings):
         return ()
 
 
-class ModuleChoice(BaseSettings):
+class ModuleSelection(BaseSettings):
     """What must be known before the modules are found, and with them what settings there are. Any text will do."""
 
     model_config = _HOW
@@ -80,7 +80,7 @@ class ModuleChoice(BaseSettings):
     modules_disabled: Names = ()
 
 
-class Settings(ModuleChoice):
+class Settings(ModuleSelection):
     """Every process-wide setting with its default. `.env.example` explains each one to the person who runs the
     service."""
 

@@ -24,7 +24,7 @@ import core.database.client
 from core.database.embedded import find_mongod, run_embedded
 from core.module import Module
 from core.registry import discover
-from core.settings import ModuleChoice, ModuleSettings, Settings, variables
+from core.settings import ModuleSelection, ModuleSettings, Settings, variables
 from modules.auth import login_throttle
 from tests import exchanges
 from tests.apps import Apps
@@ -102,7 +102,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _plain_environment() -> Iterator[None]:
     """No setting comes from the shell or the `.env` of whoever runs the tests."""
-    kinds: list[type[ModuleChoice | ModuleSettings]] = [ModuleChoice, Settings, *settings_of_modules()]
+    kinds: list[type[ModuleSelection | ModuleSettings]] = [ModuleSelection, Settings, *settings_of_modules()]
     with pytest.MonkeyPatch.context() as patch:
         for kind in kinds:
             for name in variables(kind):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.new_module.command import check_is_unclaimed
+from core.cli.new_module.command import check_is_free
 from core.cli.new_module.names import names_for
 from core.module import Module
 from core.operations.health import service
@@ -112,7 +112,7 @@ def test_the_page_names_everything_that_a_module_may_declare() -> None:
 
 def test_the_page_leaves_its_name_free() -> None:
     names = names_for("courses")
-    check_is_unclaimed(names, [service, *(module for module in discover() if module.name != "courses")])
+    check_is_free(names, [service, *(module for module in discover() if module.name != "courses")])
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)

@@ -46,14 +46,14 @@ class Versioned(Document):
         return {"_id": self.id, "version": self.version}
 
 
-Record = TypeVar("Record", bound=Versioned)
+VersionedDocument = TypeVar("VersionedDocument", bound=Versioned)
 
 
 async def write_current(
-    find: Callable[[], Awaitable[Record]],
+    find: Callable[[], Awaitable[VersionedDocument]],
     expects: Preconditions,
-    write: Callable[[Record], Awaitable[Record | None]],
-) -> Record:
+    write: Callable[[VersionedDocument], Awaitable[VersionedDocument | None]],
+) -> VersionedDocument:
     """Let `write` change or remove the record in the state that `find` reads, if that is what the client `expects`;
     again, as long as other writes come in between.
 

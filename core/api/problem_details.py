@@ -60,7 +60,7 @@ def _member(error: FieldError) -> dict[str, str]:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make every error of `app` a problem document. What nothing here expects is `RequestFrame`'s."""
+    """Make every error of `app` a problem document. What nothing here expects is `RequestContextMiddleware`'s."""
 
     async def answer(request: Request, exc: Exception) -> Response:
         problem = as_problem(request, exc)

@@ -16,7 +16,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
 from core.command import Command, CommandError, create_private_file
-from core.database.client import Database, open_database, patient
+from core.database.client import Database, open_database, operation_timeout
 from core.settings import current_settings
 
 _BATCH = 1000
@@ -30,7 +30,7 @@ async def _dump(arguments: argparse.Namespace) -> str:
     partial = target.with_name(f"{target.name}.partial")  # until it is whole
     with create_private_file(partial) as file:
         async with open_database(current_settings()) as database:
-            with patient(_SECONDS), gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3) as packed:
+            with operation_timeout(_SECONDS), gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3) as packed:
                 count = await _write(database, packed)
         file.flush()
         os.fsync(file.fileno())
@@ -61,7 +61,7 @@ async def _restore(arguments: argparse.Namespace) -> str:
         for collection in await database.collections():
             if await database.has_documents(collection):
                 raise CommandError(f"The database is not empty: it has {collection}. Name another MONGODB_DATABASE.")
-        with patient(_SECONDS):
+        with operation_timeout(_SECONDS):
             await _store(database, source)
     return f"Restored {count} documents. Start the service, which makes their indexes."
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from core.command import Command, CommandError
 from core.database.bulk import collection_name
-from core.database.client import Database, open_database, patient
+from core.database.client import Database, open_database, operation_timeout
 from core.errors import StartupError
 from core.migrations import pending, too_old
 from core.module import Module
@@ -129,6 +129,6 @@ def _is_same(declared: IndexModelField, found: dict[str, Any]) -> bool:
 
 async def _of_data(module: Module) -> AsyncIterator[str]:
     if module.data_check:
-        with patient(_DATA_SECONDS):
+        with operation_timeout(_DATA_SECONDS):
             async for finding in module.data_check():
                 yield finding

@@ -1,9 +1,9 @@
-"""Work that many want at the same time, done for all of them at once.
+"""Run requests for the same kind of work in batches.
 
-A command to the database costs about as much for one record as for ten. So whoever comes while the same kind of work
-is under way waits until that has been done, and then has theirs done together with all others who came meanwhile. Who
-comes alone waits for nobody. No answer is older than the question: work begins only after the last one asked who gets
-an answer from it.
+A command to the database costs about as much for one record as for ten. So a request that arrives while the same kind
+of work runs waits for it to end, and then runs in one batch with all other requests that arrived in the meantime. A
+request that arrives while nothing runs starts at once. A result is never older than its request: a batch starts only
+after the last request that it serves.
 """
 
 import asyncio
@@ -15,85 +15,89 @@ from typing import Generic, TypeVar
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
-# Before what has come in is done, the event loop looks at its sockets once more: those who have just been answered may
-# have come again.
+# Let the event loop read its sockets once more before a batch starts: clients that just got an answer may have sent the
+# next request.
 _ONCE_ROUND = 0.0001
 
 _Waiting = tuple[Ask, asyncio.Future[Answer]]
 
 
 @dataclass(slots=True)
-class _Lane(Generic[Ask, Answer]):
-    """Those who wait for the work that is under way."""
+class _Group(Generic[Ask, Answer]):
+    """The requests that wait for the batch that is running."""
 
     waiting: list[_Waiting[Ask, Answer]] = field(default_factory=list)
     watch: asyncio.TimerHandle | None = None
 
 
-class Batched(Generic[Ask, Answer]):
-    """Does `work` for up to `most` at a time: it gets what they ask, and answers each in the same order; if it fails,
-    it fails for all of them. Nobody waits longer than `patience` seconds for others: after that, theirs begins, too.
+class Batcher(Generic[Ask, Answer]):
+    """Call `work` with batches of at most `max_batch_size` requests.
 
-    Those in different lanes do not wait for one another.
+    `work` gets the requests and returns their results in the same order; if it raises, every request of the batch
+    raises the same error. A request waits at most `max_wait` seconds for the batch before its own; then its batch
+    starts beside it. Requests with different keys do not wait for each other.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Ask]], Awaitable[Sequence[Answer]]], most: int = 100, patience: float = 0.05
+        self,
+        work: Callable[[Sequence[Ask]], Awaitable[Sequence[Answer]]],
+        max_batch_size: int = 100,
+        max_wait: float = 0.05,
     ) -> None:
         self._work = work
-        self._most = most
-        self._patience = patience
-        self._lanes: dict[Hashable, _Lane[Ask, Answer]] = {}
+        self._max_batch_size = max_batch_size
+        self._max_wait = max_wait
+        self._groups: dict[Hashable, _Group[Ask, Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, ask: Ask, lane: Hashable = None) -> Answer:
-        """Have it done, alone or with others. Raises what the work raises."""
-        busy = self._lanes.get(lane)
+    async def __call__(self, ask: Ask, key: Hashable = None) -> Answer:
+        """Return the result of one request. Raise what `work` raises."""
+        busy = self._groups.get(key)
         if busy is not None:
-            return await self._wait(ask, lane, busy)
-        own = self._lanes[lane] = _Lane()
+            return await self._wait(ask, key, busy)
+        own = self._groups[key] = _Group()
         try:
             (answer,) = await self._work([ask])
         finally:
-            self._go_on(lane, own)
+            self._go_on(key, own)
         return answer
 
-    async def _wait(self, ask: Ask, lane: Hashable, busy: _Lane[Ask, Answer]) -> Answer:
+    async def _wait(self, ask: Ask, key: Hashable, busy: _Group[Ask, Answer]) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         busy.waiting.append((ask, future))
         if busy.watch is None:
-            self._watch(lane, busy)
+            self._watch(key, busy)
         return await future
 
-    def _go_on(self, lane: Hashable, done: _Lane[Ask, Answer]) -> None:
-        """Begin with what has come in, now that the work before is done, or takes too long."""
+    def _go_on(self, key: Hashable, done: _Group[Ask, Answer]) -> None:
+        """Start the next batch, because the batch before has ended or takes too long."""
         if done.watch:
             done.watch.cancel()
-        if self._lanes.get(lane) is not done:
-            return  # gone on already, when it took too long
+        if self._groups.get(key) is not done:
+            return  # the next batch was started already, because this one took too long
         if not done.waiting:
-            del self._lanes[lane]
+            del self._groups[key]
             return
-        now, later = done.waiting[: self._most], done.waiting[self._most :]
-        following = self._lanes[lane] = _Lane(later)
+        now, later = done.waiting[: self._max_batch_size], done.waiting[self._max_batch_size :]
+        following = self._groups[key] = _Group(later)
         if later:
-            self._watch(lane, following)
-        # In a context of its own: what time one of them has for the database is nothing to the others.
-        task = asyncio.get_running_loop().create_task(self._do(lane, following, now), context=Context())
+            self._watch(key, following)
+        # In a context of its own: the database time-out of one request must not apply to the others.
+        task = asyncio.get_running_loop().create_task(self._do(key, following, now), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _watch(self, lane: Hashable, busy: _Lane[Ask, Answer]) -> None:
-        busy.watch = asyncio.get_running_loop().call_later(self._patience, self._go_on, lane, busy)
+    def _watch(self, key: Hashable, busy: _Group[Ask, Answer]) -> None:
+        busy.watch = asyncio.get_running_loop().call_later(self._max_wait, self._go_on, key, busy)
 
-    async def _do(self, lane: Hashable, own: _Lane[Ask, Answer], asked: list[_Waiting[Ask, Answer]]) -> None:
+    async def _do(self, key: Hashable, own: _Group[Ask, Answer], asked: list[_Waiting[Ask, Answer]]) -> None:
         await asyncio.sleep(_ONCE_ROUND)
-        room = self._most - len(asked)
+        room = self._max_batch_size - len(asked)
         asked += own.waiting[:room]
         del own.waiting[:room]
         try:
             answers = await self._work([ask for ask, _ in asked])
-        except Exception as error:  # noqa: BLE001 (it is theirs who asked)
+        except Exception as error:  # noqa: BLE001 (raised by each request)
             for _, future in asked:
                 if not future.done():
                     future.set_exception(error)
@@ -102,4 +106,4 @@ class Batched(Generic[Ask, Answer]):
                 if not future.done():
                     future.set_result(answer)
         finally:
-            self._go_on(lane, own)
+            self._go_on(key, own)

@@ -17,10 +17,10 @@ from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from core.database.availability import Outage
-from core.database.driver_threads import DriverThreads, queueing
+from core.database.driver_threads import DriverThreads, queue_timeout
 from core.database.embedded import Mongod, find_mongod, run_embedded
-from core.database.errors import is_outage, is_taken
-from core.errors import NoAnswer, StartupError
+from core.database.errors import is_duplicate_key, is_outage
+from core.errors import DatabaseUnreachable, StartupError
 from core.metrics.database import observe, watched
 from core.settings import Settings
 
@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | None) -> None:
     # Motor hands over `partial(context.run, method, …)`.
     method = call.args[0] if isinstance(call, partial) and call.args else call
-    observe(getattr(method, "__name__", "other"), seconds, failed=failure is not None and not is_taken(failure))
+    observe(getattr(method, "__name__", "other"), seconds, failed=failure is not None and not is_duplicate_key(failure))
 
 
 # Motor takes a number of threads, but not the threads themselves.
-motor_asyncio._EXECUTOR = DriverThreads(most=32, timed=_observe)  # type: ignore[assignment]  # noqa: SLF001
+motor_asyncio._EXECUTOR = DriverThreads(max_threads=32, timed=_observe)  # type: ignore[assignment]  # noqa: SLF001
 
 # Every write is on a majority's disk before it is acknowledged, and nothing waits without end. What the URL of an
 # operator says has precedence.
@@ -73,7 +73,7 @@ class Database:
     async def bind(self, documents: Sequence[type[Document]], *, make_indexes: bool = True) -> None:
         """Let these documents be kept here, and make their indexes."""
         # An index on a large collection takes minutes.
-        with patient(3600):
+        with operation_timeout(3600):
             await init_beanie(
                 database=self._client[self._name], document_models=list(documents), skip_indexes=not make_indexes
             )
@@ -115,14 +115,14 @@ async def open_database(
     """The database that the settings ask for, once `prepare` has done with it what must be done first; `outage` is told
     whether it is there from then on.
 
-    Raises `StartupError` when there is none, or it does not accept that, in words that say what to do: `NoAnswer` when
-    a later try may succeed.
+    Raise `StartupError`, which says what to do, when there is no server or it does not accept the preparation;
+    `DatabaseUnreachable` when a later try may succeed.
     """
     outage = outage or Outage()
     outage.use()
     async with _open_client(settings, outage) as (client, description):
         database = Database(client, settings.mongodb_database, description)
-        with in_words(settings, description):
+        with translate_driver_errors(settings, description):
             await database.ping()
             await prepare(database)
         log.info("Using %s; the database is %s", description, settings.mongodb_database)
@@ -130,14 +130,14 @@ async def open_database(
 
 
 @contextmanager
-def in_words(settings: Settings, description: str) -> Iterator[None]:
+def translate_driver_errors(settings: Settings, description: str) -> Iterator[None]:
     """What the driver raises at the start becomes a `StartupError`."""
     try:
         yield
     except PyMongoError as error:
         if is_outage(error):
             remedy = " Start it, or correct MONGODB_URL." if settings.mongodb_url else ""
-            raise NoAnswer(f"There is no answer from {description}.{remedy}") from error
+            raise DatabaseUnreachable(f"There is no answer from {description}.{remedy}") from error
         raise StartupError(f"Not accepted by {description}: {error}") from error
 
 
@@ -205,15 +205,15 @@ def _memory_client() -> Any:
 
 
 @contextmanager
-def patient(seconds: float = 60) -> Iterator[None]:
+def operation_timeout(seconds: float = 60) -> Iterator[None]:
     """For work that nobody waits for at a browser: what is asked of the database in here may take so long in all,
     instead of the usual few seconds for each command."""
-    waits = queueing.set(seconds)
+    waits = queue_timeout.set(seconds)
     try:
         with pymongo.timeout(seconds):
             yield
     finally:
-        queueing.reset(waits)
+        queue_timeout.reset(waits)
 
 
 def is_in_memory(collection: Any) -> bool:

@@ -17,11 +17,11 @@ from typing import Any
 
 from pymongo.errors import WaitQueueTimeoutError
 
-aside: ContextVar[bool] = ContextVar("aside", default=False)
+long_running: ContextVar[bool] = ContextVar("aside", default=False)
 """Set where commands are expected to take long, such as those that wait for something to happen: they have threads of
 their own."""
 
-queueing: ContextVar[float] = ContextVar("queueing", default=5.0)
+queue_timeout: ContextVar[float] = ContextVar("queue_timeout", default=5.0)
 """For how many seconds a call may wait for a thread. Then it fails with an error of the driver: behind calls that take
 long themselves it could wait for ever."""
 
@@ -43,12 +43,15 @@ def no_thread() -> None:
 
 
 class DriverThreads(Executor):
-    """Up to `most` threads, of which as few work as get the work done: another one helps when nothing has moved for
-    `patience` seconds. Asked from within an event loop, one at a time. `timed` is told what each call took."""
+    """An executor of up to `max_threads` threads that starts with one and grows only when work stalls.
 
-    def __init__(self, most: int, patience: float = 0.002, timed: Timed = _nobody) -> None:
-        self.most = most
-        self.patience = patience
+    Another thread helps when no call has ended for `max_wait` seconds. Use it from within an event loop, one at a time.
+    `timed` is called with the duration of each call.
+    """
+
+    def __init__(self, max_threads: int, max_wait: float = 0.002, timed: Timed = _nobody) -> None:
+        self.max_threads = max_threads
+        self.max_wait = max_wait
         self.timed = timed
         self._work: SimpleQueue[_Work] = SimpleQueue()
         self._resting = Semaphore(0)
@@ -57,20 +60,20 @@ class DriverThreads(Executor):
         self._working = 0
         self._moved = 0.0
         self._watcher: asyncio.AbstractEventLoop | None = None
-        self._aside = ThreadPoolExecutor(most, thread_name_prefix="mongodb-aside")
+        self._aside = ThreadPoolExecutor(max_threads, thread_name_prefix="mongodb-aside")
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Let a thread call this, soon."""
-        if aside.get():
+        if long_running.get():
             return self._aside.submit(fn, *args, **kwargs)
         future: Future[Any] = Future()
         call = fn if not (args or kwargs) else lambda: fn(*args, **kwargs)
-        self._work.put((future, call, monotonic() + queueing.get()))
+        self._work.put((future, call, monotonic() + queue_timeout.get()))
         if self._watcher is not (loop := asyncio.get_running_loop()):
             self._watcher = loop
             if not self._working:
                 self._help()
-            loop.call_later(self.patience, self._look)
+            loop.call_later(self.max_wait, self._look)
         return future
 
     def _look(self) -> None:
@@ -78,14 +81,14 @@ class DriverThreads(Executor):
         if self._work.empty():
             self._watcher = None
             return
-        if monotonic() - self._moved > self.patience:
+        if monotonic() - self._moved > self.max_wait:
             self._help()
-        asyncio.get_running_loop().call_later(self.patience, self._look)
+        asyncio.get_running_loop().call_later(self.max_wait, self._look)
 
     def _help(self) -> None:
         """Wake one more thread, or make it."""
         with self._lock:
-            if self._working == self.most:
+            if self._working == self.max_threads:
                 return
             self._working += 1
             if self._working > self._threads:

@@ -29,14 +29,14 @@ def is_full(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and any(words in str(error) for words in _FULL)
 
 
-def is_taken(error: BaseException | None) -> bool:
+def is_duplicate_key(error: BaseException | None) -> bool:
     """Whether it only tells that keys are taken, which is an answer rather than a failure."""
     return isinstance(error, DuplicateKeyError) or (
-        isinstance(error, BulkWriteError) and taken_places(error) is not None
+        isinstance(error, BulkWriteError) and duplicate_indexes(error) is not None
     )
 
 
-def taken_places(error: BulkWriteError) -> set[int] | None:
+def duplicate_indexes(error: BulkWriteError) -> set[int] | None:
     """The places of what a unique index refused; None where the error tells of anything else."""
     failures = error.details["writeErrors"]
     if any(failure["code"] != _DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
@@ -44,6 +44,6 @@ def taken_places(error: BulkWriteError) -> set[int] | None:
     return {failure["index"] for failure in failures}
 
 
-def taken_field(error: DuplicateKeyError) -> str:
+def duplicate_field(error: DuplicateKeyError) -> str:
     """The indexed field that a unique index refused."""
     return str(next(iter((error.details or {})["keyPattern"])))

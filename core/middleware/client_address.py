@@ -12,22 +12,22 @@ from core.ip_addresses import Network, parse_address
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RequestContext:
     """The id of a request, and the address of the machine that sent it."""
 
     request_id: str
     address: str
 
 
-_current: ContextVar[Caller] = ContextVar("caller")
+_current: ContextVar[RequestContext] = ContextVar("caller")
 
-use_caller = _current.set
+use_request_context = _current.set
 
 # Outside of a request: the command line.
-_NOBODY = Caller(request_id="-", address="local")
+_NOBODY = RequestContext(request_id="-", address="local")
 
 
-def current_caller() -> Caller:
+def current_request() -> RequestContext:
     """Who sent the request that is being handled; a command line's caller has the address `local`."""
     return _current.get(_NOBODY)
 

@@ -12,7 +12,7 @@ REFUSAL = "refusal"
 `core.server.protocol`."""
 
 
-class Admission:
+class ConcurrencyLimit:
     """Counts the requests that are worked on. One that waits for its client is not among them: for its body, or, while
     a stream is sent, for the client to go. So neither slow clients nor long streams keep others out."""
 

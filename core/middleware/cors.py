@@ -9,7 +9,7 @@ from starlette.middleware.cors import ALL_METHODS, CORSMiddleware
 
 from core.api.problem_details import ProblemResponse
 from core.errors import BadRequest
-from core.middleware.client_address import current_caller
+from core.middleware.client_address import current_request
 from core.settings import Settings
 
 
@@ -22,7 +22,7 @@ class CrossOrigin(CORSMiddleware):
             return response
         kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
         detail = "A page of this origin may not send this request: see CORS_ORIGINS in the service's settings."
-        return ProblemResponse(BadRequest(detail, headers=kept), current_caller().request_id)
+        return ProblemResponse(BadRequest(detail, headers=kept), current_request().request_id)
 
 
 def install_cors(app: FastAPI, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.database.availability import Outage
 
 
-class RefusedInOutage:
+class DatabaseGate:
     """ASGI app of a route that cannot do without the database; one that `writes` cannot do without room there."""
 
     def __init__(self, app: ASGIApp, outage: Outage, *, writes: bool) -> None:

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.api.problem_details import ProblemResponse
 from core.errors import InternalError, Problem, Unavailable
 from core.metrics import requests
-from core.middleware.client_address import Caller, client_address, use_caller
-from core.middleware.concurrency_limit import Admission
+from core.middleware.client_address import RequestContext, client_address, use_request_context
+from core.middleware.concurrency_limit import ConcurrencyLimit
 from core.middleware.security_headers import security_headers
 from core.settings import Settings, use_settings
 
@@ -25,14 +25,14 @@ _REQUEST_ID = b"x-request-id"
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
-class RequestFrame:
+class RequestContextMiddleware:
     """ASGI middleware, the outermost of ours. It stands inside the framework's own handler of unhandled errors,
     which knows neither problem documents nor request ids."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.settings = settings
-        self.admission = Admission(settings.max_concurrent_requests)
+        self.admission = ConcurrencyLimit(settings.max_concurrent_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         use_settings(self.settings)
@@ -46,7 +46,7 @@ class RequestFrame:
         started = perf_counter()
         request_id = _request_id(scope)
         address = client_address(scope, self.settings.trusted_proxies)
-        use_caller(Caller(request_id=request_id, address=address))
+        use_request_context(RequestContext(request_id=request_id, address=address))
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
 

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import StartupError
 
 
-class PlainStartupErrors:
+class StartupErrors:
     """ASGI middleware: of a `StartupError` the server logs its sentence for the operator, not a traceback; and of a
     start that failed after waiting nothing more, as that was logged."""
 

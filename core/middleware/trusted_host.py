@@ -18,7 +18,7 @@ _PROBES = ("/healthz", "/readyz")
 _PORT = re.compile(r":\d*\Z")
 
 
-class HostCheck:
+class TrustedHost:
     """ASGI middleware that answers 400 to a `Host` other than those allowed: `api.example.com`, or `*.example.com` for
     all below that name."""
 

@@ -14,7 +14,7 @@ from beanie import Document
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.clock import utc_now
-from core.database.client import Database, patient
+from core.database.client import Database, operation_timeout
 from core.errors import StartupError
 from core.migrations.applied import Migration, note, settle
 from core.module import Module
@@ -75,7 +75,7 @@ async def _run_one(database: Database, migration: Migration) -> None:
     for step in migration.steps:
         await database.bind(step.models)
         try:
-            with patient(STEP_SECONDS):
+            with operation_timeout(STEP_SECONDS):
                 await step.run(session=None)
         except Exception as error:
             raise StartupError(

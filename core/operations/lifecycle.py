@@ -10,8 +10,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from fastapi import FastAPI
 
 from core.database.availability import Outage
-from core.database.client import Database, in_words, open_database
-from core.errors import NoAnswer, StartupError
+from core.database.client import Database, open_database, translate_driver_errors
+from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
 from core.module import Module
 from core.settings import Settings
@@ -93,7 +93,7 @@ class _Service:
                 self.outage.unprepared = False
                 self.begun.set()
                 await self.over.wait()
-        except NoAnswer as error:
+        except DatabaseUnreachable as error:
             log.warning("Waiting for the database. %s (%s)", error, _reason(error))
             self.outage.unprepared = True
             self.begun.set()
@@ -103,12 +103,12 @@ class _Service:
     async def _open(self, stack: AsyncExitStack) -> None:
         database = await stack.enter_async_context(open_service(self.settings, self.modules, self.outage))
         self.app.state.database = database
-        with in_words(self.settings, database.description):
+        with translate_driver_errors(self.settings, database.description):
             for module in self.modules:
                 if module.lifespan:
                     await stack.enter_async_context(module.lifespan())
 
 
-def _reason(error: NoAnswer) -> str:
+def _reason(error: DatabaseUnreachable) -> str:
     """What the driver says of the server, such as that there is no host of that name."""
     return str(error.__cause__).partition(" (configured timeouts")[0].partition(", Timeout:")[0]

@@ -44,27 +44,27 @@ class CheckedRoute(APIRoute):
         self.media_types = _media_types(self)
         self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
         self.single = frozenset(_single_parameters(self.dependant))
-        documented, self.dependant = self.dependant, self.unanswered(self.dependant)
+        documented, self.dependant = self.dependant, self.remaining_dependencies(self.dependant)
         handle = direct_handler(self)
         framework = super().get_route_handler()
         self.dependant = documented
 
-        async def handle_admitted(request: Request) -> Response:
-            await self.admit(request)
+        async def handle_prechecked(request: Request) -> Response:
+            await self.precheck(request)
             return await (handle or framework)(request)
 
-        self.direct = handle_admitted if handle else None
-        return handle_admitted
+        self.direct = handle_prechecked if handle else None
+        return handle_prechecked
 
-    async def admit(self, request: Request) -> None:
+    async def precheck(self, request: Request) -> None:
         """Raise a problem with the request that shows before its body is read."""
         if self.reads_body:
             _check_encoding(request)
         _check_media_type(request, self.media_types)
         _check_query(request, self.single)
 
-    def unanswered(self, dependant: Dependant) -> Dependant:
-        """The dependencies without those that `admit` has seen to, by the time they would be asked."""
+    def remaining_dependencies(self, dependant: Dependant) -> Dependant:
+        """The dependencies without those that `precheck` has seen to, by the time they would be asked."""
         return dependant
 
 
@@ -75,11 +75,11 @@ class ProtectedRoute(CheckedRoute):
     use_cache = True
     """Whether a cached authentication may be relied on."""
 
-    async def admit(self, request: Request) -> None:
+    async def precheck(self, request: Request) -> None:
         await authorize(request, self.roles, use_cache=self.use_cache)
-        await super().admit(request)
+        await super().precheck(request)
 
-    def unanswered(self, dependant: Dependant) -> Dependant:
+    def remaining_dependencies(self, dependant: Dependant) -> Dependant:
         self.roles = tuple(_roles(dependant))
         only_reads = self.use_cache and READ_METHODS.issuperset(self.methods or ())
         done = [access_token, check_role, *([current_user] if only_reads else [])]

@@ -7,14 +7,14 @@ from contextlib import suppress
 from multiprocessing import current_process
 
 
-def spare_the_collector() -> None:
+def freeze_gc() -> None:
     """Let the garbage collector look no more at what there is by now: it stays as long as the process does, and to look
     through all of it held up every request, some 40 ms at a time."""
     gc.collect()
     gc.freeze()
 
 
-def end_well() -> None:
+def exit_zero_on_sigterm() -> None:
     """Let SIGTERM end this process with status 0. What serves shuts down first, and then raises the signal once more:
     without this, it would look as if that had killed the process. Of several processes, only the first one's status
     counts."""

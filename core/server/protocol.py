@@ -15,7 +15,7 @@ from core.middleware.concurrency_limit import ALWAYS, REFUSAL
 from core.server.connection_timer import tick_each_second
 from core.server.limits import SPARE_CONNECTIONS
 from core.server.request_head import MAX_HEAD, check_framing, check_offer, problem_of, too_large
-from core.server.transport import Lingering
+from core.server.transport import LingeringTransport
 from core.settings import MAX_CONNECTIONS
 
 # The most requests that wait on one connection for those before them.
@@ -36,7 +36,7 @@ _NEXT, _HEAD, _BODY, _DEAF = range(4)
 class Connection(HttpToolsProtocol):
     """uvicorn's own protocol, with limits; `uvicorn main:app --http core.server.protocol:Connection` has it, too."""
 
-    transport: Lingering  # type: ignore[assignment]  # it is used as a transport, and is none by type
+    transport: LingeringTransport  # type: ignore[assignment]  # it is used as a transport, and is none by type
 
     def __init__(self, *arguments: Any, max_connections: int = MAX_CONNECTIONS, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -49,7 +49,7 @@ class Connection(HttpToolsProtocol):
         self.persists = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(cast("asyncio.Transport", Lingering(transport, self.loop, self._stays)))
+        super().connection_made(cast("asyncio.Transport", LingeringTransport(transport, self.loop, self._stays)))
         tick_each_second(self.server_state, self.loop)
         excess = len(self.connections) - self.max_connections
         self.crowded = excess > 0

@@ -8,7 +8,7 @@ from typing import Any
 _WORTH_A_PACKET = 65_536
 
 
-class Lingering:
+class LingeringTransport:
     """A transport. To close a socket that has unread bytes resets the connection, and the client may lose the answer
     that it was sent (RFC 9112, section 9.6). So `close`, where `stays` says that the client is not done, only ends our
     side; it is for whoever owns the transport to read on, and to `hang_up`."""

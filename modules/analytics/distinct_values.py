@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from modules.analytics import query_concurrency
 from modules.analytics.mark_counts import chosen
-from modules.students import SUBJECT_SEPARATOR, Student
+from modules.students import SUBJECT_SEPARATOR, StudentDocument
 
 
 async def subjects(limit: int) -> list[str]:
@@ -37,6 +37,6 @@ async def largest_branches(among: Sequence[str], limit: int) -> list[str]:
 
 async def _distinct(path: str) -> AsyncIterator[str]:
     """The values that an index holds. Some may be those of deleted students only."""
-    async for row in Student.get_motor_collection().aggregate([{"$group": {"_id": f"${path}"}}]):
+    async for row in StudentDocument.get_motor_collection().aggregate([{"$group": {"_id": f"${path}"}}]):
         if row["_id"] is not None:
             yield row["_id"]

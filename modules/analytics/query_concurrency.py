@@ -10,7 +10,7 @@ import pymongo
 
 from core.database.keyset import Filter
 from core.errors import Unavailable
-from modules.students import Student
+from modules.students import StudentDocument
 
 # The client's own limit is five seconds.
 SECONDS = 30
@@ -61,6 +61,6 @@ def more_time() -> AbstractContextManager[object]:
 
 async def aggregate(pipeline: Sequence[Filter], **options: Any) -> list[dict[str, Any]]:
     """What a pipeline makes of all students."""
-    cursor = Student.get_motor_collection().aggregate(list(pipeline), **options)
+    cursor = StudentDocument.get_motor_collection().aggregate(list(pipeline), **options)
     rows: list[dict[str, Any]] = await cursor.to_list(None)
     return rows

@@ -8,7 +8,7 @@ from core.database.keyset import Filter
 from modules.analytics import query_concurrency
 from modules.analytics.mark_counts import chosen
 from modules.analytics.ranking_measure import Measure
-from modules.students import Student, without_marks
+from modules.students import StudentDocument, without_marks
 
 LIVE: Filter = {"keys.live": True}
 
@@ -71,4 +71,4 @@ async def _unranked(measure: Measure) -> int:
 
 
 async def _matching(query: Filter) -> int:
-    return int(await Student.get_motor_collection().count_documents(query))
+    return int(await StudentDocument.get_motor_collection().count_documents(query))

@@ -11,7 +11,7 @@ from modules.analytics.mark_counts import chosen
 from modules.analytics.rank_counts import Places
 from modules.analytics.ranking_measure import Measure
 from modules.analytics.schemas import RankedStudent
-from modules.students import Student
+from modules.students import StudentDocument
 
 Row = dict[str, Any]
 
@@ -70,7 +70,7 @@ class Ranking:
     async def _find(self, query: Filter, order: Order, limit: int) -> list[Row]:
         projection = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, self.measure.path: 1}
         among = {"$and": [chosen(self.branches), {self.measure.path: {"$gte": 0}}, query]}
-        cursor = Student.get_motor_collection().find(among, projection).sort(sort_of(order)).limit(limit)
+        cursor = StudentDocument.get_motor_collection().find(among, projection).sort(sort_of(order)).limit(limit)
         rows: list[Row] = await cursor.to_list(None)
         return rows
 

@@ -11,7 +11,7 @@ from modules.analytics.grading import exact, grade_of
 from modules.analytics.mark_counts import Tally
 from modules.analytics.ranking_measure import BY_AVERAGE, BY_TOTAL, Measure
 from modules.analytics.schemas import AverageReport, OverallReport, ReportCard, SubjectReport
-from modules.students import Current
+from modules.students import StudentSnapshot
 
 
 async def get(roll_no: str) -> ReportCard:
@@ -32,7 +32,7 @@ async def get(roll_no: str) -> ReportCard:
     )
 
 
-def _average(student: Current) -> Fraction:
+def _average(student: StudentSnapshot) -> Fraction:
     """The average as it is: a float might miss a threshold that it should reach."""
     return Fraction(student.keys.total or 0, HUNDREDTHS * len(student.marks))
 
@@ -45,7 +45,7 @@ async def _overall(measure: Measure, value: float | None, tally: Tally) -> dict[
     return {"value": measure.shown(value), **_standing(counted.better, counted.first, ranked)}
 
 
-def _subjects(student: Current, tally: Tally) -> list[SubjectReport]:
+def _subjects(student: StudentSnapshot, tally: Tally) -> list[SubjectReport]:
     return [_subject(name, student.marks[name], tally) for name in sorted(student.marks)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.clock import utc_now
 from core.database.keyset import Page, Window
-from core.middleware.client_address import current_caller
+from core.middleware.client_address import current_request
 from modules.auth.models import AuthEvent
 from modules.auth.settings import AuthSettings
 
@@ -32,7 +32,7 @@ class Event(StrEnum):
 async def record(event: Event, *, who: str | None, whom: str | None, detail: str | None = None) -> None:
     """Write one row: `who` did it (None if nobody was signed in), `whom` it concerns (None if no such account).
     Names are kept in lower case, so that they are found in any."""
-    caller, now = current_caller(), utc_now()
+    caller, now = current_request(), utc_now()
     await AuthEvent(
         at=now,
         event=event,

@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from core.clock import utc_now
 from core.errors import TooManyRequests
-from core.middleware.client_address import current_caller
+from core.middleware.client_address import current_request
 from modules.auth.metrics import THROTTLED
 from modules.auth.models import LoginFailures
 from modules.auth.refusals import refuse
@@ -43,7 +43,7 @@ async def begin(username: str) -> Attempt:
     """Return the counters of a try that the caller makes at this name's password, and count the try. Raise
     `TooManyRequests` when there were too many tries, or too many failures."""
     await count_attempt()
-    address = counted_address(current_caller().address)
+    address = counted_address(current_request().address)
     attempt = Attempt(account=_key("account", username.lower(), address), address=_key("address", address))
     await refuse_if_blocked(attempt)
     return attempt
@@ -62,7 +62,7 @@ async def count_registration() -> None:
 
 
 async def _count(kind: str, limit: int) -> None:
-    key, now = _key(kind, str(limit), counted_address(current_caller().address)), time.monotonic()
+    key, now = _key(kind, str(limit), counted_address(current_request().address)), time.monotonic()
     remembered_until, expires_at = _refused.get(key, (0.0, utc_now()))
     if remembered_until < now:
         count, expires_at = await _increment(key)

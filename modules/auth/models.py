@@ -67,7 +67,7 @@ class User(Document):
                 self._as_read() | dict(given or {}), update, return_document=ReturnDocument.AFTER
             )
         finally:
-            self._believe_no_token()
+            self._evict()
         return None if stored is None else User.model_validate(stored)
 
     async def remove(self) -> bool:
@@ -75,10 +75,10 @@ class User(Document):
         try:
             result = await User.get_motor_collection().delete_one(self._as_read())
         finally:
-            self._believe_no_token()
+            self._evict()
         return bool(result.deleted_count)
 
-    def _believe_no_token(self) -> None:
+    def _evict(self) -> None:
         # Also when it is not known whether the change was made.
         assert self.id, "only a stored account is changed"
         verified_tokens.forget(self.id)

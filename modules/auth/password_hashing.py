@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from core.errors import FieldError, InvalidRequest, TooManyRequests, Unavailable
-from core.middleware.client_address import current_caller
+from core.middleware.client_address import current_request
 from core.security import hash_password, is_hashable, verify_password
 from core.settings import current_settings
 from modules.auth.hashing_queue import HashingQueue, Share
@@ -91,7 +91,7 @@ def _decoy(cost: int) -> str:
 async def _run(work: Callable[[], T], *, registering: bool = False) -> T:
     # Whoever waits here is a request that the process works on: leave half of those to everything else.
     places = max(3, min(_PLACES, current_settings().max_concurrent_requests // 2))
-    address = counted_address(current_caller().address)
+    address = counted_address(current_request().address)
     if registering:
         # One turn for all who register, or registering from many addresses would crowd out those who sign in.
         most = max(1, places // 5)

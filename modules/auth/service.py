@@ -7,7 +7,7 @@ from bson import ObjectId
 from pydantic import SecretStr
 from pymongo.errors import DuplicateKeyError
 
-from core.database.errors import taken_field
+from core.database.errors import duplicate_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, TooManyRequests, Unauthenticated, Unavailable
 from core.identity import Principal, Role
 from core.security import new_secret_key
@@ -76,7 +76,7 @@ async def create(data: UserCreate, role: Role, *, registering: bool = False) -> 
     try:
         await user.insert()
     except DuplicateKeyError as error:
-        raise _taken(taken_field(error)) from error
+        raise _taken(duplicate_field(error)) from error
     try:
         # An account of this name may have been deleted between the first check and the insertion, which succeeds only
         # once that account is removed. Its name has been retired before.
@@ -161,7 +161,7 @@ async def change_email(principal: Principal, data: EmailChange) -> User:
     try:
         changed = await user.change({"email": data.email, "email_key": data.email.lower()})
     except DuplicateKeyError as error:
-        raise _taken(taken_field(error)) from error
+        raise _taken(duplicate_field(error)) from error
     if changed is None:
         raise tokens.revoked()
     await audit.record(Event.EMAIL_CHANGED, who=changed.username, whom=changed.username)

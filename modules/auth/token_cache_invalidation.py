@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import PyMongoError
 
-from core.database.bulk import Unwatchable, changed_ids
+from core.database.bulk import ChangeStreamsUnsupported, watch_ids
 from modules.auth.models import User
 from modules.auth.settings import AuthSettings
 from modules.auth.token_cache import verified_tokens
@@ -36,13 +36,13 @@ async def lifespan() -> AsyncIterator[None]:
 async def _watch() -> None:
     while True:
         try:
-            async for user in changed_ids(User):
+            async for user in watch_ids(User):
                 if user is None:  # the stream is open; earlier changes are not reported
                     verified_tokens.forget_all()
                     verified_tokens.watched = True
                 else:
                     verified_tokens.forget(user)
-        except Unwatchable:
+        except ChangeStreamsUnsupported:
             log.info(
                 "This MongoDB has no change streams: other processes may accept a revoked token for reads for up to "
                 "AUTH_CACHE_SECONDS; writes verify each caller in the database"

@@ -12,7 +12,7 @@ from pymongo import IndexModel
 
 from core.api.etag import strong_etag
 from core.clock import utc_now
-from core.middleware.client_address import current_caller
+from core.middleware.client_address import current_request
 from modules.students.search_terms import words_of
 
 
@@ -26,7 +26,7 @@ class Action(StrEnum):
     RESTORED = "restored"
 
 
-class Record(BaseModel):
+class StudentVersionData(BaseModel):
     """One version of a student's record. `version` counts them from 1, without gaps. A subject without an entry in
     `marks` has no mark. A version with `deleted_at` says that the student is deleted, and what was there."""
 
@@ -88,8 +88,8 @@ class Erased(BaseModel):
 
     at: datetime = Field(default_factory=utc_now)
     who: str
-    address: str = Field(default_factory=lambda: current_caller().address)
-    request_id: str = Field(default_factory=lambda: current_caller().request_id)
+    address: str = Field(default_factory=lambda: current_request().address)
+    request_id: str = Field(default_factory=lambda: current_request().request_id)
 
 
 class Erasing(Erased):
@@ -98,7 +98,7 @@ class Erasing(Erased):
     waits_for: list[str] = []
 
 
-class Current(Record):
+class StudentSnapshot(StudentVersionData):
     """A student's current record, deleted or not, as the service works with it. With `erasing` it is about to be
     removed, and as good as gone."""
 
@@ -146,7 +146,7 @@ class Current(Record):
 
     def record(self) -> dict[str, Any]:
         """What the history keeps of this version."""
-        return {name: getattr(self, name) for name in Record.model_fields}
+        return {name: getattr(self, name) for name in StudentVersionData.model_fields}
 
     def deleted(self, by: str, source: str | None = None) -> Self:
         """The version that says that the student is deleted; not stored yet."""
@@ -157,7 +157,7 @@ class Current(Record):
         return self.model_dump(exclude={"id"})
 
 
-class Student(Document, Current):
+class StudentDocument(Document, StudentSnapshot):
     """The same as MongoDB keeps it. Not for the way of a request: a document takes far longer to make and to read."""
 
     class Settings:
@@ -186,7 +186,7 @@ class Student(Document, Current):
         ]
 
 
-class StudentVersion(Record, Document):
+class StudentVersion(StudentVersionData, Document):
     """A version that has been replaced. Kept by the student's `_id`, so that a renamed student keeps its past."""
 
     student: PydanticObjectId

@@ -11,7 +11,7 @@ from core.api.location import address, location
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
 from core.identity import CurrentUser, Role, at_least
 from modules.students.fields import RollNo
-from modules.students.models import Current
+from modules.students.models import StudentSnapshot
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.schemas import StudentRead
 
@@ -33,7 +33,7 @@ CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequi
 """What any change of a student may answer."""
 
 
-def read(student: Current, status_code: int = 200) -> Response:
+def read(student: StudentSnapshot, status_code: int = 200) -> Response:
     """The student as clients read it, with the entity tag in the answer's header."""
     return answer(student.record(), student.etag, status_code)
 
@@ -45,7 +45,7 @@ def answer(record: Mapping[str, Any], etag: str, status_code: int = 200) -> Resp
     return Response(shown, status_code, {"ETag": etag}, media_type="application/json")
 
 
-def located(answer: Response, student: Current, request: Request) -> Response:
+def with_location(answer: Response, student: StudentSnapshot, request: Request) -> Response:
     """The answer, with the address at which the student is found from now on."""
     answer.headers["Location"] = address(request, "students", student.roll_no)
     return answer

@@ -17,7 +17,7 @@ from core.api.conditional_requests import (
 from core.api.documented_responses import ETAG_EXAMPLE, header, problem_responses
 from core.api.etag import strong_etag
 from core.api.pagination import LINK, Listing
-from core.database.batcher import Batched
+from core.database.batcher import Batcher
 from core.database.keyset import Page
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role
@@ -40,8 +40,8 @@ from modules.students.responses import (
     CurrentWriter,
     RollNoInPath,
     answer,
-    located,
     read,
+    with_location,
 )
 from modules.students.schemas import Rename, StudentCreate, StudentPart, StudentPatch, StudentRead, StudentReplace
 
@@ -64,7 +64,7 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Re
     One who was deleted goes on with the versions of before.
     """
     student = await service.create(data, Writer(user.username))
-    return located(read(student, 201), student, request)
+    return with_location(read(student, 201), student, request)
 
 
 @router.get(
@@ -78,7 +78,7 @@ async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Re
     Walking all pages by the `next` links meets every student who stays as they are exactly once, whatever others do
     meanwhile.
     """
-    shown = await _show_page(query, lane=request.scope["query_string"])
+    shown = await _show_page(query, key=request.scope["query_string"])
     response = Response(shown.students, media_type="application/json")
     shown.listing.link(shown.page, request, response)
     if shown.total is not None:
@@ -109,7 +109,7 @@ async def _show(queries: Sequence[StudentQuery]) -> list[_Shown]:
 
 
 # Many look at the same page at the same moment: the first one, at nine in the morning.
-_show_page = Batched(_show)
+_show_page = Batcher(_show)
 
 
 @router.get(
@@ -140,7 +140,7 @@ async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentRep
     With `If-None-Match: *` it creates the student instead, and fails if there is one.
     """
     student, created = await service.put(roll_no, data, writer)
-    return located(read(student, 201), student, request) if created else read(student)
+    return with_location(read(student, 201), student, request) if created else read(student)
 
 
 @router.patch(
@@ -193,7 +193,7 @@ async def rename(writer: CurrentWriter, roll_no: RollNoInPath, data: Rename, req
     The history goes with the student.
     """
     student = await service.rename(roll_no, data.roll_no, writer)
-    return located(read(student), student, request)
+    return with_location(read(student), student, request)
 
 
 router.include_router(marks_router)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from core.api.request_body import RequestBody
 from core.api.text_fields import PrintableLine
 from modules.students.fields import Mark, Marks, MarksPatch, RollNo
-from modules.students.models import Action, Record
+from modules.students.models import Action, StudentVersionData
 
 _EXAMPLE: dict[str, JsonValue] = {
     "name": "Asha Rao",
@@ -172,7 +172,7 @@ class VersionRead(BaseModel):
     student: StudentRead
 
     @classmethod
-    def of(cls, record: Record) -> Self:
+    def of(cls, record: StudentVersionData) -> Self:
         """The version that a stored record is."""
         return cls(
             version=record.version,

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from core.api.etag import UNCONDITIONAL
 from core.errors import FieldError, InvalidRequest, NotFound, Unavailable
 from modules.students.fields import check_number_of_subjects
-from modules.students.models import Action, Current
+from modules.students.models import Action, StudentSnapshot
 from modules.students.records import store
 from modules.students.records.store import RollNoTaken, StudentNotFound, Writer, taken
 from modules.students.records.write_batch import Outcome, Write, write
@@ -21,10 +21,10 @@ class MarkNotFound(NotFound):
     title = "No such mark"
 
 
-async def create(data: StudentCreate, writer: Writer) -> Current:
+async def create(data: StudentCreate, writer: Writer) -> StudentSnapshot:
     """Store a new student; one that was deleted goes on with its store. Raises `RollNoTaken`. The unique index
     decides, so two at once cannot both succeed."""
-    student = Current.new(writer.name, **data.model_dump())
+    student = StudentSnapshot.new(writer.name, **data.model_dump())
     for _ in range(store.MAX_TRIES):
         if await write(Write(None, student)) is Outcome.MADE:
             return student
@@ -33,10 +33,10 @@ async def create(data: StudentCreate, writer: Writer) -> Current:
     raise Unavailable(f"The student {data.roll_no} is being erased.")
 
 
-async def _create_again(new: Current) -> Current:
+async def _create_again(new: StudentSnapshot) -> StudentSnapshot:
     content = new.model_dump(include={"name", "branch", "marks", "created_at"})
 
-    def edit(deleted: Current) -> Current:
+    def edit(deleted: StudentSnapshot) -> StudentSnapshot:
         if deleted.deleted_at is None:
             raise taken(new.roll_no)
         return deleted.successor(Action.CREATED, new.updated_by, deleted_at=None, **content)
@@ -44,7 +44,7 @@ async def _create_again(new: Current) -> Current:
     return await store.change(new.roll_no, edit, UNCONDITIONAL, also_deleted=True)
 
 
-async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Current:
+async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> StudentSnapshot:
     """Put `data` in place of what is stored; raises what `versions.change` raises, and `InvalidRequest` when `data`
     names another roll number."""
     _check_same_roll_no(roll_no, data.roll_no)
@@ -52,7 +52,7 @@ async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Current
     return await store.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
 
 
-async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Current, bool]:
+async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[StudentSnapshot, bool]:
     """As `replace`, but where there is no such student and the client expects none (`If-None-Match: *`), create it;
     whether that was done."""
     expects = writer.expects
@@ -66,27 +66,27 @@ async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Curre
         return await replace(roll_no, data, writer), False
 
 
-async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> Current:
+async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> StudentSnapshot:
     """Merge `data` into the record (RFC 7396); raises what `replace` raises."""
     changes = data.model_dump(exclude_unset=True)
     _check_same_roll_no(roll_no, changes.pop("roll_no", None))
     marks = changes.pop("marks", {})
 
-    def edit(student: Current) -> Current | None:
+    def edit(student: StudentSnapshot) -> StudentSnapshot | None:
         return _updated(student, writer, changes | {"marks": _merged(student.marks, marks)})
 
     return await store.change(roll_no, edit, writer.expects)
 
 
-async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> Current:
+async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> StudentSnapshot:
     """Give the student one mark; raises what `patch` raises."""
     return await patch(roll_no, StudentPatch(marks={subject: mark}), writer)
 
 
-async def remove_mark(roll_no: str, subject: str, writer: Writer) -> Current:
+async def remove_mark(roll_no: str, subject: str, writer: Writer) -> StudentSnapshot:
     """Take one mark away; raises `MarkNotFound`, and what `versions.change` raises."""
 
-    def edit(student: Current) -> Current | None:
+    def edit(student: StudentSnapshot) -> StudentSnapshot | None:
         if subject not in student.marks:
             raise MarkNotFound(f"The student {roll_no} has no mark in {subject}.")
         return _updated(student, writer, {"marks": _merged(student.marks, {subject: None})})
@@ -94,10 +94,10 @@ async def remove_mark(roll_no: str, subject: str, writer: Writer) -> Current:
     return await store.change(roll_no, edit, writer.expects)
 
 
-async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> Current:
+async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> StudentSnapshot:
     """Give the student another roll number; raises `RollNoTaken`, and what `versions.change` raises."""
 
-    def edit(student: Current) -> Current | None:
+    def edit(student: StudentSnapshot) -> StudentSnapshot | None:
         if student.roll_no == new_roll_no:
             return None
         return student.successor(Action.RENAMED, writer.name, roll_no=new_roll_no)
@@ -105,7 +105,7 @@ async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> Current:
     return await store.change(roll_no, edit, writer.expects)
 
 
-async def delete(roll_no: str, writer: Writer) -> Current:
+async def delete(roll_no: str, writer: Writer) -> StudentSnapshot:
     """Hide the student and keep its history; raises what `versions.change` raises."""
     return await store.change(roll_no, lambda student: student.deleted(writer.name), writer.expects)
 
@@ -116,7 +116,7 @@ def _check_same_roll_no(roll_no: str, given: str | None) -> None:
         raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/roll_no")])
 
 
-def _updated(student: Current, writer: Writer, content: dict[str, Any]) -> Current | None:
+def _updated(student: StudentSnapshot, writer: Writer, content: dict[str, Any]) -> StudentSnapshot | None:
     """The record with other content; None if the content is as it was, so that nothing is written."""
     same = all(getattr(student, field) == value for field, value in content.items())
     return None if same else student.successor(Action.UPDATED, writer.name, **content)

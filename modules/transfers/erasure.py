@@ -14,7 +14,7 @@ from typing import Any
 
 from bson import ObjectId, Regex
 
-from core.database.client import patient
+from core.database.client import operation_timeout
 from modules.students import ErasedStudent, follow_erasures
 from modules.transfers.files import file_store
 from modules.transfers.imports import job_runner
@@ -44,7 +44,7 @@ async def lifespan() -> AsyncIterator[None]:
 
 async def forget(student: ErasedStudent) -> None:
     """Remove what is stored of a student. May be called again after it failed, or though it succeeded."""
-    with patient():
+    with operation_timeout():
         await file_store.forget_all()
         imports = Import.get_motor_collection()
         roll_nos = list(student.roll_nos)
@@ -53,9 +53,9 @@ async def forget(student: ErasedStudent) -> None:
         await imports.update_many({**_ALL, "key": _KEY_AS_SENT}, {"$unset": {"key": ""}})
     patterns = list(_patterns(student))
     for import_id in await FailedRow.get_motor_collection().distinct("import_id"):
-        with patient():  # for each import anew: so much is stored of one at most
+        with operation_timeout():  # for each import anew: so much is stored of one at most
             await _blank_rows(import_id, student, patterns)
-    with patient():
+    with operation_timeout():
         for pattern in patterns:
             await _blank_imports(pattern)
 

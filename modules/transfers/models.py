@@ -134,7 +134,7 @@ class Import(Document):
         return self.created_at + timedelta(days=ImportSettings.current().days)
 
     @property
-    def standing(self) -> State:
+    def effective_state(self) -> State:
         """Its state, or `interrupted` if it should be worked on and is not."""
         at_work = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
         return State.INTERRUPTED if at_work and self.alive_at < utc_now() - PATIENCE else self.state
@@ -195,7 +195,7 @@ class FailedRow(Document):
         ]
 
 
-class Touched(Document):
+class ChangeLogEntry(Document):
     """A student whom an import was about to change, noted before: which version it found (None for a new student), and
     that the next one would be the import's."""
 

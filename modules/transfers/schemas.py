@@ -152,7 +152,7 @@ class ImportRead(BaseModel):
         errors = [RowError(row=row["row"], line=row["line"], **fault) for row in failures for fault in row["errors"]]
         return cls(
             id=str(work.id),
-            state=work.standing,
+            state=work.effective_state,
             detail=work.detail,
             by=work.by,
             created_at=work.created_at,

@@ -5,25 +5,25 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from modules.students import Student
+from modules.students import StudentDocument
 
 Marks = Mapping[str, int | float]
 
 
-def student(roll_no: str, marks: Marks, branch: str = "Physics", **changes: Any) -> Student:
+def student(roll_no: str, marks: Marks, branch: str = "Physics", **changes: Any) -> StudentDocument:
     """A student who was not stored yet."""
     content = {"name": f"Name of {roll_no}", "updated_by": "alice"} | changes
-    return Student(roll_no=roll_no, branch=branch, marks=dict(marks), **content)
+    return StudentDocument(roll_no=roll_no, branch=branch, marks=dict(marks), **content)
 
 
-def enter(client: TestClient, students: Sequence[Student]) -> None:
+def enter(client: TestClient, students: Sequence[StudentDocument]) -> None:
     """Let the database hold these students and no others."""
     assert client.portal
 
     async def replace_all() -> None:
-        await Student.get_motor_collection().delete_many({})
+        await StudentDocument.get_motor_collection().delete_many({})
         if students:
-            await Student.insert_many(students)
+            await StudentDocument.insert_many(students)
 
     client.portal.call(replace_all)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from modules.students import Student
+from modules.students import StudentDocument
 from tests.analytics.classroom import enter, student
 
 Commands = list[dict[str, Any]]
@@ -27,13 +27,13 @@ def profiled(client: TestClient, address: str) -> Commands:
     assert client.portal
 
     async def profile(level: int) -> Commands:
-        database = Student.get_motor_collection().database
+        database = StudentDocument.get_motor_collection().database
         await database.command("profile", level)
         found = {"ns": f"{database.name}.students", "op": {"$in": ["query", "command"]}}
         return list(await database["system.profile"].find(found).to_list(None)) if not level else []
 
     async def clear() -> None:
-        await Student.get_motor_collection().database["system.profile"].drop()
+        await StudentDocument.get_motor_collection().database["system.profile"].drop()
 
     client.portal.call(clear)
     client.portal.call(profile, 2)

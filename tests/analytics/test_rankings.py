@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modules.students import Student
+from modules.students import StudentDocument
 from modules.students.listing import pages
 from tests.analytics.classroom import by_math, enter, student
 
@@ -186,14 +186,14 @@ def test_any_ranking_read_page_by_page_in_both_directions_is_that_of_a_sorted_li
     assert [page for page in reversed(backwards) if page] == [page for page in forwards if page]
 
 
-def reference(students: list[Student], by: str) -> list[tuple[int, bool, str]]:
+def reference(students: list[StudentDocument], by: str) -> list[tuple[int, bool, str]]:
     values = {one.roll_no: value(one, by) for one in students}
     ranked = sorted((-number, roll_no) for roll_no, number in values.items() if number is not None)
     numbers = [number for number, _ in ranked]
     return [(1 + sum(n < number for n in numbers), numbers.count(number) > 1, roll_no) for number, roll_no in ranked]
 
 
-def value(one: Student, by: str) -> float | None:
+def value(one: StudentDocument, by: str) -> float | None:
     hundredths = [round(mark * 100) for mark in one.marks.values()]
     if by == "a":
         return one.marks.get("a")

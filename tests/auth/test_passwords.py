@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from core.errors import InvalidRequest, TooManyRequests, Unavailable
-from core.middleware.client_address import Caller, use_caller
+from core.middleware.client_address import RequestContext, use_request_context
 from core.security import hash_password, verify_password
 from core.settings import Settings, use_settings
 from modules.auth import password_hashing
@@ -38,7 +38,7 @@ async def test_the_event_loop_goes_on_while_a_password_is_hashed(monkeypatch: py
 
 async def from_address(address: str, *, registering: bool = False) -> str:
     """A hash that somebody at this address needs."""
-    use_caller(Caller(request_id="-", address=address))
+    use_request_context(RequestContext(request_id="-", address=address))
     if registering:
         return await password_hashing.hash_new("giraffe-9-umbrella", "#/password", registering=True)
     return await password_hashing.hash_of("secure123")

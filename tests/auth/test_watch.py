@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from core.database.bulk import changed_ids
+from core.database.bulk import watch_ids
 from core.database.client import open_database
 from core.identity import Principal, Role
 from core.settings import Settings, use_settings
@@ -41,7 +41,7 @@ async def test_once_it_is_said_to_be_open_a_watch_is_open_and_tells_of_each_chan
         async with open_database(settings) as database:
             await database.bind([User], make_indexes=False)
             before = watches(mongo, settings.mongodb_database)
-            told = aiter(changed_ids(User))
+            told = aiter(watch_ids(User))
             assert await anext(told) is None
             assert watches(mongo, settings.mongodb_database) == before + 1
             for one in changed:
@@ -62,7 +62,7 @@ async def test_what_was_believed_before_the_watch_was_open_is_forgotten_then(
         opened.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(token_cache_invalidation, "changed_ids", slow)
+    monkeypatch.setattr(token_cache_invalidation, "watch_ids", slow)
     async with token_cache_invalidation.lifespan():
         believe("a.b.c")
         assert verified_tokens.find("a.b.c")
@@ -87,7 +87,7 @@ async def test_however_the_service_ends_the_watch_ends_with_it(
         yield None
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(token_cache_invalidation, "changed_ids", quiet)
+    monkeypatch.setattr(token_cache_invalidation, "watch_ids", quiet)
     before = asyncio.all_tasks()
     with pytest.raises(ZeroDivisionError):
         await _serve_and_fail()

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from core.middleware.concurrency_limit import ALWAYS
-from core.middleware.request_context import RequestFrame
+from core.middleware.request_context import RequestContextMiddleware
 from core.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ class Site:
     """A service that works on one request at a time, and what it does with them."""
 
     def __init__(self) -> None:
-        self.frame = RequestFrame(self._app, Settings.model_validate({"max_concurrent_requests": 1}))
+        self.frame = RequestContextMiddleware(self._app, Settings.model_validate({"max_concurrent_requests": 1}))
         self.may_go_on = asyncio.Event()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +53,7 @@ class Site:
         return int(sent[0]["status"])
 
 
-async def settled() -> None:
+async def read_majority() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -61,7 +61,7 @@ async def settled() -> None:
 async def test_no_more_are_worked_on_than_is_allowed() -> None:
     site = Site()
     first = asyncio.create_task(site.ask("/work"))
-    await settled()
+    await read_majority()
     assert [await site.ask("/") for _ in range(3)] == [503, 503, 503]
     assert [await site.ask(path) for path in ALWAYS] == [200] * len(ALWAYS)
     site.may_go_on.set()
@@ -73,7 +73,7 @@ async def test_a_client_that_is_awaited_and_a_stream_are_no_work() -> None:
     site, body = Site(), asyncio.Future[Message]()
     reading = asyncio.create_task(site.ask("/read", body))
     streams = [asyncio.create_task(site.ask("/stream")) for _ in range(3)]
-    await settled()
+    await read_majority()
     assert await site.ask("/") == 200
     body.set_result({"type": "http.request"})
     site.may_go_on.set()
@@ -84,7 +84,7 @@ async def test_a_client_that_is_awaited_and_a_stream_are_no_work() -> None:
 async def test_who_goes_away_leaves_no_work_behind() -> None:
     site, body = Site(), asyncio.Future[Message]()
     reading = asyncio.create_task(site.ask("/read", body))
-    await settled()
+    await read_majority()
     reading.cancel()
     await asyncio.wait([reading])
     assert site.frame.admission.at_work == 0

@@ -5,7 +5,7 @@ import pymongo
 import pytest
 from pymongo._csot import get_timeout
 
-from core.database.batcher import Batched
+from core.database.batcher import Batcher
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ class Work:
         self.asked: list[list[str]] = []
         self.goes_on: list[asyncio.Event] = []
         self.begun: asyncio.Queue[int] = asyncio.Queue()
-        self.batched: Batched[str, str] = Batched(self.do, **options)  # type: ignore[arg-type]
+        self.batched: Batcher[str, str] = Batcher(self.do, **options)  # type: ignore[arg-type]
 
     async def do(self, asks: Sequence[str]) -> list[str]:
         turn = len(self.asked)
@@ -37,9 +37,9 @@ class Work:
             while await self.begun.get() != turn:
                 pass
 
-    async def ask(self, *asks: str, lane: str | None = None) -> list[Task]:
+    async def ask(self, *asks: str, key: str | None = None) -> list[Task]:
         """Tasks that have begun to ask, in this order."""
-        tasks = [asyncio.create_task(self.batched(one, lane)) for one in asks]
+        tasks = [asyncio.create_task(self.batched(one, key)) for one in asks]
         await settle()
         return tasks
 
@@ -139,7 +139,7 @@ async def test_who_goes_away_holds_up_nobody(gone: int) -> None:
 
 
 async def test_nobody_waits_long_for_work_that_hangs() -> None:
-    work = Work(patience=0.01)
+    work = Work(max_wait=0.01)
     tasks = await work.ask("a", "b")
     await work.begins(1)
     tasks += await work.ask("c")
@@ -152,21 +152,21 @@ async def test_nobody_waits_long_for_work_that_hangs() -> None:
     assert await again == "d: run 3"
 
 
-async def test_lanes_do_not_wait_for_one_another() -> None:
+async def test_groups_do_not_wait_for_one_another() -> None:
     work = Work()
-    left = await work.ask("a", "b", lane="left")
-    right = await work.ask("c", lane="right")
+    left = await work.ask("a", "b", key="left")
+    right = await work.ask("c", key="right")
     assert work.asked == [["a"], ["c"]]
     for number in range(2):
         work.goes_on[number].set()
     await work.begins(2)
     work.goes_on[2].set()
     assert await results([*left, *right]) == ["a: run 0", "b: run 2", "c: run 1"]
-    assert not work.batched._lanes
+    assert not work.batched._groups
 
 
 async def test_no_more_than_so_many_are_done_at_a_time() -> None:
-    work = Work(most=2)
+    work = Work(max_batch_size=2)
     tasks = await work.ask("a", "b", "c", "d")
     for number in range(3):
         await work.begins(number)
@@ -184,7 +184,7 @@ async def test_the_time_that_one_has_for_the_database_is_nothing_to_the_others()
         await go.wait()
         return asks
 
-    batched = Batched(do)
+    batched = Batcher(do)
 
     async def ask(seconds: float) -> str:
         with pymongo.timeout(seconds):

@@ -53,7 +53,7 @@ def names_of_middleware(**settings: object) -> set[str]:
 
 def test_what_is_not_asked_for_stands_in_no_requests_way() -> None:
     more = names_of_middleware(allowed_hosts="a", cors_origins=APP) - names_of_middleware()
-    assert more == {"HostCheck", "CrossOrigin"}
+    assert more == {"TrustedHost", "CrossOrigin"}
 
 
 def test_pages_of_a_named_origin_may_call_and_read_the_headers_that_are_documented() -> None:

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from core.middleware.client_address import client_address, current_caller, socket_address
+from core.middleware.client_address import client_address, current_request, socket_address
 from core.settings import Settings
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
@@ -82,4 +82,4 @@ def test_nobody_is_trusted_by_default() -> None:
 
 
 def test_outside_of_a_request_the_caller_is_local() -> None:
-    assert current_caller().address == "local"
+    assert current_request().address == "local"

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from core.app import create_app
 from core.errors import StartupError
 from core.registry import configure
-from core.settings import ModuleChoice, ModuleSettings, Settings
+from core.settings import ModuleSelection, ModuleSettings, Settings
 from tests.conftest import configured, settings_of_modules
 from tests.core.stubs import stub
 
@@ -19,7 +19,7 @@ from tests.core.stubs import stub
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A `.env` of the test's own."""
     file = tmp_path / ".env"
-    kinds: list[type[ModuleChoice | ModuleSettings]] = [ModuleChoice, Settings, *settings_of_modules()]
+    kinds: list[type[ModuleSelection | ModuleSettings]] = [ModuleSelection, Settings, *settings_of_modules()]
     for kind in kinds:
         monkeypatch.setitem(kind.model_config, "env_file", file)
     return file

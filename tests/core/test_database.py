@@ -16,8 +16,8 @@ import core.database.client
 from core.clock import utc_now
 from core.database.client import _connect, open_database
 from core.database.embedded import Embedded, Mongod
-from core.database.embedded.room import Room
-from core.database.errors import taken_field
+from core.database.embedded.disk_space import DiskSpace
+from core.database.errors import duplicate_field
 from core.errors import StartupError
 from core.settings import Settings
 from tests.core.stubs import stub, unopened
@@ -182,7 +182,7 @@ def test_a_mongod_that_is_found_is_started_on_the_data_folder(
     @asynccontextmanager
     async def run(mongod: Mongod, data_dir: Path) -> AsyncIterator[Embedded]:
         started.append((mongod, data_dir))
-        yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5", room=Room(data_dir))
+        yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5", room=DiskSpace(data_dir))
 
     found = Mongod(path=tmp_path / "mongod", version="6.0.5")
     monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: found)
@@ -220,7 +220,7 @@ def test_a_ping_of_a_database_that_is_gone_fails() -> None:
 
 def test_the_field_that_a_unique_index_refused_is_named() -> None:
     error = DuplicateKeyError("taken", details={"keyPattern": {"email_key": 1}, "keyValue": {"email_key": "x"}})
-    assert taken_field(error) == "email_key"
+    assert duplicate_field(error) == "email_key"
 
 
 def test_a_failed_start_raises_its_own_error() -> None:

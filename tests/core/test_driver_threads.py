@@ -10,18 +10,18 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo.errors import WaitQueueTimeoutError
 
-from core.database.driver_threads import DriverThreads, aside, queueing
+from core.database.driver_threads import DriverThreads, long_running, queue_timeout
 from core.database.errors import is_outage
 
 MOST = 4
 
 
-def run(work: Callable[[DriverThreads], Any], patience: float = 0.002) -> Any:
+def run(work: Callable[[DriverThreads], Any], max_wait: float = 0.002) -> Any:
     """Do this in an event loop, and not for ever."""
 
     async def bounded() -> Any:
         async with asyncio.timeout(20):
-            return await work(DriverThreads(MOST, patience))
+            return await work(DriverThreads(MOST, max_wait))
 
     return asyncio.run(bounded())
 
@@ -43,7 +43,7 @@ def test_what_is_quick_is_done_by_one_thread() -> None:
     async def work(threads: DriverThreads) -> list[str]:
         return [await in_thread(threads, thread_name) for _ in range(200)]
 
-    assert set(run(work, patience=10)) == {"mongodb-1"}
+    assert set(run(work, max_wait=10)) == {"mongodb-1"}
 
 
 def test_a_slow_call_holds_up_nobody() -> None:
@@ -106,7 +106,7 @@ def test_what_takes_long_on_purpose_has_threads_of_its_own() -> None:
             return thread_name()
 
         async def waiting() -> str:
-            aside.set(True)
+            long_running.set(True)
             name: str = await in_thread(threads, waits)
             return name
 
@@ -149,15 +149,15 @@ def test_what_has_waited_for_too_long_fails_and_is_not_begun() -> None:
         end, begun = Event(), Event()
         held = [in_thread(threads, end.wait) for _ in range(MOST)]
         await until(lambda: threads._working == MOST and threads._work.empty())
-        queueing.set(0)
+        queue_timeout.set(0)
         late = in_thread(threads, begun.set)
-        queueing.set(60)
-        patient = in_thread(threads, thread_name)
+        queue_timeout.set(60)
+        operation_timeout = in_thread(threads, thread_name)
         end.set()
         with pytest.raises(WaitQueueTimeoutError) as raised:
             await late
         assert is_outage(raised.value), "answered as 503"
-        assert (await patient).startswith("mongodb-")
+        assert (await operation_timeout).startswith("mongodb-")
         assert not begun.is_set()
         await asyncio.gather(*held)
 
@@ -165,7 +165,7 @@ def test_what_has_waited_for_too_long_fails_and_is_not_begun() -> None:
 
 
 def test_another_event_loop_may_go_on() -> None:
-    threads = DriverThreads(MOST, patience=10)
+    threads = DriverThreads(MOST, max_wait=10)
 
     async def work() -> str:
         name: str = await in_thread(threads, thread_name)

@@ -22,9 +22,18 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from core.database.embedded import Mongod, address, binary, find_mongod, folder, keeper, replica, run_embedded
-from core.database.embedded.failure import explain
-from core.database.embedded.folder import make_private
+from core.database.embedded import (
+    Mongod,
+    address,
+    data_folder,
+    find_mongod,
+    mongod_binary,
+    replica_set,
+    run_embedded,
+    supervisor_client,
+)
+from core.database.embedded.data_folder import make_private
+from core.database.embedded.failure_messages import explain
 from core.errors import StartupError
 from tests.processes import kill, running, until
 
@@ -143,7 +152,7 @@ def test_a_given_program_that_is_none(tmp_path: Path) -> None:
 def test_a_given_program_that_does_not_answer(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(binary, "_PATIENCE", 0.1)
+    monkeypatch.setattr(mongod_binary, "_PATIENCE", 0.1)
     with pytest.raises(StartupError, match="timed out"):
         find_mongod(script(version="exec sleep 5"), tmp_path)
 
@@ -224,18 +233,18 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(StartupError, match="DATA_DIR"):
-        folder.prepare(tmp_path / path, "6.0")
+        data_folder.prepare(tmp_path / path, "6.0")
 
 
 def test_a_folder_that_cannot_be_written() -> None:
     with pytest.raises(StartupError, match="DATA_DIR"):
-        folder.prepare(Path("/proc/data"), "6.0")
+        data_folder.prepare(Path("/proc/data"), "6.0")
 
 
 def test_a_relative_folder_is_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to("data")
-    assert folder.prepare(Path("data"), "6.0") == folder.prepare(tmp_path / "link", "6.0")
+    assert data_folder.prepare(Path("data"), "6.0") == data_folder.prepare(tmp_path / "link", "6.0")
 
 
 def test_a_socket_is_beside_the_data_where_mongod_can_read_its_path(tmp_path: Path) -> None:
@@ -246,17 +255,17 @@ def test_a_socket_is_beside_the_data_where_mongod_can_read_its_path(tmp_path: Pa
 def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
     with pytest.raises(StartupError, match=r"\b3 MB.*\b100\b"):
-        folder.prepare(tmp_path, "6.0")
+        data_folder.prepare(tmp_path, "6.0")
 
 
 def test_data_of_another_series_is_never_passed_over(tmp_path: Path) -> None:
-    folder.prepare(tmp_path, "7.0")
-    folder.prepare(tmp_path, "6.0")  # no data was written, so there is none to lose
+    data_folder.prepare(tmp_path, "7.0")
+    data_folder.prepare(tmp_path, "6.0")  # no data was written, so there is none to lose
     (tmp_path / "mongodb-7.0" / "WiredTiger").touch()
     with pytest.raises(StartupError, match=r"7\.0.*MONGOD_BIN.*7\.0"):
-        folder.prepare(tmp_path, "6.0")
+        data_folder.prepare(tmp_path, "6.0")
     (tmp_path / "mongodb-6.0" / "WiredTiger").touch()
-    assert folder.prepare(tmp_path, "6.0").data == tmp_path / "mongodb-6.0"
+    assert data_folder.prepare(tmp_path, "6.0").data == tmp_path / "mongodb-6.0"
 
 
 @pytest.fixture
@@ -369,7 +378,7 @@ def test_being_killed_is_worth_another_try(script: Callable[..., Path], tmp_path
 def test_a_server_that_fails_later_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeper, "_CHECK", 0.1)
+    monkeypatch.setattr(supervisor_client, "_CHECK", 0.1)
     data = tmp_path / "data"
     real = find_mongod(None, data)
     assert real is not None
@@ -405,14 +414,16 @@ def test_a_folder_of_our_own_keeps_its_mode(tmp_path: Path) -> None:
 def test_whatever_goes_wrong_the_database_is_looked_after_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeper, "_CHECK", 0.01)
+    monkeypatch.setattr(supervisor_client, "_CHECK", 0.01)
     data = tmp_path / "data"
     mongod = find_mongod(None, data)
     assert mongod is not None
 
     async def main() -> None:
         async with run_embedded(mongod, data, grace=0.1):
-            monkeypatch.setattr(keeper.Keeper, "_check", lambda: "a mistake of ours: it takes no arguments")
+            monkeypatch.setattr(
+                supervisor_client.SupervisorClient, "_check", lambda: "a mistake of ours: it takes no arguments"
+            )
             await asyncio.to_thread(until, lambda: caplog.text.count("could not be looked after") > 1)
 
     asyncio.run(main())
@@ -420,8 +431,8 @@ def test_whatever_goes_wrong_the_database_is_looked_after_again(
 
 
 def test_a_server_that_does_not_answer_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica, "_PATIENCE", 50)
-    assert not asyncio.run(replica.is_writable(tmp_path / "m.sock"))
+    monkeypatch.setattr(replica_set, "_PATIENCE", 50)
+    assert not asyncio.run(replica_set.is_writable(tmp_path / "m.sock"))
 
 
 def test_an_unknown_refusal_is_not_taken_for_a_new_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,7 +441,7 @@ def test_an_unknown_refusal_is_not_taken_for_a_new_server(monkeypatch: pytest.Mo
             raise OperationFailure("not authorized", 13)
 
     with pytest.raises(OperationFailure, match="not authorized"):
-        asyncio.run(replica._configure(Admin(), "/m.sock"))  # type: ignore[arg-type]
+        asyncio.run(replica_set._configure(Admin(), "/m.sock"))  # type: ignore[arg-type]
 
 
 def test_the_status_is_named_when_nothing_else_is_known() -> None:

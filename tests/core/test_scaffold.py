@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from beanie import Document
 
-from core.cli.new_module.command import check_is_unclaimed
+from core.cli.new_module.command import check_is_free
 from core.cli.new_module.names import Names, names_for
 from core.cli.new_module.writing import PLACES, write_module
 from core.command import CommandError
@@ -137,7 +137,7 @@ def routes(path: str) -> ProtectedRouter:
 
 def test_a_singular_whose_problem_is_taken_is_refused() -> None:
     with pytest.raises(CommandError, match="/problems/student-not-found"):
-        check_is_unclaimed(names_for("pupils", "student"), discover())
+        check_is_free(names_for("pupils", "student"), discover())
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_a_singular_whose_problem_is_taken_is_refused() -> None:
 )
 def test_what_another_module_has_is_refused(declared: Module, claim: str) -> None:
     with pytest.raises(CommandError, match=rf"\b{declared.name}\b.*{re.escape(claim)}"):
-        check_is_unclaimed(names_for("courses"), [declared])
+        check_is_free(names_for("courses"), [declared])
 
 
 def test_what_only_looks_alike_is_not_refused() -> None:
     other = Module(name="course", router=routes("/courses-of-old"), public_router=PublicRouter())
-    check_is_unclaimed(names_for("courses"), [other])
+    check_is_free(names_for("courses"), [other])
 
 
 @pytest.mark.parametrize("taken", ["modules/courses", "tests/courses"])

@@ -89,7 +89,7 @@ class Load:
         """Await a write that was sent after `since` and was acknowledged: how long after it that was."""
         return until(lambda: next((one.answered - since for one in self._done() if one.sent > since), None))
 
-    def unanswered(self) -> list[Write]:
+    def remaining_dependencies(self) -> list[Write]:
         return [one for one in self.writes if not one.status]
 
     def at_work(self, writes: int = 1) -> None:

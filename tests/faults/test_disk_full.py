@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from core.database.embedded.address import socket_path, url
-from core.database.embedded.room import RESERVE
+from core.database.embedded.disk_space import RESERVE
 from tests.processes import kill, mongods, until
 from tests.servers import Server, serve
 

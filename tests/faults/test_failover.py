@@ -38,7 +38,7 @@ def under_load(folder: Path, replica_set: ReplicaSet, database: str) -> Iterator
         with Load(server.url) as load:
             yield load
         print(f"\n{database}: {load.summary()}")
-        assert load.unanswered() == []
+        assert load.remaining_dependencies() == []
         check_written(server.url, load)
     assert "All is well." in command(folder, "check", "--data", **environment)
 

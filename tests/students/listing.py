@@ -9,21 +9,21 @@ from typing import Any
 from fastapi.testclient import TestClient
 from httpx2 import Client, Response
 
-from modules.students.models import Student
+from modules.students.models import StudentDocument
 
 
 def store(client: TestClient, students: Iterable[Mapping[str, Any]]) -> None:
     """Put students straight into the database, many at once, as if each had just been created over HTTP."""
-    documents = [Student.model_validate({"updated_by": "alice", **student}) for student in students]
+    documents = [StudentDocument.model_validate({"updated_by": "alice", **student}) for student in students]
     assert client.portal
     if documents:
-        client.portal.call(Student.insert_many, documents)
+        client.portal.call(StudentDocument.insert_many, documents)
 
 
 def empty(client: TestClient) -> None:
     """Leave no student in the database."""
     assert client.portal
-    client.portal.call(Student.get_motor_collection().delete_many, {})
+    client.portal.call(StudentDocument.get_motor_collection().delete_many, {})
 
 
 def pages(client: Client, address: str, relation: str = "next") -> Iterator[Response]:

@@ -23,7 +23,7 @@ from modules.students import service
 from modules.students.changes import service as changes
 from modules.students.erasure import service as erasure
 from modules.students.history import service as history
-from modules.students.models import Change, Student
+from modules.students.models import Change, StudentDocument
 from modules.students.records import write_batch
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.schemas import StudentCreate, StudentRead
@@ -424,7 +424,7 @@ async def copies_after(seeds: range, settings: Settings) -> list[int]:
         await Schedule(seed).run(*writers, *(consumer.step_inside(2) for consumer in consumers))
         for consumer in consumers:
             await consumer.drain_inside()
-        stored = await Student.find({"deleted_at": None}).sort("roll_no").to_list()
+        stored = await StudentDocument.find({"deleted_at": None}).sort("roll_no").to_list()
         expected = [StudentRead.model_validate(student).model_dump(mode="json") for student in stored]
         if any(consumer.students != expected for consumer in consumers):
             wrong.append(seed)

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import core.database.client
-from modules.students.models import Student
+from modules.students.models import StudentDocument
 from modules.students.records import store
 from tests.conftest import AppClient, sign_in
 from tests.students.test_indexes import Sent
@@ -50,7 +50,7 @@ def test_a_majority_that_is_behind_is_waited_for(
     """As just after an election: the new primary has all that was acknowledged, but does not know yet that it was."""
     client.post("/students", json={"roll_no": "S1", "name": "first", "branch": "b"})
     assert client.portal
-    older = client.portal.call(Student.get_motor_collection().find_one, {"roll_no": "S1"})
+    older = client.portal.call(StudentDocument.get_motor_collection().find_one, {"roll_no": "S1"})
     newest = client.patch("/students/S1", json={"name": "second"}).headers["ETag"]
     behind = Behind(None if known == "nothing" else older)
     monkeypatch.setattr(store, "settled", lambda _: behind)
@@ -71,7 +71,7 @@ class Behind:
 
     def find(self, query: Any, fields: Any) -> Any:
         self.asked += 1
-        return self if self.asked == 1 else Student.get_motor_collection().find(query, fields)
+        return self if self.asked == 1 else StudentDocument.get_motor_collection().find(query, fields)
 
     async def to_list(self, _: None) -> list[Any]:
         return [self.before] if self.before else []

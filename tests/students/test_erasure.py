@@ -15,7 +15,7 @@ from core.identity import Role
 from core.settings import Settings
 from modules.students.changes import service as changes
 from modules.students.erasure import service as erasure
-from modules.students.models import Erasure, Student, StudentVersion
+from modules.students.models import Erasure, StudentDocument, StudentVersion
 from modules.students.records import write_batch
 from tests.auth.people import Person, make
 from tests.students.follower import Follower, Json, held
@@ -201,7 +201,7 @@ STEPS: list[tuple[Any, str, bool]] = [
     (StudentVersion, "delete_many", True),
     (Erasure, "insert_one", False),
     (Erasure, "insert_one", True),
-    (Student, "delete_one", False),
+    (StudentDocument, "delete_one", False),
 ]
 
 
@@ -277,7 +277,7 @@ def test_a_writer_who_copies_while_the_record_is_removed_leaves_nothing(
 
     with (
         held(client, write_batch, step, lambda: client.patch("/students/ER-101", json=ART)) as finish,
-        held(client, collection(Student), "delete_one", lambda: erase(admin)) as finish_erasing,
+        held(client, collection(StudentDocument), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         assert finish().status_code == 404
         assert finish_erasing().status_code == 204
@@ -293,7 +293,7 @@ def test_a_late_copy_is_gone_even_if_the_erasing_process_dies_after_the_record_i
 
     with (
         held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish,
-        held(client, collection(Student), "delete_one", lambda: erase(admin)) as finish_erasing,
+        held(client, collection(StudentDocument), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         finish()
         with dying(collection(StudentVersion), "delete_many", after=False):
@@ -308,7 +308,7 @@ def test_a_late_writer_who_dies_leaves_nothing(client: TestClient, admin: Person
 
     with held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
         assert erase(admin).status_code == 204
-        with dying(collection(Student), "bulk_write", after=True):
+        with dying(collection(StudentDocument), "bulk_write", after=True):
             assert finish().status_code == 500
     start_again(client)
 

@@ -19,7 +19,7 @@ from core.identity import Role
 from core.settings import Settings
 from modules.students import module
 from modules.students.listing import pages
-from modules.students.models import Action, Student
+from modules.students.models import Action, StudentDocument
 from modules.students.records import store as records
 from modules.students.records.write_batch import Outcome, Write, write_all
 from tests.auth.people import Person, make
@@ -313,7 +313,7 @@ def test_every_query_of_every_route_uses_an_index(
     assert routes == routes_of_students(script.admin.client)
     assert kinds == KINDS
     used = {index for found in checked.values() for _, index in found}
-    assert used >= made(script.admin.client, Student).keys() - FOR_OTHERS
+    assert used >= made(script.admin.client, StudentDocument).keys() - FOR_OTHERS
 
 
 def test_what_is_in_the_order_of_an_index_is_not_sorted(

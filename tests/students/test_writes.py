@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.clock import utc_now
-from modules.students.models import Action, Current
+from modules.students.models import Action, StudentSnapshot
 from modules.students.records import store
 from modules.students.records.write_batch import Outcome, Write, write_all
 
@@ -37,13 +37,13 @@ def test_each_of_many_writes_has_its_own_outcome(either: TestClient, call: Call)
     create(either, "changed", "renamed", "in the way".replace(" ", "-"))
     changed, renamed = call(store.get, "changed"), call(store.get, "renamed")
     writes = [
-        Write(None, Current.new("alice", roll_no="new", **CONTENT)),
-        Write(None, Current.new("alice", roll_no="new", **CONTENT)),
+        Write(None, StudentSnapshot.new("alice", roll_no="new", **CONTENT)),
+        Write(None, StudentSnapshot.new("alice", roll_no="new", **CONTENT)),
         Write(changed, changed.successor(Action.UPDATED, "alice", name="first")),
         Write(renamed, renamed.successor(Action.RENAMED, "alice", roll_no="in-the-way")),
         Write(changed, changed.successor(Action.UPDATED, "alice", name="second")),
-        Write(None, Current.new("alice", roll_no="changed", **CONTENT)),
-        Write(None, Current.new("alice", roll_no="newer", **CONTENT)),
+        Write(None, StudentSnapshot.new("alice", roll_no="changed", **CONTENT)),
+        Write(None, StudentSnapshot.new("alice", roll_no="newer", **CONTENT)),
     ]
     made, taken, outrun = Outcome.MADE, Outcome.TAKEN, Outcome.OUTRUN
     assert call(write_all, writes) == [made, taken, made, taken, outrun, taken, made]

@@ -73,15 +73,15 @@ async def test_what_is_read_meanwhile_is_waited_for(file: Path, monkeypatch: pyt
             ended.append("read")
         return check(row)
 
-    async def judge_all(*_: object) -> None:
+    async def validate_all(*_: object) -> None:
         await asyncio.to_thread(reads.wait, 20)
         begun.set()
         asyncio.get_running_loop().call_later(0.02, may_end.set)
         await asyncio.sleep(20)
 
     monkeypatch.setattr(row_reader, "check", slow_check)
-    monkeypatch.setattr(import_job, "judge_all", judge_all)
+    monkeypatch.setattr(import_job, "validate_all", validate_all)
 
-    await cancel(import_job._judge_all(IMPORT, file), begun)
+    await cancel(import_job._validate_all(IMPORT, file), begun)
 
     assert ended == ["read"]

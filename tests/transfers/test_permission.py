@@ -97,14 +97,14 @@ def test_an_import_does_not_start_to_write_without_the_right(  # noqa: PLR0913, 
 def test_a_right_that_ends_during_the_first_pass_counts(
     amy: Person, head: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge_all = row_validation.judge_all
+    validate_all = row_validation.validate_all
 
     async def judge_then(*arguments: Any) -> Any:
-        verdicts = await judge_all(*arguments)
+        verdicts = await validate_all(*arguments)
         await deactivate()
         return verdicts
 
-    monkeypatch.setattr(import_job, "judge_all", judge_then)
+    monkeypatch.setattr(import_job, "validate_all", judge_then)
     before = stored_students(database)
 
     assert send(amy.client, FILE).status_code == 401

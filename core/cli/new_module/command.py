@@ -9,7 +9,7 @@ from pathlib import Path
 from core.cli.new_module.names import Names, names_for
 from core.cli.new_module.writing import write_module
 from core.command import Command, CommandError
-from core.conflicts import claims_of
+from core.conflicts import declarations_of
 from core.module import Module
 from core.operations.health import service
 from core.pages.problem_catalog import problem_types
@@ -23,7 +23,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _run(arguments: argparse.Namespace) -> str:
     names = names_for(arguments.name, arguments.singular)
-    check_is_unclaimed(names, [*discover(), service])
+    check_is_free(names, [*discover(), service])
     root = Path(importlib.import_module("modules").__path__[0]).parent
     write_module(names, root)
     return (
@@ -32,12 +32,12 @@ async def _run(arguments: argparse.Namespace) -> str:
     )
 
 
-def check_is_unclaimed(names: Names, modules: Sequence[Module]) -> None:
+def check_is_free(names: Names, modules: Sequence[Module]) -> None:
     """Raise `CommandError` if a module has the name, the collection or an address of the new one already, or a problem
     of the name that its first one will have."""
     taken = re.compile(rf"(?:module|collection) {names.plural}|route [A-Z]+ {re.escape(names.path)}(?:/.*)?")
     for module in modules:
-        for claim in claims_of(module):
+        for claim in declarations_of(module):
             if taken.fullmatch(claim):
                 raise CommandError(f"The module {module.name} has the {claim} already. Choose another name.")
     problem = f"/problems/{names.singular.replace('_', '-')}-not-found"

@@ -4,7 +4,7 @@
 processes may share a data folder: the first brings mongod up, and it stops some seconds after the last has gone.
 """
 
-from core.database.embedded.binary import Mongod, find_mongod
 from core.database.embedded.lifetime import Embedded, run_embedded
+from core.database.embedded.mongod_binary import Mongod, find_mongod
 
 __all__ = ["Embedded", "Mongod", "find_mongod", "run_embedded"]

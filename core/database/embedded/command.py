@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from core.database.embedded.binary import Mongod
-from core.database.embedded.folder import Folder
-from core.database.embedded.replica import SET_NAME
+from core.database.embedded.data_folder import DataFolder
+from core.database.embedded.mongod_binary import Mongod
+from core.database.embedded.replica_set import SET_NAME
 
 # With 4 MB journal files a fresh database takes 4 MB, not 300.
 _STORAGE = "log=(enabled=true,remove=true,path=journal,compressor=snappy,file_max=4MB,prealloc=false)"
@@ -32,7 +32,7 @@ def cache_size(memory: int) -> str:
     return f"{min(2.0, max(0.25, memory / _GIGABYTE / 8)):.2f}"
 
 
-def command(mongod: Mongod, folder: Folder) -> list[str]:
+def command(mongod: Mongod, folder: DataFolder) -> list[str]:
     """One Unix socket, which only this user may open, and no TCP port at all."""
     return [
         *(str(mongod.path), "--dbpath", str(folder.data)),

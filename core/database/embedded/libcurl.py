@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from core.database.embedded.folder import make_private
+from core.database.embedded.data_folder import make_private
 
 _VARIABLE = "LD_LIBRARY_PATH"
 

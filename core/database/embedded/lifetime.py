@@ -8,11 +8,11 @@ from pathlib import Path
 
 from core.database.embedded import supervisor
 from core.database.embedded.address import url
-from core.database.embedded.binary import Mongod
-from core.database.embedded.folder import Folder, prepare
-from core.database.embedded.keeper import Keeper
+from core.database.embedded.data_folder import DataFolder, prepare
+from core.database.embedded.disk_space import DiskSpace
 from core.database.embedded.lease import shared_lease
-from core.database.embedded.room import Room
+from core.database.embedded.mongod_binary import Mongod
+from core.database.embedded.supervisor_client import SupervisorClient
 from core.errors import StartupError
 
 # Longer than an app takes to start again when its code is reloaded.
@@ -27,7 +27,7 @@ class Embedded:
     url: str
     data: Path
     version: str
-    room: Room
+    room: DiskSpace
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def run_embedded(
     after `patience` seconds. Should mongod or its supervisor die meanwhile, it is back about two seconds later.
     """
     folder = prepare(data_dir, mongod.series)
-    keeper = Keeper(mongod, folder, grace)
+    keeper = SupervisorClient(mongod, folder, grace)
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(patience):
@@ -55,7 +55,7 @@ async def run_embedded(
 
 
 @asynccontextmanager
-async def _watching(keeper: Keeper) -> AsyncIterator[None]:
+async def _watching(keeper: SupervisorClient) -> AsyncIterator[None]:
     task = asyncio.create_task(keeper.watch())
     try:
         yield
@@ -65,12 +65,12 @@ async def _watching(keeper: Keeper) -> AsyncIterator[None]:
             await task
 
 
-def _too_late(folder: Folder, keeper: Keeper, patience: float) -> str:
+def _too_late(folder: DataFolder, keeper: SupervisorClient, patience: float) -> str:
     problem = keeper.last_problem or f"Its log, {folder.log}, may say why."
     return f"MongoDB did not get ready within {patience:g} seconds. {problem}"
 
 
-def _unusable(folder: Folder, error: OSError) -> str:
+def _unusable(folder: DataFolder, error: OSError) -> str:
     return (
         f"The data folder {folder.root} cannot be used: {error.filename or ''} {error.strerror}. Set DATA_DIR to "
         "another folder."

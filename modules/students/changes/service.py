@@ -18,9 +18,9 @@ from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
 from core.api.pagination import decode_cursor, encode_cursor
-from core.database.bulk import settled
+from core.database.bulk import read_majority
 from core.errors import FieldError, InvalidRequest, Unavailable
-from modules.students.models import Change, Current, Student
+from modules.students.models import Change, StudentDocument, StudentSnapshot
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
 
 _SCOPE = "changes of students"
@@ -37,9 +37,9 @@ async def since(token: str | None, limit: int) -> ChangesRead:
     """Up to `limit` students who have changed since a token was given, each once; all there ever were, where no token
     is given. Raises `InvalidRequest` for a token that is not one of ours."""
     number = 0 if token is None else _read_token(token)
-    marked = await settled(Student).find({"unsequenced": True}, {"version": 1}).limit(limit).to_list(None)
+    marked = await read_majority(StudentDocument).find({"unsequenced": True}, {"version": 1}).limit(limit).to_list(None)
     left = await _give_places(marked)
-    found = await settled(Change).find({"_id": {"$gt": number}}).sort("_id", 1).limit(limit + 1).to_list(None)
+    found = await read_majority(Change).find({"_id": {"$gt": number}}).sort("_id", 1).limit(limit + 1).to_list(None)
     if not found and number > await _highest():
         raise _wrong_token()
     page = found[:limit]
@@ -52,7 +52,7 @@ async def since(token: str | None, limit: int) -> ChangesRead:
     )
 
 
-async def tell(student: Current) -> None:
+async def tell(student: StudentSnapshot) -> None:
     """Give a student's current version its place in the feed now; raises `Unavailable` if it gets none."""
     if await _give_places([{"_id": student.id, "version": student.version}]):
         raise Unavailable("Too many are reading the feed of changes at once.")
@@ -94,19 +94,19 @@ async def _settle(placed: Sequence[_Stored], first: int) -> None:
     students."""
     if placed:
         versions = [{"_id": one["_id"], "version": one["version"]} for one in placed]
-        await Student.get_motor_collection().update_many({"$or": versions}, {"$unset": {"unsequenced": ""}})
+        await StudentDocument.get_motor_collection().update_many({"$or": versions}, {"$unset": {"unsequenced": ""}})
         older = {"student": {"$in": [one["_id"] for one in placed]}, "_id": {"$lt": first}}
         await Change.get_motor_collection().delete_many(older)
 
 
 async def _highest() -> int:
-    places = await settled(Change).find().sort("_id", -1).limit(1).to_list(None)
+    places = await read_majority(Change).find().sort("_id", -1).limit(1).to_list(None)
     return int(places[0]["_id"]) if places else 0
 
 
 async def _students(ids: list[ObjectId]) -> dict[ObjectId, _Stored]:
     fields = [*StudentRead.model_fields, "deleted_at"]
-    found = await settled(Student).find({"_id": {"$in": ids}}, fields).to_list(None)
+    found = await read_majority(StudentDocument).find({"_id": {"$in": ids}}, fields).to_list(None)
     return {student["_id"]: student for student in found}
 
 

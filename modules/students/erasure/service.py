@@ -13,7 +13,15 @@ from pymongo.errors import DuplicateKeyError
 from core.database.keyset import Page, Window
 from core.errors import Unavailable
 from modules.students.changes import service as changes
-from modules.students.models import Current, Erasing, Erasure, ErasureFollower, Keys, Student, StudentVersion
+from modules.students.models import (
+    Erasing,
+    Erasure,
+    ErasureFollower,
+    Keys,
+    StudentDocument,
+    StudentSnapshot,
+    StudentVersion,
+)
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 
@@ -75,11 +83,11 @@ async def erase(roll_no: str, writer: Writer) -> None:
     record, which tell the names and roll numbers, are removed. Raises `Unavailable` if a module must forget the student
     that is not running.
     """
-    begun = await Student.find_one({"roll_no": roll_no, "erasing.at": {"$exists": True}})
+    begun = await StudentDocument.find_one({"roll_no": roll_no, "erasing.at": {"$exists": True}})
     if begun:
         await _finish_now(begun)
         return
-    student: Current | None = None
+    student: StudentSnapshot | None = None
     for _ in range(store.MAX_TRIES):
         edit = partial(_deleted, by=writer.name, same=student)
         student = await store.change(roll_no, edit, writer.expects, also_deleted=True)
@@ -92,31 +100,31 @@ async def erase(roll_no: str, writer: Writer) -> None:
     raise Unavailable("This student is being changed by too many at once.")
 
 
-def _deleted(student: Current, *, by: str, same: Current | None) -> Current | None:
+def _deleted(student: StudentSnapshot, *, by: str, same: StudentSnapshot | None) -> StudentSnapshot | None:
     if same and student.id != same.id:  # somebody else has the roll number by now
         raise StudentNotFound(f"There is no student {student.roll_no} any more.")
     return student.deleted(by) if student.deleted_at is None else None
 
 
-async def _claim(student: Current, by: str) -> Student | None:
+async def _claim(student: StudentSnapshot, by: str) -> StudentDocument | None:
     """The emptied record, marked as being erased; None if it is not as it was read."""
     known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}  # by the index
     erasing = Erasing(who=by, waits_for=sorted(known | _followers_here().keys()))
     nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
-    erased = await Student.get_motor_collection().find_one_and_update(
+    erased = await StudentDocument.get_motor_collection().find_one_and_update(
         {"_id": student.id, "version": student.version},
         {"$set": {**nothing, "erasing": erasing.model_dump()}, "$inc": {"version": 1}},
         return_document=ReturnDocument.AFTER,
     )
-    return None if erased is None else Student.model_validate(erased)
+    return None if erased is None else StudentDocument.model_validate(erased)
 
 
-async def _finish_now(student: Student) -> None:
+async def _finish_now(student: StudentDocument) -> None:
     if not await _finish(student):
         raise Unavailable("A module that must forget this student first is switched off.", retry_after=60)
 
 
-async def _finish(student: Student) -> bool:
+async def _finish(student: StudentDocument) -> bool:
     """Finish what was begun. Return False, with nothing done, if somebody must forget the student who is not here."""
     assert student.erasing, "only a student who is being erased is removed"
     followers = _followers_here()
@@ -134,7 +142,7 @@ async def _finish(student: Student) -> bool:
     return True
 
 
-async def _person(student: Student) -> ErasedStudent:
+async def _person(student: StudentDocument) -> ErasedStudent:
     """Who is being erased, as the history tells: it has the version before the deletion, with the last name."""
     assert student.id
     history = StudentVersion.get_motor_collection()
@@ -145,7 +153,7 @@ async def _person(student: Student) -> ErasedStudent:
 
 
 async def _finish_all() -> None:
-    async for student in Student.find({"erasing.at": {"$exists": True}}):
+    async for student in StudentDocument.find({"erasing.at": {"$exists": True}}):
         await _finish(student)
 
 

@@ -6,7 +6,7 @@ from beanie import PydanticObjectId
 
 from core.database.keyset import Page, Window
 from core.errors import Conflict, NotFound
-from modules.students.models import Action, Current, Record, StudentVersion
+from modules.students.models import Action, StudentSnapshot, StudentVersion, StudentVersionData
 from modules.students.records import store
 from modules.students.records.store import Writer
 from modules.students.schemas import FieldChange, VersionSummary
@@ -45,7 +45,7 @@ def _range(window: Window, current: int) -> tuple[int, int]:
     return max(1, highest - window.limit + 1), highest
 
 
-async def _between(student: Current, lowest: int, highest: int) -> list[Record]:
+async def _between(student: StudentSnapshot, lowest: int, highest: int) -> list[StudentVersionData]:
     """The versions of these numbers that there are, in order. The current one is the student itself: a copy of it may
     already be in the history."""
     numbers = {"version": {"$gte": lowest, "$lte": min(highest, student.version - 1)}}
@@ -53,7 +53,7 @@ async def _between(student: Current, lowest: int, highest: int) -> list[Record]:
     return [*past, student] if lowest <= student.version <= highest else [*past]
 
 
-async def get(roll_no: str, version: int) -> tuple[Record, PydanticObjectId]:
+async def get(roll_no: str, version: int) -> tuple[StudentVersionData, PydanticObjectId]:
     """One version of a student, deleted or not, and the student's `_id`. Raises `StudentNotFound`,
     `VersionNotFound`."""
     student = await store.get_also_deleted(roll_no)
@@ -64,12 +64,12 @@ async def get(roll_no: str, version: int) -> tuple[Record, PydanticObjectId]:
     return found[0], student.id
 
 
-async def restore(roll_no: str, version: int | None, writer: Writer) -> Current:
+async def restore(roll_no: str, version: int | None, writer: Writer) -> StudentSnapshot:
     """Bring a deleted student back; with a version, let name, branch and marks be what they were then, deleted or not.
     Raises `NotDeleted`, `VersionNotFound`, and what `versions.change` raises."""
     past = None if version is None else await get(roll_no, version)
 
-    def edit(student: Current) -> Current:
+    def edit(student: StudentSnapshot) -> StudentSnapshot:
         if past is None:
             if student.deleted_at is None:
                 raise NotDeleted(f"The student {roll_no} is not deleted.")
@@ -83,7 +83,7 @@ async def restore(roll_no: str, version: int | None, writer: Writer) -> Current:
     return await store.change(roll_no, edit, writer.expects, also_deleted=True)
 
 
-def _summary(before: Record | None, record: Record) -> VersionSummary:
+def _summary(before: StudentVersionData | None, record: StudentVersionData) -> VersionSummary:
     return VersionSummary(
         version=record.version,
         action=record.action,
@@ -94,7 +94,7 @@ def _summary(before: Record | None, record: Record) -> VersionSummary:
     )
 
 
-def _fields(record: Record) -> dict[str, str | int | float]:
+def _fields(record: StudentVersionData) -> dict[str, str | int | float]:
     """What can change of a record, each field by its name."""
     marks = {f"marks.{subject}": mark for subject, mark in record.marks.items()}
     return {"roll_no": record.roll_no, "name": record.name, "branch": record.branch, **marks}

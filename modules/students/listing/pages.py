@@ -10,10 +10,10 @@ from typing import Any
 
 import pymongo
 
-from core.database.client import patient
+from core.database.client import operation_timeout
 from core.database.keyset import Filter, Order, Page, Position, SortKey, Window, beyond, position_of, sort_of
 from modules.students.listing.filters import Selection
-from modules.students.models import SUBJECT_SEPARATOR, Student
+from modules.students.models import SUBJECT_SEPARATOR, StudentDocument
 
 Row = dict[str, Any]
 
@@ -41,7 +41,7 @@ async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> 
 async def count(selection: Selection) -> int:
     """How many students are selected. Counting is the one thing here that takes longer the more there are."""
     with pymongo.timeout(COUNT_SECONDS):
-        return int(await Student.get_motor_collection().count_documents(await _filter(selection)))
+        return int(await StudentDocument.get_motor_collection().count_documents(await _filter(selection)))
 
 
 async def _filter(selection: Selection) -> Filter:
@@ -54,7 +54,7 @@ async def without_marks(subjects: Sequence[str]) -> Filter:
     subjects that a student has are one of a few sets."""
     sets, size = [], 0
     distinct: list[Filter] = [{"$group": {"_id": "$keys.subjects"}}]
-    async for found in Student.get_motor_collection().aggregate(distinct):
+    async for found in StudentDocument.get_motor_collection().aggregate(distinct):
         names: str | None = found["_id"]
         if names is not None:  # a deleted student has no set, not even an empty one
             sets.append(names)
@@ -127,7 +127,7 @@ def _between(lead: SortKey, position: Position | None, farthest: Any) -> Iterato
 
 
 async def _find(query: Filter, order: Order, limit: int, projection: Filter, skip: int = 0) -> list[Row]:
-    cursor = Student.get_motor_collection().find(query, projection).sort(sort_of(order)).skip(skip).limit(limit)
+    cursor = StudentDocument.get_motor_collection().find(query, projection).sort(sort_of(order)).skip(skip).limit(limit)
     rows: list[Row] = await cursor.to_list(None)
     return rows
 
@@ -136,7 +136,7 @@ async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) ->
     """All selected students, page by page, in their order."""
     position: Position | None = None
     while True:
-        with patient():
+        with operation_timeout():
             page = await list_(selection, Window(selection.order, size, position), fields)
         yield list(page.items)
         if not page.has_next:
@@ -150,7 +150,9 @@ async def subjects_of(selection: Selection) -> list[str]:
     # Of all students an index tells it at once; it knows nothing of the deleted ones.
     match: list[Filter] = [] if chosen == await _filter(Selection()) else [{"$match": chosen}]
     names: set[str] = set()
-    with patient():
-        async for found in Student.get_motor_collection().aggregate([*match, {"$group": {"_id": "$keys.subjects"}}]):
+    with operation_timeout():
+        async for found in StudentDocument.get_motor_collection().aggregate(
+            [*match, {"$group": {"_id": "$keys.subjects"}}]
+        ):
             names.update((found["_id"] or "").split(SUBJECT_SEPARATOR))
     return sorted(names - {""})

@@ -5,8 +5,8 @@ from typing import Any
 
 from beanie import Document, free_fall_migration
 
-from core.database.bulk import update_each
-from modules.students.models import Action, Record, keys_of
+from core.database.bulk import bulk_update
+from modules.students.models import Action, StudentVersionData, keys_of
 
 # Who wrote the versions of the first release, which did not say. No user can have this name.
 UNKNOWN = "(unknown)"
@@ -29,7 +29,7 @@ class Forward:
         """Complete batch after batch; and again, for those that older code has changed meanwhile."""
         while await _StoredStudent.find({"keys": {"$exists": False}}).exists():
             async for batch in _batches():
-                await update_each(_StoredStudent, [(_as_read(row), {"$set": _completed(row)}) for row in batch])
+                await bulk_update(_StoredStudent, [(_as_read(row), {"$set": _completed(row)}) for row in batch])
 
 
 async def _batches() -> AsyncIterator[list[Row]]:
@@ -46,5 +46,5 @@ def _as_read(row: Row) -> dict[str, Any]:
 
 def _completed(row: Row) -> dict[str, Any]:
     action = Action.CREATED if row["version"] == 1 else Action.UPDATED
-    record = Record.model_validate({**row, "updated_by": UNKNOWN, "action": action}).model_dump()
+    record = StudentVersionData.model_validate({**row, "updated_by": UNKNOWN, "action": action}).model_dump()
     return {**record, "erasing": None, "keys": keys_of(record).model_dump(), "unsequenced": True}

@@ -6,21 +6,28 @@ from typing import Any
 
 from bson import ObjectId
 
-from core.database.bulk import settled
-from modules.students.models import Action, Current, Erasure, Record, Student, StudentVersion
+from core.database.bulk import read_majority
+from modules.students.models import (
+    Action,
+    Erasure,
+    StudentDocument,
+    StudentSnapshot,
+    StudentVersion,
+    StudentVersionData,
+)
 from modules.students.records.write_batch import Write
 
 
-async def find_many(roll_nos: Collection[str]) -> dict[str, Current]:
+async def find_many(roll_nos: Collection[str]) -> dict[str, StudentSnapshot]:
     """The students with these roll numbers, deleted ones too, by roll number."""
-    found = settled(Student).find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
-    return {stored["roll_no"]: Current.of(stored) for stored in await found.to_list(None)}
+    found = read_majority(StudentDocument).find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
+    return {stored["roll_no"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
 
 
-async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, Current]:
+async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, StudentSnapshot]:
     """The students with these `_id`s, deleted ones too."""
-    found = settled(Student).find({"_id": {"$in": list(ids)}, "erasing": None})
-    return {stored["_id"]: Current.of(stored) for stored in await found.to_list(None)}
+    found = read_majority(StudentDocument).find({"_id": {"$in": list(ids)}, "erasing": None})
+    return {stored["_id"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
 
 
 async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
@@ -33,11 +40,11 @@ async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
 
 async def erased_since(moment: datetime) -> bool:
     """Return whether the erasure of any student began or ended since then."""
-    begun = await Student.find({"erasing.at": {"$gte": moment}}).exists()
+    begun = await StudentDocument.find({"erasing.at": {"$gte": moment}}).exists()
     return begun or await Erasure.find({"at": {"$gte": moment}}).exists()
 
 
-async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, Record]:
+async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, StudentVersionData]:
     """These replaced versions, by the student's `_id`."""
     if not wanted:
         return {}
@@ -48,17 +55,17 @@ async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, 
 
 def created(content: dict[str, Any], *, by: str, source: str) -> Write:
     """A student who is not there yet; `content` has been checked."""
-    return Write(None, Current.new(by, source, **content))
+    return Write(None, StudentSnapshot.new(by, source, **content))
 
 
-def changed(current: Current, content: dict[str, Any], *, by: str, source: str) -> Write:
+def changed(current: StudentSnapshot, content: dict[str, Any], *, by: str, source: str) -> Write:
     """Other content for a student; a deleted one is created again."""
     if current.deleted_at is None:
         return Write(current, current.successor(Action.UPDATED, by, source=source, **content))
     return Write(current, current.successor(Action.CREATED, by, source=source, deleted_at=None, **content))
 
 
-def reverted(current: Current, before: Record | None, *, by: str, source: str) -> Write:
+def reverted(current: StudentSnapshot, before: StudentVersionData | None, *, by: str, source: str) -> Write:
     """A student as it was in an earlier version; deleted, if it was not there, or deleted, then."""
     if before is None or before.deleted_at is not None:
         return Write(current, current.deleted(by, source))

@@ -13,14 +13,14 @@ from bson import ObjectId
 from pydantic import ValidationError
 
 from core.api.validation_messages import sentence_of
-from core.database.bulk import settled
-from modules.students.models import Change, Erasure, Record, Student, StudentVersion, keys_of
+from core.database.bulk import read_majority
+from modules.students.models import Change, Erasure, StudentDocument, StudentVersion, StudentVersionData, keys_of
 from modules.students.schemas import StudentCreate
 
 _BATCH = 500
 
 # What every version has, also what a new one gets by default; not what came with later releases.
-_STORED = [name for name in Record.model_fields if name not in ("source", "stamp")]
+_STORED = [name for name in StudentVersionData.model_fields if name not in ("source", "stamp")]
 
 _Stored = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ _Stored = Mapping[str, Any]
 async def data_check() -> AsyncIterator[str]:
     """A sentence for each student who is not valid, has gaps in the history or no place in the feed of changes, and for
     each version and each place that belongs to no student."""
-    async for batch in _batches(settled(Student).find({"erasing": None}).sort("_id", 1)):
+    async for batch in _batches(read_majority(StudentDocument).find({"erasing": None}).sort("_id", 1)):
         for suspect in await _suspects(batch):
             for finding in await _findings(suspect):
                 yield finding
@@ -49,7 +49,7 @@ async def _batches(cursor: Any) -> AsyncIterator[list[_Stored]]:
 def _owners(document: type[Document]) -> Any:
     """The students that a collection has something of, each once, as an index has them in order."""
     pipeline = [{"$sort": {"student": 1}}, {"$group": {"_id": "$student"}}]
-    return settled(document).aggregate(pipeline, allowDiskUse=True)
+    return read_majority(document).aggregate(pipeline, allowDiskUse=True)
 
 
 async def _suspects(students: Sequence[_Stored]) -> list[ObjectId]:
@@ -57,10 +57,10 @@ async def _suspects(students: Sequence[_Stored]) -> list[ObjectId]:
     ids = [student["_id"] for student in students]
     past: dict[ObjectId, list[Any]] = {one: [] for one in ids}
     suspects = set[ObjectId]()
-    async for copy in settled(StudentVersion).find({"student": {"$in": ids}}):
+    async for copy in read_majority(StudentVersion).find({"student": {"$in": ids}}):
         past[copy["student"]].append(copy.get("version"))
         suspects |= {copy["student"]} if any(_shape(copy)) else set()
-    placed = set(await settled(Change).distinct("student", {"student": {"$in": ids}}))
+    placed = set(await read_majority(Change).distinct("student", {"student": {"$in": ids}}))
     return [
         student["_id"]
         for student in students
@@ -74,11 +74,11 @@ async def _suspects(students: Sequence[_Stored]) -> list[ObjectId]:
 async def _findings(student_id: ObjectId) -> list[str]:
     """What is wrong with one student, who is read before and after the rest: what a write in between changed does not
     count."""
-    while student := await settled(Student).find_one({"_id": student_id, "erasing": None}):
-        copies = settled(StudentVersion).find({"student": student_id})
+    while student := await read_majority(StudentDocument).find_one({"_id": student_id, "erasing": None}):
+        copies = read_majority(StudentVersion).find({"student": student_id})
         past = [copy async for copy in copies]
-        place = await settled(Change).find_one({"student": student_id})
-        if await settled(Student).find_one({"_id": student_id}) == student:
+        place = await read_majority(Change).find_one({"student": student_id})
+        if await read_majority(StudentDocument).find_one({"_id": student_id}) == student:
             found = [*_of_record(student), *_of_history(student, [copy.get("version") for copy in past])]
             found += [f"version {copy.get('version')}: {text}" for copy in past for text in _shape(copy)]
             found += [] if student.get("unsequenced") or place else ["it has no place in the feed of changes"]
@@ -100,7 +100,7 @@ def _shape(stored: _Stored) -> Iterator[str]:
     """What is wrong with a version as such, be it the current one or one in the history."""
     yield from (f"{name}: it is missing" for name in _STORED if name not in stored)
     try:
-        Record.model_validate(stored)
+        StudentVersionData.model_validate(stored)
     except ValidationError as error:
         yield from (sentence for sentence in _sentences(error) if re.split("[.:]", sentence)[0] in stored)
 
@@ -145,7 +145,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 async def _without_student(owners: Sequence[_Stored], *, forgotten_too: bool) -> list[ObjectId]:
     """Those who are no student; other than those who were erased, unless what should be forgotten counts too."""
     ids = [owner["_id"] for owner in owners]
-    known = {one["_id"] async for one in settled(Student).find({"_id": {"$in": ids}}, {"_id": 1})}
+    known = {one["_id"] async for one in read_majority(StudentDocument).find({"_id": {"$in": ids}}, {"_id": 1})}
     if not forgotten_too:
-        known |= {one["_id"] async for one in settled(Erasure).find({"_id": {"$in": ids}}, {"_id": 1})}
+        known |= {one["_id"] async for one in read_majority(Erasure).find({"_id": {"$in": ids}}, {"_id": 1})}
     return [one for one in ids if one not in known]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.api.etag import UNCONDITIONAL, Preconditions
-from core.database.batcher import Batched
-from core.database.bulk import settled
+from core.database.batcher import Batcher
+from core.database.bulk import read_majority
 from core.errors import Conflict, FieldError, NotFound, Problem, Unavailable
-from modules.students.models import Current, Student
+from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentRead
 
@@ -27,7 +27,7 @@ class Writer:
     expects: Preconditions = UNCONDITIONAL
 
 
-Edit = Callable[[Current], Current | None]
+Edit = Callable[[StudentSnapshot], StudentSnapshot | None]
 """Makes the successor of a record, or None where nothing is to change. It may run more than once."""
 
 
@@ -56,7 +56,7 @@ _SHOWN = (*StudentRead.model_fields, "version", "deleted_at", "erasing")
 _Stored = Mapping[str, Any]
 
 
-def _finder(collection: Callable[[], Any], fields: Sequence[str] | None = None) -> Batched[str, _Stored | None]:
+def _finder(collection: Callable[[], Any], fields: Sequence[str] | None = None) -> Batcher[str, _Stored | None]:
     """Finds a student by the roll number, together with others that are looked for at the same moment; of each only
     these fields."""
 
@@ -65,13 +65,13 @@ def _finder(collection: Callable[[], Any], fields: Sequence[str] | None = None) 
         by_roll_no = {stored["roll_no"]: stored for stored in await found.to_list(None)}
         return [by_roll_no.get(roll_no) for roll_no in roll_nos]
 
-    return Batched(find)
+    return Batcher(find)
 
 
-_find_shown = _finder(Student.get_motor_collection, _SHOWN)
-_find_whole = _finder(Student.get_motor_collection)
+_find_shown = _finder(StudentDocument.get_motor_collection, _SHOWN)
+_find_whole = _finder(StudentDocument.get_motor_collection)
 # What is built upon must be there for good: what a dying primary alone had would stay in the history for ever.
-_find_settled = _finder(lambda: settled(Student))
+_find_settled = _finder(lambda: read_majority(StudentDocument))
 
 
 async def read(roll_no: str) -> _Stored:
@@ -80,14 +80,14 @@ async def read(roll_no: str) -> _Stored:
     return _not_deleted(roll_no, _existing(roll_no, await _find_shown(roll_no)))
 
 
-async def get(roll_no: str) -> Current:
+async def get(roll_no: str) -> StudentSnapshot:
     """The student with this roll number; raises `StudentNotFound`, also for a deleted one."""
-    return Current.of(_not_deleted(roll_no, _existing(roll_no, await _find_whole(roll_no))))
+    return StudentSnapshot.of(_not_deleted(roll_no, _existing(roll_no, await _find_whole(roll_no))))
 
 
-async def get_also_deleted(roll_no: str) -> Current:
+async def get_also_deleted(roll_no: str) -> StudentSnapshot:
     """The student with this roll number, deleted or not; raises `StudentNotFound`."""
-    return Current.of(_existing(roll_no, await _find_whole(roll_no)))
+    return StudentSnapshot.of(_existing(roll_no, await _find_whole(roll_no)))
 
 
 def _existing(roll_no: str, found: _Stored | None) -> _Stored:
@@ -102,7 +102,7 @@ def _not_deleted(roll_no: str, found: _Stored) -> _Stored:
     return found
 
 
-async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> Current:
+async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> StudentSnapshot:
     """Replace the student's record by what `edit` makes of it, provided that it is as the client `expects`, in the
     very version that is replaced. Answers with the record as it is then.
 
@@ -113,7 +113,7 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
         found = await _find_settled(roll_no)
         try:
             stored = _existing(roll_no, found)
-            student = Current.of(stored if also_deleted else _not_deleted(roll_no, stored))
+            student = StudentSnapshot.of(stored if also_deleted else _not_deleted(roll_no, stored))
             expects.check(student.etag)
             successor = edit(student)
         except Problem:

@@ -12,17 +12,17 @@ from enum import Enum, auto
 
 from bson import ObjectId
 
-from core.database.batcher import Batched
-from core.database.bulk import insert_each, update_each
-from modules.students.models import Current, Student, StudentVersion
+from core.database.batcher import Batcher
+from core.database.bulk import bulk_update, insert_ignoring_duplicates
+from modules.students.models import StudentDocument, StudentSnapshot, StudentVersion
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
     """A student's current record, or None where there is none, and what is to take its place."""
 
-    current: Current | None
-    successor: Current
+    current: StudentSnapshot | None
+    successor: StudentSnapshot
 
 
 class Outcome(Enum):
@@ -42,7 +42,7 @@ async def write_all(writes: Sequence[Write]) -> list[Outcome]:
     return [outcomes[one.successor.stamp] for one in writes]
 
 
-write: Batched[Write, Outcome] = Batched(write_all)
+write: Batcher[Write, Outcome] = Batcher(write_all)
 """Store one student, together with others who are written at the same moment; answers what became of it."""
 
 _Outcomes = dict[ObjectId | None, Outcome]
@@ -52,7 +52,9 @@ _Outcomes = dict[ObjectId | None, Outcome]
 async def _create(writes: Sequence[Write]) -> _Outcomes:
     if not writes:
         return {}
-    taken = await insert_each(Student, [{"_id": one.successor.id, **one.successor.stored()} for one in writes])
+    taken = await insert_ignoring_duplicates(
+        StudentDocument, [{"_id": one.successor.id, **one.successor.stored()} for one in writes]
+    )
     return {one.successor.stamp: Outcome.TAKEN if place in taken else Outcome.MADE for place, one in enumerate(writes)}
 
 
@@ -64,7 +66,7 @@ async def _replace(writes: Sequence[Write]) -> _Outcomes:
         ({"_id": one.successor.id, "version": one.successor.version - 1}, {"$set": one.successor.stored()})
         for one in writes
     ]
-    matched, taken = await update_each(Student, updates)
+    matched, taken = await bulk_update(StudentDocument, updates)
     outcomes: _Outcomes = {one.successor.stamp: Outcome.MADE for one in writes}
     if matched < len(writes):
         outcomes |= dict.fromkeys(outcomes.keys() - await _made(writes), Outcome.OUTRUN)
@@ -72,16 +74,18 @@ async def _replace(writes: Sequence[Write]) -> _Outcomes:
     return outcomes
 
 
-async def _copy_to_history(students: Sequence[Current]) -> None:
+async def _copy_to_history(students: Sequence[StudentSnapshot]) -> None:
     # Those that are refused were copied by a writer who came first, or who died: a version never changes.
-    await insert_each(StudentVersion, [{"student": student.id, **student.record()} for student in students])
+    await insert_ignoring_duplicates(
+        StudentVersion, [{"student": student.id, **student.record()} for student in students]
+    )
 
 
 async def _made(writes: Sequence[Write]) -> set[ObjectId | None]:
     """The stamps of those of these replacements that were made: they are the current version, or in the history."""
     ids = [one.successor.id for one in writes]
     query = {"_id": {"$in": ids}, "erasing": None}
-    current = await Student.get_motor_collection().find(query, {"stamp": 1}).to_list(None)
+    current = await StudentDocument.get_motor_collection().find(query, {"stamp": 1}).to_list(None)
     gone = set(ids) - {row["_id"] for row in current}
     if gone:  # erased meanwhile, perhaps before the copies were made
         await StudentVersion.find({"student": {"$in": list(gone)}}).delete()

@@ -45,7 +45,7 @@ class InvalidFile(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowError:
     """One thing that is wrong with a row: the column, what stands there, a word for programs, a sentence for people."""
 
     field: str
@@ -64,7 +64,7 @@ class Row:
     cells: list[str]
     content: dict[str, Any] = field(default_factory=dict)
     blanks: list[str] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[RowError] = field(default_factory=list)
     offset: int = 0
 
 
@@ -79,20 +79,20 @@ def read_ndjson(file: TextIO) -> Iterator[Row | None]:
 def _object(row: Row, text: str) -> Row:
     if len(text) > MAX_OBJECT:
         detail = f"This line is longer than {MAX_OBJECT:,} characters, which no JSON of a student is."
-        row.faults.append(Fault("", "", "json_invalid", detail))
+        row.faults.append(RowError("", "", "json_invalid", detail))
         return row
     try:
         content = json.loads(text)
         if "\\ud" in text.lower():
             json.dumps(content, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError):
-        row.faults.append(Fault("", "", "json_invalid", "This line is not valid JSON."))
+        row.faults.append(RowError("", "", "json_invalid", "This line is not valid JSON."))
         return row
     if not isinstance(content, dict):
-        row.faults.append(Fault("", "", "object", "This line is not a JSON object."))
+        row.faults.append(RowError("", "", "object", "This line is not a JSON object."))
         return row
     if len(content) > MAX_MEMBERS:
-        row.faults.append(Fault("", "", "extra_forbidden", f"This object has {len(content)} members."))
+        row.faults.append(RowError("", "", "extra_forbidden", f"This object has {len(content)} members."))
         return row
     row.content = content
     return row
@@ -167,7 +167,7 @@ class Header:
         row = Row(0, line, cells)
         if len(cells) != len(self.fields):
             detail = f"This row has {len(cells)} cells; the header has {len(self.fields)}."
-            row.faults.append(Fault("", "", "ragged", detail))
+            row.faults.append(RowError("", "", "ragged", detail))
             return row
         marks: dict[str, Any] = {}
         for name, subject, cell in zip(self.fields, self.subjects, cells, strict=True):

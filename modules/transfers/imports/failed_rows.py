@@ -9,7 +9,7 @@ from typing import Any
 from core.clock import utc_now
 from modules.students import erased_since
 from modules.transfers.files.csv_reader import Row
-from modules.transfers.imports.row_validation import MAX_VALUE, Verdict
+from modules.transfers.imports.row_validation import MAX_VALUE, RowResult
 from modules.transfers.models import FailedRow, Import
 from modules.transfers.prefetch import in_thread
 
@@ -31,7 +31,7 @@ _ELEMENT_BYTES = 12
 Stored = Mapping[str, Any]
 
 
-async def store(work: Import, verdicts: Sequence[Verdict]) -> None:
+async def store(work: Import, verdicts: Sequence[RowResult]) -> None:
     """Store the failed ones of these rows as far as the limits allow. Notes how many those are in `work`, not in the
     database: that is done together with the position in the file."""
     failed = [verdict for verdict in verdicts if verdict.faults]
@@ -51,7 +51,7 @@ async def store(work: Import, verdicts: Sequence[Verdict]) -> None:
             await FailedRow.get_motor_collection().update_many(rows, {"$set": blank})
 
 
-def _commands(work: Import, failed: Sequence[Verdict]) -> list[list[dict[str, Any]]]:
+def _commands(work: Import, failed: Sequence[RowResult]) -> list[list[dict[str, Any]]]:
     """Return what is stored of failed rows, in portions that are quickly encoded; counts them in `work`."""
     commands: list[list[dict[str, Any]]] = []
     portion = _COMMAND_BYTES
@@ -71,7 +71,7 @@ def _commands(work: Import, failed: Sequence[Verdict]) -> list[list[dict[str, An
     return commands
 
 
-def _document(work: Import, verdict: Verdict, cells: Sequence[str]) -> dict[str, Any]:
+def _document(work: Import, verdict: RowResult, cells: Sequence[str]) -> dict[str, Any]:
     return {
         "import_id": work.id,
         "row": verdict.row.number,

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from core.clock import utc_now
 from core.database.availability import check_room
-from core.database.client import patient
+from core.database.client import operation_timeout
 from core.errors import Forbidden, Unauthenticated
 from modules.transfers.files import file_store
 from modules.transfers.files.csv_reader import InvalidFile, Row, header_of
 from modules.transfers.imports import failed_rows, undo
 from modules.transfers.imports.row_reader import batches
-from modules.transfers.imports.row_validation import Kind, Verdict, judge_all
+from modules.transfers.imports.row_validation import Kind, RowResult, validate_all
 from modules.transfers.imports.row_writer import Batch, prepare, write
 from modules.transfers.metrics import ROWS
 from modules.transfers.models import Import, State, Verify
@@ -60,7 +60,7 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
         await work.note(header=header, separator=separator)
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
-            await _judge_all(work, path)
+            await _validate_all(work, path)
             if work.options.dry_run:
                 return State.DONE
             if work.failed:
@@ -70,14 +70,14 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     return State.DONE if await _write_all(work, path) else State.REJECTED
 
 
-async def _judge_all(work: Import, path: Path) -> None:
+async def _validate_all(work: Import, path: Path) -> None:
     counts: Counter[Kind] = Counter()
     work.errors_stored, work.errors_bytes = 0, 0
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
             check_room()
-            with patient():
-                verdicts = await judge_all(rows, work)
+            with operation_timeout():
+                verdicts = await validate_all(rows, work)
                 await failed_rows.store(work, verdicts)
                 counts.update(verdict.kind for verdict in verdicts)
                 await _progress(work, rows, counts)
@@ -90,7 +90,7 @@ async def _write_all(work: Import, path: Path) -> bool:
     counts = Counter({kind: getattr(work, kind) for kind in Kind} if work.position else {})
     async with aclosing(ahead(_prepared(work, path))) as prepared:
         async for batch in prepared:
-            with patient():
+            with operation_timeout():
                 verdicts = await write(batch, work)
                 await failed_rows.store(work, verdicts)
                 counts.update(verdict.kind for verdict in verdicts)
@@ -109,12 +109,12 @@ async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
         async for rows in read:
             if left := [row for row in rows if row.number > position]:
                 check_room()
-                with patient():
+                with operation_timeout():
                     batch = await prepare(left, work)
                 yield batch
 
 
-def _count(verdicts: Sequence[Verdict]) -> None:
+def _count(verdicts: Sequence[RowResult]) -> None:
     for kind, number in Counter(verdict.kind for verdict in verdicts).items():
         ROWS.labels(kind).inc(number)
 

@@ -104,7 +104,7 @@ async def _look_after(work: Import, job: Job) -> None:
         INTERRUPTED.inc()
         _tell(work, error)
         with suppress(Exception):  # then the missing pulse tells it
-            await service.let_go(work)
+            await service.release(work)
         raise
 
 

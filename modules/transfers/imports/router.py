@@ -197,7 +197,7 @@ async def resume(
     """Go on with an interrupted import, or an interrupted undo of one."""
     with job_runner.place_of(user.username) as place:
         place.take_for_work()
-        job = await service.take_up(import_id)
+        job = await service.claim(import_id)
         task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
         return await _carry_on(job, place.start(job, task), response, prefer, request)
 
@@ -218,5 +218,5 @@ async def undo_(
     """
     with job_runner.place_of(user.username) as place:
         place.take_for_work()
-        job = await service.take_up(import_id, undone_by=user.username)
+        job = await service.claim(import_id, undone_by=user.username)
         return await _carry_on(job, place.start(job, undo.finish_undo), response, prefer, request)

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from modules.transfers.files.csv_reader import Fault, Row, open_text, read_csv, read_ndjson
+from modules.transfers.files.csv_reader import Row, RowError, open_text, read_csv, read_ndjson
 from modules.transfers.imports.row_validation import MAX_VALUE, check
 from modules.transfers.prefetch import ahead, in_thread
 
@@ -78,4 +78,4 @@ class _Seen:
         if not added:
             (line,) = self._table.execute("SELECT line FROM seen WHERE roll_no = ?", (roll_no,)).fetchone()
             detail = f"Lines {line} and {row.line} have the same roll number."
-            row.faults.append(Fault("roll_no", roll_no[:MAX_VALUE], "duplicate", detail))
+            row.faults.append(RowError("roll_no", roll_no[:MAX_VALUE], "duplicate", detail))

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.api.validation_messages import sentence_of
-from modules.students import MAX_SUBJECTS, Action, Current, StudentPatch, Write, changed, created, find_many
-from modules.transfers.files.csv_reader import Fault, Row
+from modules.students import MAX_SUBJECTS, Action, StudentPatch, StudentSnapshot, Write, changed, created, find_many
+from modules.transfers.files.csv_reader import Row, RowError
 from modules.transfers.models import Import, Mode
 from modules.transfers.prefetch import in_thread
 
@@ -28,14 +28,14 @@ class Kind(StrEnum):
 
 
 @dataclass(slots=True)
-class Verdict:
+class RowResult:
     """What becomes of a row."""
 
     row: Row
     kind: Kind
-    current: Current | None = None
+    current: StudentSnapshot | None = None
     content: dict[str, Any] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[RowError] = field(default_factory=list)
     is_written: bool = False
     """Whether the current student is what this row makes, as this import has written it before."""
 
@@ -60,66 +60,66 @@ def check(row: Row) -> Row:
     if row.faults and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
     elif "roll_no" not in row.content:
-        row.faults.append(Fault("roll_no", "", "missing", "This is required."))
+        row.faults.append(RowError("roll_no", "", "missing", "This is required."))
     return row
 
 
-def _faults(error: ValidationError) -> list[Fault]:
+def _faults(error: ValidationError) -> list[RowError]:
     faults = [_fault(each) for each in error.errors(include_url=False)[:MAX_FAULTS]]
     if left := error.error_count() - len(faults):
-        faults.append(Fault("", "", "more", f"{left} more values of this row are wrong."))
+        faults.append(RowError("", "", "more", f"{left} more values of this row are wrong."))
     return faults
 
 
-def _fault(error: Any) -> Fault:
+def _fault(error: Any) -> RowError:
     path = [str(step) for step in error["loc"] if step != "[key]"]
     column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
     value = error.get("input")
     text = str(value)[:MAX_VALUE] if isinstance(value, str | int | float) else ""
-    return Fault(column[:MAX_VALUE], text, error["type"], sentence_of(error))
+    return RowError(column[:MAX_VALUE], text, error["type"], sentence_of(error))
 
 
-async def judge_all(rows: Sequence[Row], work: Import) -> list[Verdict]:
+async def validate_all(rows: Sequence[Row], work: Import) -> list[RowResult]:
     """What becomes of checked rows, as things stand in the database."""
     wanted = {row.content["roll_no"] for row in rows if not row.faults}
     current = await find_many(wanted) if wanted else {}
-    return await in_thread(_judge_each, rows, current, work)
+    return await in_thread(_validate_each, rows, current, work)
 
 
-def _judge_each(rows: Sequence[Row], current: Mapping[str, Current], work: Import) -> list[Verdict]:
+def _validate_each(rows: Sequence[Row], current: Mapping[str, StudentSnapshot], work: Import) -> list[RowResult]:
     return [judge(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
 
 
-def judge(row: Row, current: Current | None, work: Import) -> Verdict:
+def judge(row: Row, current: StudentSnapshot | None, work: Import) -> RowResult:
     """What becomes of a checked row, given the student who has its roll number, deleted or not."""
     if row.faults:
-        return Verdict(row, Kind.FAILED, faults=row.faults)
+        return RowResult(row, Kind.FAILED, faults=row.faults)
     live = current is not None and current.deleted_at is None
     if current and live and current.source == work.source:  # a command of before that came late
         kind = Kind.CREATED if current.action is Action.CREATED else Kind.UPDATED
-        return Verdict(row, kind, current, is_written=True)
+        return RowResult(row, kind, current, is_written=True)
     faults = _misfit(row, work.options.mode, live=live)
     content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
     if len(content["marks"]) > MAX_SUBJECTS:
-        faults.append(Fault("marks", "", "subjects", f"The student would have more than {MAX_SUBJECTS} subjects."))
+        faults.append(RowError("marks", "", "subjects", f"The student would have more than {MAX_SUBJECTS} subjects."))
     if faults:
-        return Verdict(row, Kind.FAILED, faults=faults)
+        return RowResult(row, Kind.FAILED, faults=faults)
     if live and all(getattr(current, name) == value for name, value in content.items()):
-        return Verdict(row, Kind.UNCHANGED)
-    return Verdict(row, Kind.UPDATED if live else Kind.CREATED, current, content)
+        return RowResult(row, Kind.UNCHANGED)
+    return RowResult(row, Kind.UPDATED if live else Kind.CREATED, current, content)
 
 
-def _misfit(row: Row, mode: Mode, *, live: bool) -> list[Fault]:
+def _misfit(row: Row, mode: Mode, *, live: bool) -> list[RowError]:
     roll_no = row.content["roll_no"]
     if live and mode is Mode.INSERT:
-        return [Fault("roll_no", roll_no, "exists", f"There already is a student {roll_no}.")]
+        return [RowError("roll_no", roll_no, "exists", f"There already is a student {roll_no}.")]
     if not live and mode is Mode.UPDATE:
-        return [Fault("roll_no", roll_no, "absent", f"There is no student {roll_no}.")]
+        return [RowError("roll_no", roll_no, "absent", f"There is no student {roll_no}.")]
     missing = [] if live else [name for name in ("name", "branch") if name not in row.content]
-    return [Fault(name, "", "missing", "This is required for a new student.") for name in missing]
+    return [RowError(name, "", "missing", "This is required for a new student.") for name in missing]
 
 
-def _content(row: Row, current: Current | None, *, remove_blanks: bool) -> dict[str, Any]:
+def _content(row: Row, current: StudentSnapshot | None, *, remove_blanks: bool) -> dict[str, Any]:
     """The student's content with that of the row: what the row leaves out stays."""
     marks = dict(current.marks) if current else {}
     if remove_blanks:

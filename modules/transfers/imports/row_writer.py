@@ -12,17 +12,17 @@ from typing import Any
 from bson import ObjectId
 
 from core.clock import utc_now
-from core.database.bulk import insert_each
-from modules.students import Current, Outcome, Write, find_by_id, versions_of, write_all
-from modules.transfers.files.csv_reader import Fault, Row
-from modules.transfers.imports.row_validation import Kind, Verdict, judge_all
-from modules.transfers.models import Import, Touched
+from core.database.bulk import insert_ignoring_duplicates
+from modules.students import Outcome, StudentSnapshot, Write, find_by_id, versions_of, write_all
+from modules.transfers.files.csv_reader import Row, RowError
+from modules.transfers.imports.row_validation import Kind, RowResult, validate_all
+from modules.transfers.models import ChangeLogEntry, Import
 from modules.transfers.prefetch import in_thread
 
 MAX_TRIES = 10
 PAUSE_SECONDS = 0.02
 
-BUSY = Fault("roll_no", "", "busy", "This student is being changed by too many at once.")
+BUSY = RowError("roll_no", "", "busy", "This student is being changed by too many at once.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Batch:
     are noted."""
 
     rows: Sequence[Row]
-    settled: Sequence[Verdict]
-    writes: Sequence[tuple[Verdict, Write]]
+    settled: Sequence[RowResult]
+    writes: Sequence[tuple[RowResult, Write]]
 
 
 async def prepare(rows: Sequence[Row], work: Import) -> Batch:
@@ -43,7 +43,7 @@ async def prepare(rows: Sequence[Row], work: Import) -> Batch:
     return Batch(rows, [*written, *batch.settled], batch.writes)
 
 
-async def write(batch: Batch, work: Import) -> list[Verdict]:
+async def write(batch: Batch, work: Import) -> list[RowResult]:
     """Write what was prepared. Rows whose student is changed at the same moment are judged again."""
     done = list(batch.settled)
     for _ in range(MAX_TRIES):
@@ -60,38 +60,40 @@ async def write(batch: Batch, work: Import) -> list[Verdict]:
         done += batch.settled
     busy = [verdict.row for verdict, _ in batch.writes]
     await _forget(work, busy)
-    return [*done, *(Verdict(row, Kind.FAILED, faults=[BUSY]) for row in busy)]
+    return [*done, *(RowResult(row, Kind.FAILED, faults=[BUSY]) for row in busy)]
 
 
 async def _judge_and_note(rows: Sequence[Row], work: Import) -> Batch:
-    verdicts = await judge_all(rows, work)
+    verdicts = await validate_all(rows, work)
     to_do = [one for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED) and not one.is_written]
     writes = await in_thread(lambda: [(one, one.write(work)) for one in to_do])
     settled = [one for one in verdicts if one.kind in (Kind.UNCHANGED, Kind.FAILED) or one.is_written]
     written = [_note_of(one, one.current, work) for one in settled if one.is_written and one.current]
     refused = await _note([*written, *(_note_of(one, write.successor, work) for one, write in writes)])
-    settled += [Verdict(one.row, Kind.FAILED, faults=[_twice(one.row)]) for one in to_do if one.row.number in refused]
+    settled += [RowResult(one.row, Kind.FAILED, faults=[_twice(one.row)]) for one in to_do if one.row.number in refused]
     return Batch(rows, settled, [(one, write) for one, write in writes if one.row.number not in refused])
 
 
-def _twice(row: Row) -> Fault:
+def _twice(row: Row) -> RowError:
     detail = "This student was renamed meanwhile: another row, with the other roll number, is about the same one."
-    return Fault("roll_no", row.content["roll_no"], "renamed", detail)
+    return RowError("roll_no", row.content["roll_no"], "renamed", detail)
 
 
-async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[Verdict], Sequence[Row]]:
+async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[RowResult], Sequence[Row]]:
     """Of rows that somebody may have begun to write: those that were written, and the others, whose notes are
     forgotten."""
     by_number = {row.number: row for row in rows}
-    noted = await Touched.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
+    noted = await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
     made = await made_by(work, noted, await find_by_id([note.student for note in noted]))
     kinds = {note.row: Kind.CREATED if note.created else Kind.UPDATED for note in noted if note.student in made}
     left = [row for row in rows if row.number not in kinds]
     await _forget(work, left)
-    return [Verdict(by_number[number], kind) for number, kind in kinds.items()], left
+    return [RowResult(by_number[number], kind) for number, kind in kinds.items()], left
 
 
-async def made_by(work: Import, notes: Sequence[Touched], current: Mapping[ObjectId, Current]) -> set[ObjectId]:
+async def made_by(
+    work: Import, notes: Sequence[ChangeLogEntry], current: Mapping[ObjectId, StudentSnapshot]
+) -> set[ObjectId]:
     """Those of the `current` students whose noted version was made by this import: it is there still, or was replaced
     since."""
     there = {note.student: (note.after, current[note.student]) for note in notes if note.student in current}
@@ -100,7 +102,7 @@ async def made_by(work: Import, notes: Sequence[Touched], current: Mapping[Objec
     return {key for key, version in as_noted.items() if version.source == work.source}
 
 
-def _note_of(verdict: Verdict, made: Current, work: Import) -> dict[str, Any]:
+def _note_of(verdict: RowResult, made: StudentSnapshot, work: Import) -> dict[str, Any]:
     return {
         "import_id": work.id,
         "row": verdict.row.number,
@@ -113,14 +115,14 @@ def _note_of(verdict: Verdict, made: Current, work: Import) -> dict[str, Any]:
 
 async def _note(notes: Sequence[dict[str, Any]]) -> set[int]:
     """Note what is about to be written. Answers the rows whose student is noted for another row of the import."""
-    refused = [notes[place] for place in await insert_each(Touched, notes)] if notes else []
+    refused = [notes[place] for place in await insert_ignoring_duplicates(ChangeLogEntry, notes)] if notes else []
     if not refused:
         return set()
     wanted = {"import_id": refused[0]["import_id"], "student": {"$in": [note["student"] for note in refused]}}
-    there = {note.student: note.row for note in await Touched.find(wanted).to_list()}
+    there = {note.student: note.row for note in await ChangeLogEntry.find(wanted).to_list()}
     return {note["row"] for note in refused if there.get(note["student"]) != note["row"]}
 
 
 async def _forget(work: Import, rows: Sequence[Row]) -> None:
     await work.note(alive_at=utc_now())  # for the notes of who else is at work on it are not ours
-    await Touched.find({"import_id": work.id, "row": {"$in": [row.number for row in rows]}}).delete()
+    await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": [row.number for row in rows]}}).delete()

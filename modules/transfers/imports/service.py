@@ -54,7 +54,7 @@ async def begin(work: Import) -> tuple[Import, bool]:
         await work.insert()
     except DuplicateKeyError:
         earlier = await Import.find_one(Import.key == work.key)
-        if earlier and not (earlier.state is State.RECEIVING and earlier.standing is State.INTERRUPTED):
+        if earlier and not (earlier.state is State.RECEIVING and earlier.effective_state is State.INTERRUPTED):
             return earlier, False
         if earlier:
             await earlier.delete()
@@ -93,7 +93,7 @@ async def get(import_id: str, *, with_header: bool = False) -> Import:
     return found
 
 
-async def take_up(import_id: str, *, undone_by: str | None = None) -> Import:
+async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
     """Claim an interrupted import, or one that is to be undone by this user, for whoever asks; only one can. Raises
     `NothingToDo`."""
     work = await get(import_id)
@@ -124,7 +124,7 @@ def _why_not(work: Import) -> str:
     return f"This import is {work.standing}."
 
 
-async def let_go(work: Import) -> None:
+async def release(work: Import) -> None:
     """Say that nobody works on an import any more, so that it can be taken up."""
     await work.note(alive_at=datetime.fromtimestamp(0, UTC))
 

@@ -6,11 +6,11 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from core.database.availability import check_room
-from core.database.client import patient
+from core.database.client import operation_timeout
 from modules.students import Outcome, erased, find_by_id, reverted, versions_of, write_all
 from modules.transfers.files import file_store
 from modules.transfers.imports.row_writer import made_by
-from modules.transfers.models import Import, State, Touched
+from modules.transfers.models import ChangeLogEntry, Import, State
 
 BATCH = 500
 MAX_NAMED = 100
@@ -33,9 +33,14 @@ async def finish_undo(work: Import) -> None:
 async def _take_back(work: Import) -> None:
     restored = kept_count = row = 0
     await work.note(kept=[])
-    while notes := await Touched.find({"import_id": work.id, "row": {"$gt": row}}).sort("+row").limit(BATCH).to_list():
+    while (
+        notes := await ChangeLogEntry.find({"import_id": work.id, "row": {"$gt": row}})
+        .sort("+row")
+        .limit(BATCH)
+        .to_list()
+    ):
         check_room()
-        with patient():
+        with operation_timeout():
             put_back, left = await _take_back_some(work, notes)
         restored += put_back
         kept_count += len(left)
@@ -45,7 +50,7 @@ async def _take_back(work: Import) -> None:
         await work.append(kept=list(filter(None, left)), most=MAX_NAMED)
 
 
-async def _take_back_some(work: Import, notes: Sequence[Touched]) -> tuple[int, list[str]]:
+async def _take_back_some(work: Import, notes: Sequence[ChangeLogEntry]) -> tuple[int, list[str]]:
     """How many students were put back, and those who are left as they are: their roll numbers, where they have one
     still."""
     current = await find_by_id([note.student for note in notes])

@@ -20,7 +20,7 @@ _LEAST = 16 * 2**20
 _AMPLE = _LEAST + 16 * 2**20
 
 
-class Room:
+class DiskSpace:
     """The room of a data folder: as long as its reserve is there, as a file, it may be written to. That is how all
     processes that share the folder know."""
 

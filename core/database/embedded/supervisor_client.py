@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from core.database.embedded import supervisor
-from core.database.embedded.binary import Mongod
 from core.database.embedded.command import command
-from core.database.embedded.failure import explain, was_killed
-from core.database.embedded.folder import Folder
+from core.database.embedded.data_folder import DataFolder
+from core.database.embedded.disk_space import DiskSpace
+from core.database.embedded.failure_messages import explain, was_killed
 from core.database.embedded.lease import is_locked
-from core.database.embedded.replica import is_writable
-from core.database.embedded.room import Room
+from core.database.embedded.mongod_binary import Mongod
+from core.database.embedded.replica_set import is_writable
 from core.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -43,15 +43,15 @@ class _Failure:
     output: str
 
 
-class Keeper:
+class SupervisorClient:
     """Keeps a supervisor alive for one data folder. Use it while holding the folder's lease."""
 
-    def __init__(self, mongod: Mongod, folder: Folder, grace: float) -> None:
+    def __init__(self, mongod: Mongod, folder: DataFolder, grace: float) -> None:
         self._mongod = mongod
         self._folder = folder
         self._grace = grace
         self._child: _Supervisor | None = None
-        self.room = Room(folder.root)
+        self.room = DiskSpace(folder.root)
         self._heard = self._report()
         self.last_problem = ""
 
@@ -116,7 +116,7 @@ class Keeper:
             return None
 
 
-def _spawn(mongod: Mongod, folder: Folder, grace: float) -> _Supervisor:
+def _spawn(mongod: Mongod, folder: DataFolder, grace: float) -> _Supervisor:
     arguments = [str(folder.root), str(grace), *command(mongod, folder)]
     with open(folder.log, "ab", opener=partial(os.open, mode=0o600)) as output:
         child = _Supervisor(

@@ -15,7 +15,7 @@ _PREFIX = "mongodb-"
 
 
 @dataclass(frozen=True)
-class Folder:
+class DataFolder:
     """A data folder that has been made ready: `root` is absolute and free of links."""
 
     root: Path
@@ -27,13 +27,13 @@ class Folder:
         return self.root / supervisor.LOG
 
 
-def prepare(data_dir: Path, series: str) -> Folder:
+def prepare(data_dir: Path, series: str) -> DataFolder:
     """Make the folder and its database folder for a MongoDB series such as "6.0". Raises `StartupError`."""
     root = make_private(data_dir)
     _refuse_other_series(root, series)
     _require_space(root)
     data = make_private(root / f"{_PREFIX}{series}")
-    return Folder(root=root, data=data, socket=socket_path(root))
+    return DataFolder(root=root, data=data, socket=socket_path(root))
 
 
 def make_private(path: Path) -> Path:

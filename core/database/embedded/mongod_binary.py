@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.database.embedded.failure import explain
+from core.database.embedded.failure_messages import explain
 from core.database.embedded.libcurl import borrowed_libcurl
 from core.errors import StartupError
 
