@@ -30,6 +30,5 @@ def traces_asked_for(settings: Settings) -> "Traces | None":
 
 
 def telemetry(traces: "Traces | None") -> TelemetryConfig:
-    """The framework's configuration: a span for each request, and none for the functions in it, of which it knows only
-    those that do not take the short way (`core.routing.direct`)."""
+    """Return FastAPI's configuration: one span for each request, and none for the functions that it calls."""
     return _OFF if traces is None else {**_OFF, "tracing": True, "operation_spans": False, "tracer_provider": traces}

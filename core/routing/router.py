@@ -1,12 +1,12 @@
 """Routers whose routes look at a request before the framework reads its body: who sends it, and what it is."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextvars import ContextVar
 from copy import copy
-from dataclasses import replace
-from typing import Any
+from typing import Any, get_args, get_origin
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
@@ -15,8 +15,9 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.api.documented_responses import ANY_ROUTE, PROTECTED_ROUTE, operation_id
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
-from core.identity import READ_METHODS, Role, access_token, authorize, check_role, current_user
-from core.routing.direct import Handler, direct_app, direct_handler, holds_many
+from core.identity import Role, access_token, authorize, current_user
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -31,29 +32,33 @@ class _Text(StringConvertor):
 register_url_convertor("text", _Text())
 
 
+_app: ContextVar[FastAPI] = ContextVar("app")
+
+
+class _Overrides:
+    """The `dependency_overrides` of the app that handles the request. Routes are declared once, for any number of
+    apps."""
+
+    @property
+    def dependency_overrides(self) -> dict[Callable[..., Any], Callable[..., Any]]:
+        return _app.get().dependency_overrides
+
+
 class CheckedRoute(APIRoute):
     """Refuses a body of a kind that it does not read, and a parameter that is given twice where one value counts: the
     framework would take the last."""
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        if self.direct:
-            self.app = direct_app(self.direct)
 
     def get_route_handler(self) -> Handler:
         self.media_types = _media_types(self)
         self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
         self.single = frozenset(_single_parameters(self.dependant))
-        documented, self.dependant = self.dependant, self.remaining_dependencies(self.dependant)
-        handle = direct_handler(self)
-        framework = super().get_route_handler()
-        self.dependant = documented
+        handle = super().get_route_handler()
 
         async def handle_prechecked(request: Request) -> Response:
+            _app.set(request.app)
             await self.precheck(request)
-            return await (handle or framework)(request)
+            return await handle(request)
 
-        self.direct = handle_prechecked if handle else None
         return handle_prechecked
 
     async def precheck(self, request: Request) -> None:
@@ -63,10 +68,6 @@ class CheckedRoute(APIRoute):
         _check_media_type(request, self.media_types)
         _check_query(request, self.single)
 
-    def remaining_dependencies(self, dependant: Dependant) -> Dependant:
-        """The dependencies without those that `precheck` has seen to, by the time they would be asked."""
-        return dependant
-
 
 class ProtectedRoute(CheckedRoute):
     """Authenticates the caller and checks the role before the body is read: nothing that strangers send is read. The
@@ -75,16 +76,13 @@ class ProtectedRoute(CheckedRoute):
     use_cache = True
     """Whether a cached authentication may be relied on."""
 
+    def get_route_handler(self) -> Handler:
+        self.roles = tuple(_roles(self.dependant))
+        return super().get_route_handler()
+
     async def precheck(self, request: Request) -> None:
         await authorize(request, self.roles, use_cache=self.use_cache)
         await super().precheck(request)
-
-    def remaining_dependencies(self, dependant: Dependant) -> Dependant:
-        self.roles = tuple(_roles(dependant))
-        only_reads = self.use_cache and READ_METHODS.issuperset(self.methods or ())
-        done = [access_token, check_role, *([current_user] if only_reads else [])]
-        left = [one for one in dependant.dependencies if one.name or one.call not in done]
-        return replace(dependant, dependencies=left)
 
 
 class UncachedRoute(ProtectedRoute):
@@ -96,6 +94,9 @@ class UncachedRoute(ProtectedRoute):
 class _FlatRouter(APIRouter):
     """An `APIRouter` that takes over the routes of those that it includes, as they are: the framework would look
     through a tree of routers at each request."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(dependency_overrides_provider=_Overrides(), **options)
 
     def include_router(self, router: APIRouter) -> None:  # type: ignore[override]  # they are complete: no options
         """Add the routes of another router."""
@@ -169,6 +170,13 @@ def _single_parameters(dependant: Dependant) -> Iterator[str]:
             yield parameter.alias
     for dependency in dependant.dependencies:
         yield from _single_parameters(dependency)
+
+
+def holds_many(type_: Any) -> bool:
+    """Return whether a parameter of this type may be given several times."""
+    return any(
+        get_origin(one) in (list, set, tuple, frozenset) or one in (list, set) for one in (type_, *get_args(type_))
+    )
 
 
 def _check_query(request: Request, single: frozenset[str]) -> None:
