@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from beanie import Document
-from fastapi import APIRouter
 
 from core.command import Command
 from core.errors import StartupError
@@ -64,7 +63,7 @@ class Module:
         self._check_routes(self.router, ProtectedRoute)
         self._check_routes(self.public_router, CheckedRoute)
 
-    def _check_routes(self, router: APIRouter | None, kind: type[CheckedRoute]) -> None:
+    def _check_routes(self, router: ProtectedRouter | PublicRouter | None, kind: type[CheckedRoute]) -> None:
         """Raise `StartupError` for what was put into a router by ways on which nobody is asked who they are."""
         for route in router.routes if router else ():
             if not isinstance(route, kind):

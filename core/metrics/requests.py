@@ -1,8 +1,7 @@
 """Every request is counted and timed here: by method, route and status."""
 
-from collections.abc import Callable
-
-from starlette.types import Scope
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from core.metrics.kinds import Gauge, Histogram
 
@@ -27,7 +26,7 @@ begin = IN_FLIGHT.inc
 """A request begins."""
 
 
-def observe(scope: Scope, status: int, seconds: float) -> None:
+def observe(scope: Mapping[str, Any], status: int, seconds: float) -> None:
     """A request ends: with this status, 0 if it was broken off before, after so many seconds."""
     IN_FLIGHT.dec()
     method = scope["method"]

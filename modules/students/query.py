@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
@@ -26,7 +25,7 @@ class DeleteQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    purge: Annotated[bool, Query(description="Erase the record and its history for good; for admins.")] = False
+    purge: Annotated[bool, Field(description="Erase the record and its history for good; for admins.")] = False
 
 
 class RestoreQuery(BaseModel):
@@ -36,7 +35,7 @@ class RestoreQuery(BaseModel):
 
     version: Annotated[
         int | None,
-        Query(ge=1, le=MAX_VERSION, description="Let name, branch and marks be what they were then.", examples=[1]),
+        Field(ge=1, le=MAX_VERSION, description="Let name, branch and marks be what they were then.", examples=[1]),
     ] = None
 
 
@@ -47,13 +46,13 @@ class ChangesQuery(BaseModel):
 
     since: Annotated[
         str | None,
-        Query(
+        Field(
             max_length=200,
             description="`next` of the answer before; the first time, leave it out.",
             examples=["qYAdeA-PMA"],
         ),
     ] = None
-    limit: Annotated[int, Query(ge=1, le=500, description="The most students in one answer.")] = 100
+    limit: Annotated[int, Field(ge=1, le=500, description="The most students in one answer.")] = 100
 
 
 class StudentQuery(Selection, PageQuery):
@@ -68,7 +67,7 @@ class StudentQuery(Selection, PageQuery):
             json_schema_extra={"pattern": rf"^({'|'.join(FIELDS)})(,({'|'.join(FIELDS)}))*$"},
         ),
     ] = None
-    count: Annotated[bool, Query(description="Whether to answer with `Total-Count`, which takes time.")] = False
+    count: Annotated[bool, Field(description="Whether to answer with `Total-Count`, which takes time.")] = False
 
     @property
     def chosen(self) -> list[str]:
