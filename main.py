@@ -2,9 +2,8 @@
 
 from core.app import create_app
 from core.errors import StartupError
-from core.operations.logging import configure_logs
-from core.server.process import exit_zero_on_sigterm, freeze_gc
-from core.server.run import serve
+from core.operations import configure_logs
+from core.server import exit_zero_on_sigterm, freeze_gc, serve
 
 try:
     app = create_app()

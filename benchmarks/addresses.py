@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from benchmarks.filled import School
 from benchmarks.school import RARE_NAME, RARE_STUDENTS, created_at, roll_no
-from core.api.pagination import Listing, encode_cursor
-from core.database.keyset import Page, SortKey, reversed_order, sort_of
+from core.api import Listing, encode_cursor
+from core.database import Page, SortKey, reversed_order, sort_of
 from modules.students.changes.service import _SCOPE as CHANGES
 from modules.students.query import StudentQuery
 

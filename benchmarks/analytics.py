@@ -25,7 +25,7 @@ from fastapi.testclient import TestClient
 from pymongo import MongoClient
 
 from core.app import create_app
-from core.database.embedded import find_mongod, run_embedded
+from core.database import find_mongod, run_embedded
 from core.identity import Principal, Role
 from core.module import Module
 from core.settings import Settings

@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from benchmarks.common import expect, server, surroundings
 from benchmarks.school import students
-from core.database.embedded import find_mongod, run_embedded
+from core.database import find_mongod, run_embedded
 from core.settings import Settings
 from modules.students.models import StudentDocument
 

@@ -15,7 +15,7 @@ from benchmarks.common import environment, expect
 from benchmarks.filled import SETTINGS, check_shape, fill, sign_in
 from benchmarks.scenarios import SCENARIOS, Load, Scenario
 from benchmarks.school import students
-from core.database.embedded import Embedded
+from core.database import Embedded
 from modules.students.schemas import StudentRead
 from tests.processes import ROOT
 from tests.servers import Server, launch

@@ -23,7 +23,7 @@ from benchmarks.load import Answered, generator, open_generator
 from benchmarks.peers import FLOOR, NAIVE, SERVICE, TUTORIAL, Ground, Peer, check_alike, open_peer
 from benchmarks.scenarios import SCENARIOS, Load, Scenario
 from benchmarks.usage import cpu_seconds
-from core.database.embedded import find_mongod, run_embedded
+from core.database import find_mongod, run_embedded
 from modules.auth.settings import AuthSettings
 from tests.processes import running, until
 

@@ -19,7 +19,7 @@ from anyio.from_thread import start_blocking_portal
 
 from benchmarks.common import conditions, environment
 from benchmarks.usage import cpu_seconds, resident
-from core.database.embedded import find_mongod, run_embedded
+from core.database import find_mongod, run_embedded
 from tests.processes import ROOT, running, until
 from tests.servers import Server, launch
 

@@ -6,15 +6,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from core.cli import openapi
-from core.cli.backup import dump, restore
-from core.cli.check import check
-from core.cli.migrate import migrate
-from core.cli.new_module import new_module
+from core.cli import check, dump, migrate, new_module, openapi, restore
 from core.command import Command, parser_for, run_command
 from core.errors import StartupError
 from core.module import Module
-from core.operations.lifecycle import open_service
+from core.operations import open_service
 from core.registry import configure
 from core.settings import Settings, use_settings
 

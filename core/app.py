@@ -7,27 +7,26 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from core.api.problem_details import install_error_handlers
+from core.api import install_error_handlers
 from core.conflicts import check_conflicts
-from core.database.availability import Outage
+from core.database import Outage
 from core.metrics import workers
-from core.middleware.body_limit import BodyLimit
-from core.middleware.cors import install_cors
-from core.middleware.database_gate import DatabaseGate
-from core.middleware.head_requests import HeadAsGet
-from core.middleware.proxy_headers import Application
-from core.middleware.request_context import RequestContextMiddleware
-from core.middleware.startup_errors import StartupErrors
-from core.middleware.trusted_host import TrustedHost
+from core.middleware import (
+    Application,
+    BodyLimit,
+    DatabaseGate,
+    HeadAsGet,
+    RequestContextMiddleware,
+    StartupErrors,
+    TrustedHost,
+    install_cors,
+)
 from core.module import Module
 from core.openapi import install_openapi
-from core.operations.health import service
-from core.operations.lifecycle import running
-from core.operations.logging import configure_logs
-from core.operations.tracing import telemetry, traces_asked_for
+from core.operations import configure_logs, running, service, telemetry, traces_asked_for
 from core.pages import install_docs, install_problem_pages
 from core.registry import configure, discover, get_authenticator
-from core.routing.route_table import RouteTable
+from core.routing import RouteTable
 from core.settings import Settings
 from core.version import VERSION
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic_settings import BaseSettings
 
-from core.database.bulk import collection_name
+from core.database import collection_name
 from core.errors import StartupError
 from core.module import Module
-from core.routing.declared_routes import DeclaredRoute, declared_routes
+from core.routing import DeclaredRoute, declared_routes
 from core.settings import Settings, variables
 
 THE_SERVICE = "the service itself"

@@ -10,7 +10,7 @@ from beanie import Document
 from core.command import Command
 from core.errors import StartupError
 from core.identity import Authenticator
-from core.routing.router import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
+from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
 HealthCheck = Callable[[], Awaitable[None]]

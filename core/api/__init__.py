@@ -1,1 +1,64 @@
 """The API's manners: errors, conditions, pages and fields are alike in every module."""
+
+from core.api.conditional_requests import ETAG, NOT_MODIFIED, Expected, IfNoneMatch, also_as_merge_patch, not_modified
+from core.api.documented_responses import (
+    ANY_ROUTE,
+    ETAG_EXAMPLE,
+    PROBLEM_MEDIA_TYPE,
+    PROTECTED_ROUTE,
+    REQUEST_ID_EXAMPLE,
+    ProblemDetails,
+    Responses,
+    header,
+    operation_id,
+    problem_responses,
+)
+from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
+from core.api.location import address, location
+from core.api.optimistic_locking import Versioned, write_current
+from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
+from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
+from core.api.request_body import RequestBody
+from core.api.text_fields import Code, Composed, DocumentedPattern, Printable, PrintableLine
+from core.api.validation_messages import sentence_of
+
+__all__ = [
+    "ANY_ROUTE",
+    "ETAG",
+    "ETAG_EXAMPLE",
+    "LINK",
+    "NOT_MODIFIED",
+    "PROBLEM_MEDIA_TYPE",
+    "PROTECTED_ROUTE",
+    "REQUEST_ID_EXAMPLE",
+    "UNCONDITIONAL",
+    "Code",
+    "Composed",
+    "DocumentedPattern",
+    "Expected",
+    "IfNoneMatch",
+    "Listing",
+    "PageQuery",
+    "Preconditions",
+    "Printable",
+    "PrintableLine",
+    "ProblemDetails",
+    "ProblemResponse",
+    "RequestBody",
+    "Responses",
+    "Versioned",
+    "address",
+    "also_as_merge_patch",
+    "as_problem",
+    "decode_cursor",
+    "encode_cursor",
+    "header",
+    "install_error_handlers",
+    "location",
+    "not_modified",
+    "operation_id",
+    "problem_responses",
+    "sentence_of",
+    "strong_etag",
+    "write_current",
+]

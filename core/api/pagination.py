@@ -12,7 +12,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from core.api.documented_responses import header
-from core.database.keyset import Order, Page, Position, SortKey, Window, position_of
+from core.database import Order, Page, Position, SortKey, Window, position_of
 from core.errors import FieldError, InvalidRequest
 
 _CHECK_BYTES = 6

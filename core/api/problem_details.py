@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 from core.api.documented_responses import PROBLEM_MEDIA_TYPE
 from core.api.validation_messages import plain, sentence_of
-from core.database.availability import as_unavailable
+from core.database import as_unavailable
 from core.errors import (
     BadRequest,
     FieldError,

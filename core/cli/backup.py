@@ -16,7 +16,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
 from core.command import Command, CommandError, create_private_file
-from core.database.client import Database, open_database, operation_timeout
+from core.database import Database, open_database, operation_timeout
 from core.settings import current_settings
 
 _BATCH = 1000

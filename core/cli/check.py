@@ -10,14 +10,12 @@ from beanie.odm.fields import IndexModelField
 from pydantic import SecretStr
 
 from core.command import Command, CommandError
-from core.database.bulk import collection_name
-from core.database.client import Database, open_database, operation_timeout
+from core.database import Database, collection_name, open_database, operation_timeout
 from core.errors import StartupError
 from core.migrations import pending, too_old
 from core.module import Module
-from core.operations.health import service
-from core.operations.tracing import traces_asked_for
-from core.server.run import check_certificate
+from core.operations import service, traces_asked_for
+from core.server import check_certificate
 from core.settings import Settings, current_settings, variables
 
 # For each module's check of all its data.

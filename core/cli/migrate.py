@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from core.command import Command
-from core.database.client import open_database
-from core.migrations.applied import pending
-from core.migrations.runner import run
+from core.database import open_database
+from core.migrations import pending, run
 from core.module import Module
 from core.settings import current_settings
 

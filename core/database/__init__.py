@@ -1,1 +1,60 @@
 """MongoDB: the client, what is done with collections, and the server that starts by itself."""
+
+from core.database.availability import Outage, as_unavailable, check_room
+from core.database.batcher import Batcher
+from core.database.bulk import (
+    ChangeStreamsUnsupported,
+    bulk_update,
+    collection_name,
+    insert_ignoring_duplicates,
+    read_majority,
+    watch_ids,
+)
+from core.database.client import Database, open_database, operation_timeout, translate_driver_errors
+from core.database.embedded import Embedded, find_mongod, run_embedded
+from core.database.errors import duplicate_field
+from core.database.keyset import (
+    Filter,
+    Order,
+    Page,
+    Position,
+    SortKey,
+    Window,
+    beyond,
+    object_id,
+    position_of,
+    reversed_order,
+    sort_of,
+)
+
+__all__ = [
+    "Batcher",
+    "ChangeStreamsUnsupported",
+    "Database",
+    "Embedded",
+    "Filter",
+    "Order",
+    "Outage",
+    "Page",
+    "Position",
+    "SortKey",
+    "Window",
+    "as_unavailable",
+    "beyond",
+    "bulk_update",
+    "check_room",
+    "collection_name",
+    "duplicate_field",
+    "find_mongod",
+    "insert_ignoring_duplicates",
+    "object_id",
+    "open_database",
+    "operation_timeout",
+    "position_of",
+    "read_majority",
+    "reversed_order",
+    "run_embedded",
+    "sort_of",
+    "translate_driver_errors",
+    "watch_ids",
+]

@@ -21,7 +21,7 @@ from core.database.driver_threads import DriverThreads, queue_timeout
 from core.database.embedded import Mongod, find_mongod, run_embedded
 from core.database.errors import is_duplicate_key, is_outage
 from core.errors import DatabaseUnreachable, StartupError
-from core.metrics.database import observe, watched
+from core.metrics import database as database_metrics
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | None) -> None:
     # Motor hands over `partial(context.run, method, …)`.
     method = call.args[0] if isinstance(call, partial) and call.args else call
-    observe(getattr(method, "__name__", "other"), seconds, failed=failure is not None and not is_duplicate_key(failure))
+    name = getattr(method, "__name__", "other")
+    database_metrics.observe(name, seconds, failed=failure is not None and not is_duplicate_key(failure))
 
 
 # Motor takes a number of threads, but not the threads themselves.
@@ -173,7 +174,7 @@ def _mongod(settings: Settings) -> Mongod | None:
 @asynccontextmanager
 async def _connected(url: str, outage: Outage) -> AsyncIterator[Any]:
     with closing(_connect(url)) as client:
-        async with watched(client.delegate), outage.watching(client.delegate):
+        async with database_metrics.watched(client.delegate), outage.watching(client.delegate):
             yield client
 
 

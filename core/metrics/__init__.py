@@ -6,7 +6,11 @@ https://prometheus.io/docs/practices/naming/. A label has a few values that the 
 number, an address or anything else that somebody sends.
 """
 
-from core.metrics import workers  # the first: where there are several workers, the library must know before its import
+# The first: where there are several workers, prometheus_client must know before it is imported.
+from core.metrics import workers
+
+# isort: split
+from core.metrics import database, requests
 from core.metrics.kinds import Counter, Gauge, Histogram
 
-__all__ = ["Counter", "Gauge", "Histogram", "workers"]
+__all__ = ["Counter", "Gauge", "Histogram", "database", "requests", "workers"]

@@ -1,1 +1,28 @@
 """What every request passes through before a route."""
+
+from core.middleware.body_limit import BodyLimit, allow_body
+from core.middleware.client_address import current_request, socket_address
+from core.middleware.concurrency_limit import ALWAYS, REFUSAL
+from core.middleware.cors import install_cors
+from core.middleware.database_gate import DatabaseGate
+from core.middleware.head_requests import HeadAsGet
+from core.middleware.proxy_headers import Application
+from core.middleware.request_context import RequestContextMiddleware
+from core.middleware.startup_errors import StartupErrors
+from core.middleware.trusted_host import TrustedHost
+
+__all__ = [
+    "ALWAYS",
+    "REFUSAL",
+    "Application",
+    "BodyLimit",
+    "DatabaseGate",
+    "HeadAsGet",
+    "RequestContextMiddleware",
+    "StartupErrors",
+    "TrustedHost",
+    "allow_body",
+    "current_request",
+    "install_cors",
+    "socket_address",
+]

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Response
 from starlette.datastructures import Headers
 from starlette.middleware.cors import ALL_METHODS, CORSMiddleware
 
-from core.api.problem_details import ProblemResponse
+from core.api import ProblemResponse
 from core.errors import BadRequest
 from core.middleware.client_address import current_request
 from core.settings import Settings

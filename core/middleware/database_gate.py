@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.database.availability import Outage
+from core.database import Outage
 
 
 class DatabaseGate:

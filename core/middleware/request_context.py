@@ -10,7 +10,7 @@ from time import perf_counter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.api.problem_details import ProblemResponse
+from core.api import ProblemResponse
 from core.errors import InternalError, Problem, Unavailable
 from core.metrics import requests
 from core.middleware.client_address import RequestContext, client_address, use_request_context

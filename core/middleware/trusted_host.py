@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.api.problem_details import ProblemResponse
+from core.api import ProblemResponse
 from core.errors import BadRequest
 
 # Asked by address, by whoever looks after the process; nothing in their answers is made of the name.

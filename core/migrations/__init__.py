@@ -7,6 +7,13 @@ been run anywhere.
 """
 
 from core.migrations.applied import AppliedMigration, check, pending, too_old
-from core.migrations.runner import MigrationLock
+from core.migrations.runner import MigrationLock, run
 
-__all__ = ["AppliedMigration", "MigrationLock", "check", "pending", "too_old"]
+__all__ = [
+    "AppliedMigration",
+    "MigrationLock",
+    "check",
+    "pending",
+    "run",
+    "too_old",
+]

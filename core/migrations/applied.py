@@ -14,8 +14,7 @@ from beanie.migrations.controllers.base import BaseMigrationController
 from pydantic import Field
 
 from core.clock import utc_now
-from core.database.bulk import collection_name
-from core.database.client import Database
+from core.database import Database, collection_name
 from core.errors import StartupError
 from core.module import Module
 

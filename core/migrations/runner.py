@@ -14,7 +14,7 @@ from beanie import Document
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.clock import utc_now
-from core.database.client import Database, operation_timeout
+from core.database import Database, operation_timeout
 from core.errors import StartupError
 from core.migrations.applied import Migration, note, settle
 from core.module import Module

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from core.api.documented_responses import REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
+from core.api import REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
 from core.errors import UnsupportedMediaType
 from core.openapi.curl_samples import sample_call
 from core.openapi.examples import Examples, examples_with_nulls

@@ -1,1 +1,15 @@
 """Starting, logging, health, metrics and traces: what whoever runs the service needs."""
+
+from core.operations.health import service
+from core.operations.lifecycle import open_service, running
+from core.operations.logging import configure_logs
+from core.operations.tracing import telemetry, traces_asked_for
+
+__all__ = [
+    "configure_logs",
+    "open_service",
+    "running",
+    "service",
+    "telemetry",
+    "traces_asked_for",
+]

@@ -12,8 +12,8 @@ from core.errors import Unavailable
 from core.migrations import AppliedMigration, MigrationLock
 from core.module import HealthCheck, Module
 from core.operations.metrics_endpoint import router as metrics_router
-from core.pages.welcome import router as welcome_router
-from core.routing.router import PublicRouter
+from core.pages import router as welcome_router
+from core.routing import PublicRouter
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from core.database.availability import Outage
-from core.database.client import Database, open_database, translate_driver_errors
+from core.database import Database, Outage, open_database, translate_driver_errors
 from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
 from core.module import Module

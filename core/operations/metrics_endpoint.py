@@ -9,12 +9,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from core.api.documented_responses import problem_responses
+from core.api import problem_responses
 from core.errors import Problem, Unauthenticated
 from core.ip_addresses import parse_address
 from core.metrics import workers
-from core.middleware.client_address import socket_address
-from core.routing.router import PublicRouter
+from core.middleware import socket_address
+from core.routing import PublicRouter
 from core.settings import current_settings
 
 router = PublicRouter()

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.staticfiles import StaticFiles
 
-from core.api.conditional_requests import IfNoneMatch, not_modified
+from core.api import IfNoneMatch, not_modified
 from core.errors import StartupError
 from core.pages.page import Page, fill, root_of, template
 

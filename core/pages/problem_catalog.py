@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.api.documented_responses import PROBLEM_MEDIA_TYPE, problem_responses
+from core.api import PROBLEM_MEDIA_TYPE, problem_responses
 from core.errors import Problem, StartupError
 from core.module import Module
 

@@ -7,9 +7,9 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from core.api.documented_responses import header
+from core.api import header
 from core.pages.page import Html, fill, framed, negotiated, root_of, template
-from core.routing.router import PublicRouter
+from core.routing import PublicRouter
 from core.settings import current_settings
 
 router = PublicRouter()

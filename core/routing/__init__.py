@@ -1,1 +1,16 @@
 """Which route answers a request, and what is checked before it reads the body."""
+
+from core.routing.declared_routes import DeclaredRoute, declared_routes
+from core.routing.route_table import RouteTable
+from core.routing.router import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter, UncachedRoute
+
+__all__ = [
+    "CheckedRoute",
+    "DeclaredRoute",
+    "ProtectedRoute",
+    "ProtectedRouter",
+    "PublicRouter",
+    "RouteTable",
+    "UncachedRoute",
+    "declared_routes",
+]

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from core.api.documented_responses import ANY_ROUTE, PROTECTED_ROUTE, operation_id
+from core.api import ANY_ROUTE, PROTECTED_ROUTE, operation_id
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
 from core.identity import Role, access_token, authorize, current_user
 

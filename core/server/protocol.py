@@ -11,7 +11,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.errors import HttpProblem, Problem, Unavailable
-from core.middleware.concurrency_limit import ALWAYS, REFUSAL
+from core.middleware import ALWAYS, REFUSAL
 from core.server.connection_timer import tick_each_second
 from core.server.limits import SPARE_CONNECTIONS
 from core.server.request_head import MAX_HEAD, check_framing, check_offer, problem_of, too_large

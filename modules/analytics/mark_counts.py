@@ -11,7 +11,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from core.database.keyset import Filter
+from core.database import Filter
 from modules.analytics import query_concurrency
 from modules.analytics.distribution import HUNDREDTHS
 from modules.analytics.ranking_measure import MARKS

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from core.api.pagination import PageQuery
-from core.api.text_fields import PrintableLine
+from core.api import PageQuery, PrintableLine
 from modules.analytics.ranking_measure import check_measure
 from modules.students import SUBJECT_PATTERN, DocumentedMark, MarkSettings, Subject
 

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import pymongo
 
-from core.database.keyset import Filter
+from core.database import Filter
 from core.errors import Unavailable
 from modules.students import StudentDocument
 

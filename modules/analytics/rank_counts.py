@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.database.keyset import Filter
+from core.database import Filter
 from modules.analytics import query_concurrency
 from modules.analytics.mark_counts import chosen
 from modules.analytics.ranking_measure import Measure

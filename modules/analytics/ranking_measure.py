@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from core.database.keyset import Order, SortKey
+from core.database import Order, SortKey
 from modules.students import Subject
 
 MARKS = "marks."

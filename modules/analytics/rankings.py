@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.database.keyset import Filter, Order, Page, Position, Window, sort_of
+from core.database import Filter, Order, Page, Position, Window, sort_of
 from modules.analytics import query_concurrency, rank_counts
 from modules.analytics.mark_counts import chosen
 from modules.analytics.rank_counts import Places

@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
-from core.api.documented_responses import header, problem_responses
-from core.api.pagination import LINK, Listing
-from core.routing.router import ProtectedRouter
+from core.api import LINK, Listing, header, problem_responses
+from core.routing import ProtectedRouter
 from modules.analytics import report_cards, service
 from modules.analytics.chart import service as picture
 from modules.analytics.query import PictureQuery, RankingsQuery, StatisticsQuery

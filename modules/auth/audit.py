@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Any
 
 from core.clock import utc_now
-from core.database.keyset import Page, Window
-from core.middleware.client_address import current_request
+from core.database import Page, Window
+from core.middleware import current_request
 from modules.auth.models import AuthEvent
 from modules.auth.settings import AuthSettings
 

@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from core.clock import utc_now
 from core.errors import TooManyRequests
-from core.middleware.client_address import current_request
+from core.middleware import current_request
 from modules.auth.metrics import THROTTLED
 from modules.auth.models import LoginFailures
 from modules.auth.refusals import refuse

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from core.api.problem_details import as_problem
+from core.api import as_problem
 from core.errors import BadRequest, FieldError, InvalidRequest, Problem
-from core.routing.router import CheckedRoute
+from core.routing import CheckedRoute
 from modules.auth.schemas import SignIn
 
 _CODES = {401: "invalid_grant", 503: "temporarily_unavailable"}

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from core.errors import FieldError, InvalidRequest, TooManyRequests, Unavailable
-from core.middleware.client_address import current_request
+from core.middleware import current_request
 from core.security import hash_password, is_hashable, verify_password
 from core.settings import current_settings
 from modules.auth.hashing_queue import HashingQueue, Share

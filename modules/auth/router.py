@@ -4,12 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends, Form, Path, Query, Request, Response
 
-from core.api.documented_responses import problem_responses
-from core.api.pagination import LINK, Listing, PageQuery
-from core.database.keyset import SortKey, object_id
+from core.api import LINK, Listing, PageQuery, problem_responses
+from core.database import SortKey, object_id
 from core.errors import Forbidden, TooManyRequests
 from core.identity import CurrentUser, Role, at_least
-from core.routing.router import ProtectedRouter, PublicRouter, UncachedRoute
+from core.routing import ProtectedRouter, PublicRouter, UncachedRoute
 from modules.auth import audit, service, user_administration
 from modules.auth.admin_roster import AccountChanged, LastAdmin
 from modules.auth.audit import Event

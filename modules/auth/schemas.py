@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from core.api.request_body import RequestBody
+from core.api import RequestBody
 from core.identity import Role
 from core.security import MAX_PASSWORD_BYTES, is_hashable
 

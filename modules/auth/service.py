@@ -7,7 +7,7 @@ from bson import ObjectId
 from pydantic import SecretStr
 from pymongo.errors import DuplicateKeyError
 
-from core.database.errors import duplicate_field
+from core.database import duplicate_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, TooManyRequests, Unauthenticated, Unavailable
 from core.identity import Principal, Role
 from core.security import new_secret_key

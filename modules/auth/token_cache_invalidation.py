@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import PyMongoError
 
-from core.database.bulk import ChangeStreamsUnsupported, watch_ids
+from core.database import ChangeStreamsUnsupported, watch_ids
 from modules.auth.models import User
 from modules.auth.settings import AuthSettings
 from modules.auth.token_cache import verified_tokens

@@ -5,7 +5,7 @@ import secrets
 from datetime import timedelta
 
 from core.clock import utc_now
-from core.database.keyset import Page, Window
+from core.database import Page, Window
 from core.errors import FieldError, InvalidRequest, NotFound
 from core.identity import Principal, Role
 from core.security import new_secret_key

@@ -18,8 +18,7 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from core.api.text_fields import Code, Composed, DocumentedPattern, Printable
-from core.api.validation_messages import sentence_of
+from core.api import Code, Composed, DocumentedPattern, Printable, sentence_of
 from modules.students.settings import MarkSettings
 
 MAX_SUBJECTS = 100

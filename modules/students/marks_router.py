@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from core.api.conditional_requests import ETAG
-from core.api.documented_responses import problem_responses
-from core.routing.router import ProtectedRouter
+from core.api import ETAG, problem_responses
+from core.routing import ProtectedRouter
 from modules.students import service
 from modules.students.fields import Subject
 from modules.students.responses import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read

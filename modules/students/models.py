@@ -10,9 +10,9 @@ from bson import ObjectId
 from pydantic import BaseModel, Field
 from pymongo import IndexModel
 
-from core.api.etag import strong_etag
+from core.api import strong_etag
 from core.clock import utc_now
-from core.middleware.client_address import current_request
+from core.middleware import current_request
 from modules.students.search_terms import words_of
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from core.api.pagination import PageQuery
+from core.api import PageQuery
 from modules.students.listing.filters import Selection
 from modules.students.schemas import StudentRead
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request, Response
 from pydantic_core import to_json
 
-from core.api.conditional_requests import Expected
-from core.api.location import address, location
+from core.api import Expected, address, location
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
 from core.identity import CurrentUser, Role, at_least
 from modules.students.fields import RollNo

@@ -7,21 +7,23 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from pydantic_core import to_json
 
-from core.api.conditional_requests import (
+from core.api import (
     ETAG,
+    ETAG_EXAMPLE,
+    LINK,
     NOT_MODIFIED,
     IfNoneMatch,
+    Listing,
     also_as_merge_patch,
+    header,
     not_modified,
+    problem_responses,
+    strong_etag,
 )
-from core.api.documented_responses import ETAG_EXAMPLE, header, problem_responses
-from core.api.etag import strong_etag
-from core.api.pagination import LINK, Listing
-from core.database.batcher import Batcher
-from core.database.keyset import Page
+from core.database import Batcher, Page
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role
-from core.routing.router import ProtectedRouter
+from core.routing import ProtectedRouter
 from modules.students import service
 from modules.students.changes.router import router as changes_router
 from modules.students.erasure import service as erasure

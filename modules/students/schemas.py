@@ -5,8 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.api.request_body import RequestBody
-from core.api.text_fields import PrintableLine
+from core.api import PrintableLine, RequestBody
 from modules.students.fields import Mark, Marks, MarksPatch, RollNo
 from modules.students.models import Action, StudentVersionData
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from core.api.etag import UNCONDITIONAL
+from core.api import UNCONDITIONAL
 from core.errors import FieldError, InvalidRequest, NotFound, Unavailable
 from modules.students.fields import check_number_of_subjects
 from modules.students.models import Action, StudentSnapshot

@@ -11,7 +11,7 @@ from beanie import PydanticObjectId
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from core.api.validation_messages import sentence_of
+from core.api import sentence_of
 from core.command import Command, create_private_file
 from core.errors import BadRequest
 from modules.students import Selection, count

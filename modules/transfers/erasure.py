@@ -14,7 +14,7 @@ from typing import Any
 
 from bson import ObjectId, Regex
 
-from core.database.client import operation_timeout
+from core.database import operation_timeout
 from modules.students import ErasedStudent, follow_erasures
 from modules.transfers.files import file_store
 from modules.transfers.imports import job_runner

@@ -1,7 +1,6 @@
 """What the API's documentation says of files on their way in and out."""
 
-from core.api.documented_responses import Responses, header
-from core.api.location import location
+from core.api import Responses, header, location
 from modules.transfers.files.csv_reader import REASON
 from modules.transfers.files.upload import MEDIA_TYPES
 from modules.transfers.schemas import ImportRead

@@ -1,6 +1,6 @@
 """The addresses of imports and exports."""
 
-from core.routing.router import ProtectedRouter
+from core.routing import ProtectedRouter
 from modules.transfers.exports.router import router as exports_router
 from modules.transfers.imports.router import router as imports_router
 

@@ -11,8 +11,8 @@ from core.cli.new_module.writing import write_module
 from core.command import Command, CommandError
 from core.conflicts import declarations_of
 from core.module import Module
-from core.operations.health import service
-from core.pages.problem_catalog import problem_types
+from core.operations import service
+from core.pages import problem_types
 from core.registry import discover
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from core.routing.router import ProtectedRouter
+from core.routing import ProtectedRouter
 from modules.students.changes import service
 from modules.students.query import ChangesQuery
 from modules.students.schemas import ChangesRead

@@ -17,8 +17,8 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
-from core.api.pagination import decode_cursor, encode_cursor
-from core.database.bulk import read_majority
+from core.api import decode_cursor, encode_cursor
+from core.database import read_majority
 from core.errors import FieldError, InvalidRequest, Unavailable
 from modules.students.models import Change, StudentDocument, StudentSnapshot
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead

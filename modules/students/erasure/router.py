@@ -5,12 +5,11 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from core.api.documented_responses import problem_responses
-from core.api.pagination import LINK, Listing, PageQuery
-from core.database.keyset import SortKey, object_id
+from core.api import LINK, Listing, PageQuery, problem_responses
+from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import Role, at_least
-from core.routing.router import ProtectedRouter
+from core.routing import ProtectedRouter
 from modules.students.erasure import service
 from modules.students.listing.sorting import moment
 from modules.students.schemas import ErasureRead

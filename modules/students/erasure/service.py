@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from core.database.keyset import Page, Window
+from core.database import Page, Window
 from core.errors import Unavailable
 from modules.students.changes import service as changes
 from modules.students.models import (

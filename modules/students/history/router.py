@@ -4,12 +4,9 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
-from core.api.conditional_requests import ETAG
-from core.api.documented_responses import problem_responses
-from core.api.etag import strong_etag
-from core.api.pagination import LINK, Listing, PageQuery
-from core.database.keyset import SortKey
-from core.routing.router import ProtectedRouter
+from core.api import ETAG, LINK, Listing, PageQuery, problem_responses, strong_etag
+from core.database import SortKey
+from core.routing import ProtectedRouter
 from modules.students.history import service as history
 from modules.students.history.service import NotDeleted, VersionNotFound
 from modules.students.query import MAX_VERSION, RestoreQuery

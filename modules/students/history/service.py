@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from beanie import PydanticObjectId
 
-from core.database.keyset import Page, Window
+from core.database import Page, Window
 from core.errors import Conflict, NotFound
 from modules.students.models import Action, StudentSnapshot, StudentVersion, StudentVersionData
 from modules.students.records import store

@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from core.api.text_fields import PrintableLine
-from core.database.keyset import Filter, Order
+from core.api import PrintableLine
+from core.database import Filter, Order
 from modules.students.fields import SUBJECT_PATTERN, Subject, subject_of
 from modules.students.listing.sorting import MARKS, SORT_PATTERN, check_sort, in_utc, order_of
 from modules.students.search_terms import words_of

@@ -10,8 +10,18 @@ from typing import Any
 
 import pymongo
 
-from core.database.client import operation_timeout
-from core.database.keyset import Filter, Order, Page, Position, SortKey, Window, beyond, position_of, sort_of
+from core.database import (
+    Filter,
+    Order,
+    Page,
+    Position,
+    SortKey,
+    Window,
+    beyond,
+    operation_timeout,
+    position_of,
+    sort_of,
+)
 from modules.students.listing.filters import Selection
 from modules.students.models import SUBJECT_SEPARATOR, StudentDocument
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pydantic_core import PydanticCustomError
 
-from core.database.keyset import Order, SortKey
+from core.database import Order, SortKey
 from modules.students.fields import SUBJECT_PATTERN, subject_of
 
 MARKS = "marks."

@@ -5,7 +5,7 @@ from typing import Any
 
 from beanie import Document, free_fall_migration
 
-from core.database.bulk import bulk_update
+from core.database import bulk_update
 from modules.students.models import Action, StudentVersionData, keys_of
 
 # Who wrote the versions of the first release, which did not say. No user can have this name.

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from core.database.bulk import read_majority
+from core.database import read_majority
 from modules.students.models import (
     Action,
     Erasure,

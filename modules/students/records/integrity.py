@@ -12,8 +12,8 @@ from beanie import Document
 from bson import ObjectId
 from pydantic import ValidationError
 
-from core.api.validation_messages import sentence_of
-from core.database.bulk import read_majority
+from core.api import sentence_of
+from core.database import read_majority
 from modules.students.models import Change, Erasure, StudentDocument, StudentVersion, StudentVersionData, keys_of
 from modules.students.schemas import StudentCreate
 

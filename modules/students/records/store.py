@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.api.etag import UNCONDITIONAL, Preconditions
-from core.database.batcher import Batcher
-from core.database.bulk import read_majority
+from core.api import UNCONDITIONAL, Preconditions
+from core.database import Batcher, read_majority
 from core.errors import Conflict, FieldError, NotFound, Problem, Unavailable
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.write_batch import Outcome, Write, write

@@ -12,8 +12,7 @@ from enum import Enum, auto
 
 from bson import ObjectId
 
-from core.database.batcher import Batcher
-from core.database.bulk import bulk_update, insert_ignoring_duplicates
+from core.database import Batcher, bulk_update, insert_ignoring_duplicates
 from modules.students.models import StudentDocument, StudentSnapshot, StudentVersion
 
 

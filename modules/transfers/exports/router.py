@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from core.api.documented_responses import problem_responses
+from core.api import problem_responses
 from core.clock import utc_now
 from core.identity import CurrentUser
-from core.routing.router import ProtectedRouter
+from core.routing import ProtectedRouter
 from modules.students import Selection
 from modules.transfers.exports import service as exports
 from modules.transfers.responses import EXPORT

@@ -11,8 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from core.clock import utc_now
-from core.database.availability import check_room
-from core.database.client import operation_timeout
+from core.database import check_room, operation_timeout
 from core.errors import Forbidden, Unauthenticated
 from modules.transfers.files import file_store
 from modules.transfers.files.csv_reader import InvalidFile, Row, header_of

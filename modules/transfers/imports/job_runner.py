@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pymongo.errors import PyMongoError
 
 from core.clock import utc_now
-from core.database.availability import as_unavailable
+from core.database import as_unavailable
 from core.errors import Problem, TooManyRequests, Unavailable
 from modules.transfers.imports import service
 from modules.transfers.metrics import ENDED, INTERRUPTED, STARTED

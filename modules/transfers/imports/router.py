@@ -8,14 +8,12 @@ from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from core.api.documented_responses import problem_responses
-from core.api.location import address
-from core.api.pagination import LINK, Listing, PageQuery
-from core.database.keyset import SortKey, object_id
+from core.api import LINK, Listing, PageQuery, address, problem_responses
+from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
-from core.middleware.body_limit import allow_body
-from core.routing.router import ProtectedRouter
+from core.middleware import allow_body
+from core.routing import ProtectedRouter
 from modules.transfers.files.csv_reader import InvalidFile
 from modules.transfers.files.upload import Upload, uploaded
 from modules.transfers.imports import failed_rows_csv, import_job, job_runner, progress_events, service, undo

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.api.validation_messages import sentence_of
+from core.api import sentence_of
 from modules.students import MAX_SUBJECTS, Action, StudentPatch, StudentSnapshot, Write, changed, created, find_many
 from modules.transfers.files.csv_reader import Row, RowError
 from modules.transfers.models import Import, Mode

@@ -12,7 +12,7 @@ from typing import Any
 from bson import ObjectId
 
 from core.clock import utc_now
-from core.database.bulk import insert_ignoring_duplicates
+from core.database import insert_ignoring_duplicates
 from modules.students import Outcome, StudentSnapshot, Write, find_by_id, versions_of, write_all
 from modules.transfers.files.csv_reader import Row, RowError
 from modules.transfers.imports.row_validation import Kind, RowResult, validate_all

@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from core.clock import utc_now
-from core.database.keyset import Page, Window
+from core.database import Page, Window
 from core.errors import Conflict, NotFound, Problem
 from modules.transfers.files import file_store
 from modules.transfers.imports import failed_rows

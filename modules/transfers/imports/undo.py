@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from bson import ObjectId
 
 from core.clock import utc_now
-from core.database.availability import check_room
-from core.database.client import operation_timeout
+from core.database import check_room, operation_timeout
 from modules.students import Outcome, erased, find_by_id, reverted, versions_of, write_all
 from modules.transfers.files import file_store
 from modules.transfers.imports.row_writer import made_by

@@ -2,7 +2,7 @@
 
 from pymongo import IndexModel
 
-from core.api.optimistic_locking import Versioned
+from core.api import Versioned
 
 
 class LostItem(Versioned):

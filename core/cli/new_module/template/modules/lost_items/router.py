@@ -4,15 +4,24 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
-from core.api.conditional_requests import ETAG, NOT_MODIFIED, Expected, IfNoneMatch, not_modified
-from core.api.documented_responses import problem_responses
-from core.api.location import address, location
-from core.api.pagination import LINK, Listing, PageQuery
-from core.api.text_fields import Code
-from core.database.keyset import SortKey
+from core.api import (
+    ETAG,
+    LINK,
+    NOT_MODIFIED,
+    Code,
+    Expected,
+    IfNoneMatch,
+    Listing,
+    PageQuery,
+    address,
+    location,
+    not_modified,
+    problem_responses,
+)
+from core.database import SortKey
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
 from core.identity import Role, at_least
-from core.routing.router import ProtectedRouter
+from core.routing import ProtectedRouter
 from modules.lost_items import service
 from modules.lost_items.models import LostItem
 from modules.lost_items.schemas import (

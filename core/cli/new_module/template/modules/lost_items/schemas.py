@@ -4,8 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from core.api.request_body import RequestBody
-from core.api.text_fields import Code, PrintableLine
+from core.api import Code, PrintableLine, RequestBody
 
 _EXAMPLE: dict[str, JsonValue] = {"name": "The first lost item"}
 _TIMES: dict[str, JsonValue] = {

@@ -4,9 +4,8 @@ from functools import partial
 
 from pymongo.errors import DuplicateKeyError
 
-from core.api.etag import Preconditions
-from core.api.optimistic_locking import write_current
-from core.database.keyset import Page, Window
+from core.api import Preconditions, write_current
+from core.database import Page, Window
 from core.errors import Conflict, FieldError, NotFound
 from modules.lost_items.models import LostItem
 from modules.lost_items.schemas import (

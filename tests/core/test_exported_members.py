@@ -1,0 +1,53 @@
+"""Each package of core has a surface, `__all__`: others import these names from the package, and nothing else."""
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+PACKAGES = sorted(path.parent.name for path in (ROOT / "core").glob("*/__init__.py"))
+USERS = [*ROOT.glob("core/**/*.py"), *ROOT.glob("modules/**/*.py"), *ROOT.glob("benchmarks/*.py"), ROOT / "main.py"]
+
+# Imported by its full name, as it needs packages that are optional.
+OPTIONAL = {"core.operations.trace_export"}
+# For modules to use; none of ours does so far.
+FOR_MODULES = {"metrics": {"Histogram"}}
+
+
+def imports_of(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield the module and the name of each `from core.… import …` in a file."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names if alias.name.startswith("core."))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("core."):
+            yield from ((str(node.module), alias.name) for alias in node.names)
+
+
+def imported_from_outside(package: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the file, the module and the name of each import of the package by a file outside of it."""
+    folder = ROOT / "core" / package
+    for file in USERS:
+        if not file.is_relative_to(folder):
+            for module, name in imports_of(file):
+                if module.split(".")[1] == package and module not in OPTIONAL:
+                    yield str(file.relative_to(ROOT)), module, name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_exports_what_others_use(package: str) -> None:
+    used = list(imported_from_outside(package))
+
+    assert [one for one in used if one[1] != f"core.{package}"] == [], "imported past the package's root"
+    exported = set(import_module(f"core.{package}").__all__)
+    assert exported == {name for _, _, name in used} | FOR_MODULES.get(package, set())
+
+
+def test_an_import_past_the_root_and_an_unused_name_would_be_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "file.py"
+    file.write_text("import core.api.etag\nfrom core.database.bulk import watch_ids\nfrom core.api import Code as c\n")
+
+    assert list(imports_of(file)) == [("core.api.etag", ""), ("core.database.bulk", "watch_ids"), ("core.api", "Code")]
