@@ -26,7 +26,7 @@ from core.openapi import install_openapi
 from core.operations import configure_logs, running, service, telemetry, traces_asked_for
 from core.pages import install_docs, install_problem_pages
 from core.registry import configure, discover, get_authenticator
-from core.routing import RouteTable
+from core.routing import install_route_table
 from core.settings import Settings
 from core.version import VERSION
 
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     for module in modules:
         _include(app, module, app.state.outage)
     _include(app, service)
-    app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
+    install_route_table(app)
     _add_layers(app, settings)
     return app
 

@@ -1,7 +1,7 @@
 """Which route answers a request, and what is checked before it reads the body."""
 
 from core.routing.declared_routes import DeclaredRoute, declared_routes
-from core.routing.route_table import RouteTable
+from core.routing.route_table import install_route_table
 from core.routing.router import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter, UncachedRoute
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "ProtectedRoute",
     "ProtectedRouter",
     "PublicRouter",
-    "RouteTable",
     "UncachedRoute",
     "declared_routes",
+    "install_route_table",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -59,3 +60,8 @@ class RouteTable:
                 convertors = entry.route.param_convertors
                 return entry.route, {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
         return None
+
+
+def install_route_table(app: FastAPI) -> None:
+    """Look up the routes that the app has by now in a table. Private to FastAPI, see ADR 12: `middleware_stack`."""
+    app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)

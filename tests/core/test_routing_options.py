@@ -23,7 +23,7 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from core.routing.route_table import RouteTable
+from core.routing.route_table import install_route_table
 from core.routing.router import PublicRouter
 
 Log = list[str]
@@ -135,7 +135,7 @@ def client(log: Log) -> Iterator[TestClient]:
     app.include_router(plain)
     for route in ours.tagged("ours"):
         app.router.routes.append(route)
-    app.router.middleware_stack = RouteTable(app.router.middleware_stack, app.routes)
+    install_route_table(app)
     app.dependency_overrides[original] = lambda: "overridden"
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client

@@ -1,0 +1,103 @@
+"""The private parts of libraries that ADR 12 lists. A test fails by its name when an upgrade removes a part."""
+
+import asyncio
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.testclient import TestClient
+from motor.frameworks import asyncio as motor_asyncio
+from pymongo import MongoClient
+from uvicorn import Config
+from uvicorn.lifespan.on import LifespanOn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+from uvicorn.supervisors import multiprocess
+
+from core.api.validation_messages import plain
+from core.database.driver_threads import DriverThreads
+
+
+def test_fastapi_describes_the_parameters_and_scopes_of_a_route_as_a_dependant() -> None:
+    router = APIRouter()
+
+    def needs_a_scope() -> None:
+        """Depend on a scope."""
+
+    @router.get("/", dependencies=[Security(needs_a_scope, scopes=["admin"])])
+    def read(limit: int) -> None: ...
+
+    (route,) = router.routes
+    dependant = route.dependant  # type: ignore[attr-defined]
+    assert [parameter.alias for parameter in dependant.query_params] == ["limit"]
+    assert [list(one.own_oauth_scopes or ()) for one in dependant.dependencies] == [["admin"]]
+    assert route.body_field is None  # type: ignore[attr-defined]
+
+
+def test_fastapi_asks_its_router_through_middleware_stack() -> None:
+    app = FastAPI()
+    scopes = []
+
+    async def note(scope, receive, send):  # type: ignore[no-untyped-def]  # an ASGI app
+        scopes.append(scope)
+        await search(scope, receive, send)
+
+    search = app.router.middleware_stack
+    app.router.middleware_stack = note
+    assert TestClient(app).get("/nowhere").status_code == 404
+    (scope,) = scopes
+    assert scope.get("fastapi.telemetry") is None
+
+
+def test_motor_runs_its_calls_in_the_executor_of_its_framework_module() -> None:
+    assert isinstance(motor_asyncio._EXECUTOR, DriverThreads)
+    assert "_EXECUTOR" in motor_asyncio.run_on_executor.__code__.co_names
+
+
+def test_pymongo_keeps_its_servers_in_its_topology(mongodb: MongoClient[dict[str, object]]) -> None:
+    mongodb.admin.command("ping")
+    pools = [server.pool for server in mongodb._topology._servers.values()]
+    assert pools
+    assert all(pool.active_sockets >= 0 and pool.operation_count >= 0 and len(pool.conns) >= 0 for pool in pools)
+
+
+def test_uvicorn_has_the_parts_of_its_protocol_that_ours_builds_upon() -> None:
+    async def make() -> HttpToolsProtocol:
+        config = Config(FastAPI(), http="httptools", log_config=None)
+        config.load()
+        return HttpToolsProtocol(config, ServerState(), {})
+
+    protocol = asyncio.run(make())
+    for name in ("connections", "headers", "loop", "parser", "pipeline", "server_state", "timeout_keep_alive"):
+        assert hasattr(protocol, name), name
+    for name in ("_should_upgrade_to_ws", "_start_asgi_task", "on_response_complete", "pause_writing", "shutdown"):
+        assert callable(getattr(protocol, name, None)), name
+    for name in ("keep_alive", "response_complete", "response_started"):
+        assert f"self.{name} " in _source_of(RequestResponseCycle.__init__), name
+
+
+def _source_of(function: object) -> str:
+    from inspect import getsource  # noqa: PLC0415
+
+    return getsource(function)  # type: ignore[arg-type]
+
+
+def test_uvicorn_makes_its_workers_of_the_class_in_its_module() -> None:
+    assert "child_conn" in _source_of(multiprocess.Process.__init__)
+    assert "Process(" in _source_of(multiprocess.Multiprocess)
+
+
+def test_uvicorn_starts_an_app_by_a_method_of_what_has_the_configuration() -> None:
+    receive = LifespanOn(Config(FastAPI(), log_config=None)).receive
+    assert isinstance(receive.__self__.config, Config)  # type: ignore[attr-defined]
+    assert "loaded_app" in _source_of(Config.load)
+
+
+def test_fastapi_says_of_a_body_that_it_cannot_read_what_we_translate() -> None:
+    app = FastAPI()
+
+    @app.post("/")
+    def read(body: dict[str, int]) -> None: ...
+
+    answer = TestClient(app).post("/", content=b"\xff{", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    detail = answer.json()["detail"]
+    assert plain(detail) != detail
