@@ -1,1 +1,1 @@
-"""How uvicorn serves the app: connections, limits, processes, TLS."""
+"""The uvicorn server that runs the app: connections, limits, processes and TLS."""
