@@ -1,1 +1,1 @@
-"""What every request passes through before a route."""
+"""ASGI middleware that every request passes before it reaches a route."""
