@@ -1,1 +1,1 @@
-"""Which route answers a request, and what is checked before it reads the body."""
+"""The lookup of routes, and the checks of a request before its body is read."""
