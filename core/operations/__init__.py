@@ -1,1 +1,1 @@
-"""Starting, logging, health, metrics and traces: what whoever runs the service needs."""
+"""Operation of the service: startup, logging, health checks, metrics and traces."""
