@@ -1,4 +1,4 @@
-"""The service: `python main.py` serves it, and so does `uvicorn main:app`."""
+"""The entry point of the service: start it with `python main.py` or `uvicorn main:app`."""
 
 from core.app import create_app
 from core.errors import StartupError
@@ -11,7 +11,7 @@ try:
     exit_zero_on_sigterm()
     freeze_gc()
     if __name__ == "__main__":
-        # Further processes begin by running this file under that name.
+        # Worker processes import this file under the name `__mp_main__`.
         serve(app, "__mp_main__:app", app.state.settings)
 except StartupError as error:
     raise SystemExit(f"The service cannot start. {error}") from None

@@ -1,4 +1,4 @@
-"""How long the database takes, and how many connections to it there are."""
+"""Metrics of the database: the duration of operations and the number of connections."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,24 +11,24 @@ from core.metrics.kinds import Gauge, Histogram
 
 DURATION = Histogram(
     "mongodb_operation_duration_seconds",
-    "What the database was asked for: how often, how long it took with waiting and repeating, and whether it failed.",
+    "Duration of database operations in seconds, including waiting and retries, by operation and outcome.",
     ["operation", "outcome"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-OPEN = Gauge("mongodb_pool_connections_open", "Connections to the database.")
-IN_USE = Gauge("mongodb_pool_connections_in_use", "Connections to the database that an operation has taken.")
-WAITING = Gauge("mongodb_pool_connections_waiting", "Operations that wait for a connection to the database.")
+OPEN = Gauge("mongodb_pool_connections_open", "Open connections to the database.")
+IN_USE = Gauge("mongodb_pool_connections_in_use", "Connections to the database that are in use by an operation.")
+WAITING = Gauge("mongodb_pool_connections_waiting", "Operations that are waiting for a connection to the database.")
 
-# Between two looks at the connections.
+# The interval at which the connections are counted.
 PAUSE_SECONDS = 1.0
 
 _series: dict[tuple[str, str], Callable[[float], None]] = {}
 
 
 def observe(operation: str, seconds: float, *, failed: bool) -> None:
-    """Count an operation, by the name of the driver's method. Called in the driver's threads.
+    """Record an operation under the name of the driver's method. Called in the driver's threads.
 
-    Timed from outside: the driver's own events of commands cost each one as much as a seventh of it.
+    The driver's command events are not used: they make each command up to a seventh slower.
     """
     outcome = "failed" if failed else "ok"
     series = _series.get((operation, outcome))
@@ -39,26 +39,28 @@ def observe(operation: str, seconds: float, *, failed: bool) -> None:
 
 @asynccontextmanager
 async def watched(client: MongoClient[Any]) -> AsyncIterator[None]:
-    """The time in which a client's connections are counted, each second. Counted rather than told: the driver's events
-    of them cost too much."""
+    """Count a client's connections every second for the duration of the context.
+
+    The driver's connection events are not used, because they cost too much.
+    """
     counting = asyncio.create_task(_count(client))
     try:
         yield
     finally:
         counting.cancel()
-        _tell(0, 0, 0)
+        _set_gauges(0, 0, 0)
 
 
 async def _count(client: MongoClient[Any]) -> None:
     while True:
-        pools = [server.pool for server in list(client._topology._servers.values())]  # noqa: SLF001  # told nowhere else
+        pools = [server.pool for server in list(client._topology._servers.values())]  # noqa: SLF001  # no public API
         idle = sum(len(pool.conns) for pool in pools)
         in_use = sum(pool.active_sockets for pool in pools)
-        _tell(idle + in_use, in_use, sum(pool.operation_count for pool in pools) - in_use)
+        _set_gauges(idle + in_use, in_use, sum(pool.operation_count for pool in pools) - in_use)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _tell(open_: int, in_use: int, waiting: int) -> None:
+def _set_gauges(open_: int, in_use: int, waiting: int) -> None:
     OPEN.set(open_)
     IN_USE.set(in_use)
     WAITING.set(max(0, waiting))

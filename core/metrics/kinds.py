@@ -1,4 +1,4 @@
-"""The kinds of metrics, as the library has them."""
+"""The metric types of the Prometheus library, configured for several workers."""
 
 from functools import partial
 
@@ -7,8 +7,8 @@ from prometheus_client import Counter, Histogram
 
 __all__ = ["Counter", "Gauge", "Histogram"]
 
-# Of several workers, `/metrics` tells the sum of those that live.
+# With several workers, `/metrics` exports the sum over the live ones.
 Gauge = partial(prometheus_client.Gauge, multiprocess_mode="livesum")
 
-# When each series began is told as one more series each, which nobody reads.
+# Otherwise, each series gets a second one with its creation time, which nothing uses.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types

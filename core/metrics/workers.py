@@ -1,12 +1,13 @@
-"""The folder in which the workers of one server count together.
+"""The folder in which the workers of one server share their metrics.
 
-Whoever starts several workers (`uvicorn --workers`, `--reload`) makes them with `multiprocessing` and calls nothing of
-ours before, so each worker finds the folder by itself. It is named after the authentication key: random bytes that
-`multiprocessing` hands to all children of a process, and to nobody else. A server that is started again has another
-key, so it counts from zero. A process that is no such child counts in its own memory, and needs no folder.
+Servers that start several workers (`uvicorn --workers`, `--reload`) create them with `multiprocessing` and run none of
+the service's code before, so each worker must find the folder by itself. The folder is named after the authentication
+key: random bytes that `multiprocessing` passes to all child processes and to no other process. A restarted server has a
+new key, so it counts from zero. A process that is not such a child keeps its metrics in memory and needs no folder.
 
-Each worker holds a shared lock on the folder and an exclusive one on a file of its own in it, and the kernel drops both
-on any death. So the last one to leave knows that it is the last, and whoever tells the metrics knows who is dead.
+Each worker holds a shared lock on the folder and an exclusive lock on its own file in it. The kernel releases both when
+the worker exits or crashes. So the last worker to leave can detect that it is the last, and the worker that exports the
+metrics can detect which workers are dead.
 """
 
 import fcntl
@@ -20,81 +21,85 @@ from multiprocessing import current_process
 from pathlib import Path
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Where the library looks for the folder, once, when it is imported."""
+"""The environment variable from which the library reads the folder, once, when it is imported."""
 
 _PREFIX = "students-api-metrics-"
 
 
 class Worker:
-    """This process as one of a server's workers."""
+    """The current process as one of a server's workers."""
 
     def __init__(self, folder: Path) -> None:
-        """Join the others in `folder`, which is made if this is the first."""
+        """Join the workers in `folder`, which the first worker creates."""
         self.folder = folder
-        self._joined = _join(folder)
-        self._own = _announce(folder)
+        self._folder_lock = _join(folder)
+        self._own_lock = _announce(folder)
 
     def forget_the_dead(self) -> None:
-        """Remove the gauges of workers that have died. What they have counted stays."""
+        """Remove the gauges of dead workers. Their counters and histograms are kept."""
         for file in self.folder.glob("*.worker"):
             if file.stem != str(os.getpid()):
-                with _left_alone(file) as dead:
+                with _try_lock_file(file) as dead:
                     if dead:
-                        _forget(self.folder, file.stem)
+                        _remove_gauges(self.folder, file.stem)
 
     def leave(self) -> None:
-        """Take this worker's gauges away, and the folder if nobody else is in it."""
-        _forget(self.folder, str(os.getpid()))
-        if _locked(self._joined):
+        """Remove this worker's gauges, and the folder if no other worker uses it."""
+        _remove_gauges(self.folder, str(os.getpid()))
+        if _try_lock(self._folder_lock):
             shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._own)
-        os.close(self._joined)
+        os.close(self._own_lock)
+        os.close(self._folder_lock)
 
 
 def _join(folder: Path) -> int:
-    """A shared lock on the folder: its descriptor."""
+    """Take a shared lock on the folder and return its file descriptor."""
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
-        opened = os.open(folder, os.O_RDONLY)
-        fcntl.flock(opened, fcntl.LOCK_SH)
-        if folder.exists() and os.path.samestat(os.fstat(opened), folder.stat()):
-            return opened
-        os.close(opened)  # the last one has just left, and has taken it away
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+            return descriptor
+        os.close(descriptor)  # the last worker has just left and removed the folder
 
 
 def _announce(folder: Path) -> int:
-    """This worker's own file, which has its name only once it is locked; the descriptor. An earlier process of the same
-    number leaves nothing behind."""
-    number = str(os.getpid())
-    _forget(folder, number)
-    file = folder / f"{number}.arriving"
-    opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(opened, fcntl.LOCK_EX)
+    """Create and lock this worker's own file, and return its file descriptor.
+
+    The file gets its final name only after it is locked. Files of an earlier process with the same process id are
+    removed first.
+    """
+    pid = str(os.getpid())
+    _remove_gauges(folder, pid)
+    file = folder / f"{pid}.arriving"
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     file.rename(file.with_suffix(".worker"))
-    return opened
+    return descriptor
 
 
-def _forget(folder: Path, number: str) -> None:
-    for file in (*folder.glob(f"gauge_live*_{number}.db"), folder / f"{number}.worker"):
+def _remove_gauges(folder: Path, pid: str) -> None:
+    """Remove the gauges and the lock file of a worker."""
+    for file in (*folder.glob(f"gauge_live*_{pid}.db"), folder / f"{pid}.worker"):
         file.unlink(missing_ok=True)
 
 
 @contextmanager
-def _left_alone(path: Path) -> Iterator[bool]:
-    """Whether nobody holds a lock on a file or a folder; nobody gets one before the end."""
+def _try_lock_file(path: Path) -> Iterator[bool]:
+    """Lock a file or folder for the duration of the context; yield False if that fails."""
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:  # it has gone meanwhile, or is somebody else's
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:  # it has been removed in the meantime, or belongs to another user
         yield False
         return
     try:
-        yield _locked(opened)
+        yield _try_lock(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
-    """Lock it, unless somebody else has; whether that was done."""
+def _try_lock(descriptor: int) -> bool:
+    """Take an exclusive lock without waiting. Return False if another process holds a lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,34 +107,34 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _sweep(others: Iterable[Path]) -> None:
-    """Remove what servers have left behind whose last worker was killed."""
-    for folder in others:
-        with _left_alone(folder) as abandoned:
+def _remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove the folders of servers whose last worker was killed."""
+    for folder in folders:
+        with _try_lock_file(folder) as abandoned:
             if abandoned:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _find() -> Worker | None:
-    # Asked by its name: `parent_process()` tells nothing yet while `multiprocessing` runs the parent's script, such as
-    # `main.py`, in a child.
+    # The name, because `parent_process()` is not set yet while `multiprocessing` runs the parent's script, such as
+    # `main.py`, in a child process.
     if current_process().name == "MainProcess":
         os.environ.pop(VARIABLE, None)
         return None
     folders = Path(tempfile.gettempdir())
     ours = folders / (_PREFIX + blake2b(current_process().authkey, digest_size=16).hexdigest())
-    _sweep(set(folders.glob(f"{_PREFIX}*")) - {ours})
+    _remove_abandoned(set(folders.glob(f"{_PREFIX}*")) - {ours})
     os.environ[VARIABLE] = str(ours)
     return Worker(ours)
 
 
 this = _find()
-"""This process as a worker; None for one that serves alone."""
+"""The current process as a worker; None if it is the server's only process."""
 
 
 @contextmanager
 def present() -> Iterator[None]:
-    """The time in which this process serves."""
+    """Leave the folder at the end of the context, in which the process serves requests."""
     try:
         yield
     finally:

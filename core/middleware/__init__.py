@@ -1,4 +1,4 @@
-"""What every request passes through before a route."""
+"""ASGI middleware that every request passes before it reaches a route."""
 
 from core.middleware.body_limit import BodyLimit, allow_body
 from core.middleware.client_address import current_request, socket_address

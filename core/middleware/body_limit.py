@@ -1,4 +1,4 @@
-"""The largest request body that is read."""
+"""The size limit of request bodies."""
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,15 +9,15 @@ _LIMIT = "body_limit"
 
 
 def allow_body(request: Request, max_bytes: int) -> None:
-    """Let the body of this request be of another size than most; to be called before it is read."""
+    """Set another size limit for the body of this request. Call this before the body is read."""
     request.scope[_LIMIT] = max_bytes
 
 
 class BodyLimit:
-    """ASGI middleware that lets no body past `max_bytes` be read, whether its length was announced or not.
+    """ASGI middleware that rejects bodies larger than `max_bytes`, with or without a `Content-Length`.
 
-    It fails where the app reads, so that the app's own error handling answers; the framework's limit would answer in
-    plain text when the length was announced.
+    It raises `BodyTooLarge` when the app reads the body, so that the app's own error handling creates the response. The
+    framework's limit would respond in plain text if there is a `Content-Length`.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
@@ -38,7 +38,7 @@ class BodyLimit:
             message: Message = {} if size > scope[_LIMIT] else await receive()
             received += len(message.get("body", b""))
             if max(size, received) > scope[_LIMIT]:
-                raise BodyTooLarge(f"The body may have at most {scope[_LIMIT]} bytes.")
+                raise BodyTooLarge(f"The request body must not exceed {scope[_LIMIT]} bytes.")
             return message
 
         await self.app(scope, receive_limited, send)

@@ -1,4 +1,4 @@
-"""Where a request comes from, for whoever counts or records it."""
+"""The id of the current request and the IP address of its client."""
 
 import re
 from collections.abc import Sequence
@@ -13,39 +13,44 @@ from core.ip_addresses import Network, parse_address
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The id of a request, and the address of the machine that sent it."""
+    """The id of a request and the IP address of its client."""
 
     request_id: str
     address: str
 
 
-_current: ContextVar[RequestContext] = ContextVar("caller")
+_current: ContextVar[RequestContext] = ContextVar("request_context")
 
 use_request_context = _current.set
 
-# Outside of a request: the command line.
-_NOBODY = RequestContext(request_id="-", address="local")
+# The context outside of a request, such as in a command.
+_NO_REQUEST = RequestContext(request_id="-", address="local")
 
 
 def current_request() -> RequestContext:
-    """Who sent the request that is being handled; a command line's caller has the address `local`."""
-    return _current.get(_NOBODY)
+    """Return the context of the request being handled. Outside of a request, the address is `local`."""
+    return _current.get(_NO_REQUEST)
 
 
 def socket_address(scope: Scope) -> str:
-    """Return the address at the other end of the connection, in the one form that everything else counts and stores:
-    see `parse_address`. It is empty where the server knows none, as of a Unix socket."""
+    """Return the peer address of the connection in its canonical form (see `parse_address`).
+
+    The address is empty if the server knows none, such as for a Unix socket.
+    """
     host: str = scope["client"][0] if scope.get("client") else ""
-    if ":" not in host:  # IPv4, which has one form only, or a name
+    if ":" not in host:  # a name, or IPv4, which has only one form
         return host
     address = parse_address(host)
     return str(address) if address else host
 
 
 def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
-    """Return the address of the client: that of the socket, unless it is a trusted proxy's, which then says for whom it
-    asks in `X-Forwarded-For`. Each proxy appends, so the list is read from its end, up to the first that is not
-    trusted: what stands before may be invented."""
+    """Return the IP address of the client.
+
+    This is the socket's address, unless that is a trusted proxy's: the client is then found in `X-Forwarded-For`. Each
+    proxy appends the address of its own peer, so the list is read from the end up to the first address that is not a
+    trusted proxy; everything before it may be forged.
+    """
     address = socket_address(scope)
     if not trusted_proxies:
         return address
@@ -59,7 +64,7 @@ def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
 
 
 def _without_port(text: str) -> str:
-    """Return the address of `192.0.2.1:4711` or `[2001:db8::1]:4711`, as some proxies write it."""
+    """Remove the port that some proxies add, as in `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
     found = re.fullmatch(r"\[(.*)\](?::\d+)?|([\d.]+):\d+", text)
     return (found[1] or found[2]) if found else text
 

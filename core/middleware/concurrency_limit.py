@@ -1,37 +1,41 @@
-"""Which requests are worked on: not more at once than a process can answer in time."""
+"""The limit of concurrent requests per process: no more than the process can respond to in time."""
 
 from starlette.types import Message, Receive, Scope
 
 from core.errors import Problem, Unavailable
 
-# Asked by whoever looks after the process, most of all when there is too much to do.
+# Monitoring endpoints, exempt from the limit: they matter most when the service is overloaded.
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 REFUSAL = "refusal"
-"""Where in its scope a request has the problem that it is refused with, if the connection found one; see
-`core.server.protocol`."""
+"""The scope key of the problem with which the connection rejects a request, if any; see `core.server.protocol`."""
 
 
 class ConcurrencyLimit:
-    """Counts the requests that are worked on. One that waits for its client is not among them: for its body, or, while
-    a stream is sent, for the client to go. So neither slow clients nor long streams keep others out."""
+    """A counter of the running requests, with a limit.
+
+    Requests blocked on their client are not counted: those that wait for the request body, and streaming responses
+    that wait for the client to disconnect. So slow clients and long streams do not block other requests.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.at_work = 0
 
     def refusal(self, scope: Scope) -> Problem | None:
-        """The problem to answer at once, before a request is begun."""
+        """Return the problem with which to reject a request before it starts, or None."""
         if REFUSAL in scope:
             refusal: Problem = scope[REFUSAL]
             return refusal
         if self.at_work >= self.limit and scope["path"] not in ALWAYS:
-            return Unavailable("There are as many requests under way as this server works on at once.")
+            return Unavailable("The server has reached its limit of concurrent requests.")
         return None
 
     async def receive(self, scope: Scope, receive: Receive) -> Message:
-        """What the client sends next, for a request that is worked on. Raises the problem that it meanwhile is refused
-        with."""
+        """Return the next message from the client of a running request, which is not counted while it waits.
+
+        Raise the problem with which the connection has rejected the request in the meantime, if any.
+        """
         self.at_work -= 1
         try:
             message = await receive()

@@ -1,4 +1,4 @@
-"""Cross-origin requests: which pages of other origins may call the API from a browser. None may, by default."""
+"""Cross-origin requests (CORS): which other origins may call the API from a browser. By default, none may."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,20 +14,22 @@ from core.settings import Settings
 
 
 class CrossOrigin(CORSMiddleware):
-    """Starlette's middleware, which would refuse a preflight request in plain text."""
+    """Starlette's CORS middleware, with problem documents for rejected preflight requests instead of plain text."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response
         kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
-        detail = "A page of this origin may not send this request: see CORS_ORIGINS in the service's settings."
+        detail = "This cross-origin request is not allowed. The setting CORS_ORIGINS lists the allowed origins."
         return ProblemResponse(BadRequest(detail, headers=kept), current_request().request_id)
 
 
 def install_cors(app: FastAPI, settings: Settings) -> None:
-    """Let pages of the origins in `CORS_ORIGINS` call the API, and read each header that its document names. Costs
-    nothing where there are none."""
+    """Allow the origins in `CORS_ORIGINS` to call the API and to read every response header in its OpenAPI document.
+
+    Without such origins, no middleware is added.
+    """
     if not settings.cors_origins:
         return
     app.add_middleware(
@@ -35,16 +37,16 @@ def install_cors(app: FastAPI, settings: Settings) -> None:
         allow_origins=settings.cors_origins,
         allow_credentials=settings.cors_credentials,
         allow_methods=ALL_METHODS,
-        allow_headers=["*"],  # which the middleware answers with the very names that were asked for
+        allow_headers=["*"],  # the middleware responds with exactly the requested header names
         expose_headers=sorted(_documented_headers(app.openapi())),
     )
 
 
 def _documented_headers(document: dict[str, Any]) -> set[str]:
-    return {name for answer in _answers(document) for name in answer.get("headers", ())}
+    return {name for response in _responses(document) for name in response.get("headers", ())}
 
 
-def _answers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _responses(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from document.get("components", {}).get("responses", {}).values()
     for path in document["paths"].values():
         for operation in path.values():

@@ -1,4 +1,4 @@
-"""Routes that cannot do without the database are refused while it is away."""
+"""Rejection of requests that need the database while it is unavailable."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -6,7 +6,7 @@ from core.database import Outage
 
 
 class DatabaseGate:
-    """ASGI app of a route that cannot do without the database; one that `writes` cannot do without room there."""
+    """ASGI app around a route that needs the database; with `writes`, the route also needs free disk space there."""
 
     def __init__(self, app: ASGIApp, outage: Outage, *, writes: bool) -> None:
         self.app = app

@@ -1,10 +1,10 @@
-"""HEAD, wherever GET is answered (RFC 9110, section 9.3.2)."""
+"""Support for HEAD on every route that supports GET (RFC 9110, section 9.3.2)."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware that lets a HEAD request be handled as GET, and sends the answer without its body."""
+    """ASGI middleware that handles a HEAD request as GET and sends the response without its body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

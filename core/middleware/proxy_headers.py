@@ -1,4 +1,4 @@
-"""Only `TRUSTED_PROXIES` decides whose `X-Forwarded-For` is believed, whatever server runs the app."""
+"""Removal of uvicorn's proxy headers, so that only `TRUSTED_PROXIES` decides which `X-Forwarded-For` is trusted."""
 
 import logging
 
@@ -11,10 +11,10 @@ log = logging.getLogger(__name__)
 
 
 class Application(FastAPI):
-    """The framework's application, which turns off uvicorn's own `--proxy-headers`, as the app starts.
+    """The FastAPI application, which turns off uvicorn's own `--proxy-headers` when it starts.
 
-    That option is on by default, and lets whoever connects from 127.0.0.1 choose the client's address and the scheme,
-    before the app sees the request: past that, nobody can tell. `python main.py` turns it off by itself.
+    That option is on by default. It lets every client that connects from 127.0.0.1 choose its address and the scheme
+    before the app sees the request, and the app could not detect this. `python main.py` turns it off by itself.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -24,11 +24,11 @@ class Application(FastAPI):
 
 
 def _turn_off(receive: Receive) -> None:
-    # While the app starts, uvicorn has accepted no connection yet; each of them asks the configuration for the app.
-    config = getattr(getattr(receive, "__self__", None), "config", None)  # `receive` is a method of what starts the app
+    # uvicorn accepts no connection before the app has started, and each connection takes the app from the config.
+    config = getattr(getattr(receive, "__self__", None), "config", None)  # `receive` is a method of uvicorn's lifespan
     if isinstance(config, Config) and isinstance(config.loaded_app, ProxyHeadersMiddleware):
         config.loaded_app = config.loaded_app.app
         log.warning(
-            "uvicorn's --proxy-headers is turned off: TRUSTED_PROXIES names those whose X-Forwarded-For is believed. "
-            "Start uvicorn with --no-proxy-headers."
+            "uvicorn's --proxy-headers was turned off, because TRUSTED_PROXIES lists the proxies whose X-Forwarded-For "
+            "is trusted. Start uvicorn with --no-proxy-headers."
         )

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its settings, its line in the access log, and the 500 nobody expected."""
+"""The context of every request: its id, its settings, its access log line, and the response to unhandled errors."""
 
 import asyncio
 import logging
@@ -26,8 +26,11 @@ _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestContextMiddleware:
-    """ASGI middleware, the outermost of ours. It stands inside the framework's own handler of unhandled errors,
-    which knows neither problem documents nor request ids."""
+    """The outermost ASGI middleware of the service.
+
+    It runs inside the framework's own handler of unhandled errors, which supports neither problem documents nor request
+    ids.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -50,7 +53,7 @@ class RequestContextMiddleware:
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
 
-        async def send_framed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -62,14 +65,14 @@ class RequestContextMiddleware:
         self.admission.at_work += 1
         try:
             app = ProblemResponse(refusal, request_id) if refusal else self.app
-            await app(scope, partial(self.admission.receive, scope, receive), send_framed)
+            await app(scope, partial(self.admission.receive, scope, receive), send_with_headers)
         except ClientDisconnect:
-            pass  # nobody is there to be answered
+            pass  # there is no client left to respond to
         except (Exception, asyncio.CancelledError) as error:
             problem = _problem_of(error, request_id)
-            if status:  # the answer is under way: all that is left is to break it off
+            if status:  # the response has started and can only be aborted
                 raise
-            await ProblemResponse(problem, request_id)(scope, receive, send_framed)
+            await ProblemResponse(problem, request_id)(scope, receive, send_with_headers)
         finally:
             self.admission.at_work -= 1
             requests.observe(scope, status, perf_counter() - started)
@@ -78,15 +81,15 @@ class RequestContextMiddleware:
 
 
 def _problem_of(error: BaseException, request_id: str) -> Problem:
-    """What is told of an error that nobody has answered."""
-    if isinstance(error, asyncio.CancelledError):  # the server ends, and has waited for as long as it may
-        return Unavailable("The service was stopped before this was done.")
+    """Return the problem for an unhandled error. Log the error, unless it comes from the server's shutdown."""
+    if isinstance(error, asyncio.CancelledError):  # the server shuts down, and its grace period is over
+        return Unavailable("The service shut down before the request was complete.")
     error_log.exception("Unhandled error", extra={"fields": {"id": request_id}})
     return InternalError()
 
 
 def _request_id(scope: Scope) -> str:
-    """The client's own id where it is harmless in a header and a log, else a new one."""
+    """Return the client's own request id if it is safe to use in headers and logs, otherwise a new one."""
     for name, value in scope["headers"]:
         if name == _REQUEST_ID and (given := _ACCEPTABLE_ID.fullmatch(value)):
             return given.group().decode()
@@ -94,14 +97,17 @@ def _request_id(scope: Scope) -> str:
 
 
 def _log(fields: dict[str, object]) -> None:
-    """A line of the access log, without the search for the line of code that logs it."""
+    """Write a line to the access log, without the cost of looking up the calling line of code."""
     access_log.handle(
         access_log.makeRecord(access_log.name, logging.INFO, __file__, 0, "request", (), None, extra={"fields": fields})
     )
 
 
 def _access_fields(scope: Scope, status: int, started: float) -> dict[str, object]:
-    """The route's template rather than the address asked for, and no query: either may hold what is private."""
+    """Return the fields of an access log line.
+
+    They contain the route's template instead of the path, and no query: both may contain personal data.
+    """
     return {
         "id": scope["state"]["request_id"],
         "method": scope["method"],

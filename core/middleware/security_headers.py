@@ -1,4 +1,4 @@
-"""Headers that tell browsers and caches to be careful with every answer."""
+"""Security and cache headers of every response."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ _NO_STORE: Header = (b"cache-control", b"no-store")
 
 
 def security_headers(scope: Scope, headers: Sequence[Header]) -> Sequence[Header]:
-    """Return those to add to the `headers` of the answer to a request.
+    """Return the headers to add to a response that has these `headers`.
 
-    Browsers are told to insist on TLS only over TLS (RFC 6797, section 7.2): by the service where it holds the
-    certificate itself, else by the proxy that does, which alone knows. No cache keeps an answer unless that has a
-    `Cache-Control` of its own: nearly all of them are personal, errors too (RFC 9111, section 5.2.2.5).
+    `Strict-Transport-Security` is sent only over TLS (RFC 6797, section 7.2). If a proxy holds the certificate, the
+    proxy must send it, because only the proxy knows about TLS. Responses without a `Cache-Control` of their own get
+    `no-store`, because nearly all of them contain personal data, errors included (RFC 9111, section 5.2.2.5).
     """
-    careful = _OVER_TLS if scope.get("scheme") == "https" else _EVERYWHERE
-    return careful if any(name == b"cache-control" for name, _ in headers) else (*careful, _NO_STORE)
+    added = _OVER_TLS if scope.get("scheme") == "https" else _EVERYWHERE
+    return added if any(name == b"cache-control" for name, _ in headers) else (*added, _NO_STORE)

@@ -1,4 +1,4 @@
-"""How a start that failed is told by the server."""
+"""The server's log message for a failed start."""
 
 import asyncio
 import sys
@@ -9,8 +9,11 @@ from core.errors import StartupError
 
 
 class StartupErrors:
-    """ASGI middleware: of a `StartupError` the server logs its sentence for the operator, not a traceback; and of a
-    start that failed after waiting nothing more, as that was logged."""
+    """ASGI middleware that makes the server log the text of a `StartupError` instead of a traceback.
+
+    For a start that failed while it waited for the database, the server logs nothing: `core.operations.lifecycle` has
+    already logged the error.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -20,7 +23,7 @@ class StartupErrors:
             await self.app(scope, receive, send)
             return
 
-        async def send_plainly(message: Message) -> None:
+        async def send_without_traceback(message: Message) -> None:
             # The framework reports a failed start while it handles the exception that caused it.
             error = sys.exception()
             if message["type"] == "lifespan.startup.failed" and isinstance(error, StartupError):
@@ -29,4 +32,4 @@ class StartupErrors:
                 message = {**message, "message": ""}
             await send(message)
 
-        await self.app(scope, receive, send_plainly)
+        await self.app(scope, receive, send_without_traceback)

@@ -1,6 +1,6 @@
-"""Which names the service answers to: links in answers are made of the `Host` header, which anyone can invent.
+"""The check of the `Host` header against the allowed names: clients can forge it, and links in responses contain it.
 
-Starlette's TrustedHostMiddleware is not used: it answers in plain text.
+Starlette's TrustedHostMiddleware is not used, because it responds in plain text.
 """
 
 import re
@@ -12,15 +12,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.api import ProblemResponse
 from core.errors import BadRequest
 
-# Asked by address, by whoever looks after the process; nothing in their answers is made of the name.
+# Monitoring calls these endpoints by IP address; their responses do not contain the name.
 _PROBES = ("/healthz", "/readyz")
 
 _PORT = re.compile(r":\d*\Z")
 
 
 class TrustedHost:
-    """ASGI middleware that answers 400 to a `Host` other than those allowed: `api.example.com`, or `*.example.com` for
-    all below that name."""
+    """ASGI middleware that responds with 400 to a `Host` that is not allowed.
+
+    An allowed name is a host such as `api.example.com`, or `*.example.com` for all its subdomains.
+    """
 
     def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
         self.app = app
@@ -34,12 +36,12 @@ class TrustedHost:
         ):
             await self.app(scope, receive, send)
             return
-        problem = BadRequest("The Host header names another service than this one.")
+        problem = BadRequest("The Host header is not a name of this service.")
         await ProblemResponse(problem, scope["state"]["request_id"])(scope, receive, send)
 
     def _is_allowed(self, hosts: Sequence[str]) -> bool:
         if len(hosts) != 1:
             return False
         labels = _PORT.sub("", hosts[0].lower()).split(".")
-        above = {".".join(["*", *labels[place:]]) for place in range(1, len(labels))}
-        return not self.names.isdisjoint(above | {".".join(labels)})
+        wildcards = {".".join(["*", *labels[start:]]) for start in range(1, len(labels))}
+        return not self.names.isdisjoint(wildcards | {".".join(labels)})

@@ -1,4 +1,4 @@
-"""Starting, logging, health, metrics and traces: what whoever runs the service needs."""
+"""Operation of the service: startup, logging, health checks, metrics and traces."""
 
 from core.operations.health import service
 from core.operations.lifecycle import open_service, running

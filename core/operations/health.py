@@ -1,4 +1,4 @@
-"""The service's own addresses: its greeting, its health, and its metrics. Included like a module's."""
+"""The service's own endpoints: welcome page, health checks and metrics, declared like a module."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from core.routing import PublicRouter
 
 log = logging.getLogger(__name__)
 
-# How long the check of a module may take.
+# The timeout of a module's health check, in seconds.
 CHECK_SECONDS = 5.0
 
 router = PublicRouter()
@@ -26,40 +26,43 @@ router.include_router(metrics_router)
 
 service = Module(
     name="service",
-    description="The service itself: is it there, is it well?",
+    description="Service status: welcome page, health checks and metrics.",
     public_router=router,
     documents=(AppliedMigration, MigrationLock),
 )
 
 
 class Health(BaseModel):
-    """The state of the service."""
+    """The status of the service."""
 
     status: str = "ok"
 
 
 class Readiness(Health):
-    """The state of what the service needs."""
+    """The status of the service and of the resources that it needs."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok", "checks": {"database": "ok"}}]})
 
-    checks: Annotated[dict[str, str], Field(description="`ok` for the database, and for what modules look at.")]
+    checks: Annotated[
+        dict[str, str],
+        Field(description="Check results: `ok` for the database and for each module with a check."),
+    ]
 
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """Tell that the process lives.
+    """Check that the process is alive.
 
-    Touches nothing, not even the database.
+    Uses no other resource, not even the database.
     """
     return Health()
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Readiness:
-    """Tell whether requests can be served.
+    """Check whether the service can handle requests.
 
-    Asks MongoDB, and what the modules look at.
+    Queries MongoDB and runs the health checks of the modules.
     """
     request.app.state.outage.check()
     try:
@@ -68,18 +71,18 @@ async def readyz(request: Request) -> Readiness:
         raise Unavailable("The database does not answer.") from error
     request.app.state.outage.check_room()
     checks: dict[str, HealthCheck] = request.app.state.health_checks
-    well = await asyncio.gather(*(_is_well(name, check) for name, check in checks.items()))
-    if not all(well):
-        failing = ", ".join(name for name, is_well in zip(checks, well, strict=True) if not is_well)
-        raise Unavailable(f"These are not well: {failing}.")
+    results = await asyncio.gather(*(_is_healthy(name, check) for name, check in checks.items()))
+    if not all(results):
+        failed = ", ".join(name for name, is_healthy in zip(checks, results, strict=True) if not is_healthy)
+        raise Unavailable(f"Failed health checks: {failed}.")
     return Readiness(checks={"database": "ok", **dict.fromkeys(checks, "ok")})
 
 
-async def _is_well(name: str, check: HealthCheck) -> bool:
+async def _is_healthy(name: str, check: HealthCheck) -> bool:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
     except Exception:
-        log.exception("The health check of %s fails", name)
+        log.exception("The health check of %s failed", name)
         return False
     return True

@@ -1,5 +1,7 @@
-"""The start: the database in the shape that the modules know, waited for if need be; and a failed start, told in one
-line."""
+"""The service's lifespan: it waits for the database, checks and prepares it, and runs the modules' lifespans.
+
+A failed start is logged in one line.
+"""
 
 import asyncio
 import logging
@@ -18,17 +20,19 @@ from core.settings import Settings
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
-"""Between two tries to reach the database, each of which takes as long as a command may."""
+"""The pause between two attempts to reach the database. Each attempt takes up to the timeout of a command."""
 
 FAILED = 3
-"""The exit status of a server that could not start, which uvicorn has, too: it starts no such worker again."""
+"""The exit status of a server that could not start, as in uvicorn, which does not restart a worker with this status."""
 
 
 def open_service(
     settings: Settings, modules: Sequence[Module], outage: Outage | None = None
 ) -> AbstractAsyncContextManager[Database]:
-    """The database with the modules' documents bound to it, their indexes made. Raises `StartupError`, also where the
-    database is older or newer than the code."""
+    """Open the database, bind the modules' documents to it, and create their indexes.
+
+    Raise `StartupError` on failure, also if the database is older or newer than the code.
+    """
 
     async def prepare(database: Database) -> None:
         await check(database, modules, settings.migration_wait_seconds)
@@ -39,63 +43,64 @@ def open_service(
 
 @asynccontextmanager
 async def running(app: FastAPI, settings: Settings, modules: Sequence[Module], outage: Outage) -> AsyncIterator[None]:
-    """The time in which the service runs. Where the database does not answer, it begins all the same, in an outage that
-    ends when the database is there and has been prepared.
+    """Run the service for the duration of the context.
 
-    Raises `StartupError` for what no waiting cures; if that shows after waiting only, the process ends.
+    If the database is unreachable, the service starts nevertheless, in an outage that ends when the database is
+    reachable and has been prepared. Raise `StartupError` for an error that waiting cannot fix; if that error occurs
+    only after waiting, exit the process.
     """
     service = _Service(app, settings, modules, outage)
     work = asyncio.create_task(service.run())
-    begun = asyncio.create_task(service.begun.wait())
+    started = asyncio.create_task(service.started.wait())
     try:
-        await asyncio.wait({work, begun}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, started}, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             await work
         yield
     finally:
-        begun.cancel()
-        service.over.set()
-        if outage.unprepared or not service.begun.is_set():
+        started.cancel()
+        service.stopping.set()
+        if outage.unprepared or not service.started.is_set():
             work.cancel()
         with suppress(asyncio.CancelledError):
             await work
 
 
 class _Service:
-    """The database and what the modules do beside it, all in one task, as waiting for them may last."""
+    """The database and the modules' lifespans, run in one task, because waiting for the database can take long."""
 
     def __init__(self, app: FastAPI, settings: Settings, modules: Sequence[Module], outage: Outage) -> None:
         self.app = app
         self.settings = settings
         self.modules = modules
         self.outage = outage
-        self.begun = asyncio.Event()
-        self.over = asyncio.Event()
+        self.started = asyncio.Event()
+        self.stopping = asyncio.Event()
 
     async def run(self) -> None:
         try:
-            while not await self._try_to_serve():  # noqa: ASYNC110 (no event tells that the database is there)
+            while not await self._try_to_serve():  # noqa: ASYNC110 (no event signals that the database is reachable)
                 await asyncio.sleep(PAUSE_SECONDS)
         except Exception as error:
             if not self.outage.unprepared:
                 raise
             traced = not isinstance(error, StartupError)
-            log.error("The service cannot start. %s", error, exc_info=traced)  # noqa: TRY400 (the reason is in the text)
-            # Not raised here, in a task: it would be raised once more by whoever awaits that.
+            log.error("The service cannot start. %s", error, exc_info=traced)  # noqa: TRY400 (the text has the reason)
+            # Not raised here, in a task: the code that awaits the task would raise it again.
             asyncio.get_running_loop().call_soon(sys.exit, FAILED)
 
     async def _try_to_serve(self) -> bool:
-        """Serve until it is over, and answer that this was done; or tell that the database is still away."""
+        """Serve until the service stops, and return True; return False if the database is unreachable."""
         try:
             async with AsyncExitStack() as stack:
                 await self._open(stack)
                 self.outage.unprepared = False
-                self.begun.set()
-                await self.over.wait()
+                self.started.set()
+                await self.stopping.wait()
         except DatabaseUnreachable as error:
             log.warning("Waiting for the database. %s (%s)", error, _reason(error))
             self.outage.unprepared = True
-            self.begun.set()
+            self.started.set()
             return False
         return True
 
@@ -109,5 +114,5 @@ class _Service:
 
 
 def _reason(error: DatabaseUnreachable) -> str:
-    """What the driver says of the server, such as that there is no host of that name."""
+    """Return the driver's reason, such as an unknown host name, without its details on timeouts."""
     return str(error.__cause__).partition(" (configured timeouts")[0].partition(", Timeout:")[0]

@@ -1,4 +1,4 @@
-"""Logs, on standard error: one JSON object a line for programs, or a line to read for people."""
+"""Logging to standard error: one JSON object per line for programs, or readable text for people."""
 
 import json
 import logging
@@ -9,14 +9,14 @@ from typing import Literal
 
 Format = Literal["json", "text"]
 
-# What could begin a line of its own, or tell the terminal to do something.
+# Characters that could start a new line, or control the terminal.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _encode = json.JSONEncoder(default=str).encode
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON: time, level, logger, message, what `extra={"fields": …}` adds, traceback."""
+    """A formatter that writes one line of JSON: time, level, logger, message, `extra={"fields": …}`, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -32,13 +32,15 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """The same, to be read: `15:07:03.955 INFO access: request method=GET status=200 …`, in local time; a traceback
-    follows on lines of its own."""
+    """A formatter that writes the same data as text, in local time; a traceback follows on separate lines.
+
+    Example: `15:07:03.955 INFO access: request method=GET status=200 …`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")[11:23]
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items() if value is not None)
-        line = _plain(f"{time} {record.levelname} {record.name}: {record.getMessage()}{fields}")
+        line = _escape(f"{time} {record.levelname} {record.name}: {record.getMessage()}{fields}")
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -47,11 +49,11 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     return fields
 
 
-def _plain(text: str) -> str:
+def _escape(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-# What no line tells need not be found out for each: a twentieth of a small request.
+# No formatter uses these values. Collecting them for each record takes a twentieth of the time of a small request.
 for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
     setattr(logging, name, False)
 
@@ -59,8 +61,10 @@ _FORMATTERS: dict[Format, type[logging.Formatter]] = {"json": JsonFormatter, "te
 
 
 def configure_logs(level: str, kind: Format | None = None) -> None:
-    """Send every log line through one handler, uvicorn's too, whose access log ours replaces. Without a `kind`, it is
-    text on a terminal, and JSON elsewhere."""
+    """Send all logs, including uvicorn's, to one handler. The service's access log replaces that of uvicorn.
+
+    Without a `kind`, the format is text on a terminal and JSON elsewhere.
+    """
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old.formatter, tuple(_FORMATTERS.values()))]:
         root.removeHandler(old)

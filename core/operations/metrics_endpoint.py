@@ -1,4 +1,4 @@
-"""`/metrics`, for Prometheus and whoever else reads its formats."""
+"""The endpoint `/metrics` for Prometheus and other tools that read its formats."""
 
 import asyncio
 import hmac
@@ -20,7 +20,7 @@ from core.settings import current_settings
 router = PublicRouter()
 
 _EXAMPLE = """\
-# HELP http_requests_in_flight Requests that are being handled.
+# HELP http_requests_in_flight HTTP requests in progress.
 # TYPE http_requests_in_flight gauge
 http_requests_in_flight 1.0
 """
@@ -32,9 +32,9 @@ _FORMATS = {
 
 _PORT = re.compile(r":\d*\Z")
 
-# What proxies add to a request, or begin the names with of what they add: the client is then not who sits at the other
-# end of the connection.
-_OF_PROXIES = (
+# Names, or prefixes of names, of the headers that proxies add. A request with one of them comes through a proxy, so the
+# peer of the connection is not the client.
+_PROXY_HEADERS = (
     "cf-connecting-ip",
     "fastly-client-ip",
     "forwarded",
@@ -50,39 +50,39 @@ _OF_PROXIES = (
 
 
 class MetricsHidden(Problem):
-    """The metrics are told to callers on the service's own machine only. Ask from there and through no proxy, or let
-    the operator set `METRICS_TOKEN`."""
+    """The metrics are available only to clients on the service's own machine. Send the request from there without a
+    proxy, or ask the operator to set `METRICS_TOKEN`."""
 
     status = 403
-    title = "Metrics are not told here"
+    title = "Metrics are restricted to localhost"
 
 
 class MetricsTokenNeeded(Unauthenticated):
-    """The metrics take the token that the operator has set as `METRICS_TOKEN`. Send it as `Authorization: Bearer`."""
+    """The metrics require the token that the operator set as `METRICS_TOKEN`. Send it as `Authorization: Bearer`."""
 
-    title = "Not the token of the metrics"
+    title = "Invalid metrics token"
 
 
 @router.get(
     "/metrics",
     response_class=Response,
     responses=problem_responses(MetricsHidden, MetricsTokenNeeded)
-    | {200: {"content": _FORMATS, "description": "The metrics, in the format that `Accept` asks for."}},
-    openapi_extra={"x-access": "For callers on the service's own machine, or with the service's `METRICS_TOKEN`."},
+    | {200: {"content": _FORMATS, "description": "The metrics, in the format requested by `Accept`."}},
+    openapi_extra={"x-access": "Requires the service's `METRICS_TOKEN`, or a client on the service's own machine."},
 )
 async def metrics(request: Request) -> Response:
-    """Tell what the service counts and times, in Prometheus' format.
+    """Read the metrics of the service in Prometheus format.
 
-    Of all workers together. With the setting `METRICS_TOKEN`, which production needs, it takes that as a bearer token;
-    without, it answers only those who ask from the same machine and through no proxy.
+    The metrics cover all workers. If the setting `METRICS_TOKEN` is set, as production requires, send it as a bearer
+    token. Otherwise, only clients on the same machine that use no proxy can read the metrics.
     """
     check_scraper(request)
-    content, media_type = await asyncio.to_thread(_rendered, request.headers.get("accept", ""))
+    content, media_type = await asyncio.to_thread(_render, request.headers.get("accept", ""))
     return Response(content, headers={"Content-Type": media_type})
 
 
 def check_scraper(request: Request) -> None:
-    """Raise `MetricsTokenNeeded` or `MetricsHidden` unless this caller may read the metrics."""
+    """Raise `MetricsTokenNeeded` or `MetricsHidden` unless the client may read the metrics."""
     token = current_settings().metrics_token
     if token is not None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -93,42 +93,47 @@ def check_scraper(request: Request) -> None:
 
 
 def _is_local(request: Request) -> bool:
-    """Return whether a request comes from this machine, and shows no sign of a proxy. Some proxies leave none, which
-    is why production needs the token."""
+    """Return whether a request comes from this machine, with no sign of a proxy.
+
+    Some proxies cannot be detected, so production requires the token.
+    """
     address = parse_address(socket_address(request.scope))
     is_loopback = address is not None and address.is_loopback
     return is_loopback and _names_this_machine(request) and not _is_forwarded(request)
 
 
 def _names_this_machine(request: Request) -> bool:
-    """Return whether the `Host` is `localhost` or a loopback address, and no page of another site asks.
+    """Return whether the `Host` is `localhost` or a loopback address, and the request has no `Origin`.
 
-    A page in a browser on this machine can have its own host name resolved to 127.0.0.1 and then read the answer (DNS
-    rebinding); `Host` then has the page's name.
+    A web page in a browser on this machine can resolve its own host name to 127.0.0.1 and then read the response (DNS
+    rebinding). `Host` then contains the page's host name.
     """
     name = _PORT.sub("", request.headers.get("host", "")).lower()
     address = parse_address(name.strip("[]"))
-    is_ours = name == "localhost" or (address is not None and address.is_loopback)
-    return is_ours and "origin" not in request.headers
+    is_local_name = name == "localhost" or (address is not None and address.is_loopback)
+    return is_local_name and "origin" not in request.headers
 
 
 def _is_forwarded(request: Request) -> bool:
-    # nginx with `proxy_pass` alone adds no header, but asks in HTTP/1.0 (before its version 1.29.7).
-    is_old = request.scope.get("http_version") == "1.0"
-    return is_old or any(name.startswith(_OF_PROXIES) for name in request.headers)
+    # nginx with `proxy_pass` alone adds no header, but sends HTTP/1.0 (before version 1.29.7).
+    is_http_1_0 = request.scope.get("http_version") == "1.0"
+    return is_http_1_0 or any(name.startswith(_PROXY_HEADERS) for name in request.headers)
 
 
-def _rendered(accept: str) -> tuple[bytes, str]:
-    """The metrics in the format that is asked for, and that format's media type."""
+def _render(accept: str) -> tuple[bytes, str]:
+    """Return the metrics in the requested format, and the media type of the format."""
     try:
         encode, media_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # a version that is none
+    except (TypeError, ValueError):  # an invalid version number
         encode, media_type = choose_encoder("")
     return encode(_registry()), media_type
 
 
 def _registry() -> CollectorRegistry:
-    """Where the metrics are. Those of this process alone (memory, CPU, open files) are told only where it is alone."""
+    """Return the registry of the metrics.
+
+    Process metrics (memory, CPU, open files) are included only if this process is the only one.
+    """
     if workers.this is None:
         return REGISTRY
     workers.this.forget_the_dead()

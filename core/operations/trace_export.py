@@ -1,4 +1,4 @@
-"""Sending traces to a collector. Needs what `requirements-telemetry.txt` brings."""
+"""The export of traces to a collector. It requires the packages in `requirements-telemetry.txt`."""
 
 import asyncio
 import threading
@@ -13,40 +13,43 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from core.version import VERSION
 
-# Of what the framework tells of a request, what its sender has chosen freely: roll numbers and names, what was searched
-# for, words that are no method.
+# Span attributes that the client can choose freely. They may contain personal data: roll numbers, names, search terms
+# and invalid methods.
 _PRIVATE = ("url.path", "url.query", "http.request.method_original")
 
-# How long the end may wait for a collector that does not answer.
-LAST_SECONDS = 3.0
+# How long the shutdown waits for a collector that does not respond.
+SHUTDOWN_SECONDS = 3.0
 
 
-class _Discretion(SpanProcessor):
-    """Takes what is private out of a span before anybody else sees it; the route's template stays."""
+class RedactingSpanProcessor(SpanProcessor):
+    """A span processor that redacts personal data before a span is exported. The route's template is kept."""
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 (the library's)
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 (library signature)
         for name in _PRIVATE:
             if span.attributes and name in span.attributes:
                 span.set_attribute(name, "REDACTED")
 
 
 class Traces(TracerProvider):
-    """What the framework hands its spans to. How many of them are kept, and where they are sent, is up to the standard
-    variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_TRACES_SAMPLER`."""
+    """The tracer provider to which the framework sends its spans.
+
+    Sampling and the collector's address follow OpenTelemetry's standard environment variables, such as
+    `OTEL_TRACES_SAMPLER` and `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    """
 
     def __init__(self) -> None:
         own = Resource({"service.name": "student-api", "service.version": VERSION})
         resource = Resource.create().merge(own).merge(OTELResourceDetector().detect())
         super().__init__(resource=resource, shutdown_on_exit=False)
-        self.add_span_processor(_Discretion())
+        self.add_span_processor(RedactingSpanProcessor())
 
     @asynccontextmanager
     async def sent(self) -> AsyncIterator[None]:
-        """The time in which they are sent, by a thread in the background; what is left, in the end."""
+        """Export spans in a background thread for the duration of the context, and the remaining ones at its end."""
         self.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         try:
             yield
         finally:
-            last = threading.Thread(target=self.shutdown, daemon=True)
-            last.start()
-            await asyncio.to_thread(last.join, LAST_SECONDS)
+            shutdown = threading.Thread(target=self.shutdown, daemon=True)
+            shutdown.start()
+            await asyncio.to_thread(shutdown.join, SHUTDOWN_SECONDS)

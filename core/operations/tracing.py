@@ -1,4 +1,4 @@
-"""Traces of requests by OpenTelemetry, which the framework makes: none, unless `TELEMETRY=on` asks for them."""
+"""OpenTelemetry traces of requests, created by the framework if `TELEMETRY=on`."""
 
 from typing import TYPE_CHECKING
 
@@ -10,20 +10,23 @@ from core.settings import Settings
 if TYPE_CHECKING:
     from core.operations.trace_export import Traces
 
-# What is off costs a request next to nothing. Metrics are told by `/metrics`; of errors our own log tells, as the
-# framework's words would hold what was sent.
+# Disabled telemetry costs a request almost nothing. `/metrics` exports the metrics, and the service's own log has the
+# errors, because the framework's log records would contain the data that clients send.
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def traces_asked_for(settings: Settings) -> "Traces | None":
-    """Where requests are to be traced to, if at all. Raises `StartupError` where what that needs is not installed."""
+    """Return the tracer provider, or None if `TELEMETRY=off`.
+
+    Raise `StartupError` if the required packages are not installed.
+    """
     if settings.telemetry == "off":
         return None
     try:
-        from core.operations.trace_export import Traces  # noqa: PLC0415  # what it imports is optional
+        from core.operations.trace_export import Traces  # noqa: PLC0415  # its dependencies are optional
     except ImportError as error:
         raise StartupError(
-            f"TELEMETRY=on needs packages that are not installed ({error.name}): "
+            f"TELEMETRY=on requires packages that are not installed ({error.name}): "
             "pip install -r requirements-telemetry.txt"
         ) from error
     return Traces()

@@ -1,4 +1,4 @@
-"""Which route answers a request, and what is checked before it reads the body."""
+"""The lookup of routes, and the checks of a request before its body is read."""
 
 from core.routing.declared_routes import DeclaredRoute, declared_routes
 from core.routing.route_table import install_route_table

@@ -1,4 +1,4 @@
-"""Which route answers a request: found by a table that is made once; the framework would ask each route in turn."""
+"""The lookup of the route for a request, in a table built once; the framework would try each route in turn."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,21 +13,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A route, and what every address that it answers begins with."""
+    """A route with path parameters, and the fixed prefix of its path."""
 
-    beginning: str
+    prefix: str
     route: APIRoute
 
 
 class RouteTable:
-    """ASGI app in place of the framework's search through the routes. What it does not find is left to that: other
-    methods, unknown addresses, what is mounted, and whatever is traced.
+    """ASGI app that replaces the framework's linear search through the routes.
 
-    No route answers the addresses of another (see `core.conflicts`), so the order does not matter.
+    It leaves everything that is not in the table to `fallback`, the framework's search: other methods, unknown paths,
+    mounted apps, and all requests while tracing is on. No two routes match the same path (see `core.conflicts`), so
+    their order does not matter.
     """
 
-    def __init__(self, search: ASGIApp, routes: Iterable[BaseRoute]) -> None:
-        self.search = search
+    def __init__(self, fallback: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self.fallback = fallback
         self.fixed: dict[tuple[str, str], APIRoute] = {}
         self.variable: dict[str, list[_Entry]] = defaultdict(list)
         for route in routes:
@@ -46,7 +47,7 @@ class RouteTable:
         if scope["type"] == "http" and scope.get("fastapi.telemetry") is None:
             found = self._find(scope["method"], scope["path"].removeprefix(scope.get("root_path", "")))
         if found is None:
-            await self.search(scope, receive, send)
+            await self.fallback(scope, receive, send)
             return
         route, parameters = found
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, parameters
@@ -56,7 +57,7 @@ class RouteTable:
         if route := self.fixed.get((method, path)):
             return route, {}
         for entry in self.variable.get(method, ()):
-            if path.startswith(entry.beginning) and (match := entry.route.path_regex.match(path)):
+            if path.startswith(entry.prefix) and (match := entry.route.path_regex.match(path)):
                 convertors = entry.route.param_convertors
                 return entry.route, {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
         return None

@@ -1,4 +1,4 @@
-"""Routers whose routes look at a request before the framework reads its body: who sends it, and what it is."""
+"""Routers whose routes check a request before the framework reads its body: its user, headers and query."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,8 +23,11 @@ _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
 class _Text(StringConvertor):
-    """A last part of a path that may hold anything: the framework's own `path` finds no address with a line break in
-    it, where a validator has more to say."""
+    """A convertor for the last segment of a path, which matches any text.
+
+    The framework's own `path` convertor does not match a line break, so the client would get a 404 instead of the
+    validator's more specific error.
+    """
 
     regex = "(?s:.*)"
 
@@ -45,8 +48,10 @@ class _Overrides:
 
 
 class CheckedRoute(APIRoute):
-    """Refuses a body of a kind that it does not read, and a parameter that is given twice where one value counts: the
-    framework would take the last."""
+    """A route that rejects unsupported media types and repeated query parameters.
+
+    The framework would silently use the last value of a parameter that takes one value.
+    """
 
     def get_route_handler(self) -> Handler:
         self.media_types = _media_types(self)
@@ -62,7 +67,7 @@ class CheckedRoute(APIRoute):
         return handle_prechecked
 
     async def precheck(self, request: Request) -> None:
-        """Raise a problem with the request that shows before its body is read."""
+        """Raise a problem if the request is invalid, as far as this can be determined without its body."""
         if self.reads_body:
             _check_encoding(request)
         _check_media_type(request, self.media_types)
@@ -70,11 +75,14 @@ class CheckedRoute(APIRoute):
 
 
 class ProtectedRoute(CheckedRoute):
-    """Authenticates the caller and checks the role before the body is read: nothing that strangers send is read. The
-    router's dependency `current_user` verifies the caller again after the body has been read."""
+    """A route that authenticates the user and checks the role before it reads the body.
+
+    Bodies of unauthenticated clients are thus never read. The router's dependency `current_user` verifies the user
+    again after the body has been read.
+    """
 
     use_cache = True
-    """Whether a cached authentication may be relied on."""
+    """Whether a cached authentication may be used."""
 
     def get_route_handler(self) -> Handler:
         self.roles = tuple(_roles(self.dependant))
@@ -86,29 +94,34 @@ class ProtectedRoute(CheckedRoute):
 
 
 class UncachedRoute(ProtectedRoute):
-    """A protected route that always queries the database for the caller, also to read: for operations on accounts."""
+    """A protected route that loads the user from the database on every request, even to read.
+
+    Operations on accounts use it.
+    """
 
     use_cache = False
 
 
 class _FlatRouter(APIRouter):
-    """An `APIRouter` that takes over the routes of those that it includes, as they are: the framework would look
-    through a tree of routers at each request."""
+    """An `APIRouter` that adds the routes of an included router to its own list, unchanged.
+
+    The framework would search a tree of routers for each request.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(dependency_overrides_provider=_Overrides(), **options)
 
-    def include_router(self, router: APIRouter) -> None:  # type: ignore[override]  # they are complete: no options
+    def include_router(self, router: APIRouter) -> None:  # type: ignore[override]  # the routes need no more options
         """Add the routes of another router."""
         self.routes.extend(router.routes)
 
     def tagged(self, tag: str) -> list[APIRoute]:
-        """The same routes under a tag, and with the names that they get by that."""
+        """Return copies of the routes with a tag, and with the operation ids that follow from it."""
         return [_tagged(route, tag) for route in self.routes if isinstance(route, APIRoute)]
 
 
 class ProtectedRouter(_FlatRouter):
-    """A router whose routes all need a signed-in user, and say so in OpenAPI."""
+    """A router whose routes all require a signed-in user, and document this in OpenAPI."""
 
     def __init__(self, *, prefix: str = "", route_class: type[ProtectedRoute] = ProtectedRoute) -> None:
         super().__init__(
@@ -134,33 +147,37 @@ def _tagged(route: APIRoute, tag: str) -> APIRoute:
 
 
 def _media_types(route: APIRoute) -> frozenset[str]:
-    """What a body may be; nothing where the route takes none, or reads it by itself."""
+    """Return the supported media types of the body: none if the route has no body, or reads the body itself."""
     if route.body_field is None:
         return frozenset()
     if isinstance(route.body_field.field_info, Form):
         return _FORMS
-    further = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
-    return frozenset({"application/json", *further})
+    others = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
+    return frozenset({"application/json", *others})
 
 
-def _check_media_type(request: Request, known: frozenset[str]) -> None:
+def _check_media_type(request: Request, supported: frozenset[str]) -> None:
     given = request.headers.get("content-type")
-    if known and given and given.partition(";")[0].strip().lower() not in known:
-        raise UnsupportedMediaType(f"The Content-Type is {given[:80]}; these are read: {', '.join(sorted(known))}.")
+    if supported and given and given.partition(";")[0].strip().lower() not in supported:
+        raise UnsupportedMediaType(
+            f"The Content-Type {given[:80]} is not supported. Supported types: {', '.join(sorted(supported))}."
+        )
 
 
 def _check_encoding(request: Request) -> None:
-    """Refuse a body that is compressed, or encoded in another way, and say what is read: `identity` is no encoding
-    (RFC 9110, sections 8.4, 12.5.3 and 15.5.16)."""
+    """Reject a body with a content encoding, such as compression, and name the supported one in `Accept-Encoding`.
+
+    `identity` means that the body is not encoded (RFC 9110, sections 8.4, 12.5.3 and 15.5.16).
+    """
     given = ",".join(request.headers.getlist("content-encoding")).split(",")
-    unknown = [coding for coding in map(str.strip, given) if coding.lower() not in ("", "identity")]
-    if unknown:
-        detail = f"A body with the Content-Encoding {unknown[0][:40]} is not read here. Send it as it is."
+    unsupported = [coding for coding in map(str.strip, given) if coding.lower() not in ("", "identity")]
+    if unsupported:
+        detail = f"The Content-Encoding {unsupported[0][:40]} is not supported. Send the body without an encoding."
         raise UnsupportedMediaType(detail, headers={"Accept-Encoding": "identity"})
 
 
 def _single_parameters(dependant: Dependant) -> Iterator[str]:
-    """The query parameters that have one value."""
+    """Return the names of the query parameters that take a single value."""
     for parameter in dependant.query_params:
         model = parameter.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
@@ -183,15 +200,15 @@ def _check_query(request: Request, single: frozenset[str]) -> None:
     if not single or not request.scope["query_string"]:
         return
     counts = Counter(name for name, _ in request.query_params.multi_items())
-    twice = [name for name, count in counts.items() if count > 1 and name in single]
-    if twice:
+    repeated = [name for name, count in counts.items() if count > 1 and name in single]
+    if repeated:
         raise InvalidRequest(
-            errors=[FieldError(detail="This must be given only once.", parameter=name) for name in twice]
+            errors=[FieldError(detail="This must be given only once.", parameter=name) for name in repeated]
         )
 
 
 def _roles(dependant: Dependant) -> Iterator[Role]:
-    """The roles that `at_least` asks for, here or in what this depends on."""
+    """Return the roles required by `at_least`, in this dependency and in its own dependencies."""
     yield from map(Role, dependant.own_oauth_scopes or ())
     for dependency in dependant.dependencies:
         yield from _roles(dependency)

@@ -1,4 +1,7 @@
-"""The time that connections take. One timer for all of them: a timer each would have to be set anew with each byte."""
+"""A timer shared by all connections of a server.
+
+One timer per connection would have to be reset with every byte that arrives.
+"""
 
 import asyncio
 from typing import Protocol, cast
@@ -8,24 +11,27 @@ from uvicorn.server import ServerState
 
 
 class Ticking(Protocol):
-    """A connection that wants to know of each second."""
+    """A connection that is notified every second."""
 
     def tick(self) -> None:
-        """A second has passed."""
+        """Handle that a second has passed."""
 
 
-_swept: WeakSet[ServerState] = WeakSet()
+_scheduled: WeakSet[ServerState] = WeakSet()
 
 
 def tick_each_second(state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
-    """Let the connections of a server tick from now on, while it has any. They must be `Ticking`."""
-    if state not in _swept:
-        _swept.add(state)
-        loop.call_later(1, _sweep, state, loop)
+    """Call `tick` on each connection of a server every second, for as long as the server has connections.
+
+    The connections must implement `Ticking`. Further calls for the same server have no effect.
+    """
+    if state not in _scheduled:
+        _scheduled.add(state)
+        loop.call_later(1, _tick_connections, state, loop)
 
 
-def _sweep(state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
-    _swept.discard(state)
+def _tick_connections(state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
+    _scheduled.discard(state)
     if state.connections:
         tick_each_second(state, loop)
     for connection in list(state.connections):

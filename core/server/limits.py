@@ -1,24 +1,27 @@
-"""How many files a process may have open."""
+"""The limit of open files per process."""
 
 import logging
 import resource
 
 log = logging.getLogger(__name__)
 
-# Connections beyond the limit that are still told so; of more than that, nothing is read.
+# Connections above MAX_CONNECTIONS that still get a 503 response. Connections above that are closed unread.
 SPARE_CONNECTIONS = 500
 
-# Files that are no client's: the database's, the log, what is imported.
+# Open files other than client connections: database connections, log files, uploaded files.
 OTHER_FILES = 200
 
 
 def allow_files(connections: int) -> None:
-    """Let this process, and those that it starts, have as many files open as so many connections need: many systems
-    allow 1,024 unless a program asks for more. Where they allow no more, a warning is logged."""
+    """Raise the soft limit of open files to the number that this many client connections need.
+
+    Many systems allow only 1,024 open files unless a program raises its limit. Child processes inherit the new limit.
+    Log a warning if the hard limit is too low.
+    """
     needed = connections + SPARE_CONNECTIONS + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
-        log.warning("MAX_CONNECTIONS=%s needs %s open files; the system allows %s.", connections, needed, hard)
+        log.warning("MAX_CONNECTIONS=%s needs %s open files, but the system allows only %s.", connections, needed, hard)

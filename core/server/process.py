@@ -1,4 +1,4 @@
-"""What a process that serves is set to, besides the server."""
+"""Settings of the server process: garbage collection and the exit status."""
 
 import gc
 import signal
@@ -8,16 +8,20 @@ from multiprocessing import current_process
 
 
 def freeze_gc() -> None:
-    """Let the garbage collector look no more at what there is by now: it stays as long as the process does, and to look
-    through all of it held up every request, some 40 ms at a time."""
+    """Exclude all objects that exist now from garbage collection.
+
+    They live as long as the process does. Scanning all of them paused every request for about 40 ms per collection.
+    """
     gc.collect()
     gc.freeze()
 
 
 def exit_zero_on_sigterm() -> None:
-    """Let SIGTERM end this process with status 0. What serves shuts down first, and then raises the signal once more:
-    without this, it would look as if that had killed the process. Of several processes, only the first one's status
-    counts."""
+    """Make this process exit with status 0 on SIGTERM.
+
+    uvicorn shuts down first and then raises the signal again; without this handler the process would appear to have
+    been killed by the signal. With several processes only the status of the first one matters.
+    """
     if current_process().name == "MainProcess":
-        with suppress(ValueError):  # imported elsewhere than in the main thread, so by nobody who serves
+        with suppress(ValueError):  # not in the main thread, so this process is not a server
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

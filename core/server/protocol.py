@@ -1,7 +1,7 @@
-"""One connection of a client: what is wrong with how it speaks HTTP, or how slowly, is found here.
+"""The protocol of a client connection: it rejects invalid HTTP and applies size limits and timeouts.
 
-uvicorn's own protocol has no limit of size or time. The answer to what is refused is the app's, as any other: the
-problem stands in the request's scope.
+uvicorn's own protocol has no such limits. Rejected requests get their response from the app, like all others: the
+problem is passed in the request's scope.
 """
 
 import asyncio
@@ -18,41 +18,44 @@ from core.server.request_head import MAX_HEAD, check_framing, check_offer, probl
 from core.server.transport import LingeringTransport
 from core.settings import MAX_CONNECTIONS
 
-# The most requests that wait on one connection for those before them.
+# The maximum number of pipelined requests that wait on one connection.
 MAX_PIPELINED = 100
 
-# The patience with a client, in seconds: with the head of a request; with its body, of which each BODY_RATE bytes earn
-# a second more; with one that does not take its answer; with one that goes on sending what nobody wants.
+# Timeouts, in seconds: for the head of a request; for its body, where every BODY_RATE bytes add a second, up to
+# BODY_SECONDS; for a client that does not read its response; for a client that keeps sending after a rejected request.
 HEAD_SECONDS = 10
 BODY_SECONDS = 10
 BODY_RATE = 500
 ANSWER_SECONDS = 120
 LINGER_SECONDS = 30
 
-# What the client is awaited for: the next request, its head, its body; or nothing more is read.
+# What the connection waits for: the next request, the head of a request, or its body. _DEAF discards all further input.
 _NEXT, _HEAD, _BODY, _DEAF = range(4)
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's own protocol, with limits; `uvicorn main:app --http core.server.protocol:Connection` has it, too."""
+    """uvicorn's protocol with limits and timeouts.
 
-    transport: LingeringTransport  # type: ignore[assignment]  # it is used as a transport, and is none by type
+    `uvicorn main:app --http core.server.protocol:Connection` uses it, too.
+    """
+
+    transport: LingeringTransport  # type: ignore[assignment]  # it has a transport's methods, but not its type
 
     def __init__(self, *arguments: Any, max_connections: int = MAX_CONNECTIONS, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.max_connections = max_connections
-        self.crowded = False
+        self.over_limit = False
         self.awaited = _NEXT
-        self.patience: float = HEAD_SECONDS
-        self.received = 0  # the size of the piece that is being parsed
-        self.withheld = 0  # bytes before it of which the parser has made nothing yet
-        self.persists = False
+        self.patience: float = HEAD_SECONDS  # seconds left until the timeout
+        self.received = 0  # size of the data being parsed, in bytes
+        self.unparsed = 0  # bytes received earlier for which the parser has called no callback yet
+        self.keep_alive = False  # whether the connection stays open after the current response
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(cast("asyncio.Transport", LingeringTransport(transport, self.loop, self._stays)))
+        super().connection_made(cast("asyncio.Transport", LingeringTransport(transport, self.loop, self._keep_reading)))
         tick_each_second(self.server_state, self.loop)
         excess = len(self.connections) - self.max_connections
-        self.crowded = excess > 0
+        self.over_limit = excess > 0
         if excess > SPARE_CONNECTIONS:
             transport.abort()
 
@@ -61,22 +64,22 @@ class Connection(HttpToolsProtocol):
             data = self._parse(data)
 
     def _parse(self, data: bytes) -> bytes:
-        """Parse; what is left to be parsed is answered."""
+        """Parse data and return the rest that is still to be parsed."""
         self.received = len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:  # not taken: what follows is HTTP (RFC 9110, section 7.8)
-            return data[offer.args[0] :]
+        except httptools.HttpParserUpgrade as upgrade:  # ignored: the rest is HTTP, too (RFC 9110, section 7.8)
+            return data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(problem_of(error))
             return b""
         if self.awaited in (_HEAD, _BODY):
-            self.withheld += self.received
-            if self.withheld > MAX_HEAD:
+            self.unparsed += self.received
+            if self.unparsed > MAX_HEAD:
                 self._refuse(too_large())
         return b""
 
-    # Callbacks of the parser; what they raise ends the parsing.
+    # Callbacks of the parser; an exception in one of them stops the parser.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -85,11 +88,11 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._check_head()
         super().on_headers_complete()
-        self.headers = []  # trailers must not pass for headers (RFC 9110, section 6.5.1)
-        if self.crowded and self.scope["path"] not in ALWAYS:
-            self._mark(Unavailable("There are as many connections as this server takes at once."))
-        # An answer before the request is read says that it is the last one.
-        self.persists, self.cycle.keep_alive = self.cycle.keep_alive and not self.crowded, False
+        self.headers = []  # trailers must not be merged into the headers (RFC 9110, section 6.5.1)
+        if self.over_limit and self.scope["path"] not in ALWAYS:
+            self._mark(Unavailable("The server has reached its limit of simultaneous connections."))
+        # A response that starts before the request is read completely has the header `Connection: close`.
+        self.keep_alive, self.cycle.keep_alive = self.cycle.keep_alive and not self.over_limit, False
         self._await(_BODY, BODY_SECONDS)
 
     def on_body(self, body: bytes) -> None:
@@ -99,11 +102,11 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         if not self.cycle.response_started:
-            self.cycle.keep_alive = self.persists
+            self.cycle.keep_alive = self.keep_alive
         self._await(_NEXT, ANSWER_SECONDS)
 
     def on_response_complete(self) -> None:
-        # As uvicorn does it, but for the timer that it sets for each answer.
+        # The same as in uvicorn, without the timer that uvicorn sets after each response.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -117,14 +120,14 @@ class Connection(HttpToolsProtocol):
         return False
 
     def _await(self, awaited: int, patience: float) -> None:
-        self.awaited, self.patience, self.withheld = awaited, patience, -self.received
+        self.awaited, self.patience, self.unparsed = awaited, patience, -self.received
 
     def _check_head(self) -> None:
         self.scope["method"] = self.parser.get_method().decode()
-        if self.received + max(self.withheld, 0) > MAX_HEAD and self._head_size() > MAX_HEAD:
+        if self.received + max(self.unparsed, 0) > MAX_HEAD and self._head_size() > MAX_HEAD:
             raise too_large()
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise Unavailable(f"At most {MAX_PIPELINED} requests can wait on one connection.")
+            raise Unavailable(f"At most {MAX_PIPELINED} requests can be pipelined on one connection.")
         check_framing(self.headers, self.parser.get_http_version())
         if self.parser.should_upgrade():
             check_offer(self.headers)
@@ -132,22 +135,22 @@ class Connection(HttpToolsProtocol):
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    # Refusals.
+    # Rejected requests.
 
     def _mark(self, problem: Problem) -> None:
         cast("dict[str, Any]", self.cycle.scope)[REFUSAL] = problem
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer with a problem, after all that was asked before, and read no more."""
+        """Respond with a problem, after the responses to earlier requests, and discard all further input."""
         if self.awaited != _BODY:
-            self._answer(problem)
-        elif not self.cycle.response_started:  # else that is the answer
+            self._respond(problem)
+        elif not self.cycle.response_started:  # otherwise the app's response continues
             self._mark(problem)
-            self.cycle.message_event.set()  # the app, where it awaits the body, is told
+            self.cycle.message_event.set()  # wakes up the app if it waits for the body
         self._await(_DEAF, ANSWER_SECONDS)
 
-    def _answer(self, problem: Problem) -> None:
-        """Let the app handle a request of which nothing is known, and which is complete."""
+    def _respond(self, problem: Problem) -> None:
+        """Pass the app a substitute for the unreadable request, without a body and marked with the problem."""
         if self.awaited != _HEAD:
             self.on_message_begin()
         method = self.scope.get("method", "-")
@@ -157,37 +160,37 @@ class Connection(HttpToolsProtocol):
         self._mark(problem)
         self.cycle.more_body = self.cycle.keep_alive = False
 
-    # Time.
+    # Timeouts.
 
     def tick(self) -> None:
-        """A second has passed."""
+        """Count down the timeout by one second, if the connection is waiting for its client."""
         if self._is_waiting():
             self.patience -= 1
             if self.patience < 0:
-                self._give_up()
+                self._time_out()
 
     def _is_waiting(self) -> bool:
-        """Whether it is the client that keeps this connection waiting."""
+        """Return whether the connection waits for the client, not for the app."""
         if self.transport.is_closing() or self.flow.write_paused:
             return True
         if self.awaited == _NEXT:
             return self.cycle is None or self.cycle.response_complete
         return self.awaited != _DEAF and not self.flow.read_paused
 
-    def _give_up(self) -> None:
+    def _time_out(self) -> None:
         if self.transport.is_closing() or self.flow.write_paused:
             self.transport.abort()
         elif self.awaited == _NEXT:
             self.transport.hang_up()
         else:
-            self._refuse(HttpProblem(408, "The request did not come fast enough."))
+            self._refuse(HttpProblem(408, "The request was not received in time."))
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self.patience = ANSWER_SECONDS
 
-    def _stays(self) -> bool:
-        """Whether a client is still to be heard as the connection is closed."""
+    def _keep_reading(self) -> bool:
+        """Return whether unread input remains when the connection closes; if so, keep reading and discard it."""
         if self.awaited == _NEXT:
             self.patience = ANSWER_SECONDS
             return False
@@ -196,7 +199,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def shutdown(self) -> None:
-        self.persists = False
+        self.keep_alive = False
         super().shutdown()
         if self.transport.is_closing():
             self.transport.hang_up()

@@ -1,4 +1,4 @@
-"""Serving the app by `python main.py`: where, with how many processes, and with which certificate; and how it ends."""
+"""The server that `python main.py` starts: its address, worker processes, certificate and shutdown."""
 
 import ssl
 import sys
@@ -16,16 +16,19 @@ from core.server.protocol import Connection
 from core.server.tls import Handshake, TlsConfig
 from core.settings import Settings
 
-# How long requests that are under way may take after the service was asked to stop.
+# How long running requests may take after the service is told to stop.
 GRACE_SECONDS = 10
 
-# How long one of several processes may give no sign of life, as while it imports the app, before it is replaced.
-SILENCE_SECONDS = 60
+# How long a worker may be unresponsive, such as while it imports the app, before it is replaced.
+HEALTHCHECK_SECONDS = 60
 
 
 def serve(app: Any, name: str, settings: Settings) -> None:
-    """Serve until asked to stop. `name` is where further processes find the app, such as `main:app`. Raises
-    `StartupError` for a certificate that cannot be used, and `SystemExit` for a start that fails."""
+    """Serve the app until the process is told to stop.
+
+    `name` is the import string from which worker processes load the app, such as `main:app`. Raise `StartupError` if
+    the certificate cannot be used, and `SystemExit` if the start fails.
+    """
     check_certificate(settings)
     allow_files(settings.max_connections)
     protocol = Handshake if settings.tls_certfile else Connection
@@ -41,7 +44,7 @@ def serve(app: Any, name: str, settings: Settings) -> None:
         "log_level": settings.log_level.lower(),
         "proxy_headers": False,
         "timeout_graceful_shutdown": GRACE_SECONDS,
-        "timeout_worker_healthcheck": SILENCE_SECONDS,
+        "timeout_worker_healthcheck": HEALTHCHECK_SECONDS,
     }
     if settings.workers > 1:
         _serve_with_workers(TlsConfig(name, **options))
@@ -50,10 +53,10 @@ def serve(app: Any, name: str, settings: Settings) -> None:
 
 
 def _serve_alone(config: TlsConfig) -> None:
-    """Serve with this process only, as `uvicorn.run` does, which takes no configuration.
+    """Serve in this process only, as `uvicorn.run` does, which does not accept a `Config`.
 
-    For TLS and IPv6 the socket is bound as for several processes: otherwise uvicorn would log an address of HTTP, and
-    `::` would not take IPv4.
+    For TLS and IPv6 the socket is bound here, as for several workers: otherwise uvicorn would log an `http://` address,
+    and `::` would not accept IPv4 connections.
     """
     server = uvicorn.Server(config)
     bound = [config.bind_socket()] if config.is_ssl or ":" in config.host else None
@@ -64,8 +67,10 @@ def _serve_alone(config: TlsConfig) -> None:
 
 
 class _Worker(multiprocess.Process):
-    """One of several processes. Whoever started it does not keep the worker's end of their pipe, and so hears at once
-    when it dies, also while waiting for a sign of life."""
+    """A worker process whose parent closes its copy of the worker's end of their pipe.
+
+    The parent thus detects immediately that the worker died, even while it waits for a health check.
+    """
 
     def start(self) -> None:
         super().start()
@@ -73,18 +78,18 @@ class _Worker(multiprocess.Process):
 
 
 class _Workers(multiprocess.Multiprocess):
-    """The processes that share a port."""
+    """The supervisor of the worker processes, which share a port."""
 
     def terminate_all(self) -> None:
-        """Let nobody wait at the port for workers that are going."""
+        """Close the listening sockets first, so that no client waits for workers that are stopping."""
         for listening in self.sockets:
             listening.close()
         super().terminate_all()
 
 
 def _serve_with_workers(config: uvicorn.Config) -> None:
-    """As `uvicorn.run` does, which ends with status 0 also where no worker could start."""
-    multiprocess.Process = _Worker  # type: ignore[misc]  # it takes no class of ours
+    """Serve with several workers, as `uvicorn.run` does, which exits with status 0 even if no worker could start."""
+    multiprocess.Process = _Worker  # type: ignore[misc]  # uvicorn has no option for the class
     workers = _Workers(config, sockets=[config.bind_socket()])
     workers.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
@@ -92,11 +97,11 @@ def _serve_with_workers(config: uvicorn.Config) -> None:
 
 
 def check_certificate(settings: Settings) -> None:
-    """Raises `StartupError` for a certificate that cannot be used."""
+    """Raise `StartupError` if the certificate cannot be used."""
     if settings.tls_certfile is None:
         return
     try:
-        # Without a password: nobody is there to type it.
+        # An empty password, because OpenSSL would otherwise prompt for one.
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
             settings.tls_certfile, settings.tls_keyfile, password=lambda: b""
         )

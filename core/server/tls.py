@@ -1,7 +1,7 @@
-"""TLS handshakes that are counted and timed.
+"""TLS handshakes with a timeout and a connection limit.
 
-The event loop's own server gives a handshake a minute, and reports the connection only when it is complete. A client
-that connects and says nothing would hold any number of files, past every limit.
+The event loop's own server allows a minute for a handshake, and reports the connection only when it is complete. A
+client that connects and sends nothing could hold any number of open files, and no limit would apply.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from core.server.limits import SPARE_CONNECTIONS
 from core.server.protocol import Connection
 from core.settings import MAX_CONNECTIONS
 
-# How long a client may take for its handshake, in seconds.
+# The timeout of a handshake, in seconds.
 HANDSHAKE_SECONDS = 10
 
 
 class TlsConfig(uvicorn.Config):
-    """uvicorn's configuration, but that `Handshake` speaks TLS, and not the event loop."""
+    """uvicorn's configuration, with TLS handled by `Handshake` instead of the event loop."""
 
     tls: ssl.SSLContext
 
@@ -33,23 +33,27 @@ class TlsConfig(uvicorn.Config):
 
 
 class Handshake(asyncio.Protocol):
-    """A connection until its TLS handshake is complete; a `Connection` then goes on with it. It counts as one of the
-    server's connections, which are asked to `tick` and to `shutdown`."""
+    """A connection whose TLS handshake is not complete yet; afterwards a `Connection` takes over.
+
+    It counts as one of the server's connections, so it has the methods `tick` and `shutdown`.
+    """
 
     def __init__(
         self, config: TlsConfig, server_state: ServerState, *, max_connections: int = MAX_CONNECTIONS, **options: Any
     ) -> None:
         self.context = config.tls
         self.connections = cast("set[Any]", server_state.connections)
-        self.most = max_connections + SPARE_CONNECTIONS
-        self.connected: Any = None
-        self.next = partial(_Secured, config, server_state, handshake=self, max_connections=max_connections, **options)
+        self.limit = max_connections + SPARE_CONNECTIONS
+        self.socket: Any = None
+        self.secured = partial(
+            _Secured, config, server_state, handshake=self, max_connections=max_connections, **options
+        )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # `start_tls` would miss what uvloop reads before it is called, so the socket gets another transport.
+        # `start_tls` would miss the bytes that uvloop reads before the call, so the socket gets a new transport.
         try:
-            if len(self.connections) < self.most:
-                self.connected = transport.get_extra_info("socket").dup()
+            if len(self.connections) < self.limit:
+                self.socket = transport.get_extra_info("socket").dup()
                 self.connections.add(self)
                 self.task = asyncio.get_running_loop().create_task(self._shake_hands())
                 self.task.add_done_callback(self._end)
@@ -57,27 +61,27 @@ class Handshake(asyncio.Protocol):
             cast("asyncio.Transport", transport).abort()
 
     async def _shake_hands(self) -> None:
-        connected, self.connected = self.connected, None  # from now on it is the event loop's to close
-        with suppress(OSError):  # the client is too slow, has gone, or does not speak TLS
+        accepted, self.socket = self.socket, None  # from now on the event loop closes the socket
+        with suppress(OSError):  # the client is too slow, has disconnected, or does not use TLS
             await asyncio.get_running_loop().connect_accepted_socket(
-                self.next, connected, ssl=self.context, ssl_handshake_timeout=HANDSHAKE_SECONDS
+                self.secured, accepted, ssl=self.context, ssl_handshake_timeout=HANDSHAKE_SECONDS
             )
 
     def _end(self, _: "asyncio.Task[None]") -> None:
         self.connections.discard(self)
-        if self.connected:  # the task was cancelled before it began
-            self.connected.close()
+        if self.socket:  # the task was cancelled before it started
+            self.socket.close()
 
     def tick(self) -> None:
-        """Do nothing: the event loop ends a handshake that takes too long."""
+        """Do nothing: the event loop aborts a handshake that takes too long."""
 
     def shutdown(self) -> None:
-        """Close the connection at once: nothing has been asked on it."""
+        """Close the connection immediately: it has no request yet."""
         self.task.cancel()
 
 
 class _Secured(Connection):
-    """A connection whose handshake is complete, which it takes the place of."""
+    """A connection whose handshake is complete; it replaces the `Handshake` among the server's connections."""
 
     def __init__(self, *arguments: Any, handshake: Handshake, **options: Any) -> None:
         super().__init__(*arguments, **options)

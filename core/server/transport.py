@@ -1,17 +1,20 @@
-"""How answers leave: head and body together, and so that a client that is still sending gets them."""
+"""A transport that sends head and body of a response together and delivers the response before it closes."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-# So many bytes are not copied to save a packet.
-_WORTH_A_PACKET = 65_536
+# Above this size in bytes, copying the data costs more than sending it in a packet of its own.
+_MAX_COPY = 65_536
 
 
 class LingeringTransport:
-    """A transport. To close a socket that has unread bytes resets the connection, and the client may lose the answer
-    that it was sent (RFC 9112, section 9.6). So `close`, where `stays` says that the client is not done, only ends our
-    side; it is for whoever owns the transport to read on, and to `hang_up`."""
+    """A transport that can linger when it is closed.
+
+    Closing a socket with unread bytes resets the connection, and the client may lose the response (RFC 9112, section
+    9.6). So if `stays` returns True, because the client may still be sending, `close` shuts down only the write side.
+    The owner of the transport must then keep reading, and call `hang_up` at the end.
+    """
 
     def __init__(
         self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, stays: Callable[[], bool]
@@ -26,12 +29,15 @@ class LingeringTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send; two pieces together if the loop does not go on in between: the head of an answer and its body would
-        cost a packet each. No more than one piece is held, or the transport could not say when to wait."""
+        """Send data, joining two consecutive writes of the same event loop iteration.
+
+        Head and body of a response would otherwise take one packet each. At most one write is buffered here, so that
+        the transport's own flow control stays accurate.
+        """
         if not self._held:
             self._held = data
             self._call_soon(self._flush)
-        elif len(data) > _WORTH_A_PACKET:
+        elif len(data) > _MAX_COPY:
             self._flush()
             self._transport.write(data)
         else:
@@ -49,11 +55,11 @@ class LingeringTransport:
             return
         self._lingers = True
         self._flush()
-        if self._transport.can_write_eof():  # not over TLS
+        if self._transport.can_write_eof():  # TLS cannot
             self._transport.write_eof()
 
     def hang_up(self) -> None:
-        """Close now, once what was written is sent."""
+        """Close the connection after the written data has been sent."""
         self._flush()
         self._transport.close()
 

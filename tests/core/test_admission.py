@@ -1,4 +1,4 @@
-"""Which requests count as work; `tests/faults/test_overload.py` has what clients see of it."""
+"""Tests of which requests the concurrency limit counts; `tests/faults/test_overload.py` tests the client's view."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.anyio
 
 
 class Site:
-    """A service that works on one request at a time, and what it does with them."""
+    """A service with a limit of one concurrent request, and its app."""
 
     def __init__(self) -> None:
-        self.frame = RequestContextMiddleware(self._app, Settings.model_validate({"max_concurrent_requests": 1}))
+        self.middleware = RequestContextMiddleware(self._app, Settings.model_validate({"max_concurrent_requests": 1}))
         self.may_go_on = asyncio.Event()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +38,7 @@ class Site:
         await self.may_go_on.wait()
 
     async def ask(self, path: str, client: "asyncio.Future[Message] | None" = None) -> int:
-        """The status of the answer; `client` is what the client sends, once it does."""
+        """Send a request and return the status of the response; `client` is the client's first message."""
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -49,19 +49,19 @@ class Site:
 
         asgi = {"version": "3.0", "spec_version": "2.3"}
         scope: dict[str, Any] = {"type": "http", "asgi": asgi, "method": "GET", "path": path, "headers": []}
-        await self.frame(scope, receive, send)
+        await self.middleware(scope, receive, send)
         return int(sent[0]["status"])
 
 
-async def read_majority() -> None:
+async def run_pending_tasks() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-async def test_no_more_are_worked_on_than_is_allowed() -> None:
+async def test_requests_above_the_limit_are_rejected() -> None:
     site = Site()
     first = asyncio.create_task(site.ask("/work"))
-    await read_majority()
+    await run_pending_tasks()
     assert [await site.ask("/") for _ in range(3)] == [503, 503, 503]
     assert [await site.ask(path) for path in ALWAYS] == [200] * len(ALWAYS)
     site.may_go_on.set()
@@ -69,22 +69,22 @@ async def test_no_more_are_worked_on_than_is_allowed() -> None:
     assert [await site.ask("/") for _ in range(3)] == [200, 200, 200]
 
 
-async def test_a_client_that_is_awaited_and_a_stream_are_no_work() -> None:
+async def test_requests_that_wait_for_the_client_and_streams_do_not_count() -> None:
     site, body = Site(), asyncio.Future[Message]()
     reading = asyncio.create_task(site.ask("/read", body))
     streams = [asyncio.create_task(site.ask("/stream")) for _ in range(3)]
-    await read_majority()
+    await run_pending_tasks()
     assert await site.ask("/") == 200
     body.set_result({"type": "http.request"})
     site.may_go_on.set()
     assert await asyncio.gather(reading, *streams) == [200, 200, 200, 200]
-    assert site.frame.admission.at_work == 0
+    assert site.middleware.admission.at_work == 0
 
 
-async def test_who_goes_away_leaves_no_work_behind() -> None:
+async def test_a_cancelled_request_no_longer_counts() -> None:
     site, body = Site(), asyncio.Future[Message]()
     reading = asyncio.create_task(site.ask("/read", body))
-    await read_majority()
+    await run_pending_tasks()
     reading.cancel()
     await asyncio.wait([reading])
-    assert site.frame.admission.at_work == 0
+    assert site.middleware.admission.at_work == 0

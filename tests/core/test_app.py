@@ -1,4 +1,4 @@
-"""The service as a whole: greeting, health and request ids."""
+"""Tests of the service as a whole: welcome message, health and request ids."""
 
 import re
 
@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from tests.core.stubs import JSON, unopened
 
 
-def test_root_greets(client: TestClient) -> None:
+def test_root_returns_the_welcome_message(client: TestClient) -> None:
     answer = client.get("/")
     assert (answer.status_code, answer.json()["message"]) == (200, "Welcome to the Student Management API")
 
@@ -18,18 +18,18 @@ def test_healthz_needs_no_database() -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_readyz_asks_the_database(client: TestClient) -> None:
+def test_readyz_queries_the_database(client: TestClient) -> None:
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "checks": {"database": "ok"}})
 
 
 @pytest.mark.parametrize("given", ["a", "b9f3c1a2-d4e5.4f6a_8b7c", "x" * 128])
-def test_a_harmless_request_id_comes_back(given: str) -> None:
+def test_a_valid_request_id_is_returned(given: str) -> None:
     assert unopened().get("/", headers={"X-Request-ID": given}).headers.get_list("X-Request-ID") == [given]
 
 
 @pytest.mark.parametrize("given", [b"", b"a b", b"a\nb", b"a\n", b"x" * 129, "é".encode(), b'"', b"a,b", b"../x"])
-def test_a_harmful_request_id_is_replaced(given: bytes) -> None:
+def test_an_invalid_request_id_is_replaced(given: bytes) -> None:
     (answered,) = unopened().get("/", headers={b"X-Request-ID": given}).headers.get_list("X-Request-ID")
     assert re.fullmatch("[0-9a-f]{32}", answered)
 
@@ -71,7 +71,7 @@ def test_an_error_carries_the_request_id(method: str, path: str, sent: dict[str,
         ("/login", "OPTIONS, POST"),
     ],
 )
-def test_allow_lists_every_method_of_the_address(client: TestClient, path: str, allowed: str) -> None:
+def test_allow_lists_every_method_of_the_path(client: TestClient, path: str, allowed: str) -> None:
     answer = client.request("TRACE", path)
     assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
     asked = client.options(path)

@@ -1,4 +1,4 @@
-"""The address of a client, and whom to believe about it."""
+"""Tests of the client's address and of the trusted proxies."""
 
 from ipaddress import ip_network
 
@@ -34,7 +34,9 @@ TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
         (None, ["198.51.100.1"], ""),
     ],
 )
-def test_only_a_trusted_proxy_says_for_whom_it_asks(socket: str | None, forwarded: list[str], address: str) -> None:
+def test_only_a_trusted_proxy_can_set_the_client_address(
+    socket: str | None, forwarded: list[str], address: str
+) -> None:
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     scope = {"type": "http", "client": (socket, 1) if socket else None, "headers": headers}
 
@@ -56,13 +58,13 @@ def test_only_a_trusted_proxy_says_for_whom_it_asks(socket: str | None, forwarde
         (None, ""),
     ],
 )
-def test_an_address_has_one_form(client: tuple[str, int] | None, address: str) -> None:
+def test_an_address_has_one_canonical_form(client: tuple[str, int] | None, address: str) -> None:
     assert socket_address({"type": "http", "client": client, "headers": []}) == address
     assert socket_address({"type": "http", "headers": []}) == ""
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("given", "expected"),
     [
         ("::ffff:10.0.0.1", "10.0.0.1/32"),
         ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
@@ -71,15 +73,15 @@ def test_an_address_has_one_form(client: tuple[str, int] | None, address: str) -
         ("10.0.0.0/8", "10.0.0.0/8"),
     ],
 )
-def test_a_proxy_can_be_named_as_it_was_seen_before(written: str, meant: str) -> None:
-    assert Settings(trusted_proxies=written).trusted_proxies == (ip_network(meant),)  # type: ignore[arg-type]
+def test_a_trusted_proxy_can_be_given_as_an_ipv4_mapped_address(given: str, expected: str) -> None:
+    assert Settings(trusted_proxies=given).trusted_proxies == (ip_network(expected),)  # type: ignore[arg-type]
 
 
-def test_nobody_is_trusted_by_default() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     scope = {"type": "http", "client": ("127.0.0.1", 1), "headers": [(b"x-forwarded-for", b"198.51.100.1")]}
 
     assert client_address(scope, ()) == "127.0.0.1"
 
 
-def test_outside_of_a_request_the_caller_is_local() -> None:
+def test_outside_of_a_request_the_address_is_local() -> None:
     assert current_request().address == "local"

@@ -1,4 +1,4 @@
-"""What a connection does as seconds pass, which are counted here and not waited for; `tests/faults` has real ones."""
+"""Tests of a connection's timeouts with simulated seconds; `tests/faults` tests them in real time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ PIECE = b"x" * 1_000_000
 
 @dataclass
 class Stage:
-    """A client, and the server's side of its connection."""
+    """A client and the server's side of its connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -30,11 +30,11 @@ class Stage:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(30):
-            while not condition():  # noqa: ASYNC110 (what the connection does has no event)
+            while not condition():  # noqa: ASYNC110 (no event signals the state of a connection)
                 await asyncio.sleep(0.001)
 
     async def fill(self) -> None:
-        """Wait until the kernel takes no more of an answer that is not read."""
+        """Wait until the kernel's buffers are full because the client does not read the response."""
         before = 0
         while not before or before != self.connection.transport.get_write_buffer_size():
             before = self.connection.transport.get_write_buffer_size()
@@ -45,7 +45,7 @@ class Stage:
             self.connection.tick()
 
     async def is_cut_after(self, seconds: int) -> bool:
-        """Whether the connection is there for so many seconds, and then no more."""
+        """Return whether the connection is open for this many seconds; wait until it closes one second later."""
         self.pass_seconds(seconds)
         await asyncio.sleep(0.05)
         lasted = self.connection in self.state.connections
@@ -91,14 +91,14 @@ async def endless(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": PIECE, "more_body": True})
 
 
-async def test_who_takes_no_answer_is_cut() -> None:
+async def test_a_client_that_does_not_read_the_response_is_disconnected() -> None:
     async with stage(endless) as on:
         on.writer.write(REQUEST)
         await on.fill()
         assert await on.is_cut_after(ANSWER_SECONDS)
 
 
-async def test_who_takes_the_answer_slowly_is_not_cut() -> None:
+async def test_a_client_that_reads_the_response_slowly_stays_connected() -> None:
     async with stage(endless) as on:
         on.writer.write(REQUEST)
         for _ in range(5):
@@ -108,7 +108,7 @@ async def test_who_takes_the_answer_slowly_is_not_cut() -> None:
         assert on.connection in on.state.connections
 
 
-async def test_who_keeps_a_connection_busy_without_asking_for_anything_is_cut() -> None:
+async def test_a_client_that_sends_only_empty_lines_is_disconnected() -> None:
     async with stage(short) as on:
         on.writer.write(REQUEST)
         await on.reader.readuntil(b"\r\n\r\n")
@@ -117,7 +117,7 @@ async def test_who_keeps_a_connection_busy_without_asking_for_anything_is_cut() 
         assert await on.is_cut_after(on.connection.timeout_keep_alive)
 
 
-async def test_a_request_that_takes_long_to_answer_is_not_cut() -> None:
+async def test_a_request_that_the_app_handles_slowly_is_not_aborted() -> None:
     done = asyncio.Event()
 
     async def long(scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,7 +132,7 @@ async def test_a_request_that_takes_long_to_answer_is_not_cut() -> None:
         assert (await on.reader.readline()).startswith(b"HTTP/1.1 200")
 
 
-async def test_a_body_that_the_app_does_not_take_is_not_the_clients_fault() -> None:
+async def test_a_body_that_the_app_does_not_read_does_not_time_out() -> None:
     taken = asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,7 +149,7 @@ async def test_a_body_that_the_app_does_not_take_is_not_the_clients_fault() -> N
         assert (await on.reader.readline()).startswith(b"HTTP/1.1 200")
 
 
-async def test_who_goes_on_sending_after_a_refusal_is_cut() -> None:
+async def test_a_client_that_keeps_sending_after_a_rejection_is_disconnected() -> None:
     async with stage(short) as on:
         on.writer.write(b"nonsense\r\n\r\n")
         await on.reader.read()
@@ -157,7 +157,7 @@ async def test_who_goes_on_sending_after_a_refusal_is_cut() -> None:
         assert await on.is_cut_after(LINGER_SECONDS)
 
 
-async def test_a_body_earns_time_but_cannot_save_it_up() -> None:
+async def test_received_data_extends_the_body_timeout_only_up_to_its_maximum() -> None:
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
         while True:
             await receive()
@@ -174,7 +174,7 @@ async def test_a_body_earns_time_but_cannot_save_it_up() -> None:
         assert on.connection.awaited == _DEAF
 
 
-async def test_an_answer_that_is_under_way_is_not_broken_off_because_the_body_is_slow() -> None:
+async def test_a_response_that_has_started_is_not_aborted_because_the_body_is_slow() -> None:
     may_end = asyncio.Event()
 
     async def begun(scope: Scope, receive: Receive, send: Send) -> None:
@@ -191,7 +191,7 @@ async def test_an_answer_that_is_under_way_is_not_broken_off_because_the_body_is
         assert "refusal" not in on.connection.cycle.scope
 
 
-async def test_a_server_that_stops_does_not_linger() -> None:
+async def test_a_server_that_shuts_down_closes_lingering_connections() -> None:
     async with stage(short) as on:
         on.writer.write(b"nonsense\r\n\r\n")
         await on.reader.read()

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, and nothing private in it."""
+"""Tests of the log: one JSON object per line, without personal data."""
 
 import json
 import logging
@@ -17,8 +17,8 @@ from tests.core.stubs import unopened
 
 @pytest.fixture(autouse=True)
 def _restored_logging(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """The handlers that other tests rely on come back, and ours, whose stream ends with the test, go."""
-    caplog.set_level(logging.WARNING, "httpx2")  # the test client, which tells the addresses that it asks
+    """Restore the handlers of other tests, and remove those of this test, whose stream closes with it."""
+    caplog.set_level(logging.WARNING, "httpx2")  # the test client logs the URLs of its requests
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -47,7 +47,7 @@ def access_lines(text: str) -> list[dict[str, object]]:
         ("POST /register", "/register", 422, None),
     ],
 )
-def test_each_request_is_one_line(  # noqa: PLR0913, PLR0917  # four of them are the columns of the table
+def test_each_request_is_one_line(  # noqa: PLR0913, PLR0917  # four arguments are the columns of the table
     request_line: str,
     route: str | None,
     status: int,
@@ -77,7 +77,7 @@ def test_each_request_is_one_line(  # noqa: PLR0913, PLR0917  # four of them are
     }
 
 
-def test_nothing_private_is_logged(open_client: AppClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_personal_data_is_logged(open_client: AppClient, capsys: pytest.CaptureFixture[str]) -> None:
     client = sign_in(open_client(log_level="DEBUG"), password="hunter2-hunter2")
     token = client.headers["Authorization"].removeprefix("Bearer ")
     client.post("/students?note=hunter2", json={"roll_no": "hunter2", "name": "hunter2", "branch": "x", "marks": {}})
@@ -137,7 +137,7 @@ def test_a_traceback_stays_on_the_line_of_its_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "level", "heard"),
+    ("name", "level", "is_logged"),
     [
         ("core", logging.INFO, True),
         ("core", logging.DEBUG, False),
@@ -149,14 +149,14 @@ def test_a_traceback_stays_on_the_line_of_its_error() -> None:
     ],
 )
 def test_every_logger_but_uvicorns_access_log_writes_once(
-    name: str, level: int, heard: bool, capsys: pytest.CaptureFixture[str]
+    name: str, level: int, is_logged: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if name.startswith("uvicorn"):  # which has set up its own by then
+    if name.startswith("uvicorn"):  # uvicorn has configured its own handlers by then
         logging.getLogger(name).addHandler(logging.StreamHandler())
     configure_logs("INFO")
     configure_logs("INFO")
     logging.getLogger(name).log(level, "hello")
-    assert [line["message"] for line in lines_of(capsys.readouterr().err)] == ["hello"] * heard
+    assert [line["message"] for line in lines_of(capsys.readouterr().err)] == ["hello"] * is_logged
 
 
 def as_text(**changes: object) -> str:
@@ -164,17 +164,17 @@ def as_text(**changes: object) -> str:
     return TextFormatter().format(record)
 
 
-def test_a_record_for_people_is_a_line_that_can_be_read() -> None:
+def test_a_text_record_is_one_readable_line() -> None:
     line = as_text(fields={"status": 200, "user": None, "address": "::1"})
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.500 INFO x: hello status=200 address=::1", line)
 
 
-def test_what_is_logged_for_people_forges_no_line_and_commands_no_terminal() -> None:
+def test_control_characters_are_escaped_in_text() -> None:
     line = as_text(msg="a\nb\x1b[2J\x9b\u2028", fields={"id": "c\rd"})
     assert line.endswith(r"INFO x: a\nb\x1b[2J\x9b\u2028 id=c\rd")
 
 
-def test_a_traceback_for_people_follows_the_line_of_its_error() -> None:
+def test_a_traceback_in_text_follows_the_line_of_its_error() -> None:
     try:
         raise RuntimeError("oh")
     except RuntimeError:
@@ -187,7 +187,7 @@ def test_a_traceback_for_people_follows_the_line_of_its_error() -> None:
     ("terminal", "kind", "is_json"),
     [(False, None, True), (True, None, False), (True, "json", True), (False, "text", False)],
 )
-def test_a_terminal_gets_text_unless_a_format_is_asked_for(
+def test_a_terminal_gets_text_unless_a_format_is_set(
     terminal: bool,
     kind: Literal["json", "text"] | None,
     is_json: bool,

@@ -1,4 +1,4 @@
-"""What is counted and timed, and who is told."""
+"""Tests of the metrics and of the access to them."""
 
 import asyncio
 from typing import Any
@@ -27,7 +27,7 @@ HERE = ("127.0.0.1", 50000)
 
 
 def asking_from(address: str | None, **settings: object) -> TestClient:
-    """A client at this address, of an app that was never started."""
+    """Return a client with this address, of an app whose lifespan has not started."""
     app = create_app(Settings.model_validate(settings), [things()])
     at = (address, 50000) if address else None
     return TestClient(app, "http://localhost", raise_server_exceptions=False, client=at)  # type: ignore[arg-type]
@@ -68,13 +68,13 @@ def test_a_request_is_counted_by_method_template_and_status(
     assert "hunter2" not in text_of(local)
 
 
-def test_an_answer_that_breaks_off_counts_with_the_status_that_it_began_with(local: TestClient) -> None:
+def test_an_aborted_response_counts_with_its_status(local: TestClient) -> None:
     before = told(REQUESTS, route="/broken-off", status="200")
     local.get("/broken-off")
     assert told(REQUESTS, route="/broken-off", status="200") == before + 1
 
 
-def test_the_histogram_knows_how_long_requests_took(local: TestClient) -> None:
+def test_the_histogram_contains_the_duration_of_requests(local: TestClient) -> None:
     local.get("/things", headers=SIGNED_IN)
     labels = {"method": "GET", "route": "/things", "status": "200"}
     total = told("http_request_duration_seconds_sum", **labels)
@@ -82,14 +82,14 @@ def test_the_histogram_knows_how_long_requests_took(local: TestClient) -> None:
     assert told("http_request_duration_seconds_bucket", le="+Inf", **labels) == told(REQUESTS, **labels)
 
 
-def test_a_request_is_in_flight_until_it_is_answered(local: TestClient) -> None:
-    assert "\nhttp_requests_in_flight 1.0\n" in text_of(local)  # that of whoever asks
+def test_a_request_is_in_flight_until_its_response_is_sent(local: TestClient) -> None:
+    assert "\nhttp_requests_in_flight 1.0\n" in text_of(local)  # the request for the metrics itself
     local.get("/failures/bug")
     local.get("/broken-off")
     assert told("http_requests_in_flight") == 0
 
 
-def test_a_metric_of_a_module_is_told_without_a_further_word(local: TestClient) -> None:
+def test_a_metric_of_a_module_is_exported_without_registration(local: TestClient) -> None:
     enrolments = Counter("course_enrolments_total", "Enrolments in courses.")
     try:
         enrolments.inc()
@@ -99,27 +99,27 @@ def test_a_metric_of_a_module_is_told_without_a_further_word(local: TestClient) 
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
-def test_without_a_token_this_machine_is_told(address: str) -> None:
+def test_without_a_token_this_machine_has_access(address: str) -> None:
     assert asking_from(address).get("/metrics").status_code == 200
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.1", "::ffff:192.0.2.1", "2001:db8::1", "testclient", None])
-def test_without_a_token_no_other_machine_is_told(address: str | None) -> None:
+def test_without_a_token_other_machines_have_no_access(address: str | None) -> None:
     answer = asking_from(address).get("/metrics", headers=WITH_TOKEN)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/metrics-hidden")
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-OF_PROXIES = ["X-Forwarded-For", "x-forwarded-server", "X-Forwarded", "Forwarded", "X-Real-IP", "Via", "X-Client-IP"]
+PROXY_HEADERS = ["X-Forwarded-For", "x-forwarded-server", "X-Forwarded", "Forwarded", "X-Real-IP", "Via", "X-Client-IP"]
 
 
-@pytest.mark.parametrize("name", [*OF_PROXIES, "X-Original-Forwarded-For", "X-Envoy-Peer", "CF-Connecting-IP"])
-def test_without_a_token_nobody_is_told_through_a_proxy(local: TestClient, name: str) -> None:
+@pytest.mark.parametrize("name", [*PROXY_HEADERS, "X-Original-Forwarded-For", "X-Envoy-Peer", "CF-Connecting-IP"])
+def test_without_a_token_there_is_no_access_through_a_proxy(local: TestClient, name: str) -> None:
     assert local.get("/metrics", headers={name: "127.0.0.1"}).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "[::1]"])
-def test_without_a_token_this_machine_is_told_by_any_of_its_names(local: TestClient, host: str) -> None:
+def test_without_a_token_this_machine_has_access_by_any_of_its_names(local: TestClient, host: str) -> None:
     assert local.get("/metrics", headers={"Host": host}).status_code == 200
 
 
@@ -135,19 +135,19 @@ def test_without_a_token_this_machine_is_told_by_any_of_its_names(local: TestCli
         {"Origin": "null"},
     ],
 )
-def test_without_a_token_no_page_of_another_site_is_told(local: TestClient, headers: dict[str, str]) -> None:
+def test_without_a_token_pages_of_other_sites_have_no_access(local: TestClient, headers: dict[str, str]) -> None:
     answer = local.get("/metrics", headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/metrics-hidden")
 
 
-@pytest.mark.parametrize(("token", "told"), [(None, True), (SecretStr(TOKEN), False)])
-def test_the_start_tells_that_there_is_no_token(
-    settings: Settings, token: SecretStr | None, told: bool, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("token", "is_logged"), [(None, True), (SecretStr(TOKEN), False)])
+def test_a_missing_token_is_logged_at_startup(
+    settings: Settings, token: SecretStr | None, is_logged: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     given = settings.model_copy(update={"metrics_token": token, "log_level": "INFO"})
     with caplog.at_level("INFO"), TestClient(create_app(given)):
         pass
-    assert ("METRICS_TOKEN is not set" in caplog.text) is told
+    assert ("METRICS_TOKEN is not set" in caplog.text) is is_logged
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "192.0.2.1"])
@@ -161,7 +161,7 @@ def test_the_start_tells_that_there_is_no_token(
         ("Bearer \xfc", 'Bearer error="invalid_token"'),
     ],
 )
-def test_with_a_token_nobody_is_told_without_it(address: str, given: str | None, challenge: str) -> None:
+def test_with_a_token_there_is_no_access_without_it(address: str, given: str | None, challenge: str) -> None:
     client = asking_from(address, metrics_token=TOKEN)
     headers = {b"Authorization": given.encode("latin-1")} if given else None
     answer = client.get("/metrics", headers=headers)
@@ -171,7 +171,7 @@ def test_with_a_token_nobody_is_told_without_it(address: str, given: str | None,
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "192.0.2.9"}])
-def test_with_the_token_anyone_is_told(headers: dict[str, str]) -> None:
+def test_with_the_token_every_client_has_access(headers: dict[str, str]) -> None:
     client = asking_from("192.0.2.1", metrics_token=TOKEN)
     assert client.get("/metrics", headers=headers | WITH_TOKEN).status_code == 200
     assert client.get("/metrics", headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
@@ -192,9 +192,7 @@ PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;versio
         ("text/plain;version=1..0", PLAIN, "\n"),
     ],
 )
-def test_the_answer_is_in_the_format_that_is_asked_for(
-    local: TestClient, accept: str, media_type: str, end: str
-) -> None:
+def test_the_response_is_in_the_requested_format(local: TestClient, accept: str, media_type: str, end: str) -> None:
     answer = local.get("/metrics", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
     assert answer.text.endswith(end)
@@ -211,7 +209,7 @@ def test_the_operations_of_the_database_are_counted(client: TestClient) -> None:
     token = sign_in(client)
     assert token.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
     assert token.get("/students/S1").status_code == 200
-    assert told(OPERATIONS, operation="find_one", outcome="ok") >= found + 2  # the user, and the student
+    assert told(OPERATIONS, operation="find_one", outcome="ok") >= found + 2  # the user and the student
     assert told(OPERATIONS, operation="insert_one", outcome="ok") > stored
 
 
@@ -228,7 +226,7 @@ def test_an_operation_that_fails_is_counted(client: TestClient) -> None:
     assert "brew" not in text_of_started(client)
 
 
-def test_that_a_key_is_taken_is_no_failure(client: TestClient) -> None:
+def test_a_duplicate_key_does_not_count_as_a_failure(client: TestClient) -> None:
     failed, stored = told(OPERATIONS, outcome="failed"), told(OPERATIONS, operation="insert_many", outcome="ok")
     statuses = [
         sign_in(client).post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code,
@@ -267,13 +265,13 @@ async def test_the_connections_of_the_database_are_counted(mongodb_url: str, mon
 
 
 @pytest.mark.usefixtures("no_app")
-def test_no_connection_is_left_when_the_service_has_ended(settings: Settings) -> None:
+def test_no_connection_is_counted_after_shutdown(settings: Settings) -> None:
     with TestClient(create_app(settings)):
         until(lambda: told("mongodb_pool_connections_open") > 0)
     assert told("mongodb_pool_connections_open") == 0
 
 
-def test_nothing_private_is_told(open_client: AppClient) -> None:
+def test_the_metrics_contain_no_personal_data(open_client: AppClient) -> None:
     name = f"hunter{uuid4().hex}"
     client = sign_in(open_client(metrics_token=SecretStr(TOKEN)), name, "correct-hunter2-horse")
     client.post("/students", json={"roll_no": "hunter2", "name": "hunter2", "branch": "hunter2"})

@@ -1,4 +1,4 @@
-"""Several workers count together, on real processes: none is left out, and nothing of an earlier server comes in."""
+"""Tests of the metrics of several workers with real processes: all workers are included, and no earlier server is."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.process
 
 HEALTHZ = {"method": "GET", "route": "/healthz", "status": "200"}
 
-# As `python main.py` starts several workers: the script itself has the app, and each worker runs it first.
+# Like `python main.py` with several workers: the script itself creates the app, and each worker runs the script first.
 SCRIPT = """
 import os, sys
 import uvicorn
@@ -30,15 +30,15 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
-    """Where servers make their folders."""
+    """Return the folder in which the servers create their metrics folders."""
     return temporary(tmp_path)
 
 
 def temporary(folder: Path) -> Path:
-    """The temporary directory of a server on this folder."""
-    made = folder / "shared"
-    made.mkdir()
-    return made
+    """Create the temporary directory of a server that runs in this folder."""
+    created = folder / "shared"
+    created.mkdir()
+    return created
 
 
 def folders(shared: Path) -> list[Path]:
@@ -46,23 +46,28 @@ def folders(shared: Path) -> list[Path]:
 
 
 def workers(shared: Path) -> set[int]:
-    """The workers that have announced themselves."""
+    """Return the process ids of the workers that have joined."""
     return {int(file.stem) for folder in folders(shared) for file in folder.glob("*.worker")}
 
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
-    """A server of four workers, and where its folder is."""
+    """Return a server with four workers, and its temporary directory."""
     folder = tmp_path_factory.mktemp("four")
     shared = temporary(folder)
-    options = ["--workers", "4", "--timeout-worker-healthcheck", "60"]  # a busy machine is slow to start so many
+    options = [
+        "--workers",
+        "4",
+        "--timeout-worker-healthcheck",
+        "60",
+    ]  # four workers start slowly on a busy machine
     with serve(folder, *options, TMPDIR=str(shared)) as server:
         until(lambda: len([line for line in server.log_lines() if "embedded" in str(line["message"])]) >= 4)
         yield server, shared
 
 
 def ask(server: Server, times: int) -> None:
-    """Ask many times, on a connection each, so that the kernel spreads them over the workers."""
+    """Send many requests, each on its own connection, so that the kernel distributes them over the workers."""
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: httpx2.get(f"{server.url}/healthz", timeout=60).status_code, range(times)))
     assert answers == [200] * times
@@ -72,17 +77,17 @@ def files_with(shared: Path, text: bytes) -> list[Path]:
     return [file for folder in folders(shared) for file in folder.glob("*.db") if text in file.read_bytes()]
 
 
-def test_whoever_answers_tells_the_requests_of_all(four: tuple[Server, Path]) -> None:
+def test_every_worker_exports_the_requests_of_all_workers(four: tuple[Server, Path]) -> None:
     server, shared = four
     before = scraped(server.url, REQUESTS, **HEALTHZ)
     ask(server, 200)
-    assert len(files_with(shared, b"/healthz")) > 1, "one worker has answered them all"
+    assert len(files_with(shared, b"/healthz")) > 1, "one worker has handled all requests"
     assert {scraped(server.url, REQUESTS, **HEALTHZ) for _ in range(20)} == {before + 200}
-    assert scraped(server.url, "http_requests_in_flight") == 1  # that of whoever asks
+    assert scraped(server.url, "http_requests_in_flight") == 1  # the request for the metrics itself
     until(lambda: scraped(server.url, "mongodb_pool_connections_open") >= 4)
 
 
-def test_what_a_dead_worker_has_counted_stays_and_its_gauges_go(four: tuple[Server, Path]) -> None:
+def test_counters_of_a_dead_worker_are_kept_and_its_gauges_removed(four: tuple[Server, Path]) -> None:
     server, shared = four
     ask(server, 100)
     count, members = scraped(server.url, REQUESTS, **HEALTHZ), workers(shared)
@@ -90,10 +95,10 @@ def test_what_a_dead_worker_has_counted_stays_and_its_gauges_go(four: tuple[Serv
     assert files_with_name(shared, f"gauge_livesum_{victim}.db")
     kill(victim)
 
-    until(lambda: scraped(server.url, REQUESTS) and victim not in workers(shared))  # whoever is asked finds it dead
+    until(lambda: scraped(server.url, REQUESTS) and victim not in workers(shared))  # the scraped worker detects it
     assert not files_with_name(shared, f"gauge_livesum_{victim}.db")
     assert scraped(server.url, REQUESTS, **HEALTHZ) == count
-    until(lambda: len(workers(shared) - members) == 1)  # the one that takes its place
+    until(lambda: len(workers(shared) - members) == 1)  # its replacement
     ask(server, 50)
     assert {scraped(server.url, REQUESTS, **HEALTHZ) for _ in range(10)} == {count + 50}
 
@@ -102,7 +107,7 @@ def files_with_name(shared: Path, name: str) -> list[Path]:
     return [file for folder in folders(shared) for file in folder.glob(name)]
 
 
-def test_a_server_that_is_started_again_counts_from_zero(tmp_path: Path, shared: Path) -> None:
+def test_a_restarted_server_counts_from_zero(tmp_path: Path, shared: Path) -> None:
     for _ in range(2):
         with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
             ask(server, 20)
@@ -110,7 +115,7 @@ def test_a_server_that_is_started_again_counts_from_zero(tmp_path: Path, shared:
         assert folders(shared) == []
 
 
-def test_what_a_killed_server_left_is_not_counted_and_is_removed(tmp_path: Path, shared: Path) -> None:
+def test_metrics_of_a_killed_server_are_ignored_and_removed(tmp_path: Path, shared: Path) -> None:
     with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
         ask(server, 20)
         (old,) = folders(shared)
@@ -122,7 +127,7 @@ def test_what_a_killed_server_left_is_not_counted_and_is_removed(tmp_path: Path,
         assert old not in folders(shared)
 
 
-def test_two_servers_do_not_count_together(tmp_path: Path, shared: Path) -> None:
+def test_two_servers_have_separate_metrics(tmp_path: Path, shared: Path) -> None:
     options, where = ["--workers", "2"], {"TMPDIR": str(shared)}
     with serve(tmp_path, *options, **where) as one, serve(tmp_path, *options, **where) as other:
         ask(one, 20)
@@ -131,7 +136,7 @@ def test_two_servers_do_not_count_together(tmp_path: Path, shared: Path) -> None
         assert (scraped(one.url, REQUESTS, **HEALTHZ), scraped(other.url, REQUESTS, **HEALTHZ)) == (20, 30)
 
 
-def test_a_script_with_workers_counts_together(tmp_path: Path, shared: Path) -> None:
+def test_workers_started_by_a_script_share_their_metrics(tmp_path: Path, shared: Path) -> None:
     script = tmp_path / "serving.py"
     script.write_text(SCRIPT.format(root=str(ROOT)))
     server = launch(tmp_path, str(script), TMPDIR=str(shared))
@@ -144,7 +149,7 @@ def test_a_script_with_workers_counts_together(tmp_path: Path, shared: Path) -> 
     assert folders(shared) == []
 
 
-def test_one_process_needs_no_folder(tmp_path: Path, shared: Path) -> None:
+def test_a_single_process_creates_no_folder(tmp_path: Path, shared: Path) -> None:
     with serve(tmp_path, TMPDIR=str(shared)) as server:
         ask(server, 10)
         assert scraped(server.url, REQUESTS, **HEALTHZ) == 10
@@ -152,7 +157,7 @@ def test_one_process_needs_no_folder(tmp_path: Path, shared: Path) -> None:
         assert folders(shared) == []
 
 
-def test_a_reload_leaves_nothing_behind(tmp_path: Path, shared: Path) -> None:
+def test_a_reload_leaves_no_files_behind(tmp_path: Path, shared: Path) -> None:
     watched = tmp_path / "watched"
     watched.mkdir()
     with serve(tmp_path, "--reload", "--reload-dir", str(watched), TMPDIR=str(shared)) as server:

@@ -1,4 +1,4 @@
-"""A start that fails says why in one line, and the process ends with an error."""
+"""Tests of failed starts: one line gives the reason, and the process exits with an error status."""
 
 import json
 import os
@@ -18,7 +18,7 @@ MAIN = [str(ROOT / "main.py")]
 
 
 def failed_start(command: list[str], folder: Path, **environment: str) -> str:
-    """What a start that must fail says; neither a traceback nor a password is part of it."""
+    """Return the output of a start that must fail, after checking that it has no traceback and no password."""
     result = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
@@ -36,20 +36,20 @@ def failed_start(command: list[str], folder: Path, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("command", [MAIN, UVICORN], ids=["main.py", "uvicorn"])
-def test_a_database_that_cannot_be_used_is_one_line(command: list[str], tmp_path: Path) -> None:
+def test_an_invalid_database_url_is_reported_in_one_line(command: list[str], tmp_path: Path) -> None:
     output = failed_start(command, tmp_path, MONGODB_URL="mongodb://user:hunter2@127.0.0.1:x/")
     logged = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    (told,) = [line for line in logged if "MONGODB_URL" in line["message"]]
-    assert (told["level"], "\n" in told["message"]) == ("ERROR", False)
+    (error,) = [line for line in logged if "MONGODB_URL" in line["message"]]
+    assert (error["level"], "\n" in error["message"]) == ("ERROR", False)
 
 
-def test_a_command_at_a_terminal_waits_for_no_database(tmp_path: Path) -> None:
+def test_a_command_does_not_wait_for_the_database(tmp_path: Path) -> None:
     output = failed_start(["-m", "core", "create-admin", "alice"], tmp_path, MONGODB_URL=DEAD, PYTHONPATH=str(ROOT))
     assert all(part in output for part in ("127.0.0.1:1", "MONGODB_URL"))
     assert output.count("\n") == 1
 
 
-def test_several_processes_of_which_none_can_start_end_with_an_error(tmp_path: Path) -> None:
+def test_workers_that_cannot_start_end_with_an_error(tmp_path: Path) -> None:
     output = failed_start(MAIN, tmp_path, MONGODB_URL="mongodb://user:hunter2@127.0.0.1:x/", WORKERS="2")
     assert "MONGODB_URL" in output
 
@@ -57,7 +57,7 @@ def test_several_processes_of_which_none_can_start_end_with_an_error(tmp_path: P
 @pytest.mark.parametrize(
     ("first", "second"), [("PORT", "LOG_LEVEL"), ("MARKS_MAX", "IMPORT_DAYS")], ids=["process-wide", "of modules"]
 )
-def test_wrong_settings_are_one_line(first: str, second: str, tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_in_one_line(first: str, second: str, tmp_path: Path) -> None:
     output = failed_start(MAIN, tmp_path, **{first: "hunter2", second: "hunter2"})
     assert f" {first}: " in output
     assert f"; {second}: " in output
@@ -65,7 +65,7 @@ def test_wrong_settings_are_one_line(first: str, second: str, tmp_path: Path) ->
     assert output.count("\n") == 1
 
 
-def test_a_module_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
+def test_a_module_that_cannot_be_imported_is_reported_in_one_line(tmp_path: Path) -> None:
     text = "import core.registry as m, runpy\nm.discover.__defaults__ = ('no_such_package', ())\n"
     (tmp_path / "no_such_package" / "x").mkdir(parents=True)
     (tmp_path / "no_such_package" / "x" / "__init__.py").write_text("raise RuntimeError('oh')")
@@ -73,6 +73,6 @@ def test_a_module_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{text}runpy.run_path({MAIN[0]!r}, run_name='__main__')\n"
     )
     output = failed_start(["start.py"], tmp_path)
-    place = tmp_path / "no_such_package" / "x" / "__init__.py"
-    assert f"RuntimeError: oh ({place}, line 1)" in output
+    file = tmp_path / "no_such_package" / "x" / "__init__.py"
+    assert f"RuntimeError: oh ({file}, line 1)" in output
     assert output.count("\n") == 1

@@ -1,5 +1,4 @@
-"""A handshake takes one place among the connections, which the finished connection takes over; `tests/faults` has real
-servers."""
+"""Tests of TLS handshakes, each of which counts as one connection; `tests/faults` tests them with real servers."""
 
 import asyncio
 import ssl
@@ -27,13 +26,13 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 (what the server does has no event)
+        while not condition():  # noqa: ASYNC110 (no event signals the state of the server)
             await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
 async def listening(folder: Path, most: int) -> AsyncIterator[tuple[ServerState, int]]:
-    """A server of TLS that keeps so many connections, and its port."""
+    """Run a TLS server with a limit of connections, and yield its state and its port."""
     files, state = certificate(folder), ServerState()
     config = TlsConfig(
         app, ssl_certfile=files["TLS_CERTFILE"], ssl_keyfile=files["TLS_KEYFILE"], lifespan="off", log_config=None
@@ -52,7 +51,7 @@ async def listening(folder: Path, most: int) -> AsyncIterator[tuple[ServerState,
             await until(lambda: not state.connections)
 
 
-async def test_a_finished_handshake_gives_its_place_to_the_connection(tmp_path: Path) -> None:
+async def test_the_connection_replaces_the_finished_handshake(tmp_path: Path) -> None:
     async with listening(tmp_path, most=SPARE_CONNECTIONS + 1) as (state, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=ssl._create_unverified_context())
         for _ in range(2):
@@ -64,14 +63,14 @@ async def test_a_finished_handshake_gives_its_place_to_the_connection(tmp_path: 
         await until(lambda: not state.connections)
 
 
-async def test_handshakes_past_the_limit_are_refused_and_failed_ones_leave_no_trace(tmp_path: Path) -> None:
+async def test_handshakes_above_the_limit_are_refused_and_failed_ones_are_removed(tmp_path: Path) -> None:
     async with listening(tmp_path, most=1) as (state, port):
         _, first = await asyncio.open_connection("127.0.0.1", port)
         await until(lambda: len(state.connections) == 1)
         reader, second = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         assert len(state.connections) == 1
-        first.write(REQUEST)  # this is not TLS
+        first.write(REQUEST)  # plain HTTP instead of TLS
         await until(lambda: not state.connections)
         first.close()
         second.close()
@@ -80,10 +79,10 @@ async def test_handshakes_past_the_limit_are_refused_and_failed_ones_leave_no_tr
         third.close()
 
 
-async def test_a_server_that_stops_closes_handshakes_that_have_not_begun(tmp_path: Path) -> None:
+async def test_shutdown_closes_handshakes_that_have_not_started(tmp_path: Path) -> None:
     async with listening(tmp_path, most=1) as (state, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while not state.connections:  # noqa: ASYNC110 (not a step later)
+        while not state.connections:  # noqa: ASYNC110 (the next iteration would be too late)
             await asyncio.sleep(0)
         for connection in list(state.connections):
             connection.shutdown()

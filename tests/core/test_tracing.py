@@ -1,4 +1,4 @@
-"""Traces, as a collector gets them from the service as processes: what is in them, and what is not."""
+"""Tests of the traces that a collector receives from real service processes."""
 
 import gzip
 import importlib
@@ -30,15 +30,15 @@ ALICE = {"username": "alice", "password": "hunter2-giraffe-9"}
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes what is sent by OTLP over HTTP, and remembers it."""
+    """A collector that stores the data it receives by OTLP over HTTP."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Taking)
+        super().__init__(("127.0.0.1", 0), _CollectorHandler)
         self.bodies: list[bytes] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def spans(self) -> list[dict[str, Any]]:
-        """Each span: its name, and its attributes."""
+        """Return the name and the attributes of each received span."""
         messages: Any = importlib.import_module("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
         requests = [messages.ExportTraceServiceRequest.FromString(body) for body in self.bodies]
         found = [
@@ -47,7 +47,7 @@ class Collector(ThreadingHTTPServer):
         return [{"name": span.name} | {one.key: _value(one.value) for one in span.attributes} for span in found]
 
 
-class _Taking(BaseHTTPRequestHandler):
+class _CollectorHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert isinstance(self.server, Collector)
@@ -66,17 +66,17 @@ def _value(value: Any) -> object:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with Collector() as taking:
-        thread = Thread(target=taking.serve_forever)
+    with Collector() as server:
+        thread = Thread(target=server.serve_forever)
         thread.start()
-        yield taking
-        taking.shutdown()
+        yield server
+        server.shutdown()
         thread.join()
 
 
 @needs_sdk
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_collector_gets_route_method_and_status_and_nothing_private(
+def test_spans_have_route_method_and_status_and_no_personal_data(
     tmp_path: Path, collector: Collector, workers: str
 ) -> None:
     given = {"TELEMETRY": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "WORKERS": workers}
@@ -107,20 +107,20 @@ def test_a_collector_gets_route_method_and_status_and_nothing_private(
 
 
 @needs_sdk
-@pytest.mark.parametrize("answers", [False, True], ids=["gone", "silent"])
-def test_a_collector_that_is_gone_or_silent_holds_nothing_up(tmp_path: Path, answers: bool) -> None:
+@pytest.mark.parametrize("accepts", [False, True], ids=["gone", "silent"])
+def test_an_unreachable_or_silent_collector_delays_nothing(tmp_path: Path, accepts: bool) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        if not answers:
+        if not accepts:
             listening.close()
-        patient = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
-        with serve(tmp_path, TELEMETRY="on", **patient) as server, server.client() as client:
+        options = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
+        with serve(tmp_path, TELEMETRY="on", **options) as server, server.client() as client:
             assert client.get("/healthz").status_code == 200
             server.process.send_signal(signal.SIGINT)
-            assert server.process.wait(20) == 0  # what is kept for the collector may take three seconds of that
+            assert server.process.wait(20) == 0  # the last export may take three seconds of that
 
 
-def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "core.operations.trace_export", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
@@ -128,12 +128,12 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         create_app(Settings(telemetry="on"), [things()])
 
 
-def test_without_being_asked_for_nothing_is_traced_and_nothing_loaded() -> None:
+def test_by_default_tracing_is_off_and_the_sdk_is_not_imported() -> None:
     program = """if True:
         import sys
         from opentelemetry import trace
         from core.app import create_app
-        trace.set_tracer_provider(trace.NoOpTracerProvider())  # as some other program in the process may do
+        trace.set_tracer_provider(trace.NoOpTracerProvider())  # as other code in the process may do
         print(create_app()._native_telemetry.enabled())
         print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
     """
