@@ -1,1 +1,1 @@
-"""The API's manners: errors, conditions, pages and fields are alike in every module."""
+"""The conventions of the API that all modules share: errors, conditional requests, pagination and field types."""
