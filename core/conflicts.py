@@ -1,4 +1,4 @@
-"""What modules claim for themselves: names, collections, settings, and routes. No two may claim the same."""
+"""The check that no two modules declare the same name, collection, setting or route."""
 
 import inspect
 import re
@@ -23,7 +23,7 @@ THE_SERVICE = "the service itself"
 
 @dataclass(frozen=True, slots=True)
 class _Declaration:
-    """Something that only one may have, who claims it, and by declaring what."""
+    """A name that must be unique, the module that declares it, and the object that declares it."""
 
     what: str
     who: str
@@ -36,7 +36,7 @@ class _Declaration:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """One method of a route. `sample` is an address that it answers."""
+    """One method of a route. `sample` is a path that the route matches."""
 
     method: str
     path: str
@@ -54,27 +54,30 @@ class _Route:
 
 
 def check_conflicts(modules: Sequence[Module], reserved: Sequence[BaseRoute] = ()) -> None:
-    """Raise `StartupError` when two modules claim one name, one collection or one setting, or when a route would never
-    be reached, as one that is `reserved` for the service, or stands before it, answers its addresses."""
-    claims: dict[str, list[_Declaration]] = defaultdict(list)
-    for claim in [*_settings(Settings, THE_SERVICE), *(claim for module in modules for claim in _claims(module))]:
-        claims[claim.what].append(claim)
-    for first, *others in claims.values():
+    """Raise `StartupError` if two modules declare the same name, collection or setting, or if a route is unreachable
+    because a route that is `reserved` for the service, or an earlier route, matches its paths."""
+    declarations: dict[str, list[_Declaration]] = defaultdict(list)
+    for declaration in [
+        *_settings(Settings, THE_SERVICE),
+        *(declaration for module in modules for declaration in _declarations(module)),
+    ]:
+        declarations[declaration.what].append(declaration)
+    for first, *others in declarations.values():
         for second in others:
             raise StartupError(
                 f"The {first.what} is declared more than once: by {first.who} and {second.who}. "
                 f"Rename one of them, in {first.where} or in {second.where}."
             )
-    _check_reached([*_routes(reserved), *(route for module in modules for route in _routes_of(module))])
+    _check_reachable([*_routes(reserved), *(route for module in modules for route in _routes_of(module))])
 
 
 def declarations_of(module: Module) -> Iterator[str]:
-    """What a module has for itself alone, in words: `collection users`, `route GET /users`."""
-    yield from (claim.what for claim in _claims(module))
+    """Yield the unique names that a module declares, such as `collection users` and `route GET /users`."""
+    yield from (declaration.what for declaration in _declarations(module))
     yield from (f"route {route.name}" for route in _routes_of(module))
 
 
-def _claims(module: Module) -> Iterator[_Declaration]:
+def _declarations(module: Module) -> Iterator[_Declaration]:
     yield _Declaration(f"module {module.name}", module.name, module)
     for document in module.documents:
         yield _Declaration(f"collection {collection_name(document)}", module.name, document)
@@ -86,13 +89,13 @@ def _settings(kind: type[BaseSettings], who: str) -> Iterator[_Declaration]:
     return (_Declaration(f"setting {variable}", who, kind) for variable in variables(kind))
 
 
-def _check_reached(routes: Sequence[_Route]) -> None:
-    for place, route in enumerate(routes):
-        for earlier in routes[:place]:
+def _check_reachable(routes: Sequence[_Route]) -> None:
+    for index, route in enumerate(routes):
+        for earlier in routes[:index]:
             if earlier.method == route.method and earlier.regex.match(route.sample):
                 raise StartupError(
-                    f"{route.where}: {route.name} is never reached, for {earlier.name} ({earlier.where}) answers its "
-                    "addresses. Give one of them another path, or declare the narrower one first."
+                    f"{route.where}: {route.name} is unreachable because {earlier.name} ({earlier.where}) matches its "
+                    "paths. Change the path of one of them, or declare the more specific one first."
                 )
 
 
@@ -104,13 +107,13 @@ def _routes_of(module: Module) -> Iterator[_Route]:
 def _routes(routes: Sequence[BaseRoute]) -> Iterator[_Route]:
     for route in iter_route_contexts(routes):
         endpoint = getattr(route, "endpoint", None)
-        # What is mounted answers any method.
+        # A mounted application accepts any method.
         for method in sorted(route.methods or METHODS):
             yield _Route(method, route.path or "", _sample(route), route.path_regex, endpoint)
 
 
 def _sample(route: Any) -> str:
-    """An address that a route answers, and that no narrower route would."""
+    """Return a path that a route matches and that more specific routes do not match."""
     path: str = route.path_format or route.path
     for name, convertor in route.param_convertors.items():
         filler = next((text for text in _FILLERS if re.fullmatch(convertor.regex, text)), "~")
@@ -118,12 +121,12 @@ def _sample(route: Any) -> str:
     return path
 
 
-# From what only the widest kinds of parameters take to what the narrowest do.
+# Parameter values, from those that only the most general convertors match to those that the most specific ones match.
 _FILLERS = ("~/~", "~", "1.5", "1", "00000000-0000-0000-0000-000000000000")
 
 
 def _where(declared: Any) -> str:
-    """The file and the line where something is declared. Slow, as it reads the file: for errors only."""
+    """Return the file and line of a declaration. Slow, as it reads the source file: use it for errors only."""
     if isinstance(declared, Module):
         return f"the declaration of {declared.name}"
     try:
