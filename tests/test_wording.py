@@ -79,17 +79,17 @@ AUTH: list[Case] = [
         BOB | {"username": "a b", "email": "Bob <bob@example.com>", "password": "short"},
         [
             (
-                "#/username: A user name has 3 to 64 characters: "
-                "the letters A to Z, digits, '.', '_' and '-', and begins with a letter or a digit."
+                "#/username: A user name must have 3 to 64 characters "
+                "(the letters A to Z, digits, '.', '_' and '-') and start with a letter or a digit."
             ),
-            "#/email: Give the address alone, such as alice@example.com.",
-            "#/password: A password has at least 8 characters.",
+            "#/email: Send only the e-mail address, such as alice@example.com.",
+            "#/password: A password must have at least 8 characters.",
         ],
     ),
     (
         "POST /register",
         BOB | {"password": "p" * 73},
-        ["#/password: A password has at most 72 bytes (72 plain letters, 18 emoji), and none that is zero."],
+        ["#/password: A password must have at most 72 bytes (72 ASCII letters or 18 emoji) and no NUL character."],
     ),
     (
         "POST /register",
@@ -111,7 +111,7 @@ AUTH: list[Case] = [
     (
         "POST /password-reset",
         {"code": "wrong", "new_password": BOB["password"]},
-        ["#/code: This code is wrong, used, revoked, or older than an hour."],
+        ["#/code: This code is wrong, used, revoked or expired."],
     ),
 ]
 
