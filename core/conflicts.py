@@ -25,8 +25,8 @@ THE_SERVICE = "the service itself"
 class _Declaration:
     """A name that must be unique, the module that declares it, and the object that declares it."""
 
-    what: str
-    who: str
+    name: str
+    owner: str
     declared: object
 
     @property
@@ -61,11 +61,11 @@ def check_conflicts(modules: Sequence[Module], reserved: Sequence[BaseRoute] = (
         *_settings(Settings, THE_SERVICE),
         *(declaration for module in modules for declaration in _declarations(module)),
     ]:
-        declarations[declaration.what].append(declaration)
+        declarations[declaration.name].append(declaration)
     for first, *others in declarations.values():
         for second in others:
             raise StartupError(
-                f"The {first.what} is declared more than once: by {first.who} and {second.who}. "
+                f"The {first.name} is declared more than once: by {first.owner} and {second.owner}. "
                 f"Rename one of them, in {first.where} or in {second.where}."
             )
     _check_reachable([*_routes(reserved), *(route for module in modules for route in _routes_of(module))])
@@ -73,7 +73,7 @@ def check_conflicts(modules: Sequence[Module], reserved: Sequence[BaseRoute] = (
 
 def declarations_of(module: Module) -> Iterator[str]:
     """Yield the unique names that a module declares, such as `collection users` and `route GET /users`."""
-    yield from (declaration.what for declaration in _declarations(module))
+    yield from (declaration.name for declaration in _declarations(module))
     yield from (f"route {route.name}" for route in _routes_of(module))
 
 
@@ -85,8 +85,8 @@ def _declarations(module: Module) -> Iterator[_Declaration]:
         yield from _settings(module.settings, module.name)
 
 
-def _settings(kind: type[BaseSettings], who: str) -> Iterator[_Declaration]:
-    return (_Declaration(f"setting {variable}", who, kind) for variable in variables(kind))
+def _settings(kind: type[BaseSettings], owner: str) -> Iterator[_Declaration]:
+    return (_Declaration(f"setting {variable}", owner, kind) for variable in variables(kind))
 
 
 def _check_reachable(routes: Sequence[_Route]) -> None:

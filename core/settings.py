@@ -195,12 +195,12 @@ def variables(kind: type[BaseSettings]) -> dict[str, str]:
     return {f"{prefix}{field}".upper(): field for field in kind.model_fields}
 
 
-def read_settings(kinds: Sequence[type[BaseSettings]] = (), wrong: Sequence[str] = ()) -> Settings:
+def read_settings(kinds: Sequence[type[BaseSettings]] = (), errors: Sequence[str] = ()) -> Settings:
     """Return the process-wide settings from the environment, with the settings of some modules.
 
-    Raise `StartupError` that lists every invalid value, and the further errors in `wrong`.
+    Raise `StartupError` that lists every invalid value, and the further errors in `errors`.
     """
-    settings, *parts = _read([Settings, *kinds], wrong)
+    settings, *parts = _read([Settings, *kinds], errors)
     assert isinstance(settings, Settings)
     return settings.with_parts(*parts)
 
@@ -209,8 +209,8 @@ def _invalid(why: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{why}", {"why": why})
 
 
-def _read(kinds: Sequence[type[BaseSettings]], also: Sequence[str] = ()) -> list[BaseSettings]:
-    found, wrong = list[BaseSettings](), list[str]()
+def _read(kinds: Sequence[type[BaseSettings]], further_errors: Sequence[str] = ()) -> list[BaseSettings]:
+    found, errors = list[BaseSettings](), list[str]()
     for kind in kinds:
         try:
             found.append(kind())
@@ -219,9 +219,9 @@ def _read(kinds: Sequence[type[BaseSettings]], also: Sequence[str] = ()) -> list
             for one in error.errors(include_input=False):
                 # An error about the whole model has no location, and an alias is not among the field names.
                 field = str(one["loc"][0]) if one["loc"] else kind.__name__
-                wrong.append(f"{names.get(field, field)}: {one['msg']}")
-    if wrong := [*wrong, *also]:
-        raise StartupError(f"Invalid settings: {'; '.join(wrong)}. See .env.example.")
+                errors.append(f"{names.get(field, field)}: {one['msg']}")
+    if errors := [*errors, *further_errors]:
+        raise StartupError(f"Invalid settings: {'; '.join(errors)}. See .env.example.")
     return found
 
 

@@ -53,14 +53,14 @@ def header(name: str, description: str, *, example: str | int, always: bool = Fa
 
 
 # The problems that any route can return.
-_ANYWHERE: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
+_COMMON_PROBLEMS: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
 
 
 def problem_responses(*problems: type[Problem]) -> Responses:
     """Return the `responses` of a route that can return these problems, for OpenAPI. Problems that any route can return
     may be omitted."""
     by_status: dict[int, list[type[Problem]]] = {}
-    for problem in (*_ANYWHERE, *(problem for problem in problems if problem not in _ANYWHERE)):
+    for problem in (*_COMMON_PROBLEMS, *(problem for problem in problems if problem not in _COMMON_PROBLEMS)):
         by_status.setdefault(problem.status, []).append(problem)
     return {status: _response(by_status[status]) for status in sorted({problem.status for problem in problems})}
 
@@ -100,5 +100,5 @@ def _example(problem: type[Problem]) -> dict[str, Any]:
     return example | {"errors": [wrong]} if problem is InvalidRequest else example
 
 
-ANY_ROUTE = problem_responses(*_ANYWHERE)
+ANY_ROUTE = problem_responses(*_COMMON_PROBLEMS)
 PROTECTED_ROUTE = problem_responses(Unauthenticated)

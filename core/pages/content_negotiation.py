@@ -4,7 +4,7 @@ import re
 
 _RANGE = re.compile(r"([^\s/;]+/[^\s/;]+)\s*(?:;.*)?")
 _WEIGHT = re.compile(r";\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)")
-_UNREADABLE = re.compile(r";\s*q\s*=")
+_ANY_WEIGHT = re.compile(r";\s*q\s*=")
 
 
 def prefers_html(accept: str) -> bool:
@@ -28,6 +28,6 @@ def _weights(accept: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in accept.split(","):
         name, weight = _RANGE.fullmatch(part.strip()), _WEIGHT.search(part)
-        if name and (weight or not _UNREADABLE.search(part)):
+        if name and (weight or not _ANY_WEIGHT.search(part)):
             weights[name[1]] = max(weights.get(name[1], 0.0), float(weight[1]) if weight else 1.0)
     return weights

@@ -15,13 +15,13 @@ from core.pages.page import Page, fill, root_of, template
 
 _LOGO = b'"https://cdn.redoc.ly/redoc/logo-mini.svg"'
 
-_NOTHING_ELSE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_DENY_OTHERS = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class SwaggerPage(Page):
     """The Swagger UI page. It loads scripts and data only from this host, and can show images from responses."""
 
-    policy = "script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; " + _NOTHING_ELSE
+    policy = "script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; " + _DENY_OTHERS
 
 
 class RedocPage(Page):
@@ -34,7 +34,7 @@ class RedocPage(Page):
     policy = (
         "script-src 'self'; connect-src 'self'; worker-src blob:; img-src 'self' data:; "
         "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
-        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " + _NOTHING_ELSE
+        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " + _DENY_OTHERS
     )
 
 

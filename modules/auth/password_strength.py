@@ -11,7 +11,7 @@ MAX_WORDS = 12
 MAX_COST = 16_000
 
 # zxcvbn stores the `user_inputs` in a global dictionary.
-_one_at_a_time = Lock()
+_lock = Lock()
 
 
 def estimate(password: str, known: Iterable[str]) -> Any:
@@ -19,7 +19,7 @@ def estimate(password: str, known: Iterable[str]) -> Any:
     easy to guess. Takes at most about 20 ms, during which it holds the interpreter's lock: call it in a thread."""
     from zxcvbn import zxcvbn  # noqa: PLC0415 (13 MB of word lists, which most processes never need)
 
-    with _one_at_a_time:
+    with _lock:
         return zxcvbn(judged_part(password), user_inputs=words_of(known))
 
 

@@ -211,7 +211,7 @@ class SignIn(BaseModel):
 
     model_config = _example({"grant_type": "password", "username": "alice", "password": "secure123"})
 
-    grant_type: Annotated[str, Field(pattern="^(password)?$", description="`password`.")] = ""
+    grant_type: Annotated[str, Field(pattern="^(password)?$", description="Must be `password` if present.")] = ""
     username: str
     password: SecretStr
     scope: Annotated[str, Field(description="Optional: the user's role determines the permissions of the token.")] = ""

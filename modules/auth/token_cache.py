@@ -58,7 +58,7 @@ class VerifiedTokens:
             return False
         now = time.monotonic()
         cached = map(self._tokens.__getitem__, self._of_user.get(user, ()))
-        return any(one.believed_until > now and one.principal.key_version == key_version for one in cached)
+        return any(entry.believed_until > now and entry.principal.key_version == key_version for entry in cached)
 
     def keep(self, token: str, found: Verified, changes: int) -> None:
         """Cache a verified token, unless an invalidation happened since `changes` was read. Callers read `changes`
@@ -89,9 +89,9 @@ class VerifiedTokens:
 
     def _drop(self, key: bytes) -> None:
         user = self._tokens.pop(key).user
-        theirs = self._of_user[user]
-        theirs.discard(key)
-        if not theirs:
+        tokens = self._of_user[user]
+        tokens.discard(key)
+        if not tokens:
             del self._of_user[user]
 
 
