@@ -1,1 +1,1 @@
-"""What every module stands on. Core knows no module by name."""
+"""The foundation of all feature modules. Core refers to no module by name."""

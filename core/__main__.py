@@ -1,5 +1,5 @@
-"""`python -m core COMMAND`: core's own commands, and those that the modules declare, on the database that the service
-uses."""
+"""The command line `python -m core COMMAND`: core's commands and the modules' commands, which run on the service's
+database."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ from core.settings import Settings, use_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; answers the exit status."""
+    """Run one command and return its exit status."""
     try:
         settings, modules = configure()
         own = (check(modules), migrate(modules), dump, restore, new_module, openapi.command)

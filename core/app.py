@@ -1,4 +1,4 @@
-"""Wires settings, database and modules into one ASGI application."""
+"""The application factory: combines settings, database and modules into one ASGI application."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,33 +36,35 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
-Student records behind per-user keys: register, sign in, and keep roll numbers, names, branches and marks.
+Manage student records: roll numbers, names, branches and marks. Register and sign in to get an access token; each
+user's tokens are signed with a key of their own.
 
-Every error is an `application/problem+json` document (RFC 9457). Every answer carries an `X-Request-ID` and
-`Cache-Control: no-store`, errors too.
+Every error is an `application/problem+json` document (RFC 9457). Every response, including errors, carries
+`X-Request-ID` and `Cache-Control: no-store`.
 
-**Roles.** Each operation says which role it needs, also as `x-required-role`: a *viewer* may read, a *teacher* may also
-write, an *admin* may do all. Sign in with `POST /login`, and send the token as `Authorization: Bearer …`.
+**Roles.** Each operation documents the role it requires, also as `x-required-role`: a *viewer* can read, a *teacher*
+can also write, and an *admin* can also manage accounts. Sign in with `POST /login`, and send the token as
+`Authorization: Bearer …`.
 
-**Limits.** A body has at most as many bytes as its operation says, also as `x-max-bytes`. A list comes in pages, of 100
-records unless `limit` says otherwise; the `Link` header leads on. An answer 429 or 503 says in `Retry-After` how many
-seconds to wait.
+**Limits.** Each operation with a request body documents its maximum size in bytes, also as `x-max-bytes`. Lists are
+paginated, with 100 records per page unless `limit` is set; follow the `Link` header to the next page. Responses with
+status 429 or 503 state in `Retry-After` how many seconds to wait.
 
-The sample calls expect the service at http://127.0.0.1:8000 and a token in `$TOKEN`.
+The sample calls expect the service at http://127.0.0.1:8000 and an access token in `$TOKEN`.
 """
 
 
 def create_app(settings: Settings | None = None, modules: Sequence[Module] | None = None) -> FastAPI:
-    """The application. By default its settings come from the environment and its modules from `modules/`.
+    """Return the application. By default its settings come from the environment and its modules from `modules/`.
 
-    Raises `StartupError` when either cannot be used. The database is opened when the app starts, not here.
+    Raise `StartupError` if the settings or a module are invalid. The database is opened when the app starts, not here.
     """
     if settings is None:
         settings, modules = configure(modules)
     modules = discover(disabled=settings.modules_disabled) if modules is None else modules
     settings.read_parts([module.settings for module in modules if module.settings])
     parts = (*modules, service)
-    app = _bare(settings, modules, parts)
+    app = _fastapi_app(settings, modules, parts)
     app.state.settings = settings
     app.state.authenticator = get_authenticator(modules)
     app.state.outage = Outage()
@@ -77,12 +79,12 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         _include(app, module, app.state.outage)
     _include(app, service)
     install_route_table(app)
-    _add_layers(app, settings)
+    _add_middleware(app, settings)
     return app
 
 
-def _bare(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]) -> FastAPI:
-    """The framework's application, without routes."""
+def _fastapi_app(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]) -> FastAPI:
+    """Return the FastAPI application without routes."""
     traces = traces_asked_for(settings)
     return Application(
         title="Student Management API",
@@ -98,8 +100,8 @@ def _bare(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]
     )
 
 
-def _add_layers(app: FastAPI, settings: Settings) -> None:
-    """What a request passes before its route. The last one added is the outermost."""
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add the middleware. The last one added is the outermost."""
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     install_cors(app, settings)
@@ -110,11 +112,11 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
 
 
 def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None:
-    """Add the routes of a module; in an `outage` they are refused."""
+    """Add the routes of a module; during an `outage`, requests to them are rejected."""
     for router in (module.public_router, module.router):
         for route in router.tagged(module.name) if router else ():
             if outage:
-                # On a full disk, people can still sign in to read: what that writes is little.
+                # When the disk is full, users can still sign in to read: signing in writes little.
                 writes = router is module.router and route.methods != {"GET"}
                 route.app = DatabaseGate(route.app, outage, writes=writes)
             app.router.routes.append(route)
@@ -129,7 +131,9 @@ def _lifespan(
         for warning in settings.warnings() if settings.environment == "production" else ():
             log.warning(warning)
         if settings.metrics_token is None:
-            log.info("METRICS_TOKEN is not set: /metrics answers callers on this machine only, and through no proxy.")
+            log.info(
+                "METRICS_TOKEN is not set: /metrics accepts only direct requests from this machine, not via a proxy"
+            )
         async with AsyncExitStack() as stack:
             stack.enter_context(workers.present())
             if traces:

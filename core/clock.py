@@ -1,9 +1,10 @@
-"""The time, as precise as MongoDB keeps it."""
+"""The current time, at the precision of MongoDB."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Now in UTC, cut to milliseconds (BSON's precision), so that an answer equals what a later read gives."""
+    """Return the current time in UTC, truncated to milliseconds (the precision of BSON), so that the response to a
+    write equals later reads."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""Commands for a terminal, which modules declare: `python -m core NAME …`."""
+"""The terminal commands of core and of modules: `python -m core NAME …`."""
 
 import argparse
 import asyncio
@@ -18,25 +18,25 @@ from core.errors import Problem, StartupError
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked to. The text tells the person at the terminal why."""
+    """A command failed. The message tells the user at the terminal why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command: its name, a line of help, the arguments that it takes, and what it does with them. An error's
-    text is what the person at the terminal reads."""
+    """A terminal command: its name, its help text, its arguments, and the function that runs it. The text of a raised
+    `Problem`, `CommandError` or `StartupError` is printed to the terminal."""
 
     name: str
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], Awaitable[str]]
-    """Answers with what to print."""
+    """Run the command and return the text to print."""
     database: bool = True
-    """Whether the database is opened for it."""
+    """Whether the database is opened before the command runs."""
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
-    """The command line of all the commands together; raises `StartupError` where two have one name."""
+    """Return the parser for all commands; raise `StartupError` if two have the same name."""
     parser = argparse.ArgumentParser(prog="python -m core", description="Commands of the Student Management API.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     taken = [name for name, count in Counter(command.name for command in commands).items() if count > 1]
@@ -50,12 +50,12 @@ def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
 
 
 def render_problem(problem: Problem) -> str:
-    """A problem, for someone at a terminal."""
+    """Return the text of a problem for a terminal."""
     return " ".join([problem.detail or problem.title, *(error.detail for error in problem.errors)])
 
 
 def run_command(work: Awaitable[str]) -> int:
-    """Do the work of a command and print its answer; the exit status, with the reason on standard error."""
+    """Run a command, print its result or, on standard error, the reason of its failure, and return the exit status."""
 
     async def wait() -> str:
         return await work
@@ -68,23 +68,23 @@ def run_command(work: Awaitable[str]) -> int:
     except (CommandError, StartupError) as error:
         print(error, file=sys.stderr)
         return 1
-    except PyMongoError as error:  # its text may hold what is stored
-        print(f"The database did not do what was asked: {type(error).__name__}.", file=sys.stderr)
+    except PyMongoError as error:  # its text may contain stored data
+        print(f"The database operation failed: {type(error).__name__}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        return 128 + signal.SIGINT  # as a shell tells it
+        return 128 + signal.SIGINT  # the convention of shells
     return 0
 
 
 @contextmanager
 def create_private_file(path: Path) -> Iterator[IO[bytes]]:
-    """Create a file that only its owner can read; remove it after an error. Raise `CommandError` where anything has
-    that name, so that nobody can prepare a link or a file that others read."""
+    """Create a file that only its owner can read, and remove it after an error. Raise `CommandError` if the path
+    exists, so that another user cannot prepare a link or a readable file there."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise CommandError(f"{path} is there already: another command is writing it, or was cut short.") from None
+        raise CommandError(f"{path} already exists: another command is writing it, or was interrupted.") from None
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
     try:

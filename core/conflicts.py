@@ -1,4 +1,4 @@
-"""Conflicts between modules: two that declare the same name, collection, setting or route."""
+"""The check that no two modules declare the same name, collection, setting or route."""
 
 import inspect
 from collections import defaultdict
@@ -19,10 +19,10 @@ THE_SERVICE = "the service itself"
 
 @dataclass(frozen=True, slots=True)
 class _Declaration:
-    """Something that only one may have, who claims it, and by declaring what."""
+    """A name that must be unique, the module that declares it, and the object that declares it."""
 
-    what: str
-    who: str
+    name: str
+    owner: str
     declared: object
 
     @property
@@ -31,27 +31,30 @@ class _Declaration:
 
 
 def check_conflicts(modules: Sequence[Module], reserved: Sequence[Any] = ()) -> None:
-    """Raise `StartupError` when two modules claim one name, one collection or one setting, or when a route would never
-    be reached, as one that is `reserved` for the service, or stands before it, answers its addresses."""
-    claims: dict[str, list[_Declaration]] = defaultdict(list)
-    for claim in [*_settings(Settings, THE_SERVICE), *(claim for module in modules for claim in _claims(module))]:
-        claims[claim.what].append(claim)
-    for first, *others in claims.values():
+    """Raise `StartupError` if two modules declare the same name, collection or setting, or if a route is unreachable
+    because a route that is `reserved` for the service, or an earlier route, matches its paths."""
+    declarations: dict[str, list[_Declaration]] = defaultdict(list)
+    for declaration in [
+        *_settings(Settings, THE_SERVICE),
+        *(declaration for module in modules for declaration in _declarations(module)),
+    ]:
+        declarations[declaration.name].append(declaration)
+    for first, *others in declarations.values():
         for second in others:
             raise StartupError(
-                f"The {first.what} is declared more than once: by {first.who} and {second.who}. "
+                f"The {first.name} is declared more than once: by {first.owner} and {second.owner}. "
                 f"Rename one of them, in {first.where} or in {second.where}."
             )
-    _check_reached([*declared_routes(reserved), *(route for module in modules for route in _routes_of(module))])
+    _check_reachable([*declared_routes(reserved), *(route for module in modules for route in _routes_of(module))])
 
 
 def declarations_of(module: Module) -> Iterator[str]:
-    """What a module has for itself alone, in words: `collection users`, `route GET /users`."""
-    yield from (claim.what for claim in _claims(module))
+    """Yield the unique names that a module declares, such as `collection users` and `route GET /users`."""
+    yield from (declaration.name for declaration in _declarations(module))
     yield from (f"route {route.name}" for route in _routes_of(module))
 
 
-def _claims(module: Module) -> Iterator[_Declaration]:
+def _declarations(module: Module) -> Iterator[_Declaration]:
     yield _Declaration(f"module {module.name}", module.name, module)
     for document in module.documents:
         yield _Declaration(f"collection {collection_name(document)}", module.name, document)
@@ -59,18 +62,18 @@ def _claims(module: Module) -> Iterator[_Declaration]:
         yield from _settings(module.settings, module.name)
 
 
-def _settings(kind: type[BaseSettings], who: str) -> Iterator[_Declaration]:
-    return (_Declaration(f"setting {variable}", who, kind) for variable in variables(kind))
+def _settings(kind: type[BaseSettings], owner: str) -> Iterator[_Declaration]:
+    return (_Declaration(f"setting {variable}", owner, kind) for variable in variables(kind))
 
 
-def _check_reached(routes: Sequence[DeclaredRoute]) -> None:
-    for place, route in enumerate(routes):
-        for earlier in routes[:place]:
+def _check_reachable(routes: Sequence[DeclaredRoute]) -> None:
+    for index, route in enumerate(routes):
+        for earlier in routes[:index]:
             if earlier.method == route.method and earlier.regex.match(route.sample):
                 here, there = _where(route.endpoint), _where(earlier.endpoint)
                 raise StartupError(
-                    f"{here}: {route.name} is never reached, for {earlier.name} ({there}) answers its addresses. "
-                    "Give one of them another path, or declare the narrower one first."
+                    f"{here}: {route.name} is unreachable because {earlier.name} ({there}) matches its paths. "
+                    "Change the path of one of them, or declare the more specific one first."
                 )
 
 
@@ -80,7 +83,7 @@ def _routes_of(module: Module) -> Iterator[DeclaredRoute]:
 
 
 def _where(declared: Any) -> str:
-    """The file and the line where something is declared. Slow, as it reads the file: for errors only."""
+    """Return the file and line of a declaration. Slow, as it reads the source file: use it for errors only."""
     if isinstance(declared, Module):
         return f"the declaration of {declared.name}"
     try:

@@ -1,6 +1,7 @@
-"""Who is asking: a slot that core defines and exactly one module fills.
+"""Authentication and authorization: core defines the interface, and exactly one module provides the authenticator.
 
-Modules say `user: CurrentUser`, or `dependencies=[at_least(Role.TEACHER)]`, and never learn how a token becomes a user.
+Modules declare `user: CurrentUser`, or `dependencies=[at_least(Role.TEACHER)]`, and do not depend on how a token is
+verified.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,74 +20,74 @@ from core.errors import Forbidden, Unauthenticated
 
 
 class Role(StrEnum):
-    """What a user may do. Each role may also do what those before it may."""
+    """The role of a user. Each role includes the permissions of the roles before it."""
 
     VIEWER = "viewer"
     TEACHER = "teacher"
     ADMIN = "admin"
 
     def includes(self, other: "Role") -> bool:
-        """Whether this role may do all that `other` may."""
+        """Return whether this role has all permissions of `other`."""
         ranking = list(Role)
         return ranking.index(self) >= ranking.index(other)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The user on whose behalf a request is made, as the authenticator found the account."""
+    """The authenticated user of a request, as the authenticator read the account."""
 
     username: str
     role: Role
     authenticated_at: datetime | None = None
-    """When the user last gave the password, where the authenticator knows."""
+    """When the user last entered the password; None if the authenticator does not know."""
     id: str = ""
-    """Identifies the account, where the authenticator knows it."""
+    """The id of the account; empty if the authenticator does not know it."""
     key_version: int = 0
-    """Counts the changes of the account's key. Another version means that the token has been revoked."""
+    """The number of changes of the account's key. A different number means that the token has been revoked."""
     expires_at: datetime | None = None
-    """When the token expires, where the authenticator knows."""
+    """When the token expires; None if the authenticator does not know."""
 
     def require(self, role: Role) -> None:
-        """Raise `Forbidden` unless the user may do all that `role` may."""
+        """Raise `Forbidden` unless the user has all permissions of `role`."""
         if not self.role.includes(role):
-            raise Forbidden(f"This needs the role {role}; yours is {self.role}.", role=role)
+            raise Forbidden(f"This operation requires the role {role}; your role is {self.role}.", role=role)
 
 
 Authenticator = Callable[[str], Awaitable[Principal]]
-"""Turn an access token into its user, or raise `Unauthenticated`. It may answer from a cache, so that it authorizes
+"""Return the user of an access token, or raise `Unauthenticated`. The result may come from a cache, so it authorizes
 reads only. Declared by one module."""
 
 
 Verify = Callable[[Principal, bool], Awaitable[Principal]]
-"""Return a caller whose token was accepted earlier with the role that the account has now, or raise `Unauthenticated`:
-the account is gone or inactive, or its key has changed. The second argument tells whether the answer may come from a
-cache that learns of the changes of other processes. An authenticator has it as its method `verify`; one without it is
-called again with the token."""
+"""Return the user of a token that was accepted earlier, with the account's current role. Raise `Unauthenticated` if the
+account is deleted or inactive, or if its key has changed. The second argument states whether the result may come from
+a cache that a change stream invalidates. An authenticator provides it as its method `verify`; an authenticator without
+this method is called again with the token."""
 
-# A body that has arrived with its head is read without waiting, within this time. Then the first verification may stand
-# if the cache knows of no change since. During a longer wait, another process may have made a change that a change
-# stream has yet to report, so the database is queried.
+# A body that arrives together with the request head is read within this time. The first verification then remains valid
+# unless the cache has seen a change since. During a longer wait, another process may have made a change that the change
+# stream has not reported yet, so the database is queried.
 PROMPT_SECONDS = 0.002
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-# The documentation's Authorize button signs in at this address: the service's public contract, not a module's name.
+# The documentation's Authorize button signs in at this path: part of the public API, not the name of a module.
 access_token = OAuth2PasswordBearer(
     tokenUrl="login",
     auto_error=False,
-    description="Sign in with `POST /login`. The scopes are roles, which belong to the user: none needs to be chosen.",
+    description="Sign in with `POST /login`. The scopes are the roles of users; no scope needs to be requested.",
     scopes={
         Role.VIEWER: "read students",
         Role.TEACHER: "read and write students",
-        Role.ADMIN: "also manage accounts",
+        Role.ADMIN: "read and write students, and manage accounts",
     },
 )
 
 
 async def authenticated(request: Request) -> Principal:
-    """Return the user who sent `request`, for deciding whether its body is read; raise `Unauthenticated`.
+    """Return the user who sent `request`, before its body is read; raise `Unauthenticated`.
 
-    The authenticator is called once per request. The user's name is kept for the access log.
+    The authenticator is called once per request. The user name is stored for the access log.
     """
     known: Principal | None = getattr(request.state, "principal", None)
     if known is None:
@@ -106,7 +107,7 @@ async def _authenticate(request: Request) -> Principal:
 async def authorize(request: Request, roles: Sequence[Role], *, use_cache: bool = True) -> None:
     """Authenticate the caller and check the `roles` that the route requires, before the body is read.
 
-    Without `use_cache`, no cache is ever relied on for this request. Both settings hold for `verify_caller`, too.
+    Without `use_cache`, this request is never authorized from a cache. Both arguments also apply to `verify_caller`.
     """
     request.state.roles, request.state.use_cache = roles, use_cache
     _require(await authenticated(request), roles)
@@ -114,18 +115,21 @@ async def authorize(request: Request, roles: Sequence[Role], *, use_cache: bool 
 
 
 async def current_user(request: Request) -> Principal:
-    """Return the user who sent the request. A dependency: FastAPI resolves it after it has read the body, so that the
-    caller of a request that may write is verified again between the body and the route's function."""
+    """Return the user who sent the request.
+
+    FastAPI resolves this dependency after it has read the body, so the caller of a request that may write is verified
+    again between reading the body and calling the route's function.
+    """
     if request.method in READ_METHODS and getattr(request.state, "use_cache", True):
         return await authenticated(request)
     return await verify_caller(request)
 
 
 async def verify_caller(request: Request) -> Principal:
-    """Verify once more that the caller may do what the route does; raise `Unauthenticated` or `Forbidden`.
+    """Verify again that the caller may use the route; raise `Unauthenticated` or `Forbidden`.
 
-    A route that reads its body itself calls this once it has the whole body, before it writes anything. A route that
-    answers for a long time calls it from time to time.
+    A route that reads its body itself calls this after the whole body has arrived, before it writes anything. A route
+    that streams a long response calls it periodically.
     """
     principal = await authenticated(request)
     if principal.expires_at is not None and principal.expires_at <= utc_now():
@@ -134,8 +138,8 @@ async def verify_caller(request: Request) -> Principal:
 
 
 async def verify_account(request: Request) -> Principal:
-    """Do the same for work that goes on after its request: the account must still have its rights, but the token may
-    have expired meanwhile."""
+    """Verify the caller as `verify_caller` does, for work that continues after its request: the account must still
+    have the required role, but the token may have expired."""
     verify: Verify | None = getattr(request.app.state.authenticator, "verify", None)
     if verify is None:
         principal = await _authenticate(request)
@@ -156,14 +160,17 @@ CurrentUser = Annotated[Principal, Depends(current_user)]
 
 
 def at_least(role: Role) -> Any:
-    """A route's dependency that lets only users pass whose role includes `role`; shows in OpenAPI as a scope.
-    Raises `Forbidden`, which the route documents."""
+    """Return a dependency that admits only users whose role includes `role`. OpenAPI shows the role as a scope.
+
+    The dependency raises `Forbidden`, which the route documents.
+    """
     return Security(check_role, scopes=[role])
 
 
 async def check_role(
     user: CurrentUser, required: SecurityScopes, _: Annotated[str | None, Depends(access_token)]
 ) -> None:
-    """The dependency behind `at_least`. It names the token so that OpenAPI shows the role."""
+    """Raise `Forbidden` unless the user has the required roles; the dependency behind `at_least`. The access token is
+    a parameter so that OpenAPI shows the role."""
     for scope in required.scopes:
         user.require(Role(scope))

@@ -1,4 +1,4 @@
-"""A feature module's declaration."""
+"""The declaration of a feature module."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,29 +14,29 @@ from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRo
 from core.settings import ModuleSettings
 
 HealthCheck = Callable[[], Awaitable[None]]
-"""Returns when all is well, and raises whatever is wrong."""
+"""Return if the module is healthy; raise an exception otherwise."""
 
 DataCheck = Callable[[], AsyncIterator[str]]
-"""Reads all that is stored, without keeping it, and yields a sentence for each thing that is wrong with it."""
+"""Read all stored data as a stream, and yield a message for each inconsistency."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
-    """What a feature module contributes to the service.
+    """The contributions of a feature module to the service.
 
-    name           its folder's name, which is also its tag in the API documentation
-    description    what the documentation says of the tag
-    router         routes that need a signed-in user: a `ProtectedRouter`
+    name           the name of the module's folder, which is also its tag in the API documentation
+    description    the description of the tag in the API documentation
+    router         routes that require a signed-in user: a `ProtectedRouter`
     public_router  routes that anyone may call: a `PublicRouter`
-    documents      the Beanie documents whose collections it owns
-    migrations     the package of its migrations; see `core.migrations`
-    settings       the class of its own settings
-    authenticator  fills the identity slot; exactly one module of an app declares it
-    lifespan       surrounds the time in which the service runs, with the database open: what is before its `yield`
-                   happens at the start, what is behind it at the end
-    health_check   what `/readyz` also asks
-    data_check     what `python -m core check --data` asks
-    commands       what `python -m core` can do with the module, from a terminal
+    documents      the Beanie documents whose collections the module owns
+    migrations     the package of the module's migrations; see `core.migrations`
+    settings       the class of the module's settings
+    authenticator  verifies access tokens (see `core.identity`); exactly one module of an app declares it
+    lifespan       a context manager that is open while the service runs, with the database connected: code before its
+                   `yield` runs at startup, code after it at shutdown
+    health_check   a check that `/readyz` includes
+    data_check     a check that `python -m core check --data` runs
+    commands       terminal commands that `python -m core` offers
     """
 
     name: str
@@ -53,10 +53,10 @@ class Module:
     commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a router that would let anyone in, or anything."""
+        """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests."""
         if self.router is not None and not isinstance(self.router, ProtectedRouter):
             raise StartupError(
-                f"Module {self.name}: router must be a ProtectedRouter; routes for everyone go into public_router."
+                f"Module {self.name}: router must be a ProtectedRouter; add public routes to public_router."
             )
         if self.public_router is not None and not isinstance(self.public_router, PublicRouter):
             raise StartupError(f"Module {self.name}: public_router must be a PublicRouter.")
@@ -64,11 +64,11 @@ class Module:
         self._check_routes(self.public_router, CheckedRoute)
 
     def _check_routes(self, router: ProtectedRouter | PublicRouter | None, kind: type[CheckedRoute]) -> None:
-        """Raise `StartupError` for what was put into a router by ways on which nobody is asked who they are."""
+        """Raise `StartupError` for a route that was added in a way that bypasses authentication."""
         for route in router.routes if router else ():
             if not isinstance(route, kind):
                 path = getattr(route, "path", "a route")
                 raise StartupError(
-                    f"Module {self.name}: {path} is not guarded. Declare it with the router's own decorators, such as "
-                    "@router.get, and include routers of the same kind only."
+                    f"Module {self.name}: {path} is not protected. Declare it with the router's own decorators, such "
+                    "as @router.get, and include only routers of the same class."
                 )

@@ -1,7 +1,7 @@
-"""How the modules are found, and their settings read.
+"""Discovery of the modules, and reading their settings.
 
-Adding a module is adding a folder under `modules/`: nothing outside of it is edited. Whatever is wrong with one
-stops the start, in one line that says which file and what to do; a broken module never silently vanishes.
+To add a module, add a folder under `modules/`; no other file needs to change. An error in a module stops the startup
+with one line that names the file and the fix; a broken module is never skipped silently.
 """
 
 import ast
@@ -23,42 +23,44 @@ log = logging.getLogger(__name__)
 
 
 def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[Module]:
-    """The declarations of every folder of `package`, in sorted order, other than those that are `disabled` and those
-    that need one of these. Raises `StartupError`."""
+    """Return the declaration of each folder in `package`, sorted by name, without the `disabled` modules and those
+    that import one of them. Raise `StartupError` if a module is invalid."""
     root = Path(importlib.import_module(package).__path__[0])
     for stray in root.glob("*.py"):
         if stray.name != "__init__.py":
             raise StartupError(f"{package}/{stray.name} is not a module. Make it a folder: {package}/{stray.stem}/")
     folders = {path.name: path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._"}
-    off = _switched_off(package, folders, disabled) if disabled else set()
+    off = _disabled_with_importers(package, folders, disabled) if disabled else set()
     return [_load(package, name) for name in sorted(folders) if name not in off]
 
 
-def _switched_off(package: str, folders: Mapping[str, Path], disabled: Collection[str]) -> set[str]:
-    """The disabled modules, and those that import one of them."""
+def _disabled_with_importers(package: str, folders: Mapping[str, Path], disabled: Collection[str]) -> set[str]:
+    """Return the names of the disabled modules and of those that import them."""
     unknown = set(disabled) - set(folders)
     if unknown:
         known = ", ".join(sorted(folders))
-        raise StartupError(f"MODULES_DISABLED names {', '.join(sorted(unknown))}. There are these modules: {known}.")
+        raise StartupError(
+            f"Unknown modules in MODULES_DISABLED: {', '.join(sorted(unknown))}. Known modules: {known}."
+        )
     imports = {name: {module for module, _ in imported(package, folder)} for name, folder in folders.items()}
     needs = {name: others & set(folders) for name, others in imports.items()}
     off = set(disabled)
     while more := {name for name in needs if name not in off and needs[name] & off}:
         for name in sorted(more):
-            log.warning("The module %s is off, because it needs %s", name, ", ".join(sorted(needs[name] & off)))
+            log.warning("Module %s is disabled because it imports %s", name, ", ".join(sorted(needs[name] & off)))
         off |= more
     return off
 
 
 def imported(package: str, folder: Path) -> set[tuple[str, str]]:
-    """What the files of a folder import from other modules of `package`: the module, and the rest of the dotted name,
-    which is empty for the module itself."""
+    """Return the imports of a folder's files from other modules of `package`, each as the module's name and the rest of
+    the dotted name, which is empty for the module itself."""
     found = set()
     for file in folder.rglob("*.py"):
         try:
             tree = ast.parse(file.read_bytes())
         except SyntaxError:
-            continue  # which is told when it is imported
+            continue  # importing the file reports the error
         for node in ast.walk(tree):
             match node:
                 case ast.Import(names):
@@ -73,7 +75,9 @@ def imported(package: str, folder: Path) -> set[tuple[str, str]]:
 def _load(package: str, name: str) -> Module:
     where = f"{package}/{name}/__init__.py"
     if not name.isidentifier():
-        raise StartupError(f"The folder {package}/{name} cannot be imported: name it with letters, digits and '_'.")
+        raise StartupError(
+            f"The folder {package}/{name} cannot be imported. Use only letters, digits and '_' in its name."
+        )
     try:
         module = getattr(importlib.import_module(f"{package}.{name}"), "module", None)
     except Exception as error:
@@ -83,42 +87,46 @@ def _load(package: str, name: str) -> Module:
     if not isinstance(module, Module):
         raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")
     if module.name != name:
-        raise StartupError(f"{where} declares the name {module.name!r}. Make it {name!r}.")
+        raise StartupError(f"{where} declares the name {module.name!r}. Change it to {name!r}.")
     return module
 
 
 def get_authenticator(modules: Sequence[Module]) -> Authenticator:
-    """The one authenticator that `modules` declare; raises `StartupError` when there is none, or more than one."""
+    """Return the authenticator that `modules` declare; raise `StartupError` if there is none or more than one."""
     found = [(module.name, module.authenticator) for module in modules if module.authenticator]
     if len(found) != 1:
         names = ", ".join(name for name, _ in found) or "none, unless MODULES_DISABLED names one"
-        raise StartupError(f"Exactly one module must declare an authenticator; these do: {names}.")
+        raise StartupError(f"Exactly one module must declare an authenticator. Modules that declare one: {names}.")
     return found[0][1]
 
 
 def configure(modules: Sequence[Module] | None = None) -> tuple[Settings, Sequence[Module]]:
-    """The settings from the environment and from `.env`, and the modules: those given, or those found in `modules/`.
+    """Return the settings from the environment and from `.env`, and the modules: those given, or those in `modules/`.
 
-    Raises `StartupError` that names every setting that is wrong, be it process-wide or a module's, and every one in
-    `.env` that nobody knows. What the environment has of those cannot be told from other programs' variables.
+    Raise `StartupError` that lists every invalid setting of the process and of modules, and every unknown name in
+    `.env`. Unknown variables in the environment are ignored, as they may belong to other programs.
     """
     disabled = ModuleSelection().modules_disabled if modules is None else ()
     modules = discover(disabled=disabled) if modules is None else modules
     kinds = [module.settings for module in modules if module.settings]
-    strangers = _strangers([Settings, *kinds])
-    if disabled and strangers:  # which may be settings of the modules that are left out
-        log.warning("Not known in .env: %s", "; ".join(strangers))
-        strangers = []
-    return read_settings(kinds, strangers), modules
+    unknown = _unknown_settings([Settings, *kinds])
+    if disabled and unknown:  # they may be settings of the disabled modules
+        log.warning("Unknown settings in .env: %s", "; ".join(unknown))
+        unknown = []
+    return read_settings(kinds, unknown), modules
 
 
-def _strangers(kinds: Sequence[type[BaseSettings]]) -> list[str]:
-    """What `.env` sets and nobody reads, each with the name that may have been meant; never a value."""
+def _unknown_settings(kinds: Sequence[type[BaseSettings]]) -> list[str]:
+    """Return an error for each unknown setting in `.env`, with the closest known name, and without the value."""
     known = {name for kind in kinds for name in variables(kind)}
     given = DotEnvSettingsSource(Settings, env_ignore_empty=False).env_vars
-    return [_strange(name.upper(), known) for name, value in given.items() if name.upper() not in known and value != ""]
+    return [
+        _unknown_setting(name.upper(), known)
+        for name, value in given.items()
+        if name.upper() not in known and value != ""
+    ]
 
 
-def _strange(name: str, known: Collection[str]) -> str:
+def _unknown_setting(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"{name}: no such setting is known{f'; is {near[0]} meant?' if near else ''}"
+    return f"{name}: unknown setting{f'; did you mean {near[0]}?' if near else ''}"

@@ -1,4 +1,4 @@
-"""Settings, read from the environment and from `.env`: the process-wide ones, and those that a module declares."""
+"""Process-wide settings and module settings, read from the environment and from `.env`."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.errors import StartupError
 from core.ip_addresses import unmapped_network
 
-_HOW = SettingsConfigDict(
+_CONFIG = SettingsConfigDict(
     env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
 )
 
@@ -35,7 +35,7 @@ def _split(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""Written as `one,two`."""
+"""A comma-separated list, such as `one,two`."""
 
 _Host = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_.-]+$|^\[[0-9A-Fa-f:.]+\]$")]
 _Proxies = Annotated[IPvAnyNetwork, AfterValidator(unmapped_network)]
@@ -48,41 +48,44 @@ MAX_CONNECTIONS = 2000
 
 def _check_length(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
-        raise _refused(f"a secret has at least {MIN_SECRET_CHARACTERS} characters")
+        raise _invalid(f"a secret must have at least {MIN_SECRET_CHARACTERS} characters")
     return secret
 
 
 LongSecret = Annotated[SecretStr, AfterValidator(_check_length)]
-"""A secret that nobody can guess by trying: what people think up instead of having it made is too short."""
+"""A secret that is long enough to resist guessing. The minimum length excludes most hand-written secrets, which should
+be generated instead."""
 
 
 class ModuleSettings(BaseSettings):
-    """Base of a module's own settings: `class CourseSettings(ModuleSettings, env_prefix="COURSES_")`, which the module
-    declares as its `settings`, and reads with `CourseSettings.current()`."""
+    """Base class of a module's settings.
 
-    model_config = _HOW
+    A module defines `class CourseSettings(ModuleSettings, env_prefix="COURSES_")`, declares it as its `settings`, and
+    reads the values with `CourseSettings.current()`.
+    """
+
+    model_config = _CONFIG
 
     @classmethod
     def current(cls) -> Self:
-        """Those of the app that handles this request; see `current_settings`."""
+        """Return these settings of the app that handles this request; see `current_settings`."""
         return current_settings().part(cls)
 
     def warnings(self) -> Sequence[str]:
-        """What of these settings is doubtful in production, in sentences for the log."""
+        """Return a warning for each value that is unsafe in production; the warnings are logged at startup."""
         return ()
 
 
 class ModuleSelection(BaseSettings):
-    """What must be known before the modules are found, and with them what settings there are. Any text will do."""
+    """The setting that is read before the modules are discovered, as their settings are not known until then."""
 
-    model_config = _HOW
+    model_config = _CONFIG
 
     modules_disabled: Names = ()
 
 
 class Settings(ModuleSelection):
-    """Every process-wide setting with its default. `.env.example` explains each one to the person who runs the
-    service."""
+    """Every process-wide setting with its default. `.env.example` documents each setting for operators."""
 
     environment: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
@@ -103,7 +106,7 @@ class Settings(ModuleSelection):
     require_if_match: bool = False
     metrics_token: Annotated[LongSecret | None, Field(validate_default=True)] = None
 
-    # A MongoDB URL may hold a password, so it is never printed.
+    # A MongoDB URL may contain a password, so it is never printed.
     mongodb_url: Annotated[SecretStr | None, Field(validate_default=True)] = None
     mongodb_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = "student_management"
     data_dir: Path = Path("data")
@@ -116,40 +119,42 @@ class Settings(ModuleSelection):
 
     _parts: dict[type[BaseSettings], BaseSettings] = PrivateAttr(default_factory=dict)
 
-    # What does not go together. Each is told of the later field, as the earlier ones are known by then.
+    # Validators across fields. Each is attached to the later field, since the earlier fields are validated by then.
 
     @field_validator("tls_keyfile")
     @classmethod
-    def _come_in_pairs(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+    def _require_tls_pair(cls, key: Path | None, info: ValidationInfo) -> Path | None:
         if "tls_certfile" in info.data and (key is None) != (info.data["tls_certfile"] is None):
-            raise _refused("TLS needs both, TLS_CERTFILE and TLS_KEYFILE")
+            raise _invalid("TLS requires both TLS_CERTFILE and TLS_KEYFILE")
         return key
 
     @field_validator("cors_credentials")
     @classmethod
-    def _trust_no_stranger(cls, credentials: bool, info: ValidationInfo) -> bool:
+    def _restrict_cors_credentials(cls, credentials: bool, info: ValidationInfo) -> bool:
         if credentials and "*" in info.data.get("cors_origins", ()):
-            raise _refused("credentials are for origins that CORS_ORIGINS names, never for * (any)")
+            raise _invalid("credentials are only allowed for origins that CORS_ORIGINS names, not for * (any origin)")
         return credentials
 
     @field_validator("metrics_token")
     @classmethod
-    def _need_a_token_in_production(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        # A request from this machine proves nothing: whatever comes through a proxy on it looks the same.
+    def _require_metrics_token_in_production(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # A local client address proves nothing: requests through a proxy on this machine have one, too.
         if token is None and info.data.get("environment") == "production":
-            raise _refused("ENVIRONMENT=production needs a token for /metrics, which a proxy would let anyone read")
+            raise _invalid("ENVIRONMENT=production requires a token for /metrics, as a proxy would make it public")
         return token
 
     @field_validator("mongodb_url")
     @classmethod
-    def _last_in_production(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _require_mongodb_url_in_production(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if url is None and info.data.get("environment") == "production":
-            raise _refused("ENVIRONMENT=production needs a MongoDB server; the embedded one and memory are for trying")
+            raise _invalid(
+                "ENVIRONMENT=production requires a MongoDB server; the embedded and in-memory databases are for trials"
+            )
         return url
 
     def part(self, kind: type[Kind]) -> Kind:
-        """A module's settings, which are read once. Raises `StartupError`."""
-        # As an attribute, what is private would take microseconds, for each mark that is checked.
+        """Return a module's settings, which are read once. Raise `StartupError` if a value is invalid."""
+        # Pydantic takes microseconds to read a private attribute, and each validation of a mark reads this one.
         parts: dict[type[BaseSettings], Any] = (self.__pydantic_private__ or {})["_parts"]
         if kind not in parts:
             self.read_parts([kind])
@@ -157,63 +162,66 @@ class Settings(ModuleSelection):
         return part
 
     def read_parts(self, kinds: Sequence[type[BaseSettings]]) -> None:
-        """Read the settings of some modules now. Raises `StartupError` that names every one that is wrong."""
+        """Read the settings of some modules now. Raise `StartupError` that lists every invalid value."""
         for part in _read([kind for kind in kinds if kind not in self._parts]):
             self._parts[type(part)] = part
 
     def value_of(self, variable: str) -> Any:
-        """The setting that is read from this variable, be it one of a module; raises `KeyError`."""
+        """Return the value of the setting with this environment variable, also of modules; raise `KeyError`."""
         for part in self.parts:
             if field := variables(type(part)).get(variable):
                 return getattr(part, field)
         raise KeyError(variable)
 
     def warnings(self) -> list[str]:
-        """What the modules find doubtful in production, of the settings that they have read."""
+        """Return the warnings of all module settings that have been read."""
         return [text for part in self._parts.values() if isinstance(part, ModuleSettings) for text in part.warnings()]
 
     @property
     def parts(self) -> list[BaseSettings]:
-        """All that have been read: the process-wide ones, and those of modules."""
+        """Return all settings that have been read: the process-wide settings, then those of modules."""
         return [self, *self._parts.values()]
 
     def with_parts(self, *parts: BaseSettings) -> "Settings":
-        """The same, with these for the settings of some modules."""
+        """Return a copy in which these replace the settings of some modules."""
         copy = self.model_copy()
-        copy._parts = {**self._parts, **{type(part): part for part in parts}}  # noqa: SLF001 (that of a copy of ours)
+        copy._parts = {**self._parts, **{type(part): part for part in parts}}  # noqa: SLF001 (a copy of our own object)
         return copy
 
 
 def variables(kind: type[BaseSettings]) -> dict[str, str]:
-    """The environment variables that settings are read from, each with its field."""
+    """Return the environment variables of a settings class, each with its field name."""
     prefix = kind.model_config.get("env_prefix", "")
     return {f"{prefix}{field}".upper(): field for field in kind.model_fields}
 
 
-def read_settings(kinds: Sequence[type[BaseSettings]] = (), wrong: Sequence[str] = ()) -> Settings:
-    """The process-wide settings from the environment, and those of some modules; raises `StartupError` that names
-    every one that is wrong, and what else is found to be."""
-    settings, *parts = _read([Settings, *kinds], wrong)
+def read_settings(kinds: Sequence[type[BaseSettings]] = (), errors: Sequence[str] = ()) -> Settings:
+    """Return the process-wide settings from the environment, with the settings of some modules.
+
+    Raise `StartupError` that lists every invalid value, and the further errors in `errors`.
+    """
+    settings, *parts = _read([Settings, *kinds], errors)
     assert isinstance(settings, Settings)
     return settings.with_parts(*parts)
 
 
-def _refused(why: str) -> PydanticCustomError:
+def _invalid(why: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{why}", {"why": why})
 
 
-def _read(kinds: Sequence[type[BaseSettings]], also: Sequence[str] = ()) -> list[BaseSettings]:
-    found, wrong = list[BaseSettings](), list[str]()
+def _read(kinds: Sequence[type[BaseSettings]], further_errors: Sequence[str] = ()) -> list[BaseSettings]:
+    found, errors = list[BaseSettings](), list[str]()
     for kind in kinds:
         try:
             found.append(kind())
         except ValidationError as error:
             names = {field: name for name, field in variables(kind).items()}
             for one in error.errors(include_input=False):
-                field = str(one["loc"][0]) if one["loc"] else kind.__name__  # of the whole, or by an alias
-                wrong.append(f"{names.get(field, field)}: {one['msg']}")
-    if wrong := [*wrong, *also]:
-        raise StartupError(f"Settings cannot be used: {'; '.join(wrong)}. See .env.example.")
+                # An error about the whole model has no location, and an alias is not among the field names.
+                field = str(one["loc"][0]) if one["loc"] else kind.__name__
+                errors.append(f"{names.get(field, field)}: {one['msg']}")
+    if errors := [*errors, *further_errors]:
+        raise StartupError(f"Invalid settings: {'; '.join(errors)}. See .env.example.")
     return found
 
 
@@ -223,10 +231,10 @@ use_settings = _current.set
 
 
 def current_settings() -> Settings:
-    """The settings of the app that handles this request; outside of any app, those of the environment.
+    """Return the settings of the app that handles this request; outside of any app, those of the environment.
 
-    Ambient, so that services and validators need not hand them down; per context, so that two apps in one process
-    (as in tests) do not mix.
+    The settings are in a context variable, so that services and validators need not pass them on, and so that two apps
+    in one process (as in tests) have separate settings.
     """
     try:
         return _current.get()

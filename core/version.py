@@ -1,3 +1,3 @@
-"""The version of the API. Raise it when a change breaks clients, then run `python -m core openapi`."""
+"""The version of the API. Increase it for a breaking change, then run `python -m core openapi`."""
 
 VERSION = "0.2.0"

@@ -20,13 +20,13 @@ Case = tuple[str, object, list[str]]
 """A method with a path; a body, which is sent as it is if it is a text, and as JSON otherwise; and the sentences."""
 
 CORE: list[Case] = [
-    ("GET /nowhere", "", ["There is nothing at /nowhere."]),
+    ("GET /nowhere", "", ["There is no resource at /nowhere."]),
     ("POST /students", "", ["#: This is required."]),
     ("POST /students", "[]", ["#: Send a JSON object, with the header Content-Type: application/json."]),
     (
         "POST /students",
         "{",
-        ["#: This is not valid JSON: Expecting property name enclosed in double quotes. Look at character 1."],
+        ["#: This is not valid JSON: Expecting property name enclosed in double quotes. The error is at character 1."],
     ),
     (
         "POST /students",
@@ -43,18 +43,18 @@ CORE: list[Case] = [
         S1 | {"roll_no": "a b", "name": "a\u202eb", "branch": "\u3164", "grade": 1},
         [
             "#/name: This must be one line of printable characters; remove U+202E (right-to-left override).",
-            "#/branch: This must have a character that can be seen.",
-            "#/roll_no: This is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of a space.",
-            "#/grade: This is not known here.",
+            "#/branch: This must contain a visible character.",
+            "#/roll_no: Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of a space.",
+            "#/grade: This is not a known field or parameter.",
         ],
     ),
     (
         "POST /students",
         S1 | {"roll_no": "..", "name": "\ufffd", "branch": "\ud800"},
         [
-            "#/name: This holds U+FFFD, which stands for text that was not UTF-8.",
+            "#/name: This contains U+FFFD, which replaces text that was not valid UTF-8.",
             "#/branch: This must be valid Unicode text, without lone surrogates.",
-            "#/roll_no: This cannot be '.' or '..', which web addresses read as folders.",
+            "#/roll_no: This must not be '.' or '..', which are special in URLs.",
         ],
     ),
     ("GET /students?limit=0", "", ["limit: This must be 1 or more."]),
@@ -69,8 +69,8 @@ CORE: list[Case] = [
         ],
     ),
     ("GET /students?limit=1&limit=2", "", ["limit: This must be given only once."]),
-    ("GET /students?cursor=x", "", ["cursor: This cursor is not one of this list's. Begin again without it."]),
-    ("GET /users", "", ["This needs the role admin; yours is teacher."]),
+    ("GET /students?cursor=x", "", ["cursor: This cursor does not belong to this list. Start again without a cursor."]),
+    ("GET /users", "", ["This operation requires the role admin; your role is teacher."]),
 ]
 
 AUTH: list[Case] = [
@@ -79,17 +79,17 @@ AUTH: list[Case] = [
         BOB | {"username": "a b", "email": "Bob <bob@example.com>", "password": "short"},
         [
             (
-                "#/username: A user name has 3 to 64 characters: "
-                "the letters A to Z, digits, '.', '_' and '-', and begins with a letter or a digit."
+                "#/username: A user name must have 3 to 64 characters "
+                "(the letters A to Z, digits, '.', '_' and '-') and start with a letter or a digit."
             ),
-            "#/email: Give the address alone, such as alice@example.com.",
-            "#/password: A password has at least 8 characters.",
+            "#/email: Send only the e-mail address, such as alice@example.com.",
+            "#/password: A password must have at least 8 characters.",
         ],
     ),
     (
         "POST /register",
         BOB | {"password": "p" * 73},
-        ["#/password: A password has at most 72 bytes (72 plain letters, 18 emoji), and none that is zero."],
+        ["#/password: A password must have at most 72 bytes (72 ASCII letters or 18 emoji) and no NUL character."],
     ),
     (
         "POST /register",
@@ -111,7 +111,7 @@ AUTH: list[Case] = [
     (
         "POST /password-reset",
         {"code": "wrong", "new_password": BOB["password"]},
-        ["#/code: This code is wrong, used, revoked, or older than an hour."],
+        ["#/code: This code is wrong, used, revoked or expired."],
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""The API's manners: errors, conditions, pages and fields are alike in every module."""
+"""The conventions of the API that all modules share: errors, conditional requests, pagination and field types."""
 
 from core.api.conditional_requests import ETAG, NOT_MODIFIED, Expected, IfNoneMatch, also_as_merge_patch, not_modified
 from core.api.documented_responses import (

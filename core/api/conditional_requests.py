@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): what a route adds to its parameters to be one."""
+"""The parameters, headers and responses of conditional requests (RFC 9110, section 13)."""
 
 from typing import Annotated, Any
 
@@ -10,18 +10,18 @@ from core.api.etag import TAGS_PATTERN, EntityTags, Preconditions
 from core.errors import FieldError, InvalidRequest, PreconditionRequired
 from core.settings import current_settings
 
-_ETAG_MEANING = "Names this state of the record; opaque (RFC 9110)."
+_ETAG_MEANING = "The entity tag of this state of the record; opaque (RFC 9110)."
 
 ETAG = header("ETag", _ETAG_MEANING, example=ETAG_EXAMPLE, always=True)
 
-# One line of text to clients, which may send it in several, too.
+# Documented as a single string, although clients may also send several header lines.
 _TAGS = WithJsonSchema({"type": "string", "pattern": TAGS_PATTERN, "examples": [ETAG_EXAMPLE]})
 
-NOT_MODIFIED: Responses = {304: {"description": "The record is as you know it.", "headers": ETAG}}
+NOT_MODIFIED: Responses = {304: {"description": "The record has not changed.", "headers": ETAG}}
 
 
 def also_as_merge_patch(schema: type[BaseModel]) -> dict[str, Any]:
-    """A route's `openapi_extra`: its body may come as `application/merge-patch+json` (RFC 7396), too."""
+    """Return the `openapi_extra` of a route that also accepts its body as `application/merge-patch+json` (RFC 7396)."""
     reference = {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}}
     return {"requestBody": {"content": {"application/merge-patch+json": reference}}}
 
@@ -32,7 +32,7 @@ def _parse(name: str, values: list[str] | None) -> EntityTags | None:
     try:
         return EntityTags.parse(", ".join(values))
     except ValueError:
-        detail = 'Write entity tags as they came, in double quotes and joined by commas, or "*" without quotes.'
+        detail = 'Send a comma-separated list of entity tags as received, each in double quotes, or "*" without quotes.'
         raise InvalidRequest(errors=[FieldError(detail=detail, parameter=name)]) from None
 
 
@@ -41,7 +41,7 @@ async def _if_match(
         list[str] | None,
         Header(
             alias="If-Match",
-            description="Write only if the record's current `ETag` is one of these; `*`: if there is a record.",
+            description="Write only if the record's current `ETag` is one of these, or with `*`, if the record exists.",
         ),
         _TAGS,
     ] = None,
@@ -54,7 +54,10 @@ async def _if_none_match(
         list[str] | None,
         Header(
             alias="If-None-Match",
-            description="Answer only if the record's current `ETag` is none of these; `*`: if there is no record.",
+            description=(
+                "Proceed only if the record's current `ETag` is none of these, or with `*`, if the record does not "
+                "exist."
+            ),
         ),
         _TAGS,
     ] = None,
@@ -63,7 +66,7 @@ async def _if_none_match(
 
 
 IfNoneMatch = Annotated[EntityTags | None, Depends(_if_none_match)]
-"""What a reader has already."""
+"""The entity tags of the states that the client already has."""
 
 
 async def _preconditions(
@@ -71,14 +74,14 @@ async def _preconditions(
 ) -> Preconditions:
     creates = if_none_match is not None and if_none_match.any
     if current_settings().require_if_match and if_match is None and not creates:
-        raise PreconditionRequired("Send If-Match with the ETag of the state that you mean to change.")
+        raise PreconditionRequired("Send If-Match with the ETag of the state that you want to change.")
     return Preconditions(if_match, if_none_match)
 
 
 Expected = Annotated[Preconditions, Depends(_preconditions)]
-"""What a writer expects of a record. With `REQUIRE_IF_MATCH` it must expect something: `PreconditionRequired`."""
+"""The preconditions of a write. Raises `PreconditionRequired` if there are none and `REQUIRE_IF_MATCH` is set."""
 
 
 def not_modified(etag: str, known: EntityTags | None) -> Response | None:
-    """The answer 304, if the client has this state already."""
+    """Return a 304 response if the client already has this state, or None."""
     return Response(status_code=304, headers={"ETag": etag}) if known and known.hold_weakly(etag) else None

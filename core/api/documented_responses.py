@@ -1,4 +1,4 @@
-"""What routes say of themselves for the generated documentation, beyond what FastAPI finds out by itself."""
+"""Response documentation that routes declare for OpenAPI, in addition to what FastAPI derives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class ProblemDetails(BaseModel):
-    """An error, as RFC 9457 describes it."""
+    """A problem document (RFC 9457)."""
 
     type: str
     title: str
@@ -37,33 +37,36 @@ class ProblemDetails(BaseModel):
 
 
 def operation_id(route: APIRoute) -> str:
-    """`students-create`: reads as a client's method. A trailing `_` only keeps clear of a Python keyword."""
+    """Return the operation id of a route, such as `students-create`, which generated clients use as a method name.
+
+    A trailing `_`, which avoids a Python keyword, is removed from the function's name.
+    """
     return f"{route.tags[0] if route.tags else 'service'}-{route.name.rstrip('_').replace('_', '-')}"
 
 
 def header(name: str, description: str, *, example: str | int, always: bool = False) -> dict[str, Any]:
-    """The documentation of one response header, ready to be joined (`|`) with others; whether the answer `always`
-    carries it."""
+    """Return the documentation of one response header, to be combined (`|`) with others. `always` states that every
+    such response carries the header."""
     schema = {"type": "integer", "minimum": 0} if isinstance(example, int) else {"type": "string"}
     documented = {"description": description, "schema": schema, "example": example}
     return {name: documented | {"required": True} if always else documented}
 
 
-# What any route may answer, whatever it does.
-_ANYWHERE: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
+# The problems that any route can return.
+_COMMON_PROBLEMS: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
 
 
 def problem_responses(*problems: type[Problem]) -> Responses:
-    """What a route passes as `responses`, so that OpenAPI tells each problem it may answer. Those that any route may
-    answer need not be named."""
+    """Return the `responses` of a route that can return these problems, for OpenAPI. Problems that any route can return
+    may be omitted."""
     by_status: dict[int, list[type[Problem]]] = {}
-    for problem in (*_ANYWHERE, *(problem for problem in problems if problem not in _ANYWHERE)):
+    for problem in (*_COMMON_PROBLEMS, *(problem for problem in problems if problem not in _COMMON_PROBLEMS)):
         by_status.setdefault(problem.status, []).append(problem)
     return {status: _response(by_status[status]) for status in sorted({problem.status for problem in problems})}
 
 
 def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
-    """The documentation of one status, with each problem that has it."""
+    """Return the documentation of one status and all `problems` with this status."""
     headers: dict[str, Any] = {}
     for problem in problems:
         for name, text in problem.documented_headers.items():
@@ -97,5 +100,5 @@ def _example(problem: type[Problem]) -> dict[str, Any]:
     return example | {"errors": [wrong]} if problem is InvalidRequest else example
 
 
-ANY_ROUTE = problem_responses(*_ANYWHERE)
+ANY_ROUTE = problem_responses(*_COMMON_PROBLEMS)
 PROTECTED_ROUTE = problem_responses(Unauthenticated)

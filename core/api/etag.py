@@ -1,4 +1,4 @@
-"""Entity tags and the conditions that clients make with them (RFC 9110, sections 8.8.3 and 13.1)."""
+"""Entity tags and preconditions (RFC 9110, sections 8.8.3 and 13.1)."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -11,17 +11,17 @@ from core.errors import PreconditionFailed
 
 _WEAK = "W/"
 TAGS_PATTERN = r"""^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"""
-"""What `EntityTags.parse` reads, as clients write it."""
+"""The documented syntax of the headers that `EntityTags.parse` reads."""
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 
 
 def strong_etag(document_id: ObjectId, version: int) -> str:
-    """A strong, opaque tag for one state of one document, quoted as the header wants it.
+    """Return a strong, opaque entity tag for one state of a document, in quotes as in the header.
 
-    Made from the document's `_id` and `version`, so it never repeats for another state, not even for a record that
-    is erased and created again under the same name.
+    The tag is derived from the document's `_id` and `version`, so it is unique to this state, even if a record is
+    deleted and created again under the same name.
     """
     digest = blake2b(document_id.binary + version.to_bytes(8, "big"), digest_size=15).digest()
     return f'"{urlsafe_b64encode(digest).decode()}"'
@@ -29,43 +29,43 @@ def strong_etag(document_id: ObjectId, version: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EntityTags:
-    """What an `If-Match` or `If-None-Match` header lists; `any` stands for `*`."""
+    """The value of an `If-Match` or `If-None-Match` header; `any` stands for `*`."""
 
     tags: frozenset[str] = frozenset()
     any: bool = False
 
     @classmethod
     def parse(cls, header: str) -> "EntityTags":
-        """Read a header's value; raises `ValueError` for what is neither `*` nor a list of quoted tags."""
+        """Parse a header value; raise `ValueError` if it is neither `*` nor a list of quoted tags."""
         if header.strip() == "*":
             return cls(any=True)
         if not _LIST.fullmatch(header):
-            raise ValueError("This is no list of entity tags.")
+            raise ValueError("not a list of entity tags")
         return cls(frozenset(re.findall(_TAG, header)))
 
     def hold(self, etag: str) -> bool:
-        """Whether this strong tag is listed, by strong comparison: a weak tag never matches."""
+        """Return whether this strong tag is listed, by strong comparison: a weak tag never matches."""
         return self.any or etag in self.tags
 
     def hold_weakly(self, etag: str) -> bool:
-        """Whether this strong tag is listed, by weak comparison."""
+        """Return whether this strong tag is listed, by weak comparison."""
         return self.hold(etag) or _WEAK + etag in self.tags
 
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """What a client expects of the record that its request is about; by default nothing."""
+    """The preconditions of a request on the state of its record; none by default."""
 
     if_match: EntityTags | None = None
     if_none_match: EntityTags | None = None
 
     def check(self, etag: str) -> None:
-        """Raise `PreconditionFailed` if the record's current tag is not what the client expects. Whoever then writes
-        names the version that was checked, so that check and write are one."""
+        """Raise `PreconditionFailed` if the record's current tag does not meet the preconditions. The write that
+        follows must require the version that was checked, so that check and write are atomic."""
         if self.if_match and not self.if_match.hold(etag):
-            raise PreconditionFailed("The record has been changed since you read it.", etag=etag)
+            raise PreconditionFailed("The record has changed since you read it.", etag=etag)
         if self.if_none_match and self.if_none_match.hold_weakly(etag):
-            raise PreconditionFailed("The record is there already.", etag=etag)
+            raise PreconditionFailed("The record already exists.", etag=etag)
 
 
 UNCONDITIONAL = Preconditions()

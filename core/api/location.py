@@ -1,4 +1,4 @@
-"""Where a record is found."""
+"""The URLs of records, and the `Location` header."""
 
 from typing import Any
 from urllib.parse import quote
@@ -9,10 +9,10 @@ from core.api.documented_responses import header
 
 
 def location(example: str) -> dict[str, Any]:
-    """The documentation of the header that tells the address of what was made."""
-    return header("Location", "The address of the record.", example=example, always=True)
+    """Return the documentation of the header with the URL of a new record."""
+    return header("Location", "The URL of the record.", example=example, always=True)
 
 
 def address(request: Request, *steps: str) -> str:
-    """The address made of these steps, below the prefix that a proxy gives the service."""
+    """Return the URL path with these segments, below the path prefix under which a proxy serves the app."""
     return "/".join([request.scope.get("root_path", ""), *(quote(step, safe="") for step in steps)])

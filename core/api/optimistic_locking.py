@@ -1,4 +1,4 @@
-"""Documents whose states are counted, so that each write names the one that it replaces."""
+"""Optimistic locking: documents with a version number, which each write requires to be unchanged."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -12,12 +12,12 @@ from core.api.etag import Preconditions, strong_etag
 from core.clock import utc_now
 from core.errors import Unavailable
 
-# Each try fails only because another write of the same record succeeded.
+# An attempt fails only if another write to the same record succeeded in between.
 MAX_TRIES = 100
 
 
 class Versioned(Document):
-    """Base of a document that several people change. `version` counts its states from 1."""
+    """Base class of documents that several clients change. `version` counts the states of a document from 1."""
 
     version: int = 1
     created_at: datetime = Field(default_factory=utc_now)
@@ -25,12 +25,12 @@ class Versioned(Document):
 
     @property
     def etag(self) -> str:
-        """The entity tag of this state of the record."""
+        """Return the entity tag of this state of the record."""
         assert self.id, "only a stored record has an entity tag"
         return strong_etag(self.id, self.version)
 
     async def change(self, changes: Mapping[str, Any]) -> Self | None:
-        """Change the stored record in one command, provided that it still is in this state; None if it is not."""
+        """Change the stored record atomically if it is still in this state; return None otherwise."""
         update = {**changes, "version": self.version + 1, "updated_at": utc_now()}
         stored = await self.get_motor_collection().find_one_and_update(
             self._this_state(), {"$set": update}, return_document=ReturnDocument.AFTER
@@ -38,7 +38,7 @@ class Versioned(Document):
         return None if stored is None else self.model_validate(stored)
 
     async def remove(self) -> Self | None:
-        """Delete the stored record on the same condition; what was deleted."""
+        """Delete the stored record if it is still in this state, and return it; return None otherwise."""
         result = await self.get_motor_collection().delete_one(self._this_state())
         return self if result.deleted_count else None
 
@@ -54,10 +54,10 @@ async def write_current(
     expects: Preconditions,
     write: Callable[[VersionedDocument], Awaitable[VersionedDocument | None]],
 ) -> VersionedDocument:
-    """Let `write` change or remove the record in the state that `find` reads, if that is what the client `expects`;
-    again, as long as other writes come in between.
+    """Read a record with `find`, check what the client `expects`, and change or remove the record with `write`. Retry
+    if another write changed the record in between.
 
-    Raises what `find` raises, `PreconditionFailed`, and `Unavailable` if others always come first.
+    Raise what `find` raises, `PreconditionFailed`, and `Unavailable` if every attempt conflicted with another write.
     """
     for _ in range(MAX_TRIES):
         record = await find()
@@ -65,4 +65,4 @@ async def write_current(
         written = await write(record)
         if written is not None:
             return written
-    raise Unavailable("This record is being changed by too many at once.")
+    raise Unavailable("Too many concurrent changes to this record.")

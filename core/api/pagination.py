@@ -1,4 +1,4 @@
-"""Pages of a list over HTTP: the query parameters, opaque cursors, and the `Link` header that leads on and back."""
+"""Pagination of lists: the query parameters, opaque cursors, and the `Link` header to the adjacent pages."""
 
 import json
 from base64 import b64decode, urlsafe_b64encode
@@ -19,16 +19,16 @@ _CHECK_BYTES = 6
 
 
 class PageQuery(BaseModel):
-    """The query parameters of a list."""
+    """The query parameters of a paginated list."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, Query(ge=1, le=500, description="The most records in one page.")] = 100
+    limit: Annotated[int, Query(ge=1, le=500, description="The maximum number of records per page.")] = 100
     cursor: Annotated[
         str | None,
         Query(
             max_length=4000,
-            description="Where the page begins: taken from the `Link` header.",
+            description="The start of the page, as given in the `Link` header of another page.",
             examples=["RGllIFBsYXR6IQ"],
         ),
     ] = None
@@ -36,7 +36,7 @@ class PageQuery(BaseModel):
 
 LINK = header(
     "Link",
-    "The addresses of the `next` and the `prev` page, where there is one, and of the `first` on any other: "
+    "The URLs of the `next` and the `prev` page, if they exist, and of the `first` page unless this is the first: "
     '`<…>; rel="next"` (RFC 8288).',
     example='</students?limit=100&cursor=eIm0sPZ3MTI>; rel="next"',
 )
@@ -44,14 +44,14 @@ LINK = header(
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list as clients page through it: its name, which binds cursors to this list alone (to its filters and its
-    sort too, where it has any), and its order."""
+    """A paginated list: its name, which binds its cursors to this list (and to its filters and sort order, if any), and
+    its order."""
 
     name: str
     order: Order
 
     def window(self, query: PageQuery) -> Window:
-        """The page that is asked for; raises `InvalidRequest` for a cursor that is not one of this list's."""
+        """Return the requested page; raise `InvalidRequest` if the cursor does not belong to this list."""
         if query.cursor is None:
             return Window(self.order, query.limit)
         try:
@@ -62,7 +62,7 @@ class Listing:
         return Window(self.order, query.limit, position, backwards=backwards is True)
 
     def link(self, page: Page[Any], request: Request, response: Response) -> None:
-        """Let the answer's `Link` lead to the pages around this one."""
+        """Set the response's `Link` header to the pages around this one."""
         links = ", ".join(self._links(page, request))
         if links:
             response.headers["Link"] = links
@@ -82,7 +82,7 @@ class Listing:
 
 
 def _read(key: SortKey, value: Any) -> Any:
-    """A key's value out of a cursor, which anyone can make up."""
+    """Return a key's value from a cursor, which is untrusted input; raise `ValueError` or `TypeError`."""
     if value is None and key.nullable:
         return None
     if not isinstance(value, str):
@@ -91,13 +91,13 @@ def _read(key: SortKey, value: Any) -> Any:
 
 
 def encode_cursor(scope: str, key: str) -> str:
-    """An opaque cursor that holds `key`, good only for the list that `scope` names."""
+    """Return an opaque cursor that contains `key` and is valid only for the list that `scope` names."""
     text = key.encode()
     return urlsafe_b64encode(_check(scope, text) + text).decode().rstrip("=")
 
 
 def decode_cursor(scope: str, cursor: str) -> str:
-    """The key that `encode_cursor` was given; raises `ValueError` for anything else."""
+    """Return the key in a cursor of `encode_cursor`; raise `ValueError` if the cursor is invalid or of another list."""
     raw = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     check, text = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
     if check != _check(scope, text):
@@ -106,18 +106,18 @@ def decode_cursor(scope: str, cursor: str) -> str:
 
 
 def _wrong_cursor() -> InvalidRequest:
-    detail = "This cursor is not one of this list's. Begin again without it."
+    detail = "This cursor does not belong to this list. Start again without a cursor."
     return InvalidRequest(errors=[FieldError(detail=detail, parameter="cursor")])
 
 
 def _check(scope: str, text: bytes) -> bytes:
-    # Against mistakes, not against forgers: a cursor grants nothing that its list does not.
+    # Detects mistakes, not forgery: a cursor gives no access beyond that to its list.
     return blake2b(scope.encode() + b"\0" + text, digest_size=_CHECK_BYTES).digest()
 
 
 def _link(request: Request, relation: str, cursor: str | None) -> str:
-    """A link that keeps every other query parameter. The address is relative: it holds whatever host and scheme the
-    client used."""
+    """Return a link with all other query parameters of the request. Its URL is relative, so it is valid for any host
+    and scheme that the client uses."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     query += [("cursor", cursor)] if cursor else []
     return f'<{quote(request.url.path)}{"?" if query else ""}{urlencode(query)}>; rel="{relation}"'

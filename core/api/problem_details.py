@@ -1,4 +1,4 @@
-"""The one renderer of errors: RFC 9457 `application/problem+json`, for every status the service can answer."""
+"""Rendering of all errors as problem documents (RFC 9457, `application/problem+json`)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,15 +26,15 @@ from core.errors import (
     Problem,
 )
 
-# The longest list of errors in one answer: a hostile body could earn a hundred thousand of them.
+# The maximum number of errors in one response: a malicious body could cause a hundred thousand of them.
 MAX_ERRORS = 100
 
-# The longest step of a pointer, likewise. No field of ours has a longer name.
+# The maximum length of a pointer's segment, for the same reason. No field of the API has a longer name.
 MAX_STEP = 200
 
 
 class ProblemResponse(Response):
-    """A problem, rendered. `request_id` ties it to the access log."""
+    """A response with a problem document. `request_id` identifies the request in the access log."""
 
     media_type = PROBLEM_MEDIA_TYPE
 
@@ -49,7 +49,7 @@ class ProblemResponse(Response):
             **problem.extensions,
         }
         present = {name: value for name, value in body.items() if value not in (None, [])}
-        # A lone surrogate in what is complained about must not break the answer.
+        # A lone surrogate in a rejected value must not break the response.
         content = json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         super().__init__(content, problem.status, problem.headers)
 
@@ -60,14 +60,14 @@ def _member(error: FieldError) -> dict[str, str]:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make every error of `app` a problem document. What nothing here expects is `RequestContextMiddleware`'s."""
+    """Return errors of `app` as problem documents. `RequestContextMiddleware` handles all other exceptions."""
 
     async def answer(request: Request, exc: Exception) -> Response:
         problem = as_problem(request, exc)
         if problem is None:
             raise exc
         if request.method == "OPTIONS" and isinstance(problem, MethodNotAllowed):
-            return Response(status_code=204, headers=problem.headers)  # what may be asked (RFC 9110, section 9.3.7)
+            return Response(status_code=204, headers=problem.headers)  # with `Allow` (RFC 9110, section 9.3.7)
         return ProblemResponse(problem, request.state.request_id)
 
     for kind in (Problem, RequestValidationError, HTTPException, PyMongoError):
@@ -75,7 +75,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def as_problem(request: Request, error: Exception) -> Problem | None:
-    """The problem that an exception amounts to, or None for one that only a mistake of ours can explain."""
+    """Return the problem for an exception, or None for an exception that indicates a bug in the service."""
     match error:
         case Problem():
             return error
@@ -90,13 +90,13 @@ def as_problem(request: Request, error: Exception) -> Problem | None:
 
 
 def _from_http(request: Request, error: HTTPException) -> Problem:
-    if isinstance(error.__cause__, Problem):  # FastAPI wraps what fails while it reads the body
+    if isinstance(error.__cause__, Problem):  # FastAPI wraps exceptions that occur while it reads the body
         return error.__cause__
     match error.status_code:
         case 400:
             return BadRequest(plain(error.detail))
         case 404:
-            return NotFound(f"There is nothing at {request.url.path}.")
+            return NotFound(f"There is no resource at {request.url.path}.")
         case 405:
             return MethodNotAllowed(headers={"Allow": ", ".join(_allowed_methods(request))})
         case status if status < 500:
@@ -106,9 +106,9 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Every method that some route answers at this path; the framework's own list stops at the first route."""
+    """Return the methods of all routes that match this path; the framework lists only those of the first match."""
     scope = request.scope
-    # Inside of a mount `root_path` holds the mount's path as well.
+    # Inside a mounted application, `root_path` also contains the path of the mount.
     path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
     methods = {"OPTIONS"}
     for route in iter_route_contexts(request.app.routes):
@@ -118,10 +118,10 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 def _from_validation(raw: Sequence[Mapping[str, Any]]) -> InvalidRequest:
-    """The problem for a list of pydantic's errors. Never repeats a value that was sent."""
+    """Return the problem for a list of pydantic errors. It never repeats a submitted value."""
     errors = [_field_error(error) for error in raw[:MAX_ERRORS]]
     left = len(raw) - len(errors)
-    detail = f"The first {len(errors)} errors are listed; there are {left} more." if left else None
+    detail = f"Only the first {len(errors)} errors are listed; there are {left} more." if left else None
     return InvalidRequest(detail, errors=errors)
 
 
@@ -131,21 +131,23 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     if _is_about_key(path, error):
         path = path[:-1]
     if source != "body":
-        # Not which one of several values of one parameter it is about.
+        # The index among several values of the same parameter is omitted.
         return FieldError(detail=detail, parameter=".".join(step for step in path if isinstance(step, str)))
     if error["type"] == "json_invalid":
-        return FieldError(detail=f"{detail} Look at character {path[0]}.", pointer="#")
+        return FieldError(detail=f"{detail} The error is at character {path[0]}.", pointer="#")
     return FieldError(detail=detail, pointer=_pointer(path))
 
 
 def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:
-    """Whether the error is about a key of an object rather than its value: pydantic marks that with a last step
-    `[key]`, which a client's own key may be as well."""
+    """Return whether the error concerns a key of an object rather than its value.
+
+    Pydantic marks such errors with a last segment `[key]`, which can also be an actual key in the body.
+    """
     marked = len(path) > 1 and path[-1] == "[key]"
     return marked and (error.get("input") == path[-2] or error["type"] == "string_unicode")
 
 
 def _pointer(path: Sequence[str | int]) -> str:
-    """A JSON Pointer as a URI fragment (RFC 6901, section 6)."""
+    """Return a JSON Pointer as a URI fragment (RFC 6901, section 6)."""
     steps = (str(step)[:MAX_STEP].replace("~", "~0").replace("/", "~1") for step in path)
     return "#" + "".join("/" + quote(step, safe="~!$&'()*+,;=:@?", errors="replace") for step in steps)

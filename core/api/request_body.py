@@ -1,4 +1,4 @@
-"""What all request bodies have in common."""
+"""The base class of all request bodies."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ MAX_FIELDS = 100
 
 
 class RequestBody(BaseModel):
-    """Base of every schema that clients send. A field that it does not know is refused, never dropped."""
+    """Base class of all request schemas. Unknown fields are rejected, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_a_flood(cls, data: Any) -> Any:
-        # An error for each of eighty thousand unknown fields would keep the event loop busy for half a second.
+    def _limit_fields(cls, data: Any) -> Any:
+        # Reporting eighty thousand unknown fields would block the event loop for half a second.
         if isinstance(data, dict) and len(data) > MAX_FIELDS:
-            raise PydanticCustomError("too_many_fields", "This has more than {most} fields.", {"most": MAX_FIELDS})
+            raise PydanticCustomError("too_many_fields", "This must have at most {most} fields.", {"most": MAX_FIELDS})
         return data

@@ -1,4 +1,4 @@
-"""Kinds of text that records are made of."""
+"""Types of text fields in records."""
 
 import re
 import unicodedata
@@ -9,18 +9,18 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-# Joiners are part of how Persian, Hindi and others spell names; every other invisible character is a trap.
+# Persian, Hindi and other languages use joiners in names; any other invisible character is rejected as misleading.
 _JOINERS = "\u200c\u200d"
 
-# Beyond every maximum length here, composed or not: one character is composed of at most four.
+# Longer than any maximum length here, even before composition: one character is composed of at most four.
 _MAX_COMPOSED = 1000
 
-# Letters and symbols by their category, that nonetheless show nothing.
+# Characters in the categories of letters and symbols that are nevertheless invisible.
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 def spoken(character: str) -> str:
-    """A character as an error message names it: visible ones in quotes, others by name or code point."""
+    """Return a character as shown in an error message: visible ones in quotes, others as code point and name."""
     if character.isprintable() and not character.isspace():
         return f"'{character}'"
     name = unicodedata.name(character, "a control character").lower()
@@ -28,8 +28,8 @@ def spoken(character: str) -> str:
 
 
 def _composed(text: Any) -> Any:
-    # Normalization takes quadratic time over a run of accents, and holds the interpreter's lock meanwhile: 20,000 of
-    # them take more than a second.
+    # Normalization takes quadratic time for a sequence of accents and holds the interpreter's lock: 20,000 accents take
+    # more than a second.
     return unicodedata.normalize("NFC", text) if isinstance(text, str) and len(text) <= _MAX_COMPOSED else text
 
 
@@ -38,7 +38,7 @@ def _check_printable(text: str) -> str:
         return text
     for character in text:
         if character == "\ufffd":
-            raise PydanticCustomError("not_utf8", "This holds U+FFFD, which stands for text that was not UTF-8.")
+            raise PydanticCustomError("not_utf8", "This contains U+FFFD, which replaces text that was not valid UTF-8.")
         if not character.isprintable() and character not in _JOINERS:
             raise PydanticCustomError(
                 "not_printable",
@@ -46,20 +46,20 @@ def _check_printable(text: str) -> str:
                 {"character": spoken(character)},
             )
     if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS for character in text):
-        raise PydanticCustomError("not_visible", "This must have a character that can be seen.")
+        raise PydanticCustomError("not_visible", "This must contain a visible character.")
     return text
 
 
 Composed = BeforeValidator(_composed)
-"""Brings text into Unicode's composed form (NFC), before its length is looked at."""
+"""Normalize text to Unicode's composed form (NFC) before its length is checked."""
 
 Printable = AfterValidator(_check_printable)
-"""Lets only one line of printable text pass."""
+"""Reject text that is not a single line of printable characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentedPattern:
-    """Tells the documentation a pattern of what a validator checks, in its own words for whoever mistypes."""
+    """A pattern that is documented only; a validator checks it instead, with a more helpful error message."""
 
     pattern: str
 
@@ -67,7 +67,8 @@ class DocumentedPattern:
         return handler(schema) | {"pattern": self.pattern}
 
 
-# As much of `Printable` as a pattern can say everywhere: no control characters but at the ends, which are trimmed.
+# The part of `Printable` that a portable pattern can express: no control characters except at the ends, which are
+# trimmed.
 _ENDS, _INNER = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
 PRINTABLE_PATTERN = rf"^\s*{_ENDS}({_INNER}*{_ENDS})?\s*$"
 
@@ -88,11 +89,11 @@ def _check_code(code: str) -> str:
     if strange := re.search(f"[^{_CODE_CHARACTERS}]", code):
         raise PydanticCustomError(
             "code_character",
-            "This is made of the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
+            "Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
             {"strange": spoken(strange.group())},
         )
     if code in (".", ".."):
-        raise PydanticCustomError("code_dots", "This cannot be '.' or '..', which web addresses read as folders.")
+        raise PydanticCustomError("code_dots", "This must not be '.' or '..', which are special in URLs.")
     return code
 
 
@@ -103,4 +104,4 @@ Code = Annotated[
     DocumentedPattern(rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"),
     Field(examples=["A1"]),
 ]
-"""1 to 64 of ASCII letters, digits and `. _ -`: what names a record in its address, as it is."""
+"""1 to 64 ASCII letters, digits and `. _ -`: an identifier that needs no encoding in URLs."""

@@ -1,11 +1,11 @@
-"""What the libraries say of a value that is wrong, in words for someone who has never heard of them."""
+"""Error messages for invalid values, written for API users instead of users of pydantic or FastAPI."""
 
 from collections.abc import Mapping
 from typing import Any
 
 _SENTENCES = {
     "missing": "This is required.",
-    "extra_forbidden": "This is not known here.",
+    "extra_forbidden": "This is not a known field or parameter.",
     "json_invalid": "This is not valid JSON: {error}.",
     "string_type": "This must be text.",
     "string_unicode": "This must be valid Unicode text, without lone surrogates.",
@@ -21,13 +21,13 @@ _SENTENCES = {
     "timezone_aware": "This must be a time with its zone, such as 2026-11-22T09:30:00Z.",
     "greater_than_equal": "This must be {ge} or more.",
     "less_than_equal": "This must be {le} or less.",
-    # FastAPI's own, for bytes that are not UTF-8, nesting without end, numbers of five thousand digits.
-    "There was an error parsing the body": "The body cannot be read as what its Content-Type says it is.",
+    # FastAPI's message for bytes that are not UTF-8, excessive nesting, and numbers of five thousand digits.
+    "There was an error parsing the body": "The body cannot be parsed as its Content-Type.",
 }
 
 
 def sentence_of(error: Mapping[str, Any]) -> str:
-    """The sentence for one of pydantic's errors; its own where there is no better one."""
+    """Return the message for a pydantic error; pydantic's own message if this module defines none."""
     sentence = _SENTENCES.get(error["type"])
     if error["type"] == "string_too_short" and error["ctx"]["min_length"] == 1:
         return "This must not be empty."
@@ -35,5 +35,5 @@ def sentence_of(error: Mapping[str, Any]) -> str:
 
 
 def plain(sentence: str) -> str:
-    """A sentence of the framework's, in other words where there are any."""
+    """Return the replacement for a message of the framework, or the message itself if there is none."""
     return _SENTENCES.get(sentence, sentence)

@@ -1,4 +1,4 @@
-"""The API's own description, `/openapi.json`: what FastAPI finds out by itself, completed."""
+"""The OpenAPI document `/openapi.json`: the document that FastAPI generates, completed."""
 
 from core.openapi.document import install_openapi
 

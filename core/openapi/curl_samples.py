@@ -1,4 +1,4 @@
-"""The command line that calls an operation, made of its examples."""
+"""Sample calls of operations with curl, built from their examples."""
 
 import json
 import shlex
@@ -16,8 +16,8 @@ Json = dict[str, Any]
 
 
 def sample_call(method: str, path: str, operation: Json) -> str:
-    """A call of `curl` with what the operation needs: a token, the parameters without which it does not work, and a
-    body."""
+    """Return a curl command that calls the operation with an access token if it needs one, the required parameters and
+    a body."""
     address = shlex.quote(_address(path, operation.get("parameters", [])))
     parts = [" ".join(["curl -s", *_method(method, operation), address])]
     if operation["security"]:

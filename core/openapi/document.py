@@ -1,4 +1,4 @@
-"""Completes the document that FastAPI generates with what can be derived for every operation alike."""
+"""Completion of the OpenAPI document that FastAPI generates with information that is derived for all operations."""
 
 from collections.abc import Callable
 from contextvars import copy_context
@@ -18,30 +18,30 @@ Json = dict[str, Any]
 
 REQUEST_ID = header(
     "X-Request-ID",
-    "The id of the request: your own, if you sent one. It is also in the service's log.",
+    "The id of the request, which is also in the service's log. If you sent this header, its value is used.",
     example=REQUEST_ID_EXAMPLE,
     always=True,
 )
 
-NO_STORE = header("Cache-Control", "`no-store`: no cache may keep the answer.", example="no-store", always=True)
+NO_STORE = header("Cache-Control", "`no-store`: caches must not store the response.", example="no-store", always=True)
 
-_UNREADABLE = {str(status): told for status, told in problem_responses(UnsupportedMediaType).items()}
+_UNSUPPORTED = {str(status): response for status, response in problem_responses(UnsupportedMediaType).items()}
 
 _ENCODINGS = header(
-    "Accept-Encoding", "`identity`, where the body has a `Content-Encoding` that is not read.", example="identity"
+    "Accept-Encoding", "`identity` if the body has an unsupported `Content-Encoding`.", example="identity"
 )
-_UNREADABLE["415"]["headers"] = _ENCODINGS
+_UNSUPPORTED["415"]["headers"] = _ENCODINGS
 
-_DESCRIPTIONS = {"201": "Created.", "202": "Accepted: the work goes on.", "204": "Done."}
+_DESCRIPTIONS = {"201": "Created.", "202": "Accepted. Processing continues.", "204": "Success, without a body."}
 
 
 def install_openapi(app: FastAPI, settings: Settings) -> None:
-    """Let the generated document also say what FastAPI cannot know."""
+    """Replace `app.openapi` with a function that completes the document of FastAPI."""
     generate = app.openapi
 
     def openapi() -> Json:
         if app.openapi_schema is None:
-            # Some limits are settings. In a context of its own, so that whoever asks keeps theirs.
+            # Some limits come from settings. They are set in a copy of the context, so the caller's are unchanged.
             app.openapi_schema = copy_context().run(_completed, generate, app, settings)
         return app.openapi_schema
 
@@ -54,7 +54,7 @@ def _completed(generate: Callable[[], Json], app: FastAPI, settings: Settings) -
         document = generate()
         _complete(document, app, settings)
     except BaseException:
-        app.openapi_schema = None  # half of a document is none
+        app.openapi_schema = None  # FastAPI has stored the incomplete document
         raise
     return document
 
@@ -75,7 +75,7 @@ def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
 
 
 def _problem_schemas() -> Json:
-    """Those of the problem document, which no route returns as its model."""
+    """Return the schemas of the problem document, which FastAPI omits as no route declares it as response model."""
     problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**problem.pop("$defs"), ProblemDetails.__name__: problem}
 
@@ -87,14 +87,14 @@ def _complete_operation(operation: Json, examples: Examples, settings: Settings)
     if body := operation.get("requestBody"):
         _document_body(body, settings)
         examples.add_to(body["content"])
-        operation["responses"] |= _UNREADABLE
+        operation["responses"] |= _UNSUPPORTED
     operation["responses"] = dict(sorted(operation["responses"].items()))
     for status, response in operation["responses"].items():
         _document_response(status, response, examples)
 
 
 def _split_docstring(operation: Json) -> None:
-    """The first line of the route's docstring is the summary; the rest is the description."""
+    """Use the first line of the route's docstring as the summary and the rest as the description."""
     docstring = str(operation.get("description", operation["summary"]))
     summary, _, description = docstring.partition("\n")
     operation["summary"] = summary.rstrip(".")
@@ -104,16 +104,16 @@ def _split_docstring(operation: Json) -> None:
 def _document_body(body: Json, settings: Settings) -> None:
     setting = body.pop("x-limit-setting", "MAX_BODY_BYTES")
     body["x-max-bytes"] = settings.value_of(setting)
-    body["description"] = f"At most {body['x-max-bytes']:,} bytes (`{setting}`); a larger one is 413."
+    body["description"] = f"At most {body['x-max-bytes']:,} bytes (`{setting}`); larger bodies are rejected with 413."
 
 
 def _document_response(status: str, response: Json, examples: Examples) -> None:
     content = response.get("content", {})
     if response["description"] == "Successful Response":
-        response["description"] = _DESCRIPTIONS.get(status) or examples.description_of(content) or "The answer."
+        response["description"] = _DESCRIPTIONS.get(status) or examples.description_of(content) or "Success."
     response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
     if status < "4":
-        response["headers"] |= NO_STORE  # errors have it, too: the general description says so
+        response["headers"] |= NO_STORE  # errors have it, too, as the API's description states
     for media in content.values():
-        media.get("schema", {}).pop("title", None)  # made of the name that the function has in the code
+        media.get("schema", {}).pop("title", None)  # FastAPI derives it from the function's name
     examples.add_to(content)

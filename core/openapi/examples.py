@@ -1,4 +1,4 @@
-"""Examples of bodies and answers, out of those that the schemas carry."""
+"""Examples of request and response bodies, built from the examples of the schemas."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -13,18 +13,18 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 Json = dict[str, Any]
 
 NOTHING: Any = object()
-"""Where there is no example."""
+"""Stands for a missing example, since None is a valid one."""
 
 
 class Examples:
-    """Finds an example of any schema of one document."""
+    """The examples of all schemas of one OpenAPI document."""
 
     def __init__(self, schemas: Json) -> None:
         self._schemas = schemas
-        self._under_way: set[int] = set()
+        self._in_progress: set[int] = set()
 
     def add_to(self, content: Json) -> None:
-        """Give each media type of a body or an answer an example, unless it has one already."""
+        """Add an example to each media type of a request or response body that has none."""
         for media_type in content.values():
             if not media_type.keys() & {"example", "examples"}:
                 example = self.of(media_type.get("schema", {}))
@@ -32,7 +32,7 @@ class Examples:
                     media_type["example"] = example
 
     def description_of(self, content: Json) -> str:
-        """What the schema of an answer says of itself, in its first sentence."""
+        """Return the first sentence of the description of a response's schema, or an empty text."""
         return self._description(next(iter(content.values())).get("schema", {})) if content else ""
 
     def _description(self, schema: Json) -> str:
@@ -40,26 +40,28 @@ class Examples:
             case {"description": str(description)}:
                 return " ".join(description.split()).partition(". ")[0].rstrip(".") + "."
             case {"type": "array", "items": items} if described := self._description(items):
-                return f"A list. Each item: {described[0].lower()}{described[1:]}"
+                return f"A list with items of this kind: {described[0].lower()}{described[1:]}"
             case {"anyOf": [choice, *_]}:
                 return self._description(choice)
         return ""
 
     def of(self, schema: Json) -> Any:
-        """An example of this schema, or `NOTHING`: its own, its default, or one that is made of those of its parts.
-        One that contains itself has none."""
+        """Return the schema's own example, its default, or an example built from those of its parts.
+
+        Return `NOTHING` if there is no example, as for a schema that contains itself.
+        """
         schema = self._resolved(schema)
         if schema.get("examples"):
             return deepcopy(schema["examples"][0])
         if schema.get("default") not in (None, [], {}):
             return schema["default"]
-        if id(schema) in self._under_way:
+        if id(schema) in self._in_progress:
             return NOTHING
-        self._under_way.add(id(schema))
+        self._in_progress.add(id(schema))
         try:
             return self._made_of_parts(schema)
         finally:
-            self._under_way.discard(id(schema))
+            self._in_progress.discard(id(schema))
 
     def _made_of_parts(self, schema: Json) -> Any:
         match schema:
@@ -88,18 +90,17 @@ class Examples:
 
 
 class _AsWritten(GenerateJsonSchema):
-    """Keeps the members of an example in the order in which they were written."""
+    """A schema generator that preserves the order of the members of an example."""
 
     def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002  # pydantic's
         return value
 
 
 def examples_with_nulls(app: FastAPI) -> dict[str, list[Any]]:
-    """The examples of each model that the routes use, by the model's name, as they were written: FastAPI drops from
-    them what is null."""
+    """Return the examples of the routes' models by model name, with members that are null, which FastAPI drops."""
     found: dict[str, list[Any]] = {}
     for type_ in _types(app):
-        as_item: Any = GenericAlias(list, type_)  # so that a model is a definition, too
+        as_item: Any = GenericAlias(list, type_)  # so that the model itself is among the definitions
         definitions = TypeAdapter(as_item).json_schema(schema_generator=_AsWritten).get("$defs", {})
         found |= {name: schema["examples"] for name, schema in definitions.items() if "examples" in schema}
     return found

@@ -1,4 +1,4 @@
-"""How parameters are documented: never null, which no address can hold, and each with an example."""
+"""Documentation of parameters: each with an example, and not nullable, as a URL cannot contain null."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 def document_parameters(parameters: list[Json], examples: Examples) -> None:
-    """Mend what the models say of parameters, in place."""
+    """Complete the documentation of parameters in place."""
     for parameter in parameters:
         parameter["schema"] = schema = _without_null(parameter["schema"])
         schema.pop("description", None)

@@ -1,4 +1,4 @@
-"""The pages that people open in a browser: the documentation, the welcome, and one for each kind of problem."""
+"""The HTML pages of the service: the API documentation, the welcome page, and one page for each problem type."""
 
 from core.pages.docs import install_docs
 from core.pages.problem_catalog import problem_types

@@ -1,4 +1,4 @@
-"""The documentation pages, served whole from this host: they work without the internet."""
+"""The pages of the API documentation. All their files are served by this host, so they work without internet access."""
 
 from functools import cache
 from hashlib import blake2b
@@ -15,29 +15,31 @@ from core.pages.page import Page, fill, root_of, template
 
 _LOGO = b'"https://cdn.redoc.ly/redoc/logo-mini.svg"'
 
-
-_NOTHING_ELSE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_DENY_OTHERS = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class SwaggerPage(Page):
-    """Its scripts are files of this host, and ask only this host. It shows pictures that it got as an answer."""
+    """The Swagger UI page. It loads scripts and data only from this host, and can show images from responses."""
 
-    policy = "script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; " + _NOTHING_ELSE
+    policy = "script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; " + _DENY_OTHERS
 
 
 class RedocPage(Page):
-    """Its scripts are files of this host, and ask only this host; it searches in a worker. It puts two styles into the
-    page, which are allowed by their hashes: an empty one, whose rules it then sets by script, and its scroll bars'."""
+    """The ReDoc page. It loads scripts and data only from this host, and runs its search in a worker.
+
+    ReDoc inserts two inline style elements, which are allowed by their hashes: an empty one, whose rules a script sets,
+    and that of its scroll bars.
+    """
 
     policy = (
         "script-src 'self'; connect-src 'self'; worker-src blob:; img-src 'self' data:; "
         "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
-        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " + _NOTHING_ELSE
+        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " + _DENY_OTHERS
     )
 
 
 class _Assets(StaticFiles):
-    """Files that a cache may keep, and compares with ours before it uses them."""
+    """Static files that caches may store but must revalidate before each use."""
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         response = super().file_response(*arguments, **options)
@@ -46,7 +48,7 @@ class _Assets(StaticFiles):
 
 
 def install_docs(app: FastAPI) -> None:
-    """Serve `/docs` (Swagger UI) and `/redoc` with their assets, which lie under `/static`."""
+    """Serve `/docs` (Swagger UI) and `/redoc`, with their assets under `/static`."""
     app.mount("/static", _Assets(directory=_assets(), packages=[("core.pages", "static")]), name="static")
 
     @app.get("/docs", include_in_schema=False)
@@ -68,14 +70,17 @@ def install_docs(app: FastAPI) -> None:
 
 @cache
 def _redoc_script() -> tuple[bytes, str]:
-    """ReDoc's script and its entity tag. Its one address elsewhere, of a logo, is replaced by an empty picture, which
-    ReDoc then leaves out as it does any that it cannot load: nobody's browser even asks for it."""
+    """Return ReDoc's script and its entity tag.
+
+    The only external URL in the script, of a logo, is replaced by an empty image, so browsers send no request to that
+    host. ReDoc omits an image that it cannot load.
+    """
     script = (_assets() / "redoc.standalone.js").read_bytes().replace(_LOGO, b'"data:,"')
     return script, f'"{blake2b(script, digest_size=15).hexdigest()}"'
 
 
 def _assets() -> Path:
-    """The folder that the package fastapi-offline ships; found without running that package."""
+    """Return the folder of static files in the package fastapi-offline, without importing the package."""
     spec = find_spec("fastapi_offline")
     if not spec or not spec.origin:
         raise StartupError("The package fastapi-offline is missing: pip install -r requirements.txt")

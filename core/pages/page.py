@@ -1,4 +1,4 @@
-"""What the pages have in common: templates in which everything is escaped, and headers that allow little."""
+"""Templates with escaping, and responses with a strict content security policy, for all HTML pages."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -16,13 +16,13 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Html(str):
-    """Text that is HTML already."""
+    """Text that is already HTML and is not escaped again."""
 
     __slots__ = ()
 
 
 class Page(HTMLResponse):
-    """A page that loads style sheets and pictures of this host, and nothing else; no script runs in it."""
+    """An HTML page that may load only style sheets and images of this host, and no scripts."""
 
     policy = (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -34,7 +34,7 @@ class Page(HTMLResponse):
 
 
 def fill(template: str, **values: str) -> Html:
-    """The template with a value for each `{{name}}`, escaped unless it is `Html`."""
+    """Return the template with each `{{name}}` replaced by its value, escaped unless it is `Html`."""
 
     def value(found: re.Match[str]) -> str:
         text = values[found[1]]
@@ -44,28 +44,28 @@ def fill(template: str, **values: str) -> Html:
 
 
 def fill_each(template: str, rows: Iterable[dict[str, str]]) -> Html:
-    """The template filled for each row, one after the other."""
+    """Return the concatenation of the template filled for each row."""
     return Html("".join(fill(template, **row) for row in rows))
 
 
 @cache
 def template(name: str) -> str:
-    """The template in the file of this name."""
+    """Return the content of the template file with this name."""
     return (_TEMPLATES / f"{name}.html").read_text(encoding="utf-8")
 
 
 def framed(request: Request, title: str, content: Html) -> Html:
-    """A whole page: what all of them begin with, and this content."""
+    """Return a complete page with this content in the common frame."""
     return fill(template("frame"), root=root_of(request), title=title, content=content)
 
 
 def root_of(request: Request) -> str:
-    """The prefix under which a proxy serves us, to stand before our own addresses."""
+    """Return the path prefix under which a proxy serves the app; links must start with it."""
     return str(request.scope.get("root_path", ""))
 
 
 def negotiated(request: Request, data: object, page: Callable[[], Html]) -> Response:
-    """The page for a browser; `data` as JSON for a program."""
+    """Return the page for a browser, or `data` as JSON for other clients."""
     accept = ",".join(request.headers.getlist("Accept"))
     answer = Page(page()) if prefers_html(accept) else Response(to_json(data), media_type="application/json")
     answer.headers["Vary"] = "Accept"

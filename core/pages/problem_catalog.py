@@ -1,4 +1,4 @@
-"""The kinds of problem that an app can answer with, each as its class and its routes document it."""
+"""The catalog of the problem types of an app, as documented by their classes and by the routes that return them."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class Operation(BaseModel):
 
 
 class ProblemSummary(BaseModel):
-    """A kind of problem, in short."""
+    """The summary of a problem type."""
 
     type: str
     title: str
@@ -34,8 +34,11 @@ class ProblemSummary(BaseModel):
 
 
 class ProblemRead(ProblemSummary):
-    """A kind of problem: `remedy` says what to do about it, `headers` what the answer carries, `operations` which ones
-    document it. It is a case of `kind_of`, and `kinds` are cases of it."""
+    """A problem type.
+
+    `remedy` states what a client can do, `headers` are the headers of such a response, and `operations` are the
+    operations that document the problem. `kind_of` is the more general problem type, `kinds` are more specific ones.
+    """
 
     remedy: str
     kind_of: ProblemSummary | None
@@ -50,8 +53,10 @@ Documented = tuple[Operation, set[str]]
 
 
 def problem_types(modules: Sequence[Module]) -> ProblemTypes:
-    """The kinds of problem that core and `modules` declare, by status and title; raises `StartupError` when two
-    have one name, for each has an address that is made from it."""
+    """Return the problem types of core and `modules`, sorted by status and title.
+
+    Raise `StartupError` if two classes have the same name, since the URL of a problem type is derived from it.
+    """
     folders = {module.name for module in modules}
     types: ProblemTypes = {}
     for problem in _subclasses(Problem):
@@ -65,14 +70,14 @@ def problem_types(modules: Sequence[Module]) -> ProblemTypes:
 
 
 def summary(problem: type[Problem]) -> ProblemSummary:
-    """What its class says of a problem, in short."""
+    """Return the summary of a problem class."""
     return ProblemSummary(
         type=problem.type_uri(), title=problem.title, status=problem.status, meaning=problem.meaning()
     )
 
 
 def describe(problem: type[Problem], types: ProblemTypes, operations: Sequence[Documented]) -> ProblemRead:
-    """All that is known of a problem."""
+    """Return the full description of a problem class."""
     (response,) = problem_responses(problem).values()
     base = problem.__mro__[1]
     return ProblemRead(
@@ -87,7 +92,7 @@ def describe(problem: type[Problem], types: ProblemTypes, operations: Sequence[D
 
 
 def operations_of(document: dict[str, Any]) -> Iterator[Documented]:
-    """The operations of an OpenAPI document."""
+    """Yield the operations of an OpenAPI document, each with the problem types that it documents."""
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             named = Operation(
@@ -113,8 +118,10 @@ def _subclasses(problem: type[Problem]) -> Iterator[type[Problem]]:
 
 
 def _is_declared(problem: type[Problem], folders: set[str]) -> bool:
-    """Whether it has a page, and core or one of these modules declares it. A class that its file does not hold (any
-    more) is none: one of a test, or of a module that was loaded anew."""
+    """Return whether the problem has a page and is declared by core or one of these modules.
+
+    Ignore classes that their module no longer defines: those of tests, and of modules that were reloaded.
+    """
     package, _, place = problem.__module__.partition(".")
     ours = package == "core" or place.partition(".")[0] in folders
     held = getattr(sys.modules.get(problem.__module__), problem.__name__, None) is problem

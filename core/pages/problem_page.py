@@ -1,4 +1,4 @@
-"""What the pages of problems say, as HTML."""
+"""The HTML content of the problem pages."""
 
 import json
 import re
@@ -16,12 +16,12 @@ _SECTION = "<h2>{{heading}}</h2>\n<ul>\n{{rows}}</ul>\n"
 
 
 def list_of_problems(root: str, summaries: Sequence[ProblemSummary]) -> Html:
-    """The content of the page that lists all problems. `root` stands before each of our addresses."""
+    """Return the content of the page that lists all problems. `root` is the path prefix of all links."""
     return fill(template("problems"), rows=_each(_ROW, root, summaries))
 
 
 def page_of_problem(root: str, problem: ProblemRead, operations: Sequence[Operation]) -> Html:
-    """The content of a problem's own page; `operations` are all that the API has."""
+    """Return the content of a problem's page; `operations` are all operations of the API."""
     headers = fill_each(_HEADER, ({"name": name, "text": prose(text)} for name, text in problem.headers.items()))
     base = [problem.kind_of] if problem.kind_of else []
     return fill(
@@ -32,27 +32,29 @@ def page_of_problem(root: str, problem: ProblemRead, operations: Sequence[Operat
         meaning=prose(problem.meaning),
         remedy=prose(problem.remedy),
         when=_when(root, problem, operations),
-        headers=_section("Headers of the answer", headers),
-        base=_section("More generally", _each(_RELATIVE, root, base)),
-        kinds=_section("More precisely", _each(_RELATIVE, root, problem.kinds)),
+        headers=_section("Response headers", headers),
+        base=_section("More general problem", _each(_RELATIVE, root, base)),
+        kinds=_section("More specific problems", _each(_RELATIVE, root, problem.kinds)),
         example=json.dumps(problem.example, indent=2),
     )
 
 
 def prose(text: str) -> Html:
-    """A docstring's text: what stands between backticks is code."""
+    """Return the text of a docstring as HTML, with text between backticks as code."""
     return Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
 def _when(root: str, problem: ProblemRead, operations: Sequence[Operation]) -> Html:
-    """The operations that document the problem, or, where those are fewer, the ones that do not."""
+    """Return the list of operations that document the problem, or of those that do not if there are fewer of them."""
     others = [operation for operation in operations if operation not in problem.operations]
     if not problem.operations:
-        return Html("<p>No operation answers with it as such.</p>")
+        return Html("<p>No operation returns this general problem itself.</p>")
     if not others:
-        return Html("<p>Any operation can answer with it.</p>")
+        return Html("<p>Any operation can return this problem.</p>")
     if len(others) < len(problem.operations):
-        return Html(f"<p>Any operation can answer with it, except for:</p>\n<ul>\n{_operations(root, others)}</ul>")
+        return Html(
+            f"<p>Any operation can return this problem, except for:</p>\n<ul>\n{_operations(root, others)}</ul>"
+        )
     return Html(f"<ul>\n{_operations(root, problem.operations)}</ul>")
 
 

@@ -1,4 +1,4 @@
-"""`/problems`, and under it a page for each kind of problem, at the address that is its `type`."""
+"""The list of problem types at `/problems`, and a page for each one at the URL that is its `type`."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from core.pages.problem_page import list_of_problems, page_of_problem
 
 
 def install_problem_pages(app: FastAPI, modules: Sequence[Module]) -> None:
-    """Serve the pages of core's problems and the modules'; raises `StartupError` when two have one name."""
+    """Serve the pages of all problems of core and `modules`; raise `StartupError` if two have the same name."""
     types = problem_types(modules)
     summaries = [summary(problem) for problem in types.values()]
 
@@ -26,7 +26,7 @@ def install_problem_pages(app: FastAPI, modules: Sequence[Module]) -> None:
     async def problem(request: Request, slug: str) -> Response:
         kind = types.get(f"/problems/{slug}")
         if kind is None:
-            raise NotFound("There is no problem of this name. GET /problems lists them all.")
+            raise NotFound("There is no problem type with this name. GET /problems lists all problem types.")
         operations = list(operations_of(app.openapi()))
         read = describe(kind, types, operations)
         everything = [operation for operation, _ in operations]

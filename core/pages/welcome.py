@@ -1,4 +1,4 @@
-"""The greeting at `/`: a page for people, links for programs."""
+"""The welcome page at `/`: HTML for browsers, links as JSON for other clients."""
 
 import shlex
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ router = PublicRouter()
 
 
 class Welcome(BaseModel):
-    """The service's greeting, and where to go from here."""
+    """A welcome message, and links to the documentation and the health check."""
 
     message: str = "Welcome to the Student Management API"
     docs: Annotated[str, Field(examples=["/docs"])]
@@ -27,16 +27,16 @@ class Welcome(BaseModel):
 
 
 _ANSWER: dict[str, Any] = {
-    "headers": header("Vary", "Who prefers `text/html` gets a page.", example="Accept", always=True),
+    "headers": header("Vary", "Clients that prefer `text/html` get an HTML page.", example="Accept", always=True),
     "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
 }
 
 
 @router.get("/", response_model=Welcome, responses={200: _ANSWER})
 async def welcome(request: Request) -> Response:
-    """Greet the caller.
+    """Get the welcome page.
 
-    A program is told where to go from here; a person's browser is shown it.
+    Browsers get an HTML page; other clients get links to the documentation and the health check as JSON.
     """
     root = root_of(request)
     if current_settings().docs == "off":
@@ -52,6 +52,6 @@ async def welcome(request: Request) -> Response:
 
 
 def _page(request: Request) -> Html:
-    # The base is what the client called us: quoted, so that a strange name cannot become a command.
+    # The base URL contains the client's Host header: it is quoted, so that it cannot inject a shell command.
     base = shlex.quote(str(request.base_url).rstrip("/"))
     return framed(request, "Welcome", fill(template("welcome"), root=root_of(request), base=base))

@@ -1,4 +1,4 @@
-"""Accounts: registering, signing in, and the tokens that each user's own key signs."""
+"""Accounts: registration, sign-in, and access tokens that are signed with each user's own key."""
 
 from core.module import Module
 from modules.auth import migrations

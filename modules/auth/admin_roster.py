@@ -1,8 +1,9 @@
-"""The active admins: once there has been one, there always is one who can manage accounts.
+"""The roster of active admins, which ensures that the last active admin cannot be removed.
 
-They are listed in one document, the roster. Leaving it needs another member in it, so that of two who leave at the
-same moment the second finds itself alone. An account leaves the roster before it stops being an admin and enters after
-it has become one: whatever is cut short in between, too few are listed rather than too many, and an admin is kept.
+The roster is a single document. Removing a member requires another member, so if two admins are removed at the same
+moment, the second removal fails. An account is removed from the roster before it stops being an admin, and added after
+it has become one: if the process stops in between, the roster lists too few admins rather than too many, and at least
+one admin remains.
 """
 
 from typing import Any
@@ -14,24 +15,26 @@ from modules.auth.models import AdminRoster, User
 
 
 class LastAdmin(Conflict):
-    """This is the last active admin, who can be neither removed nor demoted. Make another account an admin's first."""
+    """The account is the last active admin and cannot be deleted, demoted or deactivated. Give another account the role
+    admin first."""
 
     title = "Last admin"
 
 
 class AccountChanged(Conflict):
-    """The account was changed by someone else at the same moment. Look at it again, and decide anew."""
+    """The account was changed by another request at the same time. Read the account again, then decide whether to
+    repeat the change."""
 
-    title = "Account changed meanwhile"
+    title = "Account changed concurrently"
 
 
 async def enter(user: User) -> None:
-    """List an account that has become an admin."""
+    """Add an account that has become an admin to the roster."""
     await _step({}, {"$addToSet": {"members": user.id}}, upsert=True)
 
 
 async def withdraw(user: User) -> None:
-    """Take an account that is going to stop being an admin off the list; raises `LastAdmin`."""
+    """Remove an account that is about to stop being an admin from the roster; raise `LastAdmin`."""
     await _drop_former_admins()
     if not await _step({"members": {"$elemMatch": {"$ne": user.id}}}, {"$pull": {"members": user.id}}):
         raise LastAdmin
@@ -39,7 +42,7 @@ async def withdraw(user: User) -> None:
 
 async def delete(user: User) -> bool:
     """Delete an account and retire its name; return False if the account has changed since it was read. Raise
-    `LastAdmin`."""
+    `LastAdmin` if no other active admin would remain."""
     if user.is_active_admin:
         await withdraw(user)
     await usernames.retire(user.username)
@@ -47,7 +50,7 @@ async def delete(user: User) -> bool:
 
 
 async def _drop_former_admins() -> None:
-    """An account that lost its rights while it was entering may have stayed on the list."""
+    """Remove accounts that are no longer active admins: an account may lose that role while it is being added."""
     roster = await AdminRoster.get("admins")
     admins = {user.id for user in await User.find({"role": Role.ADMIN, "active": True}).to_list()}
     if former := set(roster.members if roster else ()) - admins:
@@ -55,7 +58,7 @@ async def _drop_former_admins() -> None:
 
 
 async def _step(condition: dict[str, Any], change: dict[str, Any], *, upsert: bool = False) -> bool:
-    """One atomic step on the roster; whether it met the condition."""
+    """Update the roster atomically if it meets the condition; return whether it did."""
     collection = AdminRoster.get_motor_collection()
     result = await collection.update_one({"_id": "admins", **condition}, change, upsert=upsert)
     return bool(result.matched_count)

@@ -1,4 +1,4 @@
-"""The audit: one row for each thing that happens to an account. No row holds a password, a key, a code or a token."""
+"""The audit log: one entry for each event of an account. No entry contains a password, a key, a code or a token."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -12,7 +12,7 @@ from modules.auth.settings import AuthSettings
 
 
 class Event(StrEnum):
-    """What can happen to an account."""
+    """The events of an account that the audit log records."""
 
     REGISTERED = "registered"
     SIGNED_IN = "signed_in"
@@ -30,8 +30,8 @@ class Event(StrEnum):
 
 
 async def record(event: Event, *, who: str | None, whom: str | None, detail: str | None = None) -> None:
-    """Write one row: `who` did it (None if nobody was signed in), `whom` it concerns (None if no such account).
-    Names are kept in lower case, so that they are found in any."""
+    """Insert one entry: `who` caused the event (None if nobody was signed in), `whom` it concerns (None if there is no
+    such account). User names are stored in lower case, so that searches ignore case."""
     caller, now = current_request(), utc_now()
     await AuthEvent(
         at=now,
@@ -46,7 +46,7 @@ async def record(event: Event, *, who: str | None, whom: str | None, detail: str
 
 
 async def list_(window: Window, *, event: Event | None = None, username: str | None = None) -> Page[AuthEvent]:
-    """The rows of one page; of one kind, and about or by one user, if asked."""
+    """Return one page of entries, optionally only those of one kind, and those about or by one user."""
     query: dict[str, Any] = dict(window.filter)
     if event is not None:
         query["event"] = event

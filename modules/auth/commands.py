@@ -1,4 +1,4 @@
-"""Commands for a terminal."""
+"""The terminal command that creates or promotes admins."""
 
 import argparse
 import getpass
@@ -16,7 +16,7 @@ from modules.auth.audit import Event
 from modules.auth.models import User
 from modules.auth.schemas import AccountUpdate, UserCreate
 
-# Whom the audit names for what is done at a terminal.
+# The actor that the audit log names for changes made at a terminal.
 TERMINAL = Principal("(terminal)", Role.ADMIN)
 
 
@@ -25,22 +25,23 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--email", help="the e-mail address (default: NAME@users.invalid); with --promote, it must match"
     )
-    parser.add_argument("--promote", action="store_true", help="make an existing account an admin's")
+    parser.add_argument("--promote", action="store_true", help="give an existing account the role admin")
     parser.add_argument("--yes", action="store_true", help="with --promote: do not ask for confirmation")
 
 
 async def _create_admin(arguments: argparse.Namespace) -> str:
-    """Make a new admin, with a password that is asked for; or, with `--promote`, an existing account an admin's."""
+    """Create an admin account with a password from the terminal, or with `--promote`, make an existing account an
+    admin."""
     user = await service.find(arguments.name)
     if arguments.promote:
         return await _promote(arguments, user)
     if user:
         raise CommandError(
-            f"There is an account already, which anybody may have registered: {_described(user)}. If it belongs to the "
-            "person who is to be an admin, add --promote."
+            f"The account already exists, and anyone may have registered it: {_described(user)}. If it belongs to the "
+            "person who should become an admin, add --promote."
         )
     if arguments.yes:
-        raise CommandError("--yes is for --promote.")
+        raise CommandError("--yes requires --promote.")
     return await _create(arguments)
 
 
@@ -52,34 +53,34 @@ async def _create(arguments: argparse.Namespace) -> str:
         wrong = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_input=False))
         raise InvalidRequest(wrong) from None
     if not arguments.email:
-        # `.invalid` can never be anyone's address (RFC 2606), and so would not pass as one.
+        # `.invalid` is reserved (RFC 2606), so this is nobody's address; for the same reason, validation rejects it.
         data = data.model_copy(update={"email": f"{data.username}@users.invalid"})
     user = await service.create(data, Role.ADMIN)
     await admin_roster.enter(user)
     await audit.record(Event.REGISTERED, who=TERMINAL.username, whom=user.username, detail="as admin")
-    return f"Made the admin {user.username}."
+    return f"Created the admin {user.username}."
 
 
 async def _promote(arguments: argparse.Namespace, user: User | None) -> str:
-    """Make this very account an admin's, after showing whose it is: who registered a name is not known otherwise."""
+    """Make this account an admin after showing its details, so that the operator can check who registered it."""
     if user is None:
-        raise CommandError(f"There is no account {arguments.name}. Without --promote, it is made.")
+        raise CommandError(f"There is no account {arguments.name}. To create it, omit --promote.")
     if arguments.email and arguments.email.lower() != user.email_key:
-        raise CommandError(f"This account has another e-mail address: {_described(user)}.")
+        raise CommandError(f"The account has a different e-mail address: {_described(user)}.")
     if not sys.stdin.isatty() and select.select([sys.stdin], [], [], 0)[0] and sys.stdin.readline():
-        raise CommandError("--promote takes no password: that of the account stays.")
+        raise CommandError("--promote takes no password: the account keeps its password.")
     print(f"The account is {_described(user)}.", flush=True)
     if not arguments.yes:
         _confirm(user)
-    # Exactly the account that was shown, not one that got its name meanwhile.
+    # Pass the account that was shown, not its name, which may refer to another account by now.
     await user_administration.update_account(TERMINAL, user, AccountUpdate(role=Role.ADMIN, active=True))
-    return f"{user.username} is an admin now. The password is the same as before."
+    return f"{user.username} is now an admin. The password is unchanged."
 
 
 def _confirm(user: User) -> None:
     if not sys.stdin.isatty():
-        raise CommandError("Nobody can be asked for confirmation here. Look at the account, and add --yes.")
-    answer = input(f"Make {user.username} an admin, with the password that it has? [y/N] ")
+        raise CommandError("Confirmation requires a terminal. Check the account above, then add --yes.")
+    answer = input(f"Make {user.username} an admin, with its current password? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         raise CommandError("Nothing was changed.")
 
@@ -101,7 +102,7 @@ def _password() -> str:
 
 create_admin = Command(
     name="create-admin",
-    help="Make an admin. Asks for the password, or reads it from standard input.",
+    help="Create an admin. Prompts for the password, or reads it from standard input.",
     add_arguments=_add_arguments,
     run=_create_admin,
 )

@@ -1,8 +1,8 @@
-"""A bounded queue for a few threads, in which nobody can keep others from their turn.
+"""A bounded, fair queue of jobs for a few threads.
 
-Jobs belong to flows, one flow for each address. Flows take turns: a flow with many jobs waits for as long as one with
-few, and a flow that is new goes before the next job of all that have had theirs. This is start-time fair queueing
-(Goyal, Vin and Cheng, 1996) with jobs of equal length.
+Jobs belong to flows, one flow for each client address. Flows are served in turn: a flow with many jobs waits as long as
+a flow with few, and a new flow is served before the next job of flows that have already been served. This is start-time
+fair queueing (Goyal, Vin and Cheng, 1996) with jobs of equal length.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ T = TypeVar("T")
 
 RETRY_SECONDS = 5
 
-# A new flow is due half a turn after the job that runs: before the next job of any flow that has had its turn, but not
-# before it again and again, or endless new flows would keep the others waiting.
+# A new flow is due half a turn after the job that started last: before the next job of each flow that has been served.
+# It is not due earlier, or an endless series of new flows would starve the others.
 _TURN, _HALF_A_TURN = 2, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Whose turn a job takes and how many places it may use: `flow` has at most `flow_places` jobs in the queue,
-    waiting or running, and `holder`, one of those who share the flow, at most `holder_places`."""
+    """The flow of a job and its limits: `flow` has at most `flow_places` jobs in the queue, waiting or running.
+    `holder`, one of the clients that share the flow, has at most `holder_places`."""
 
     flow: str
     flow_places: int
@@ -52,7 +52,7 @@ class _Flow:
 
 
 class HashingQueue:
-    """Runs jobs in `threads` threads of its own. Safe to use from several event loops."""
+    """A fair queue with its own pool of `threads` threads. It can be used from several event loops."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
@@ -61,16 +61,16 @@ class HashingQueue:
         self._holders = Counter[str]()
         self._places = 0
         self._now = 0
-        """When the job that began last was due."""
+        """The due time of the job that started last."""
 
     async def run(self, work: Callable[[], T], share: Share, places: int) -> T:
-        """Return what `work` returns, or raise what it raises. Raise `TooManyRequests` if the holder uses all the
-        places that one holder may, and `Unavailable` if the flow or the queue has no free place of its `places`."""
+        """Run `work` in a thread; return its result or raise its exception. Raise `TooManyRequests` if the holder has
+        reached its limit, and `Unavailable` if the flow has, or if all `places` of the queue are taken."""
         job = _Job(share, work)
         self._enter(job, places)
-        # On the job, not on the waiting request: a client that leaves frees no thread.
+        # The callback belongs to the job, not to the request: a client that disconnects does not free the thread.
         job.future.add_done_callback(partial(self._leave, job))
-        # One call for each job; which job each call runs is decided when a thread is free.
+        # Submit one call for each job; a call chooses its job when a thread is free.
         self._pool.submit(self._run_next)
         result: T = await asyncio.wrap_future(job.future)
         return result
@@ -81,9 +81,9 @@ class HashingQueue:
             flow = self._flows.get(share.flow) or _Flow(due=self._now + _HALF_A_TURN)
             if self._holders[share.holder] >= share.holder_places:
                 THROTTLED.inc()
-                raise TooManyRequests("Too many tries at once from this address.", retry_after=RETRY_SECONDS)
+                raise TooManyRequests("Too many concurrent attempts from this address.", retry_after=RETRY_SECONDS)
             if flow.places >= share.flow_places or not (self._places < places or self._push_out(flow)):
-                raise Unavailable("Too many people are signing in just now.", retry_after=RETRY_SECONDS)
+                raise Unavailable("Too many concurrent sign-ins.", retry_after=RETRY_SECONDS)
             self._flows[share.flow] = flow
             flow.waiting.append(job)
             flow.places += 1
@@ -92,11 +92,12 @@ class HashingQueue:
             PASSWORDS_WAITING.inc()
 
     def _push_out(self, newcomer: _Flow) -> bool:
-        """Refuse the newest waiting job of the largest flow in favour of a flow that would still be smaller."""
+        """Reject the newest waiting job of the largest flow, in favor of a flow that would still be smaller; return
+        whether a place was freed."""
         largest = max(self._flows.values(), key=lambda flow: flow.places)
         if largest.places <= newcomer.places + 1 or not largest.waiting:
             return False
-        refusal = Unavailable("Others have waited for longer.", retry_after=RETRY_SECONDS)
+        refusal = Unavailable("Too many concurrent sign-ins.", retry_after=RETRY_SECONDS)
         future = largest.waiting[-1].future
         if future.set_running_or_notify_cancel():
             future.set_exception(refusal)
@@ -105,11 +106,11 @@ class HashingQueue:
     def _run_next(self) -> None:
         job = self._take()
         if job is None or not job.future.set_running_or_notify_cancel():
-            return  # its client has gone
+            return  # the client has disconnected
         try:
             with PASSWORDS_RUNNING.track_inprogress():
                 result = job.work()
-        except BaseException as error:  # noqa: BLE001  # raised again by whoever waits for it
+        except BaseException as error:  # noqa: BLE001  # raised again in `run`
             job.future.set_exception(error)
         else:
             job.future.set_result(result)
@@ -119,13 +120,13 @@ class HashingQueue:
             ready = [flow for flow in self._flows.values() if flow.waiting]
             if not ready:
                 return None
-            flow = min(ready, key=lambda flow: flow.due)  # of those due at once, the one that came first
+            flow = min(ready, key=lambda flow: flow.due)  # the oldest flow among those with the same due time
             self._now, flow.due = flow.due, flow.due + _TURN
             PASSWORDS_WAITING.dec()
             return flow.waiting.popleft()
 
     def _leave(self, job: _Job, _: "Future[Any]") -> None:
-        """Free the places of a job that is done, refused or cancelled."""
+        """Free the places of a job that is done, rejected or cancelled."""
         share = job.share
         with self._lock:
             flow = self._flows[share.flow]

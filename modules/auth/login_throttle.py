@@ -1,8 +1,8 @@
-"""Counts of attempts, kept in the database so that all processes share them.
+"""Rate limits on sign-ins, with counters in the database that all processes share.
 
-Failed sign-ins are counted by user and address, and by address: a stranger who guesses at a user's password from
-somewhere else does not lock the user out. Every attempt, also one that succeeds, is counted by address, as it costs a
-hash: one address must not use up what the service can do.
+Failed sign-ins are counted per user and address, and per address: an attacker who guesses a user's password from
+another address does not lock the user out. All attempts, including successful ones, are counted per address, because
+each attempt computes a hash: a single address must not use up the service's capacity.
 """
 
 import time
@@ -22,26 +22,27 @@ from modules.auth.models import LoginFailures
 from modules.auth.refusals import refuse
 from modules.auth.settings import AuthSettings
 
-# An address that is refused is not looked up for each of its requests: a flood of them would keep the database and the
-# event loop busy. Short, so that an operator who deletes the counter is obeyed.
+# A blocked address is remembered, so that a flood of requests from it does not cause a query for each request. The time
+# is short, so that deleting a counter in the database takes effect soon.
 REMEMBERED_SECONDS = 1.0
 MAX_REMEMBERED = 10_000
 
 _refused: dict[str, tuple[float, datetime]] = {}
-"""By the key of a full counter: until when, by `time.monotonic`, to refuse without a query; and when it ends."""
+"""For the key of each full counter: until when to reject without a query (`time.monotonic`), and when the counter
+expires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The counters that one try to sign in belongs to: keys in `login_failures`."""
+    """The counters of one sign-in attempt: keys in `login_failures`."""
 
     account: str
     address: str
 
 
 async def begin(username: str) -> Attempt:
-    """Return the counters of a try that the caller makes at this name's password, and count the try. Raise
-    `TooManyRequests` when there were too many tries, or too many failures."""
+    """Count an attempt of the caller at this user's password, and return its counters. Raise `TooManyRequests` after
+    too many attempts or failures."""
     await count_attempt()
     address = counted_address(current_request().address)
     attempt = Attempt(account=_key("account", username.lower(), address), address=_key("address", address))
@@ -50,14 +51,14 @@ async def begin(username: str) -> Attempt:
 
 
 async def count_attempt() -> None:
-    """Count one try of the caller's address at a password or a one-time code; raise `TooManyRequests` when it has
-    made too many, whether or not they succeeded."""
+    """Count one attempt of the caller's address at a password or a one-time code. Raise `TooManyRequests` after too
+    many attempts, whether or not they succeeded."""
     await _count("attempts", AuthSettings.current().login_attempts_per_address)
 
 
 async def count_registration() -> None:
-    """Count one try of the caller's address to register; raise `TooManyRequests` when it has made too many. This
-    also limits how many e-mail addresses can be tried for an account."""
+    """Count one registration attempt of the caller's address; raise `TooManyRequests` after too many. This also limits
+    probing which e-mail addresses have an account."""
     await _count("registrations", AuthSettings.current().registrations_per_address)
 
 
@@ -69,7 +70,7 @@ async def _count(kind: str, limit: int) -> None:
         if count <= limit:
             return
         _remember(key, now + REMEMBERED_SECONDS, expires_at)
-    await refuse(_too_many("Too many tries from this address.", expires_at))
+    await refuse(_too_many("Too many attempts from this address.", expires_at))
 
 
 def _remember(key: str, until: float, expires_at: datetime) -> None:
@@ -79,12 +80,13 @@ def _remember(key: str, until: float, expires_at: datetime) -> None:
 
 
 def _key(*parts: str) -> str:
-    # Hashed, because what people type where a name belongs is sometimes their password.
+    # Hashed, because users sometimes type their password in place of their user name.
     return blake2b("\0".join(parts).encode(errors="replace"), digest_size=18).hexdigest()
 
 
 def counted_address(address: str) -> str:
-    """What counts as one address: of IPv6 the first 64 bits, since whoever has one address has all of those."""
+    """Return the address or network that is counted as one client: for IPv6 the first 64 bits, since a client usually
+    controls the whole /64 network."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -93,13 +95,13 @@ def counted_address(address: str) -> str:
 
 
 async def refuse_if_blocked(attempt: Attempt) -> bool:
-    """Raise `TooManyRequests` when one of the attempt's counters is at its limit. Return whether the account's counter
-    holds any failure."""
+    """Raise `TooManyRequests` if one of the attempt's counters has reached its limit. Return whether the account's
+    counter has any failures."""
     limits, now = _limits(attempt), utc_now()
     counters = await LoginFailures.find({"_id": {"$in": list(limits)}, "expires_at": {"$gt": now}}).to_list()
     full = [counter.expires_at for counter in counters if counter.failures >= limits[counter.id]]
     if full:
-        await refuse(_too_many("Too many failed tries to sign in.", max(full)))
+        await refuse(_too_many("Too many failed sign-ins.", max(full)))
     return any(counter.id == attempt.account for counter in counters)
 
 
@@ -109,12 +111,12 @@ def _too_many(detail: str, until: datetime) -> TooManyRequests:
 
 
 async def count_failure(attempt: Attempt) -> None:
-    """Add one failure to each of the attempt's counters. Raise `TooManyRequests` when other tries that were made at the
-    same moment have reached a limit before this one."""
+    """Add one failure to each of the attempt's counters. Raise `TooManyRequests` if concurrent attempts have reached a
+    limit before this one."""
     counts = [(await _increment(key), limit) for key, limit in _limits(attempt).items()]
     full = [expires_at for (count, expires_at), limit in counts if count > limit]
     if full:
-        await refuse(_too_many("Too many failed tries to sign in.", max(full)))
+        await refuse(_too_many("Too many failed sign-ins.", max(full)))
 
 
 def _limits(attempt: Attempt) -> dict[str, int]:
@@ -123,8 +125,10 @@ def _limits(attempt: Attempt) -> dict[str, int]:
 
 
 async def _increment(key: str) -> tuple[int, datetime]:
-    """Add one to a counter. Return its count, and when the counter ends: after its window it begins anew. Exact among
-    any number of processes: each step is one atomic command."""
+    """Increment a counter. Return its value and when it expires; after that, the counter starts again at one.
+
+    The count is exact with any number of processes, as each step is one atomic command.
+    """
     counters = LoginFailures.get_motor_collection()
     now = utc_now()
     while True:
@@ -139,10 +143,10 @@ async def _increment(key: str) -> tuple[int, datetime]:
         try:
             await counters.update_one(over, {"$set": {"failures": 1, "expires_at": expires_at}}, upsert=True)
         except DuplicateKeyError:
-            continue  # another process has begun the window meanwhile
+            continue  # another process has started the new window
         return 1, expires_at
 
 
 async def forget_failures(attempt: Attempt) -> None:
-    """The user has given the right password: what was mistyped before does not count any more."""
+    """Reset the account's failures after the correct password."""
     await LoginFailures.find({"_id": attempt.account}).delete()

@@ -1,4 +1,4 @@
-"""What is stored of accounts."""
+"""The documents of accounts."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,11 +16,14 @@ Secret = Annotated[str, Field(repr=False)]
 
 
 class User(Document):
-    """An account. `username_key` and `email_key` are the lower-case forms that make names unique whatever their
-    case; `password` is a bcrypt hash; `secret_key` signs this user's tokens and no one else's, and `key_version` counts
-    its changes; `reset_hash` is that of a one-time code, which is removed when the key changes."""
+    """An account.
 
-    # An error about a stored user must not repeat the user's secrets.
+    `username_key` and `email_key` are lower-case forms with unique indexes, so that names are unique regardless of
+    case. `password` is a bcrypt hash. `secret_key` signs only this user's tokens, and `key_version` counts its changes.
+    `reset_hash` is the hash of a one-time code, which is removed when the key changes.
+    """
+
+    # A validation error about a stored user must not contain the user's secrets.
     model_config = ConfigDict(hide_input_in_errors=True)
 
     username: str
@@ -37,7 +40,7 @@ class User(Document):
     reset_expires_at: datetime | None = None
 
     class Settings:
-        """Absent fields are not stored, so that the index on codes holds only accounts that have one."""
+        """Null fields are not stored, so that the sparse index on codes contains only accounts with a code."""
 
         name = "users"
         keep_nulls = False
@@ -50,15 +53,15 @@ class User(Document):
 
     @property
     def is_active_admin(self) -> bool:
-        """Whether this account can manage accounts."""
+        """Return whether this account can manage accounts."""
         return self.active and self.role is Role.ADMIN
 
     async def change(
         self, changes: Mapping[str, object], *, given: Mapping[str, object] | None = None
     ) -> "User | None":
-        """Change the stored account in one step, provided that its key is still the one that was read, and that its
-        fields are as `given`. Return None otherwise: after a sign-out, a change of password or rights, or a deletion
-        that came in between. A new key removes a pending one-time code."""
+        """Change the stored account atomically if its key is unchanged since it was read, and its fields are as
+        `given`. Return None otherwise: after a sign-out everywhere, a change of the password or the role, or a
+        deletion. A new key removes a pending one-time code."""
         update: dict[str, object] = {"$set": changes}
         if "secret_key" in changes:
             update |= {"$inc": {"key_version": 1}, "$unset": dict.fromkeys(("reset_hash", "reset_expires_at"), "")}
@@ -71,7 +74,7 @@ class User(Document):
         return None if stored is None else User.model_validate(stored)
 
     async def remove(self) -> bool:
-        """Delete the stored account on the same condition; whether it was met."""
+        """Delete the stored account if its key is unchanged since it was read; return whether it was deleted."""
         try:
             result = await User.get_motor_collection().delete_one(self._as_read())
         finally:
@@ -79,17 +82,17 @@ class User(Document):
         return bool(result.deleted_count)
 
     def _evict(self) -> None:
-        # Also when it is not known whether the change was made.
+        # Also called after an error, when it is unknown whether the change was made.
         assert self.id, "only a stored account is changed"
         verified_tokens.forget(self.id)
 
     def _as_read(self) -> dict[str, object]:
-        # By the key's version, not by the key: the server's log repeats a filter that fails.
+        # The filter contains the key's version, not the key, as the database logs the filters of failed commands.
         return {"_id": self.id, "key_version": self.key_version}
 
 
 class SigningKey(BaseModel):
-    """The part of a user that checking a token needs."""
+    """The fields of a user that are needed to verify a token."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -102,56 +105,58 @@ class SigningKey(BaseModel):
 
 
 class AdminRoster(Document):
-    """The active admins, in one document, so that the last of them cannot be removed by two requests at once."""
+    """The active admins, in a single document, so that concurrent requests cannot remove the last one."""
 
-    id: str = "admins"  # type: ignore[assignment]  # there is but one
+    id: str = "admins"  # type: ignore[assignment]  # a single document
     members: list[PydanticObjectId] = []
 
     class Settings:
-        """Read and written by its key alone."""
+        """Read and written only by `_id`."""
 
         name = "admin_roster"
 
 
 class RetiredUsername(Document):
-    """The keyed hash of the lower-case name of a deleted account, which no other account may have."""
+    """The keyed hash of the lower-case name of a deleted account, which cannot be registered again."""
 
     id: str  # type: ignore[assignment]  # the hash instead of an ObjectId
 
     class Settings:
-        """Read by its key alone."""
+        """Read only by `_id`."""
 
         name = "retired_usernames"
 
 
 class UsernameHashKey(Document):
-    """The random key of those hashes. It is made once: with another key, every retired name would be free again."""
+    """The random key of the hashes of retired names. It is created once: with another key, every retired name could be
+    registered again."""
 
-    id: str = "usernames"  # type: ignore[assignment]  # there is but one
+    id: str = "usernames"  # type: ignore[assignment]  # a single document
     key: Secret
 
     class Settings:
-        """Read by its key alone."""
+        """Read only by `_id`."""
 
         name = "username_hash_key"
 
 
 class LoginFailures(Document):
-    """A counter of failed sign-ins, or of attempts of one kind, from the first of them until `expires_at`."""
+    """A counter of failed sign-ins or of attempts of one kind. Its window lasts from the first of them to
+    `expires_at`."""
 
     id: str  # type: ignore[assignment]  # the counter's key instead of an ObjectId
     failures: int
     expires_at: datetime
 
     class Settings:
-        """Expired counts do not count; the index only clears them away."""
+        """Queries ignore expired counters; the time-to-live index only deletes them."""
 
         name = "login_failures"
         indexes = [IndexModel("expires_at", name="expiry", expireAfterSeconds=0)]
 
 
 class AuthEvent(Document):
-    """One line of the audit: what happened to whose account, by whom, and from where."""
+    """One entry of the audit log: the event, the account, the actor and the client address."""
 
     at: datetime
     event: str
@@ -163,7 +168,7 @@ class AuthEvent(Document):
     expires_at: datetime
 
     class Settings:
-        """Read from the newest back, and cleared away by age."""
+        """Read from the newest to the oldest; the time-to-live index deletes old entries."""
 
         name = "auth_events"
         indexes = [

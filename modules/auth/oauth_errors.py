@@ -1,4 +1,4 @@
-"""How OAuth clients want to hear of errors."""
+"""Error responses for OAuth clients (RFC 6749, section 5.2)."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -15,7 +15,7 @@ _CODES = {401: "invalid_grant", 503: "temporarily_unavailable"}
 
 
 class OAuthRoute(CheckedRoute):
-    """A route whose problems also carry `error` and `error_description`, for OAuth clients (RFC 6749, 5.2)."""
+    """A route whose problems also carry `error` and `error_description`, for OAuth clients (RFC 6749, section 5.2)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -33,14 +33,14 @@ class OAuthRoute(CheckedRoute):
 
 
 async def refuse_repeated_fields(request: Request) -> None:
-    """Raise `BadRequest` for a form that has a field more than once (RFC 6749, section 3.2): two readers of it could
-    take different values."""
-    counts = Counter(name for name, _ in (await request.form()).multi_items())  # the framework has parsed it before
+    """Raise `BadRequest` for a form that contains a field more than once (RFC 6749, section 3.2): two parsers could
+    choose different values."""
+    counts = Counter(name for name, _ in (await request.form()).multi_items())  # already parsed by the framework
     repeated = {name for name, count in counts.items() if count > 1}
     if repeated:
         known = [name for name in SignIn.model_fields if name in repeated]
         errors = [FieldError(detail="This must be given only once.", pointer=f"#/{name}") for name in known]
-        raise BadRequest("A field of the form is given more than once.", errors=errors)
+        raise BadRequest("The form contains a field more than once.", errors=errors)
 
 
 def _for_oauth(problem: Problem) -> Problem:

@@ -1,4 +1,4 @@
-"""Hashing and comparing passwords without holding up anyone else: in threads of their own, with a bounded queue."""
+"""Password hashing and comparison in separate threads with a bounded queue, so that other requests are not delayed."""
 
 import os
 from collections.abc import Callable
@@ -17,23 +17,23 @@ from modules.auth.settings import AuthSettings
 
 T = TypeVar("T")
 
-# bcrypt frees the interpreter's lock: with a core left over for the event loop, a login storm delays no read.
+# bcrypt releases the interpreter's lock. One core remains for the event loop, so that many sign-ins delay no reads.
 _THREADS = max(1, (os.cpu_count() or 1) - 1)
 
-# Of which one address may use a third: a hundred teachers behind one address can sign in at the same moment.
+# One address may use a third of the places: a hundred teachers behind one address can sign in at the same moment.
 _PLACES = 300
 
 _queue = HashingQueue(_THREADS)
 
 
 async def hash_of(password: str) -> str:
-    """Return the hash to store for a password that was checked before. Raise what `matches` raises."""
+    """Return the hash of a password that has been validated. Raise what `matches` raises."""
     return await _run(partial(hash_password, password, AuthSettings.current().bcrypt_cost))
 
 
 async def hash_new(password: str, pointer: str, *known: str, registering: bool = False) -> str:
-    """Return the hash to store for a new password. Raise `InvalidRequest` at `pointer` for one that is easily guessed,
-    above all from the `known` texts, and what `matches` raises. `registering` is for accounts that strangers make."""
+    """Return the hash of a new password. Raise `InvalidRequest` at `pointer` if the password is easy to guess, in
+    particular from the `known` texts, and raise what `matches` raises. `registering` is for public registration."""
     settings = AuthSettings.current()
 
     def work() -> str:
@@ -52,16 +52,16 @@ def _check_strength(password: str, pointer: str, known: tuple[str, ...], least: 
 
 
 def needs_renewal(hashed: str) -> bool:
-    """Return whether a hash was made at a lower cost than passwords get now."""
+    """Return whether a hash has a lower cost than the one that is configured now."""
     return _cost_of(hashed) < AuthSettings.current().bcrypt_cost
 
 
 async def matches(password: str, hashed: str | None) -> bool:
-    """Return whether `password` is the one behind `hashed`. Raise `TooManyRequests` when too many from the caller's
-    address are waiting, and `Unavailable` when too many are from all addresses.
+    """Return whether `password` matches `hashed`. Raise `TooManyRequests` if too many jobs of the caller's address are
+    waiting, and `Unavailable` if too many of all addresses are.
 
-    Takes as long, and says no, when there is no hash, or when no stored password can be like this one: an answer's
-    time must not tell whether an account exists.
+    Return False after the same time if there is no hash, or if the password can never have been stored: the response
+    time must not reveal whether an account exists.
     """
     if hashed is None or not is_hashable(password):
         await _run(partial(verify_password, "", _decoy(AuthSettings.current().bcrypt_cost)))
@@ -70,8 +70,8 @@ async def matches(password: str, hashed: str | None) -> bool:
 
 
 def _compare(password: str, hashed: str, cost: int) -> bool:
-    """Return whether the password is right. A wrong one takes as long as at `cost`, also where the hash was made at a
-    lower one: the work doubles with each step, so one comparison at each step makes up for the rest."""
+    """Return whether the password is correct. A wrong password takes as long as at `cost`, even if the hash has a lower
+    cost: the work doubles with each step, so one further comparison at each step makes up the difference."""
     if verify_password(password, hashed):
         return True
     for step in range(_cost_of(hashed), cost):
@@ -84,16 +84,16 @@ def _cost_of(hashed: str) -> int:
 
 
 def _decoy(cost: int) -> str:
-    """A well-formed hash that no password is known for: salt and digest are all zero."""
+    """Return a well-formed hash of no known password: its salt and digest are all zero."""
     return f"$2b${cost:02}${'.' * 53}"
 
 
 async def _run(work: Callable[[], T], *, registering: bool = False) -> T:
-    # Whoever waits here is a request that the process works on: leave half of those to everything else.
+    # Each waiting job is one of the process's concurrent requests: reserve half of those for other requests.
     places = max(3, min(_PLACES, current_settings().max_concurrent_requests // 2))
     address = counted_address(current_request().address)
     if registering:
-        # One turn for all who register, or registering from many addresses would crowd out those who sign in.
+        # All registrations share one flow, or registrations from many addresses would delay sign-ins.
         most = max(1, places // 5)
         share = Share("registering", most, f"registering {address}", max(1, most // 3))
     else:

@@ -1,7 +1,7 @@
-"""Refusals that come slowly while there are many of them.
+"""Delayed rejection of requests while many are rejected.
 
-A client that sends its next request as soon as the last is refused would keep the event loop as busy as real work does.
-A single refusal is immediate.
+A client that sends its next request immediately after a rejection would keep the event loop as busy as regular requests
+do. Occasional rejections are not delayed.
 """
 
 import asyncio
@@ -21,8 +21,10 @@ _sleep, _clock = asyncio.sleep, time.monotonic
 
 
 async def refuse(problem: Problem) -> NoReturn:
-    """Raise the problem; a second later if the process has refused many others within the last second. At most a fifth
-    of the requests that the process works on are delayed, so that they do not keep others out."""
+    """Raise the problem, after a delay of one second if the process has rejected many requests within the last second.
+
+    At most a fifth of the process's concurrent requests are delayed, so that they do not block other requests.
+    """
     global _delayed  # noqa: PLW0603  # a count of this process
     now = _clock()
     many = len(_latest) == IMMEDIATE_PER_SECOND and now - _latest[0] < 1

@@ -1,4 +1,4 @@
-"""The addresses of accounts: those for everyone, those of one's own account, and those for admins."""
+"""The routes of accounts: public ones, those of the user's own account, and those for admins."""
 
 from typing import Annotated
 
@@ -39,7 +39,7 @@ ADMIN = at_least(Role.ADMIN)
 USERS = Listing("users", (SortKey("username_key"),))
 EVENTS = Listing("auth-events", (SortKey("_id", descending=True, parse=object_id),))
 
-UsernameInPath = Annotated[Username, Path(description="The user's name, in any case.")]
+UsernameInPath = Annotated[Username, Path(description="The user name; case is ignored.")]
 
 
 @public_router.post(
@@ -50,14 +50,15 @@ UsernameInPath = Annotated[Username, Path(description="The user's name, in any c
 async def register(data: UserCreate) -> UserRead:
     """Register a new account.
 
-    `REGISTRATIONS_PER_ADDRESS` (20) tries within `LOGIN_WINDOW_MINUTES` (5) block the address, also where they succeed.
+    An IP address is blocked after `REGISTRATIONS_PER_ADDRESS` (20) attempts within `LOGIN_WINDOW_MINUTES` (5),
+    including successful ones.
     """
     return UserRead.model_validate(await service.register(data))
 
 
 @oauth.post(
     "/login",
-    # Larger forms are refused before they are decoded, which for a megabyte of %-signs would take half a second.
+    # Larger forms are rejected before they are decoded, which takes half a second for a megabyte of percent signs.
     form_limits={"max_fields": 20, "max_part_size": 4096},
     dependencies=[Depends(refuse_repeated_fields)],
     responses=problem_responses(WrongCredentials, TooManyRequests),
@@ -65,9 +66,9 @@ async def register(data: UserCreate) -> UserRead:
 async def login(form: Annotated[SignIn, Form()]) -> Token:
     """Sign in with user name and password, and get an access token.
 
-    `LOGIN_FAILURES` (5) wrong passwords within `LOGIN_WINDOW_MINUTES` (5) block the name for the address that they came
-    from, and `LOGIN_FAILURES_PER_ADDRESS` (20) block the address. `LOGIN_ATTEMPTS_PER_ADDRESS` (300) tries block it as
-    well, also where they succeed.
+    Within `LOGIN_WINDOW_MINUTES` (5), `LOGIN_FAILURES` (5) wrong passwords for a user name block further attempts at it
+    from the same IP address. `LOGIN_FAILURES_PER_ADDRESS` (20) wrong passwords block the IP address, and so do
+    `LOGIN_ATTEMPTS_PER_ADDRESS` (300) attempts, including successful ones.
     """
     return await service.sign_in(form.username, form.password.get_secret_value())
 
@@ -78,7 +79,7 @@ async def login(form: Annotated[SignIn, Form()]) -> Token:
 async def reset_password(data: PasswordReset) -> None:
     """Set a new password with a one-time code from an admin.
 
-    The code is good for an hour and for one use. Every older token of the user is dead afterwards.
+    The code expires after an hour and can be used once. All existing access tokens of the user are revoked.
     """
     await user_administration.finish_reset(data.code.get_secret_value(), data.new_password.get_secret_value())
 
@@ -88,7 +89,7 @@ public_router.include_router(oauth)
 
 @router.get("/me")
 async def me(user: CurrentUser) -> AccountRead:
-    """Read your own account."""
+    """Get your own account."""
     return AccountRead.model_validate(await service.account_of(user))
 
 
@@ -96,7 +97,7 @@ async def me(user: CurrentUser) -> AccountRead:
 async def change_me(user: CurrentUser, data: EmailChange) -> AccountRead:
     """Change your e-mail address.
 
-    This needs your password; wrong ones are limited as those of `POST /login` are.
+    Requires your current password. Wrong passwords are limited as for `POST /login`.
     """
     return AccountRead.model_validate(await service.change_email(user, data))
 
@@ -105,8 +106,8 @@ async def change_me(user: CurrentUser, data: EmailChange) -> AccountRead:
 async def delete_me(user: CurrentUser, data: AccountDeletion) -> None:
     """Delete your own account.
 
-    This needs your password; wrong ones are limited as those of `POST /login` are. Nobody else can register the name
-    afterwards.
+    Requires your current password. Wrong passwords are limited as for `POST /login`. The user name cannot be registered
+    again afterwards.
     """
     await service.leave(user, data)
 
@@ -116,31 +117,34 @@ async def delete_me(user: CurrentUser, data: AccountDeletion) -> None:
     responses=problem_responses(TooManyRequests),
 )
 async def change_password(user: CurrentUser, data: PasswordChange) -> Token:
-    """Change your password, and get a fresh token.
+    """Change your password, and get a new access token.
 
-    Every older token of yours is dead afterwards.
+    All your existing access tokens are revoked.
     """
     return await service.change_password(user, data)
 
 
 @router.post("/renew")
 async def renew(user: CurrentUser) -> Token:
-    """Get a fresh token for one that is still valid.
+    """Get a new access token in exchange for a valid one.
 
-    A session ends `SESSION_MAX_HOURS` after the password was last given.
+    A session ends `SESSION_MAX_HOURS` after the user last entered the password.
     """
     return await service.renew(user)
 
 
 @router.post("/logout-all", status_code=204, response_class=Response)
 async def logout_all(user: CurrentUser) -> None:
-    """Sign out everywhere: every token of yours is dead at once."""
+    """Sign out everywhere.
+
+    All your access tokens are revoked immediately.
+    """
     await service.sign_out_everywhere(user)
 
 
 @router.get("/users", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
 async def list_users(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[AccountRead]:
-    """List accounts in order of user name."""
+    """List accounts, sorted by user name."""
     page = await user_administration.list_(USERS.window(query))
     USERS.link(page, request, response)
     return [AccountRead.model_validate(user) for user in page.items]
@@ -148,7 +152,7 @@ async def list_users(query: Annotated[PageQuery, Query()], request: Request, res
 
 @router.get("/users/{username}", dependencies=[ADMIN], responses=problem_responses(Forbidden, UserNotFound))
 async def get_user(username: UsernameInPath) -> AccountRead:
-    """Read an account."""
+    """Get an account."""
     return AccountRead.model_validate(await user_administration.get(username))
 
 
@@ -158,9 +162,9 @@ async def get_user(username: UsernameInPath) -> AccountRead:
     responses=problem_responses(Forbidden, UserNotFound, LastAdmin, AccountChanged),
 )
 async def update_user(user: CurrentUser, username: UsernameInPath, data: AccountUpdate) -> AccountRead:
-    """Change an account's role, or whether it is active.
+    """Change an account's role, or activate or deactivate the account.
 
-    Every token of the user is dead afterwards.
+    All access tokens of the user are revoked.
     """
     return AccountRead.model_validate(await user_administration.update(user, username, data))
 
@@ -173,7 +177,10 @@ async def update_user(user: CurrentUser, username: UsernameInPath, data: Account
     responses=problem_responses(Forbidden, UserNotFound, LastAdmin, AccountChanged),
 )
 async def delete_user(user: CurrentUser, username: UsernameInPath) -> None:
-    """Delete an account."""
+    """Delete an account.
+
+    The user name cannot be registered again afterwards.
+    """
     await user_administration.delete(user, username)
 
 
@@ -183,22 +190,26 @@ async def delete_user(user: CurrentUser, username: UsernameInPath) -> None:
     responses=problem_responses(Forbidden, UserNotFound, AccountChanged),
 )
 async def start_password_reset(user: CurrentUser, username: UsernameInPath) -> ResetCode:
-    """Make a one-time code with which the user can set a new password."""
+    """Create a one-time code with which the user can set a new password.
+
+    The code expires after an hour and replaces earlier codes. Hand it to the user, who sends it to
+    `POST /password-reset`.
+    """
     return await user_administration.start_reset(user, username)
 
 
 class EventQuery(PageQuery):
-    """Which rows of the audit."""
+    """The query parameters of the audit log."""
 
-    event: Annotated[Event | None, Query(description="Only events of this kind.")] = None
-    username: Annotated[Username | None, Query(description="Only events about or by this user.")] = None
+    event: Annotated[Event | None, Query(description="Return only events of this type.")] = None
+    username: Annotated[Username | None, Query(description="Return only events about or by this user.")] = None
 
 
 @router.get("/auth-events", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
 async def list_auth_events(
     query: Annotated[EventQuery, Query()], request: Request, response: Response
 ) -> list[AuthEventRead]:
-    """List what happened to accounts, newest first."""
+    """List the audit log of accounts, newest events first."""
     page = await audit.list_(EVENTS.window(query), event=query.event, username=query.username)
     EVENTS.link(page, request, response)
     return [AuthEventRead.model_validate(event) for event in page.items]

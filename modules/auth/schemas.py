@@ -1,4 +1,4 @@
-"""What clients send and receive of accounts."""
+"""The request and response schemas of accounts."""
 
 import re
 from datetime import datetime
@@ -33,7 +33,8 @@ _USERNAME = r"[A-Za-z0-9][A-Za-z0-9._-]{2,63}"
 
 
 def is_username(text: str) -> bool:
-    """Whether some user may bear this name: 3 to 64 of ASCII letters, digits and `. _ -`, not first a sign."""
+    """Return whether a text is a valid user name: 3 to 64 ASCII letters, digits and `. _ -`, starting with a letter or
+    a digit."""
     return re.fullmatch(_USERNAME, text, re.ASCII) is not None
 
 
@@ -41,8 +42,8 @@ def _check_username(username: str) -> str:
     if not is_username(username):
         raise PydanticCustomError(
             "username_form",
-            "A user name has 3 to 64 characters: the letters A to Z, digits, '.', '_' and '-', "
-            "and begins with a letter or a digit.",
+            "A user name must have 3 to 64 characters (the letters A to Z, digits, '.', '_' and '-') "
+            "and start with a letter or a digit.",
         )
     return username
 
@@ -50,18 +51,19 @@ def _check_username(username: str) -> str:
 def _check_password(password: SecretStr) -> SecretStr:
     text = password.get_secret_value()
     if len(text) < MIN_PASSWORD_CHARACTERS:
-        raise PydanticCustomError("password_short", "A password has at least 8 characters.")
+        raise PydanticCustomError("password_short", "A password must have at least 8 characters.")
     if not is_hashable(text):
         raise PydanticCustomError(
-            "password_bytes", "A password has at most 72 bytes (72 plain letters, 18 emoji), and none that is zero."
+            "password_bytes",
+            "A password must have at most 72 bytes (72 ASCII letters or 18 emoji) and no NUL character.",
         )
     return password
 
 
 def _refuse_display_name(email: Any) -> Any:
-    # Left to itself, the parser would take "Bob <bob@example.com>" and drop Bob.
+    # By default, the parser accepts "Bob <bob@example.com>" and drops "Bob".
     if isinstance(email, str) and "<" in email:
-        raise PydanticCustomError("email_bare", "Give the address alone, such as alice@example.com.")
+        raise PydanticCustomError("email_bare", "Send only the e-mail address, such as alice@example.com.")
     return email
 
 
@@ -105,7 +107,7 @@ class UserCreate(RequestBody):
 
 
 class UserRead(BaseModel):
-    """An account, without what is secret."""
+    """An account, as returned after registration."""
 
     model_config = ConfigDict(from_attributes=True, **_example(_USER))
 
@@ -115,7 +117,7 @@ class UserRead(BaseModel):
 
 
 class AccountRead(UserRead):
-    """An account, as its owner and admins see it."""
+    """An account, as shown to its owner and to admins."""
 
     model_config = _example({**_USER, "role": "teacher", "active": True})
 
@@ -124,7 +126,7 @@ class AccountRead(UserRead):
 
 
 class EmailChange(RequestBody):
-    """Another e-mail address, and the current password."""
+    """The new e-mail address, and the current password."""
 
     model_config = _example({"email": "alice.rao@example.com", "current_password": "secure123"})
 
@@ -141,7 +143,7 @@ class AccountDeletion(RequestBody):
 
 
 class PasswordChange(RequestBody):
-    """The password that is, and the one that is to be."""
+    """The current and the new password."""
 
     model_config = _example({"current_password": "secure123", "new_password": "a quiet harbour"})
 
@@ -150,7 +152,7 @@ class PasswordChange(RequestBody):
 
 
 class AccountUpdate(RequestBody):
-    """What an admin changes of an account. What is left out stays."""
+    """The changes to an account. Omitted fields are unchanged."""
 
     model_config = _example({"role": "viewer"})
 
@@ -159,7 +161,7 @@ class AccountUpdate(RequestBody):
 
 
 class ResetCode(BaseModel):
-    """A one-time code, to be handed to the user."""
+    """A one-time code for a password reset."""
 
     model_config = _example({"code": _CODE, "expires_at": "2026-11-22T10:30:00.125000Z"})
 
@@ -168,7 +170,7 @@ class ResetCode(BaseModel):
 
 
 class PasswordReset(RequestBody):
-    """A one-time code, and the password that is to be."""
+    """A one-time code and the new password."""
 
     model_config = _example({"code": _CODE, "new_password": "a quiet harbour"})
 
@@ -177,7 +179,7 @@ class PasswordReset(RequestBody):
 
 
 class AuthEventRead(BaseModel):
-    """One row of the audit. `who` did it; `whom` it concerns."""
+    """An entry of the audit log. `who` is the user who caused the event; `whom` is the user whom it concerns."""
 
     model_config = ConfigDict(
         from_attributes=True,
@@ -204,17 +206,17 @@ class AuthEventRead(BaseModel):
 
 
 class SignIn(BaseModel):
-    """The form that OAuth clients sign in with (RFC 6749, section 4.3.2). Further fields are ignored, and an empty one
-    is one that was left out (section 3.2)."""
+    """The form for sign-in with OAuth (RFC 6749, section 4.3.2). Unknown fields are ignored, and empty fields are
+    treated as omitted (section 3.2)."""
 
     model_config = _example({"grant_type": "password", "username": "alice", "password": "secure123"})
 
-    grant_type: Annotated[str, Field(pattern="^(password)?$", description="`password`.")] = ""
+    grant_type: Annotated[str, Field(pattern="^(password)?$", description="Must be `password` if present.")] = ""
     username: str
     password: SecretStr
-    scope: Annotated[str, Field(description="Need not be chosen: what a user may do is the user's role.")] = ""
-    client_id: Annotated[str, Field(description="Not looked at.")] = ""
-    client_secret: Annotated[SecretStr, Field(description="Not looked at.")] = SecretStr("")
+    scope: Annotated[str, Field(description="Optional: the user's role determines the permissions of the token.")] = ""
+    client_id: Annotated[str, Field(description="Ignored.")] = ""
+    client_secret: Annotated[SecretStr, Field(description="Ignored.")] = SecretStr("")
 
 
 class Token(BaseModel):
@@ -222,6 +224,6 @@ class Token(BaseModel):
 
     model_config = _example({"access_token": "eyJhbGciOi…", "token_type": "bearer", "expires_in": 1800})
 
-    access_token: Annotated[str, Field(description="Send it as `Authorization: Bearer …`.")]
+    access_token: Annotated[str, Field(description="The token to send as `Authorization: Bearer …`.")]
     token_type: Literal["bearer"]
     expires_in: Annotated[int, Field(description="Seconds until the token expires.")]

@@ -1,4 +1,4 @@
-"""What people do with their own accounts: register, sign in, change things, leave."""
+"""Operations on the user's own account: registration, sign-in, changes and deletion."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,34 +20,36 @@ from modules.auth.settings import AuthSettings
 
 
 class UsernameTaken(Conflict):
-    """Another account has this user name, perhaps in another case. Choose another one, or sign in if it is yours."""
+    """Another account has or had this user name, possibly in different case. Choose another user name, or sign in if
+    the account is yours."""
 
     title = "User name taken"
 
 
 class EmailTaken(Conflict):
-    """Another account has this e-mail address, perhaps in another case. Give another one, or sign in if it is yours."""
+    """Another account has this e-mail address, possibly in different case. Use another e-mail address, or sign in if
+    the account is yours."""
 
     title = "E-mail address taken"
 
 
 class RegistrationClosed(Problem):
-    """Accounts are made by admins here: registration is closed. Ask whoever runs the service for an account."""
+    """Public registration is disabled on this server. Ask the server's operator for an account."""
 
     status = 403
     title = "Registration closed"
 
 
 class WrongCredentials(Unauthenticated):
-    """There is no account with this user name and password; which of the two is wrong is not told. Check both. If you
-    have forgotten the password, an admin can make a code for `POST /password-reset`."""
+    """The user name or the password is wrong, or the account is deactivated. Check both values. If you have forgotten
+    the password, an admin can create a code for `POST /password-reset`."""
 
     title = "Wrong user name or password"
 
 
 async def register(data: UserCreate) -> User:
-    """Make an account with the default role. Raise `RegistrationClosed`, `TooManyRequests` after too many tries from
-    the caller's address, and what `create` raises."""
+    """Create an account with the default role. Raise `RegistrationClosed`, `TooManyRequests` after too many attempts
+    from the caller's address, and what `create` raises."""
     settings = AuthSettings.current()
     if settings.registration == "closed":
         raise RegistrationClosed
@@ -58,9 +60,9 @@ async def register(data: UserCreate) -> User:
 
 
 async def create(data: UserCreate, role: Role, *, registering: bool = False) -> User:
-    """Store an account with a signing key of its own. Raise `UsernameTaken` also for the name of a deleted account,
-    `EmailTaken`, and `InvalidRequest` for a password that is easy to guess. `registering` is for accounts that
-    strangers make."""
+    """Create an account with its own signing key. Raise `UsernameTaken`, also for the name of a deleted account,
+    `EmailTaken`, and `InvalidRequest` for a password that is easy to guess. `registering` is for public
+    registration."""
     await _refuse_taken(data)
     password = data.password.get_secret_value()
     hashed = await password_hashing.hash_new(password, "#/password", data.username, data.email, registering=registering)
@@ -78,8 +80,8 @@ async def create(data: UserCreate, role: Role, *, registering: bool = False) -> 
     except DuplicateKeyError as error:
         raise _taken(duplicate_field(error)) from error
     try:
-        # An account of this name may have been deleted between the first check and the insertion, which succeeds only
-        # once that account is removed. Its name has been retired before.
+        # An account with this name may have been deleted since the first check; the insertion succeeds only after that
+        # account is removed. Names are retired before the account is removed, so this second check finds the name.
         await _refuse_retired(data.username)
     except UsernameTaken:
         await user.delete()
@@ -88,7 +90,7 @@ async def create(data: UserCreate, role: Role, *, registering: bool = False) -> 
 
 
 async def _refuse_taken(data: UserCreate) -> None:
-    """Raise `UsernameTaken` or `EmailTaken` before a hash is spent on it. The unique indexes still decide."""
+    """Raise `UsernameTaken` or `EmailTaken` before a password hash is computed. The unique indexes remain decisive."""
     await _refuse_retired(data.username)
     keys = {"username_key": data.username.lower(), "email_key": data.email.lower()}
     owners = await User.find({"$or": [{field: key} for field, key in keys.items()]}).to_list()
@@ -109,12 +111,13 @@ def _taken(field: str | None) -> Conflict:
 
 
 async def sign_in(username: str, password: str) -> Token:
-    """A token for the user whose password this is. Raises `TooManyRequests` after too many tries or failures, and
-    `WrongCredentials`, in the same time for an unknown user, a wrong password and an inactive account."""
+    """Return an access token for the user with this password. Raise `TooManyRequests` after too many attempts or
+    failures, and `WrongCredentials`, after the same time for an unknown user, a wrong password and an inactive
+    account."""
     attempt = await login_throttle.begin(username)
     user = await find(username)
     correct = await password_hashing.matches(password, user.password if user else None)
-    # Once more: of many guesses at the same moment, those behind the limit must not tell which one was right.
+    # Check again: among many concurrent guesses, those beyond the limit must not reveal which password is correct.
     failed = await login_throttle.refuse_if_blocked(attempt)
     if user is None or not correct or not user.active:
         WRONG_PASSWORD.inc()
@@ -131,16 +134,16 @@ async def sign_in(username: str, password: str) -> Token:
 
 
 async def find(username: str) -> User | None:
-    """The account with this name, in any case; None for a name that no account can have."""
+    """Return the account with this name, ignoring case; None if there is none or the name is invalid."""
     return await User.find_one(User.username_key == username.lower()) if is_username(username) else None
 
 
 async def account_of(principal: Principal) -> User:
-    """Return the account of the caller, provided that it still has the key that verified the caller's token; raise
-    `Unauthenticated` otherwise, whatever a cache says."""
+    """Return the account of the caller from the database. Raise `Unauthenticated` unless it is active and still has the
+    key that verified the caller's token."""
     if principal.id:
         account = {"_id": ObjectId(principal.id), "key_version": principal.key_version}
-    else:  # another module authenticates, which knows no keys; a name belongs to one account for ever
+    else:  # another module's authenticator does not know the keys; a name is never reused for another account
         account = {"username_key": principal.username.lower()}
     user = await User.find_one(account, {"active": True})
     if user is None:
@@ -149,14 +152,13 @@ async def account_of(principal: Principal) -> User:
 
 
 async def renew(principal: Principal) -> Token:
-    """Return a fresh token for a valid one, signed with the key that verified that one: if the key changes meanwhile,
-    both are revoked. Raise `Unauthenticated` when the session has lasted as long as it may since the password was last
-    given."""
+    """Return a new token for a valid one, signed with the same key: if the key changes in between, both are revoked.
+    Raise `Unauthenticated` if the session has expired, counted from when the user last entered the password."""
     return tokens.issue(await account_of(principal), principal.authenticated_at)
 
 
 async def change_email(principal: Principal, data: EmailChange) -> User:
-    """Give the account another address. Raise `EmailTaken`, and what `_confirmed` raises."""
+    """Change the account's e-mail address. Raise `EmailTaken`, and what `_confirmed` raises."""
     user = await _confirmed(principal, data.current_password, "changing the e-mail address")
     try:
         changed = await user.change({"email": data.email, "email_key": data.email.lower()})
@@ -169,8 +171,8 @@ async def change_email(principal: Principal, data: EmailChange) -> User:
 
 
 async def change_password(principal: Principal, data: PasswordChange) -> Token:
-    """Replace the password and the key: every older token of this user is revoked, the one in the answer is valid.
-    Raise `InvalidRequest` for a weak password, and what `_confirmed` raises."""
+    """Replace the password and the key, which revokes the user's existing tokens, and return a new token. Raise
+    `InvalidRequest` for a weak password, and what `_confirmed` raises."""
     user = await _confirmed(principal, data.current_password)
     changed = await set_password(user, data.new_password.get_secret_value())
     if changed is None:
@@ -180,9 +182,12 @@ async def change_password(principal: Principal, data: PasswordChange) -> Token:
 
 
 async def _confirmed(principal: Principal, password: SecretStr, purpose: str | None = None) -> User:
-    """Return the account of the caller, who gave the current password for a `purpose` that the audit records. Raise
-    `InvalidRequest` for a wrong password, `Unauthenticated`, and `TooManyRequests`: tries and failures count as those
-    to sign in do."""
+    """Verify the current password and return the caller's account. The audit log records the `purpose` of a failed
+    attempt.
+
+    Raise `InvalidRequest` for a wrong password, `Unauthenticated`, and `TooManyRequests`: attempts and failures are
+    counted together with those to sign in.
+    """
     user = await account_of(principal)
     attempt = await login_throttle.begin(user.username)
     correct = await password_hashing.matches(password.get_secret_value(), user.password)
@@ -197,21 +202,21 @@ async def _confirmed(principal: Principal, password: SecretStr, purpose: str | N
 
 
 async def set_password(user: User, password: str, *, given: Mapping[str, object] | None = None) -> User | None:
-    """Replace an account's password and key, provided that its fields are as `given`; return None if the account has
-    changed since it was read. Raise `InvalidRequest` for a weak password."""
+    """Replace an account's password and key if its fields are as `given`; return None if the account has changed since
+    it was read. Raise `InvalidRequest` for a weak password."""
     hashed = await password_hashing.hash_new(password, "#/new_password", user.username, user.email)
     return await user.change({"password": hashed, "secret_key": new_secret_key()}, given=given)
 
 
 async def sign_out_everywhere(principal: Principal) -> None:
-    """Replace the user's key: every token of theirs is revoked at once."""
-    # If the account has changed since it was read, it has a new key already.
+    """Replace the user's key, which revokes all tokens of the user immediately."""
+    # If the account has changed since it was read, it already has a new key.
     await (await account_of(principal)).change({"secret_key": new_secret_key()})
     await audit.record(Event.SIGNED_OUT_EVERYWHERE, who=principal.username, whom=principal.username)
 
 
 async def leave(principal: Principal, data: AccountDeletion) -> None:
-    """Delete the user's own account. Raise `LastAdmin`, and what `_confirmed` raises."""
+    """Delete the caller's account. Raise `LastAdmin`, and what `_confirmed` raises."""
     user = await _confirmed(principal, data.current_password, "deleting the account")
     if not await admin_roster.delete(user):
         raise tokens.revoked()

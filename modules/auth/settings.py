@@ -9,7 +9,7 @@ from core.settings import LongSecret, ModuleSettings
 
 
 class AuthSettings(ModuleSettings):
-    """How people get in, for how long, and what slows guessing down."""
+    """Settings of registration, tokens, passwords, rate limits and the audit log."""
 
     registration: Literal["open", "closed"] = "open"
     default_role: Literal["teacher", "viewer"] = "teacher"
@@ -28,9 +28,9 @@ class AuthSettings(ModuleSettings):
     audit_days: Annotated[int, Field(ge=1)] = 365
 
     def warnings(self) -> Sequence[str]:
-        """Warn of accounts that strangers make: by then they read every student, and perhaps change them."""
+        """Warn if anyone can register an account, which can read and possibly change all students."""
         if self.registration == "closed":
             return []
         able = "change" if self.default_role == "teacher" else "read"
-        doubt = f"Whoever reaches the service can register, {able} every student, and find out who has an account."
-        return [f"{doubt} Set REGISTRATION=closed, unless this is a trial."]
+        risk = f"Anyone who can reach the service can register, {able} all students, and find out who has an account."
+        return [f"{risk} Set REGISTRATION=closed, except for a trial."]

@@ -1,9 +1,9 @@
-"""A cache of verified tokens, so that most requests need not query the database for the key of the caller.
+"""A cache of verified tokens, so that most requests do not query the database for the caller's key.
 
-An entry is used for `AUTH_CACHE_SECONDS` at most, never after the token has expired, and never after the account has
-changed: at once where this process changes it, and as soon as a change stream reports it where another process does.
-The cache authorizes reads. It authorizes writes only while the change stream is open (`watched`), and operations on
-accounts never.
+An entry is used for at most `AUTH_CACHE_SECONDS`, never after the token has expired, and never after the account has
+changed: changes by this process take effect immediately, changes by other processes as soon as a change stream reports
+them. The cache authorizes reads. It authorizes writes only while the change stream is open (`watched`), and never
+operations on accounts.
 """
 
 import time
@@ -19,8 +19,8 @@ MAX_TOKENS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Who sent a token, until when it is good (seconds since 1970), and until when that is believed (on the clock of
-    `time.monotonic`)."""
+    """A cache entry: the user of a token, when the token expires (seconds since 1970), and when the entry expires (on
+    the clock of `time.monotonic`)."""
 
     principal: Principal
     user: ObjectId
@@ -29,19 +29,19 @@ class Verified:
 
 
 class VerifiedTokens:
-    """At most `MAX_TOKENS` of them, the oldest of which make room, and go when they are believed no more. Kept by their
-    hash: a token is a secret."""
+    """A cache of at most `MAX_TOKENS` entries; the oldest entry is evicted first, and expired ones are removed. Its
+    keys are hashes of the tokens, as tokens are secret."""
 
     def __init__(self) -> None:
         self._tokens: dict[bytes, Verified] = {}
         self._of_user: dict[ObjectId, set[bytes]] = {}
         self.changes = 0
-        """How often something was forgotten: what was verified before that is not kept after it."""
+        """The number of invalidations. A token that was verified before an invalidation is not cached after it."""
         self.watched = False
-        """Whether a change stream reports the changes that other processes make to accounts."""
+        """Whether a change stream reports changes to accounts by other processes."""
 
     def find(self, token: str) -> Principal | None:
-        """Who sent this token, if that is still believed."""
+        """Return the user of a token, or None if there is no valid entry."""
         key = _hash(token)
         found = self._tokens.get(key)
         if found is None:
@@ -52,17 +52,17 @@ class VerifiedTokens:
         return None
 
     def holds(self, user: ObjectId, key_version: int) -> bool:
-        """Whether a token of this user that the key of this version has signed is cached, while other processes'
-        changes are reported. Then the account has not changed since that token was verified."""
+        """Return whether a valid entry exists for a token of this user and this key version, while changes by other
+        processes are reported. Then the account has not changed since that token was verified."""
         if not self.watched:
             return False
         now = time.monotonic()
         cached = map(self._tokens.__getitem__, self._of_user.get(user, ()))
-        return any(one.believed_until > now and one.principal.key_version == key_version for one in cached)
+        return any(entry.believed_until > now and entry.principal.key_version == key_version for entry in cached)
 
     def keep(self, token: str, found: Verified, changes: int) -> None:
-        """Believe a token for a while, unless something was forgotten since `changes` was read: whoever reads that,
-        then an account, and then comes here cannot bring back what the account was before it was changed."""
+        """Cache a verified token, unless an invalidation happened since `changes` was read. Callers read `changes`
+        before the account, so that the state of an account from before a change is never cached after it."""
         if changes != self.changes:
             return
         while self._tokens and (len(self._tokens) >= MAX_TOKENS or self._oldest.believed_until < time.monotonic()):
@@ -72,13 +72,13 @@ class VerifiedTokens:
         self._of_user.setdefault(found.user, set()).add(key)
 
     def forget(self, user: ObjectId) -> None:
-        """Believe no token of this user any more."""
+        """Remove all tokens of this user."""
         self.changes += 1
         for key in self._of_user.pop(user, ()):
             del self._tokens[key]
 
     def forget_all(self) -> None:
-        """Believe no token any more."""
+        """Remove all tokens."""
         self.changes += 1
         self._tokens.clear()
         self._of_user.clear()
@@ -89,9 +89,9 @@ class VerifiedTokens:
 
     def _drop(self, key: bytes) -> None:
         user = self._tokens.pop(key).user
-        theirs = self._of_user[user]
-        theirs.discard(key)
-        if not theirs:
+        tokens = self._of_user[user]
+        tokens.discard(key)
+        if not tokens:
             del self._of_user[user]
 
 

@@ -1,4 +1,4 @@
-"""Hearing of accounts that other processes change."""
+"""Invalidation of cached tokens when other processes change accounts."""
 
 import asyncio
 import logging
@@ -14,13 +14,13 @@ from modules.auth.token_cache import verified_tokens
 
 log = logging.getLogger(__name__)
 
-# How long after a broken watch the next one begins.
+# The delay before a failed change stream is reopened.
 PAUSE_SECONDS = 1.0
 
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """The time in which the service runs, and believes tokens."""
+    """Watch accounts for changes while the service runs, and clear the cache at startup and shutdown."""
     verified_tokens.forget_all()
     watching = asyncio.create_task(_watch()) if AuthSettings.current().auth_cache_seconds else None
     try:
@@ -44,13 +44,13 @@ async def _watch() -> None:
                     verified_tokens.forget(user)
         except ChangeStreamsUnsupported:
             log.info(
-                "This MongoDB has no change streams: other processes may accept a revoked token for reads for up to "
-                "AUTH_CACHE_SECONDS; writes verify each caller in the database"
+                "This MongoDB server does not support change streams: other processes may accept a revoked token for "
+                "reads for up to AUTH_CACHE_SECONDS; for writes, each caller is verified in the database"
             )
             return
         except PyMongoError as error:
-            log.warning("The watch of accounts broke off: %s", type(error).__name__)
+            log.warning("The change stream of accounts failed: %s", type(error).__name__)
         finally:
             verified_tokens.watched = False
-        verified_tokens.forget_all()  # changes until the next stream is open are not reported
+        verified_tokens.forget_all()  # changes before the next stream is open are not reported
         await asyncio.sleep(PAUSE_SECONDS)

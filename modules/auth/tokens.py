@@ -20,8 +20,8 @@ from modules.auth.token_cache import Verified, verified_tokens
 
 
 def signing_key(secret_key: str) -> str:
-    """The key that signs: the user's own, or with `TOKEN_PEPPER` an HMAC of it, so that who has stolen the database
-    alone can forge nothing."""
+    """Return the key that signs a user's tokens: the stored key, or with `TOKEN_PEPPER` an HMAC of it, so that a stolen
+    database alone does not suffice to forge tokens."""
     pepper = AuthSettings.current().token_pepper
     if pepper is None:
         return secret_key
@@ -29,36 +29,37 @@ def signing_key(secret_key: str) -> str:
 
 
 def issue(user: User, authenticated_at: datetime | None = None) -> Token:
-    """A token for `user`, who gave the password at `authenticated_at`, or just now. It ends with the session."""
+    """Return a token for `user`, who entered the password at `authenticated_at`, by default now. The token expires with
+    the session at the latest; raise `Unauthenticated` if the session has expired."""
     settings, now = AuthSettings.current(), utc_now()
     authenticated_at = authenticated_at or now
     session_ends = authenticated_at + timedelta(hours=settings.session_max_hours)
     lifetime = min(timedelta(minutes=settings.access_token_minutes), session_ends - now)
     if lifetime < timedelta(seconds=1):
-        raise Unauthenticated("This session has lasted as long as it may. Sign in again.", error="invalid_token")
+        raise Unauthenticated("This session has expired. Sign in again.", error="invalid_token")
     claims = {"sub": user.username, "auth_time": int(authenticated_at.timestamp())}
     if settings.issuer:
         claims["iss"] = settings.issuer
     return Token(
         access_token=sign_token(claims, signing_key(user.secret_key), lifetime),
-        token_type="bearer",  # noqa: S106  # not a secret: the name of a kind of token
+        token_type="bearer",  # noqa: S106  # not a secret: the name of a token type
         expires_in=int(lifetime.total_seconds()),
     )
 
 
 class TokenAuthenticator:
-    """Finds the user whose key signed a token. Fills core's identity slot."""
+    """The authenticator of `core.identity`: finds the user whose key signed a token."""
 
     async def __call__(self, token: str) -> Principal:
-        """Return the user, perhaps from the cache; raise `Unauthenticated`.
+        """Return the user of a token, possibly from the cache; raise `Unauthenticated` if the token is invalid.
 
-        One query unless the token is cached: the token names its user, whose own key must verify it.
+        Takes one query unless the token is cached: the token names its user, whose key must verify it.
         """
         return verified_tokens.find(token) or await _verify(token)
 
     async def verify(self, principal: Principal, use_cache: bool) -> Principal:
-        """Return the caller as the account is now; raise `Unauthenticated` unless the account is active and has the key
-        that verified the token. One query, unless the cache is known to be current."""
+        """Return the caller with the account's current role. Raise `Unauthenticated` unless the account is active and
+        has the key that verified the token. Takes one query, unless the cache is known to be current."""
         user = PydanticObjectId(principal.id)
         if use_cache and verified_tokens.holds(user, principal.key_version):
             return principal
@@ -73,9 +74,9 @@ authenticate = TokenAuthenticator()
 
 
 def revoked() -> Unauthenticated:
-    """Return the error for a token that is not valid, or no longer."""
+    """Count an invalid token, and return the error for it."""
     INVALID_TOKEN.inc()
-    return Unauthenticated("This access token is not valid, or no longer. Sign in again.", error="invalid_token")
+    return Unauthenticated("This access token is invalid, expired or revoked. Sign in again.", error="invalid_token")
 
 
 async def _verify(token: str) -> Principal:
@@ -105,7 +106,7 @@ async def _verify(token: str) -> Principal:
 
 
 async def _named_by(token: str) -> SigningKey:
-    # By name: it never belongs to another account (see `usernames`), whose key would not verify the token anyway.
+    # A name is never reused for another account (see `usernames`), whose key would not verify the token anyway.
     name = unverified_subject(token)
     if is_username(name):
         fields = ["_id", "username", "secret_key", "key_version", "role", "active"]

@@ -1,4 +1,4 @@
-"""What admins do with the accounts of others."""
+"""Administration of accounts by admins."""
 
 import hashlib
 import secrets
@@ -19,18 +19,18 @@ CODE_LIFETIME = timedelta(hours=1)
 
 
 class UserNotFound(NotFound):
-    """There is no account with this user name. `GET /users` lists them all."""
+    """There is no account with this user name. `GET /users` lists all accounts."""
 
-    title = "No such user"
+    title = "User not found"
 
 
 async def list_(window: Window) -> Page[User]:
-    """The accounts of one page."""
+    """Return one page of accounts."""
     return window.page(await User.find(window.filter).sort(window.sort).limit(window.limit + 1).to_list())
 
 
 async def get(username: str) -> User:
-    """The account with this name; raises `UserNotFound`."""
+    """Return the account with this name; raise `UserNotFound`."""
     user = await service.find(username)
     if user is None:
         raise UserNotFound(f"There is no user {username}.")
@@ -43,8 +43,8 @@ async def update(principal: Principal, username: str, data: AccountUpdate) -> Us
 
 
 async def update_account(principal: Principal, user: User, data: AccountUpdate) -> User:
-    """Change an account's role or whether it is active, and its key, so that what it may do changes at once.
-    Raises `LastAdmin`, and `AccountChanged` if the account is not as it was read."""
+    """Change an account's role or whether it is active, and replace its key, so that the change takes effect
+    immediately. Raise `LastAdmin`, and `AccountChanged` if the account has changed since it was read."""
     role = user.role if data.role is None else data.role
     active = user.active if data.active is None else data.active
     will_be_admin = active and role is Role.ADMIN
@@ -73,8 +73,8 @@ async def delete(principal: Principal, username: str) -> None:
 
 
 async def start_reset(principal: Principal, username: str) -> ResetCode:
-    """A one-time code with which the user can set a new password, of which only the hash is kept. Raises
-    `UserNotFound` and `AccountChanged`."""
+    """Return a one-time code with which the user can set a new password, and store its hash. Raise `UserNotFound` and
+    `AccountChanged`."""
     user, code, expires_at = await get(username), secrets.token_urlsafe(32), utc_now() + CODE_LIFETIME
     if await user.change({"reset_hash": _hash(code), "reset_expires_at": expires_at}) is None:
         raise AccountChanged
@@ -83,20 +83,23 @@ async def start_reset(principal: Principal, username: str) -> ResetCode:
 
 
 async def finish_reset(code: str, password: str) -> None:
-    """Set a new password by a one-time code. Raise `InvalidRequest` for a code that is wrong, used, replaced by a newer
-    one or too old, for one whose account has got another key since, and for a weak password, with which the code
-    remains valid; `TooManyRequests` after too many tries."""
+    """Set a new password with a one-time code.
+
+    Raise `InvalidRequest` for a code that is wrong, used, replaced by a newer code, expired, or revoked by a change of
+    the account's key, and for a weak password, in which case the code remains valid. Raise `TooManyRequests` after too
+    many attempts.
+    """
     await login_throttle.count_attempt()
     pending = {"reset_hash": _hash(code)}
     user = await User.find_one({**pending, "reset_expires_at": {"$gt": utc_now()}})
     if user is None or await service.set_password(user, password, given=pending) is None:
-        wrong = FieldError(detail="This code is wrong, used, revoked, or older than an hour.", pointer="#/code")
+        wrong = FieldError(detail="This code is wrong, used, revoked or expired.", pointer="#/code")
         raise InvalidRequest(errors=[wrong])
     await audit.record(Event.RESET_FINISHED, who=None, whom=user.username)
 
 
 def _hash(code: str) -> str:
-    # Fast is enough: a code has 256 random bits, so that nobody can try them all.
+    # A fast hash is sufficient: a code has 256 random bits, too many to guess.
     return hashlib.sha256(code.encode(errors="replace")).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""The names of deleted accounts, which are never given again.
+"""Retired user names: the names of deleted accounts, which cannot be registered again.
 
-History, imports, idempotency keys and the audit name users. If a name could pass to another account, they would speak
-of somebody else. Of a deleted account's name, only a keyed hash is stored. Its key is random and stored as well, not
-derived from `TOKEN_PEPPER`: another pepper must not free every name.
+The history, imports, idempotency keys and the audit log refer to users by name. If a name could be reused, these
+records would refer to a different person. Only a keyed hash of a deleted account's name is stored. The key is random
+and also stored, not derived from `TOKEN_PEPPER`, as a new pepper must not make every retired name available.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ from modules.auth.models import AuthEvent, RetiredUsername, UsernameHashKey
 
 
 async def retire(username: str) -> None:
-    """Record that no other account may have this name. Call it before the account is removed: if the process stops in
-    between, the account is still there and can be deleted again."""
+    """Retire the name of an account. Call this before the account is removed: if the process stops in between, the
+    account still exists and can be deleted again."""
     with suppress(DuplicateKeyError):
         await RetiredUsername(id=await _hash(username)).insert()
 
 
 async def is_retired(username: str) -> bool:
-    """Return whether an account with this name, in any case, has been deleted."""
+    """Return whether an account with this name, ignoring case, has been deleted."""
     if await RetiredUsername.get(await _hash(username)):
         return True
-    # Older releases recorded a deletion in the audit alone.
+    # Older releases recorded deletions only in the audit log.
     return await AuthEvent.find({"whom": username.lower(), "event": Event.DELETED}).exists()
 
 
@@ -36,10 +36,11 @@ async def _hash(username: str) -> str:
 
 
 async def _key() -> bytes:
-    """Return the stored key, made at the first use. It is read each time, so that all processes use the same one."""
+    """Return the stored key, which is created at first use. It is read each time, so that all processes use the same
+    key."""
     stored = await UsernameHashKey.get("usernames")
     if stored is None:
-        with suppress(DuplicateKeyError):  # another process has made it at the same moment
+        with suppress(DuplicateKeyError):  # another process has created it at the same time
             await UsernameHashKey(key=secrets.token_hex(32)).insert()
         stored = await UsernameHashKey.get("usernames")
         assert stored, "the key has just been stored"

@@ -79,9 +79,9 @@ def test_the_document_is_of_openapi_3_1_and_of_this_version(document: Json) -> N
 def test_every_operation_tells_who_may_call_it(operations: list[tuple[str, Json]]) -> None:
     for name, operation in operations:
         role = operation.get("x-required-role")
-        everyone = "METRICS_TOKEN" if name == "GET /metrics" else "Open to everyone"
-        sentences = {None: everyone, "viewer": "Needs a signed-in user."}
-        assert sentences.get(role, f"Needs the role `{role}`.") in operation["description"], name
+        everyone = "METRICS_TOKEN" if name == "GET /metrics" else "No authentication is required."
+        sentences = {None: everyone, "viewer": "Requires a signed-in user."}
+        assert sentences.get(role, f"Requires the role `{role}`.") in operation["description"], name
         scopes = [] if role in (None, "viewer") else [role]
         schemes = [] if role is None else [{"OAuth2PasswordBearer": scopes}, {"AccessToken": scopes}]
         assert operation["security"] == schemes, name

@@ -25,4 +25,4 @@ def test_what_the_database_says_is_not_repeated(capsys: pytest.CaptureFixture[st
         raise OperationFailure("hunter2 is inside")
 
     assert run_command(fail()) == 1
-    assert capsys.readouterr().err == "The database did not do what was asked: OperationFailure.\n"
+    assert capsys.readouterr().err == "The database operation failed: OperationFailure.\n"

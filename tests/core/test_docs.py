@@ -128,7 +128,7 @@ def test_operations_are_named_as_a_clients_methods(operations: dict[str, Operati
 
 def test_each_operation_says_what_it_does_in_one_line(operations: dict[str, Operation]) -> None:
     summaries = {name: operation["summary"] for name, operation in operations.items()}
-    assert summaries["service-welcome"] == "Greet the caller"
+    assert summaries["service-welcome"] == "Get the welcome page"
     assert not {name: text for name, text in summaries.items() if not re.fullmatch(r"[A-Z][a-z]+ [^\n]+[^.\s]", text)}
     for name, operation in operations.items():
         *said, call = operation["description"].split("\n\n```sh\n")

@@ -95,7 +95,7 @@ def test_redoc_shows_and_searches_the_documentation(browser: Browser, server: Se
 
 
 def test_from_the_welcome_every_page_is_reached(browser: Browser, server: Server) -> None:
-    for link, heading in [("Try it", "Student Management API"), ("Problems", "Problems")]:
+    for link, heading in [("Swagger UI", "Student Management API"), ("Problems", "Problems")]:
         with visit(browser, server, "/") as page:
             expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
             page.get_by_role("main").get_by_role("link", name=link).click()

@@ -1,8 +1,8 @@
-// Starts Swagger UI. A file rather than a script in the page, so that the page needs to allow no inline script.
+// Starts Swagger UI. This is a separate file, so that the content security policy can forbid inline scripts.
 const url = document.getElementById("swagger-ui").dataset.url;
 
-// "Try it out" would send the examples of all parameters at once, a filter that nobody asked for among them. What may
-// be left out is left empty; its example stands in its description.
+// By default, "Try it out" sends the examples of all parameters, including filters that the user did not choose.
+// Therefore optional parameters are left empty, and their examples are shown in their descriptions.
 function describeExample(parameter) {
   const [example] = [parameter.example, ...(parameter.schema.examples ?? [])].filter((value) => value !== undefined);
   if (parameter.required || example === undefined) return;

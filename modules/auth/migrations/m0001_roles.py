@@ -1,4 +1,4 @@
-"""Accounts of the first release, which had no roles, are teachers' accounts; their keys have not been counted."""
+"""Default values for accounts of the first release, which had no roles, activation or key versions."""
 
 from beanie import Document, free_fall_migration
 
@@ -11,10 +11,10 @@ class _StoredUser(Document):
 
 
 class Forward:
-    """Write down what has been understood so far where it is missing."""
+    """Store the values that the code has assumed for missing fields."""
 
     @free_fall_migration(document_models=[_StoredUser])
     async def complete(self, session: None) -> None:
-        """One command for each field."""
+        """Set each field where it is missing, with one command per field."""
         for field, value in _DEFAULTS.items():
             await _StoredUser.find({field: {"$exists": False}}).update({"$set": {field: value}})
