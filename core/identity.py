@@ -71,8 +71,27 @@ PROMPT_SECONDS = 0.002
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-# The documentation's Authorize button signs in at this path: part of the public API, not the name of a module.
-access_token = OAuth2PasswordBearer(
+
+class _CurrentUser(OAuth2PasswordBearer):
+    """The dependency that returns the user who sent a request, and the security scheme that OpenAPI shows for it.
+
+    FastAPI resolves it after it has read the body, so the caller of a request that may write is verified again between
+    reading the body and calling the route's function.
+    """
+
+    async def __call__(self, request: Request) -> Principal:  # type: ignore[override]  # returns more than the token
+        if request.method in READ_METHODS and getattr(request.state, "use_cache", True):
+            return await authenticated(request)
+        return await verify_caller(request)
+
+    async def token_of(self, request: Request) -> str | None:
+        """Return the access token in a request's `Authorization` header."""
+        return await super().__call__(request)
+
+
+current_user = _CurrentUser(
+    scheme_name="OAuth2PasswordBearer",
+    # The documentation's Authorize button signs in at this path: part of the public API, not the name of a module.
     tokenUrl="login",
     auto_error=False,
     description="Sign in with `POST /login`. The scopes are the roles of users; no scope needs to be requested.",
@@ -97,7 +116,7 @@ async def authenticated(request: Request) -> Principal:
 
 
 async def _authenticate(request: Request) -> Principal:
-    token = await access_token(request)
+    token = await current_user.token_of(request)
     if token is None:
         raise Unauthenticated("Sign in with POST /login, then send the header Authorization: Bearer <token>.")
     authenticate: Authenticator = request.app.state.authenticator
@@ -112,17 +131,6 @@ async def authorize(request: Request, roles: Sequence[Role], *, use_cache: bool 
     request.state.roles, request.state.use_cache = roles, use_cache
     _require(await authenticated(request), roles)
     request.state.verified_at = monotonic()
-
-
-async def current_user(request: Request) -> Principal:
-    """Return the user who sent the request.
-
-    FastAPI resolves this dependency after it has read the body, so the caller of a request that may write is verified
-    again between reading the body and calling the route's function.
-    """
-    if request.method in READ_METHODS and getattr(request.state, "use_cache", True):
-        return await authenticated(request)
-    return await verify_caller(request)
 
 
 async def verify_caller(request: Request) -> Principal:
@@ -167,10 +175,7 @@ def at_least(role: Role) -> Any:
     return Security(check_role, scopes=[role])
 
 
-async def check_role(
-    user: CurrentUser, required: SecurityScopes, _: Annotated[str | None, Depends(access_token)]
-) -> None:
-    """Raise `Forbidden` unless the user has the required roles; the dependency behind `at_least`. The access token is
-    a parameter so that OpenAPI shows the role."""
+async def check_role(user: CurrentUser, required: SecurityScopes) -> None:
+    """Raise `Forbidden` unless the user has the required roles; the dependency behind `at_least`."""
     for scope in required.scopes:
         user.require(Role(scope))

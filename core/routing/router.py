@@ -15,7 +15,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.api import ANY_ROUTE, PROTECTED_ROUTE, operation_id
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
-from core.identity import Role, access_token, authorize, current_user
+from core.identity import Role, authorize, current_user
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -127,7 +127,7 @@ class ProtectedRouter(_FlatRouter):
         super().__init__(
             prefix=prefix,
             route_class=route_class,
-            dependencies=[Depends(access_token), Depends(current_user)],
+            dependencies=[Depends(current_user)],
             responses=ANY_ROUTE | PROTECTED_ROUTE,
         )
 
