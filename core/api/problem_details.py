@@ -62,7 +62,7 @@ def _member(error: FieldError) -> dict[str, str]:
 def install_error_handlers(app: FastAPI) -> None:
     """Return errors of `app` as problem documents. `RequestContextMiddleware` handles all other exceptions."""
 
-    async def answer(request: Request, exc: Exception) -> Response:
+    async def handle(request: Request, exc: Exception) -> Response:
         problem = as_problem(request, exc)
         if problem is None:
             raise exc
@@ -71,7 +71,7 @@ def install_error_handlers(app: FastAPI) -> None:
         return ProblemResponse(problem, request.state.request_id)
 
     for kind in (Problem, RequestValidationError, HTTPException, PyMongoError):
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, handle)
 
 
 def as_problem(request: Request, error: Exception) -> Problem | None:

@@ -63,9 +63,9 @@ def install_docs(app: FastAPI) -> None:
     async def redoc_script(known: IfNoneMatch) -> Response:
         script, etag = _redoc_script()
         whole = Response(script, media_type="text/javascript", headers={"ETag": etag})
-        answer = not_modified(etag, known) or whole
-        answer.headers["Cache-Control"] = "no-cache"
-        return answer
+        response = not_modified(etag, known) or whole
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 @cache

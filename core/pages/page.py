@@ -67,6 +67,6 @@ def root_of(request: Request) -> str:
 def negotiated(request: Request, data: object, page: Callable[[], Html]) -> Response:
     """Return the page for a browser, or `data` as JSON for other clients."""
     accept = ",".join(request.headers.getlist("Accept"))
-    answer = Page(page()) if prefers_html(accept) else Response(to_json(data), media_type="application/json")
-    answer.headers["Vary"] = "Accept"
-    return answer
+    response = Page(page()) if prefers_html(accept) else Response(to_json(data), media_type="application/json")
+    response.headers["Vary"] = "Accept"
+    return response

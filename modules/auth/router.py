@@ -66,9 +66,9 @@ async def register(data: UserCreate) -> UserRead:
 async def login(form: Annotated[SignIn, Form()]) -> Token:
     """Sign in with user name and password, and get an access token.
 
-    Within `LOGIN_WINDOW_MINUTES` (5), `LOGIN_FAILURES` (5) wrong passwords for a user name block further attempts at it
-    from the same IP address. `LOGIN_FAILURES_PER_ADDRESS` (20) wrong passwords block the IP address, and so do
-    `LOGIN_ATTEMPTS_PER_ADDRESS` (300) attempts, including successful ones.
+    Sign-ins are rate-limited within `LOGIN_WINDOW_MINUTES` (5). After `LOGIN_FAILURES` (5) wrong passwords for a user
+    name, the user name is blocked for this IP address. The IP address is blocked after `LOGIN_FAILURES_PER_ADDRESS`
+    (20) wrong passwords, or after `LOGIN_ATTEMPTS_PER_ADDRESS` (300) attempts, including successful ones.
     """
     return await service.sign_in(form.username, form.password.get_secret_value())
 
