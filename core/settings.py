@@ -24,7 +24,12 @@ from core.errors import StartupError
 from core.ip_addresses import unmapped_network
 
 _CONFIG = SettingsConfigDict(
-    env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    env_file=".env",
+    env_ignore_empty=True,
+    extra="ignore",
+    frozen=True,
+    use_attribute_docstrings=True,
+    hide_input_in_errors=True,
 )
 
 Kind = TypeVar("Kind", bound=BaseSettings)
@@ -82,40 +87,106 @@ class ModuleSelection(BaseSettings):
     model_config = _CONFIG
 
     modules_disabled: Names = ()
+    """Modules to leave out, such as `transfers,analytics`. A module that imports one of them is left out, too."""
 
 
 class Settings(ModuleSelection):
-    """Every process-wide setting with its default. `.env.example` documents each setting for operators."""
+    """Every process-wide setting. `python -m core settings` makes the documentation from the texts below them."""
 
     environment: Literal["development", "production"] = "development"
+    """`production` refuses to start without `MONGODB_URL` and `METRICS_TOKEN`, and warns of settings that are meant for
+    trials."""
+
     host: str = "127.0.0.1"
+    """The address that `python main.py` listens on. `0.0.0.0` is every IPv4 network of this machine, `::` every IPv6
+    and IPv4 network. (`uvicorn main:app` has its own `--host`, `--port`, `--workers` and `--ssl-...`.)"""
+
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """The port that `python main.py` listens on. 0 takes a free port and logs it."""
+
     workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """The number of processes that serve. One for each core is a good start."""
+
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+    """The largest request body, in bytes. A larger one gets 413."""
+
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = MAX_CONNECTIONS
+    """The number of connections that a process serves (`python main.py`). On the next 500 connections, each request
+    gets 503; further ones are closed."""
+
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """The number of requests that a process works on at once. More get 503 and `Retry-After`; `/healthz`, `/readyz` and
+    `/metrics` always respond. Requests that wait for a slow client, and streams, do not count."""
+
     tls_certfile: FilePath | None = None
+    """The TLS certificate and its chain, a PEM file, to serve HTTPS without a proxy."""
+
     tls_keyfile: Annotated[FilePath | None, Field(validate_default=True)] = None
+    """The private key of the TLS certificate, a PEM file without a password."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe log messages that are written, to standard error: `DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+
     log_format: Literal["json", "text"] | None = None
+    """`json` writes a JSON object per line, `text` is for people. Empty: `text` at a terminal, `json` elsewhere."""
+
     docs: Literal["on", "off"] = "on"
+    """`off` serves no `/docs`, `/redoc`, `/openapi.json` and `/problems`."""
+
     telemetry: Literal["on", "off"] = "off"
+    """`on` sends a trace of each request to an OpenTelemetry collector: route, method, status and duration, but no
+    address and no body. Needs `pip install -r requirements-telemetry.txt`. OpenTelemetry's own variables, such as
+    `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_TRACES_SAMPLER`, configure it; set them in the environment, not in this
+    file."""
+
     allowed_hosts: Annotated[tuple[_Host, ...], NoDecode, BeforeValidator(_split)] = ()
+    """The host names that the service accepts, such as `api.example.com,*.school.example`. A request with another
+    `Host` gets 400, except for `/healthz` and `/readyz`. Empty: any."""
+
     cors_origins: Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)] = ()
+    """The origins whose pages may call the API from a browser, such as `https://app.example.com`. `*` is any. Empty:
+    none."""
+
     cors_credentials: bool = False
+    """1 allows these pages to send cookies and client certificates. The API does not use them, but a proxy in front
+    may. Not allowed with `CORS_ORIGINS=*`."""
+
     require_if_match: bool = False
+    """1 rejects a change of a student without `If-Match` (428), so that nobody overwrites a state they have not seen.
+    """
+
     metrics_token: Annotated[LongSecret | None, Field(validate_default=True)] = None
+    """The token that `/metrics` requires as `Authorization: Bearer ...`, of 32 characters or more. Empty: `/metrics`
+    responds only to this machine, to requests without a sign of a proxy; production refuses that. Generate one with
+    `python3 -c "import secrets; print(secrets.token_hex(32))"`."""
 
     # A MongoDB URL may contain a password, so it is never printed.
     mongodb_url: Annotated[SecretStr | None, Field(validate_default=True)] = None
+    """A MongoDB server to use, such as `mongodb://localhost:27017`. Options in the URL take precedence over those of
+    the service (majority writes, journalled, timeouts of five seconds). Empty: an embedded MongoDB is started."""
+
     mongodb_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = "student_management"
+    """The name of the database."""
+
     data_dir: Path = Path("data")
+    """The folder in which the embedded MongoDB keeps its data, its log and its socket. No other user may have write
+    access."""
+
     mongod_bin: Path | None = None
+    """The mongod program to embed. Empty: the one on `PATH`, or else the one that requirements.txt installs."""
+
     allow_memory_db: bool = False
+    """1 allows a database in memory where no mongod runs. All data is lost at exit."""
+
     migration_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
+    """How many seconds a start waits for `python -m core migrate` to finish when the database is older than the code. 0
+    refuses the start at once."""
 
     # Written as `10.0.0.0/8,192.0.2.7`.
     trusted_proxies: Annotated[tuple[_Proxies, ...], NoDecode, BeforeValidator(_split)] = ()
+    """The proxies whose `X-Forwarded-For` is trusted: addresses or networks, such as `10.0.0.0/8,192.0.2.7`. Empty:
+    none. With `uvicorn main:app`, add `--no-proxy-headers`; otherwise the service turns that option off and logs a
+    warning."""
 
     _parts: dict[type[BaseSettings], BaseSettings] = PrivateAttr(default_factory=dict)
 

@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 
 from core.app import create_app
 from core.registry import discover
-from core.settings import ModuleSettings, Settings, variables
+from core.settings import ModuleSettings, Settings
 from tests import curl_stand_in
 from tests.conftest import settings_of_modules
 from tests.processes import ROOT
@@ -67,18 +67,6 @@ def test_the_first_walk_answers_as_the_readme_shows(tmp_path: Path) -> None:
 
 
 KINDS: list[type[Settings | ModuleSettings]] = [Settings, *settings_of_modules()]
-
-
-def test_the_settings_are_all_in_the_readme_and_explained_in_the_example() -> None:
-    names = {name for kind in KINDS for name in variables(kind)}
-    table = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    example = (ROOT / ".env.example").read_text(encoding="utf-8")
-
-    first_column = "\n".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `"))
-    assert set(re.findall(r"`([A-Z_]+)`", first_column)) == names
-    assert set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)) == names
-    explained = re.findall(r"^# .+\n#([A-Z_]+)=", example, re.MULTILINE)
-    assert set(explained) == names
 
 
 def test_the_example_shows_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """The commands of `python -m core`."""
 
-from core.cli import openapi
+from core.cli import openapi, settings
 from core.cli.backup import dump, restore
 from core.cli.check import check
 from core.cli.migrate import migrate
 from core.cli.new_module import new_module
 
-__all__ = ["check", "dump", "migrate", "new_module", "openapi", "restore"]
+__all__ = ["check", "dump", "migrate", "new_module", "openapi", "restore", "settings"]

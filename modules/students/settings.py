@@ -11,3 +11,4 @@ class MarkSettings(ModuleSettings, env_prefix="MARKS_"):
     """What a mark may be."""
 
     max: Annotated[float, Field(gt=0, le=1_000_000)] = 100
+    """The highest mark."""
