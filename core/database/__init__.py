@@ -1,1 +1,1 @@
-"""MongoDB: the client, what is done with collections, and the server that starts by itself."""
+"""MongoDB access: the client, operations on collections, and the embedded server."""

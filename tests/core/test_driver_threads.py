@@ -112,9 +112,9 @@ def test_what_takes_long_on_purpose_has_threads_of_its_own() -> None:
 
         held = [asyncio.create_task(waiting(), context=copy_context()) for _ in range(MOST)]
         await asyncio.sleep(0)
-        assert not (await in_thread(threads, thread_name)).startswith("mongodb-aside")
+        assert not (await in_thread(threads, thread_name)).startswith("mongodb-long-running")
         end.set()
-        assert all(name.startswith("mongodb-aside") for name in await asyncio.gather(*held))
+        assert all(name.startswith("mongodb-long-running") for name in await asyncio.gather(*held))
 
     run(work)
 

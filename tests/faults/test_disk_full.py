@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}
 ROWS = 40_000
-FULL = "The disk of the database is full: it can be read, but nothing can be written."
+FULL = "The disk of the database is full: data can be read but not written."
 
 
 class Disk:
