@@ -172,7 +172,7 @@ def test_a_settled_mongod_that_was_killed_comes_back_at_once(data: Path, app: St
     until(lambda: killed not in mongods(data))
     until(lambda: answers(url), within=4)
     assert only(supervisors(data)) == elected
-    assert "starting it again" in (data / "mongod.log").read_text()
+    assert "restarting it" in (data / "mongod.log").read_text()
 
 
 def age(pid: int) -> float:

@@ -126,7 +126,7 @@ def test_the_wheel_comes_last(
 @pytest.mark.parametrize(
     ("version", "told"),
     [
-        ("echo hello", "does not answer as a mongod"),
+        ("echo hello", "is not a mongod"),
         ("echo db version v4.4.1", r"4\.4.*5\.0"),
         (f'echo "{NO_LZMA}" >&2; exit 127', r"liblzma\.so\.5"),
         ('echo "' + OLD_GLIBC.replace("`", "\\`") + '" >&2; exit 1', r"\(GLIBC_2\.34\).*Ubuntu 22\.04"),
@@ -323,7 +323,7 @@ def logged(severity: str, message: str, error: str = "") -> str:
         (logged("E", "Odd", "very odd") + ";" + logged("F", "aborting") + "; exit 3", "status 3: Odd: very odd"),
         ("echo what now; exit 3", "status 3: what now"),
         ("echo 3; exit 3", "status 3: 3"),
-        ("exit 0", "status 0: it said nothing"),
+        ("exit 0", "status 0: no output"),
     ],
 )
 def test_the_reason_is_told(script: Callable[..., Path], tmp_path: Path, end: str, told: str) -> None:
@@ -389,7 +389,7 @@ def test_a_server_that_fails_later_is_tried_again(
         async with run_embedded(Mongod(program, real.version, real.environment), data, grace=0.1):
             program.unlink()
             kill(*running(data))
-            await asyncio.to_thread(until, lambda: caplog.text.count("tried again") > 1)
+            await asyncio.to_thread(until, lambda: caplog.text.count("is being restarted") > 1)
 
     asyncio.run(main())
     assert "No such file" in caplog.text
@@ -424,7 +424,7 @@ def test_whatever_goes_wrong_the_database_is_looked_after_again(
             monkeypatch.setattr(
                 supervisor_client.SupervisorClient, "_check", lambda: "a mistake of ours: it takes no arguments"
             )
-            await asyncio.to_thread(until, lambda: caplog.text.count("could not be looked after") > 1)
+            await asyncio.to_thread(until, lambda: caplog.text.count("check of the embedded MongoDB failed") > 1)
 
     asyncio.run(main())
     until(lambda: not running(data))
@@ -445,5 +445,5 @@ def test_an_unknown_refusal_is_not_taken_for_a_new_server(monkeypatch: pytest.Mo
 
 
 def test_the_status_is_named_when_nothing_else_is_known() -> None:
-    assert explain(-signal.SIGSEGV, "") == "mongod stopped with status -11: it said nothing"
-    assert explain(1, "[]") == "mongod stopped with status 1: []"
+    assert explain(-signal.SIGSEGV, "") == "mongod exited with status -11: no output"
+    assert explain(1, "[]") == "mongod exited with status 1: []"

@@ -132,7 +132,7 @@ def test_a_full_disk_is_read_from_until_there_is_room(client: httpx2.Client, dis
     assert (disk.data / RESERVE).exists()
     assert [client.get(f"/students/S{number}").status_code for number in (0, 1, 2, 3, 4, 9)] == [200] * 6
     text = server.log.read_text()
-    assert (text.count("is full: it is only read from"), text.count("has room again")) == (1, 1)
+    assert (text.count("is full: writes are refused"), text.count("has free space again")) == (1, 1)
     assert "Traceback" not in text
 
 
