@@ -32,7 +32,7 @@ def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClie
     lines = done.stdout.splitlines()
     assert {"PORT=8000", "MARKS_MAX=100.0", "TOKEN_PEPPER=**********", "MONGODB_URL=**********"} <= set(lines)
     assert {"ALLOWED_HOSTS=a.example,b.example", "CORS_ORIGINS=", "REQUIRE_IF_MATCH=0"} <= set(lines)
-    assert not [line for line in lines if line.startswith(("Wrong: ", "Doubtful: "))]
+    assert not [line for line in lines if line.startswith(("Problem: ", "Warning: "))]
     assert "hunter2" not in done.stdout
 
 
@@ -54,7 +54,7 @@ def test_what_is_wrong_with_indexes_is_told(terminal: Terminal, stored: Any) -> 
     stored.students.create_index("colour", name="of_nobody")
     done = terminal("check")
     assert done.returncode == 1
-    wrong = "\n".join(line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    wrong = "\n".join(line for line in done.stdout.splitlines() if line.startswith("Problem: "))
     assert [name in wrong for name in ("by_name", "roll_no_unique", "of_nobody")] == [True, True, False]
     assert "of_nobody" in done.stdout
     assert "by_name" not in stored.students.index_information(), "it only looks"
@@ -65,7 +65,7 @@ def test_broken_data_is_told_of_when_it_is_asked_for(terminal: Terminal, stored:
     assert "S9" not in terminal("check").stdout
     done = terminal("check", "--data")
     assert done.returncode == 1
-    assert [line for line in done.stdout.splitlines() if line.startswith("Wrong: ") and "'S9'" in line]
+    assert [line for line in done.stdout.splitlines() if line.startswith("Problem: ") and "'S9'" in line]
 
 
 def test_migrations_that_are_due_are_told(terminal: Terminal, stored: Any) -> None:
@@ -92,7 +92,7 @@ def test_a_database_that_is_down_is_told_with_the_settings(terminal: Terminal, u
     done = terminal("check", "--data")
     assert done.returncode == 1
     assert "PORT=8000\n" in done.stdout
-    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Problem: "))
     assert named in wrong
     assert "hunter2" not in done.stdout
 
@@ -111,7 +111,7 @@ def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Ter
     terminal.environment |= {"TLS_CERTFILE": "no.pem", "TLS_KEYFILE": "no.pem"}
     done = terminal("check")
     assert done.returncode == 1
-    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Problem: "))
     assert "TLS_KEYFILE" in wrong
 
 
@@ -129,4 +129,4 @@ def test_registration_is_to_be_closed_outside_trials(
 
 def test_closed_registration_is_not_doubtful(terminal: Terminal, client: TestClient) -> None:
     terminal.environment |= {"ENVIRONMENT": "production", "REGISTRATION": "closed", "METRICS_TOKEN": "m" * 32}
-    assert "Doubtful" not in terminal("check").stdout
+    assert "Warning: " not in terminal("check").stdout

@@ -161,7 +161,7 @@ def test_an_older_database_is_refused_with_a_remedy(
     with pytest.raises(StartupError) as raised:
         on_database(lambda database: check(database, [farm], 0))
 
-    assert "older than this code: it has not had farm/m0001_a, farm/m0002_b." in str(raised.value)
+    assert "older than this code: it lacks the migrations farm/m0001_a, farm/m0002_b." in str(raised.value)
     assert str(raised.value).endswith("run: python -m core migrate")
     assert had(sheep) == []
 
