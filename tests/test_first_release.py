@@ -54,7 +54,7 @@ def migrated(first_release: Database[dict[str, Any]], terminal: Terminal, open_c
     done = terminal("migrate")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == ["Running auth/m0001_roles", "Running students/m0001_versions"]
-    assert done.stdout == "Ran 2 of them; the database is up to date.\n"
+    assert done.stdout == "Migrations run: 2. The database is up to date.\n"
     return signed_in(open_client())
 
 
@@ -73,7 +73,7 @@ def test_it_can_be_listed_what_would_be_run(first_release: Database[dict[str, An
 
     terminal("migrate")
 
-    assert terminal("migrate", "--list").stdout == "There is nothing to run.\n"
+    assert terminal("migrate", "--list").stdout == "No migrations are pending.\n"
     assert terminal("migrate").stdout == "The database is up to date.\n"
 
 

@@ -1,7 +1,7 @@
-"""`python -m core dump FILE` and `python -m core restore FILE`: all that is stored as one file, on any kind of server.
+"""`python -m core dump FILE` and `python -m core restore FILE`: a backup in one file, for any kind of server.
 
-The file is gzip of BSON documents, one after the other: `{"collection": …, "document": …}` for each that is stored, and
-at the end `{"count": …}`, without which a file is not whole. Indexes are not in it: the service makes them.
+The file is a gzip stream of BSON documents: `{"collection": …, "document": …}` for each stored document, then
+`{"count": …}`, without which the file is incomplete. The file contains no indexes: the service creates them.
 """
 
 import argparse
@@ -27,21 +27,21 @@ _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 async def _dump(arguments: argparse.Namespace) -> str:
     target: Path = arguments.file
     _refuse_existing(target)
-    partial = target.with_name(f"{target.name}.partial")  # until it is whole
+    partial = target.with_name(f"{target.name}.partial")  # until it is complete
     with create_private_file(partial) as file:
         async with open_database(current_settings()) as database:
             with operation_timeout(_SECONDS), gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3) as packed:
                 count = await _write(database, packed)
         file.flush()
         os.fsync(file.fileno())
-        _refuse_existing(target)  # it may have been made meanwhile
+        _refuse_existing(target)  # it may have been created meanwhile
         partial.rename(target)
     return f"Wrote {count} documents to {target}."
 
 
 def _refuse_existing(path: Path) -> None:
-    if os.path.lexists(path):  # also a link that leads nowhere
-        raise CommandError(f"{path} is there already.")
+    if os.path.lexists(path):  # also true for a broken link
+        raise CommandError(f"{path} already exists.")
 
 
 async def _write(database: Database, file: gzip.GzipFile) -> int:
@@ -56,57 +56,60 @@ async def _write(database: Database, file: gzip.GzipFile) -> int:
 
 async def _restore(arguments: argparse.Namespace) -> str:
     source: Path = arguments.file
-    count = sum(1 for _ in _read(source))  # before anything is written
+    count = sum(1 for _ in _read(source))  # checks the whole file before anything is written
     async with open_database(current_settings()) as database:
         for collection in await database.collections():
             if await database.has_documents(collection):
-                raise CommandError(f"The database is not empty: it has {collection}. Name another MONGODB_DATABASE.")
+                raise CommandError(
+                    f"The database is not empty: it has the collection {collection}. Set MONGODB_DATABASE to another "
+                    "name."
+                )
         with operation_timeout(_SECONDS):
             await _store(database, source)
-    return f"Restored {count} documents. Start the service, which makes their indexes."
+    return f"Restored {count} documents. Start the service to create the indexes."
 
 
 async def _store(database: Database, source: Path) -> None:
-    waiting: dict[str, list[dict[str, Any]]] = {}
+    batches: dict[str, list[dict[str, Any]]] = {}
     for collection, document in _read(source):
-        waiting.setdefault(collection, []).append(document)
-        if len(waiting[collection]) == _BATCH:
-            await database.store(collection, waiting.pop(collection))
-    for collection, documents in waiting.items():
+        batches.setdefault(collection, []).append(document)
+        if len(batches[collection]) == _BATCH:
+            await database.store(collection, batches.pop(collection))
+    for collection, documents in batches.items():
         await database.store(collection, documents)
 
 
 def _read(source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What is in a dump; raises `CommandError` for a file that is none, or not whole."""
+    """Yield a dump's documents with their collections. Raise `CommandError` if the file is not a dump or incomplete."""
     count = 0
     try:
         with gzip.open(source) as file:
-            for line in bson.decode_file_iter(cast("IO[bytes]", file), _OPTIONS):
-                if "count" in line:
-                    if line["count"] == count:
+            for entry in bson.decode_file_iter(cast("IO[bytes]", file), _OPTIONS):
+                if "count" in entry:
+                    if entry["count"] == count:
                         return
                     break
-                yield line["collection"], line["document"]
+                yield entry["collection"], entry["document"]
                 count += 1
     except (OSError, EOFError, BSONError, KeyError) as error:
         raise CommandError(f"{source} cannot be read as a dump: {type(error).__name__}.") from None
-    raise CommandError(f"{source} is not whole.")
+    raise CommandError(f"{source} is incomplete.")
 
 
 def _file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="the file")
+    parser.add_argument("file", type=Path, help="the path of the dump")
 
 
 dump = Command(
     name="dump",
-    help="write all that is stored into one file; while nobody writes",
+    help="write all stored documents to one file; stop the service first",
     add_arguments=_file,
     run=_dump,
     database=False,
 )
 restore = Command(
     name="restore",
-    help="put what a dump holds into an empty database",
+    help="restore a dump into an empty database",
     add_arguments=_file,
     run=_restore,
     database=False,

@@ -1,4 +1,4 @@
-"""`python -m core migrate`."""
+"""`python -m core migrate`: runs the pending migrations."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from core.settings import current_settings
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--list", action="store_true", help="only tell what would be run")
+    parser.add_argument("--list", action="store_true", help="only list the pending migrations")
     parser.add_argument(
         "--wait", type=float, default=60, metavar="SECONDS", help="how long to wait for another runner (60)"
     )
@@ -23,16 +23,16 @@ async def _migrate(modules: Sequence[Module], arguments: argparse.Namespace) -> 
     async with open_database(current_settings()) as database:
         if arguments.list:
             names = [migration.name for migration in await pending(database, modules)]
-            return "\n".join(names) or "There is nothing to run."
+            return "\n".join(names) or "No migrations are pending."
         count = await run(database, modules, arguments.wait, lambda line: print(line, file=sys.stderr))
-        return f"Ran {count} of them; the database is up to date." if count else "The database is up to date."
+        return f"Migrations run: {count}. The database is up to date." if count else "The database is up to date."
 
 
 def migrate(modules: Sequence[Module]) -> Command:
-    """The command that brings what these modules keep up to date."""
+    """Return the command that migrates the stored data of these modules."""
     return Command(
         name="migrate",
-        help="bring what is stored into the shape that this code knows",
+        help="run the pending migrations of the stored data",
         add_arguments=_arguments,
         run=partial(_migrate, modules),
         database=False,

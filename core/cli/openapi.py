@@ -1,4 +1,4 @@
-"""The API's document as files: how it is, and how it was when the current version began."""
+"""`python -m core openapi`: writes the OpenAPI document, and a baseline of it for each version of the API."""
 
 import argparse
 import json
@@ -17,22 +17,23 @@ COMMAND = "python -m core openapi"
 
 
 def written(document: dict[str, Any]) -> str:
-    """The document as text that is the same each time."""
+    """Return the document as JSON in a reproducible format."""
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def current_file(root: Path = ROOT) -> Path:
-    """Where the document as it is stands."""
+    """Return the path of the current document."""
     return root / "openapi.json"
 
 
 def baseline_file(version: str, root: Path = ROOT) -> Path:
-    """Where the document as it was when a version began stands: later changes must not break its clients."""
+    """Return the path of a version's baseline: the document as of the version's first release. Later changes of the
+    same version must not break clients of the baseline."""
     return root / "docs" / "openapi" / f"{version}.json"
 
 
 def write_files(document: dict[str, Any], root: Path = ROOT) -> list[Path]:
-    """Write the document, and for a version that has none its baseline; answers with the files written."""
+    """Write the document, and its baseline if the version has none. Return the files written."""
     baseline = baseline_file(document["info"]["version"], root)
     files = [current_file(root), *([] if baseline.exists() else [baseline])]
     for file in files:
@@ -42,7 +43,7 @@ def write_files(document: dict[str, Any], root: Path = ROOT) -> list[Path]:
 
 
 def generated() -> dict[str, Any]:
-    """The document of the whole service with its default settings."""
+    """Return the document of the service with all modules and default settings."""
     modules = discover()
     defaults = [module.settings.model_construct() for module in modules if module.settings]
     return create_app(Settings.model_construct().with_parts(*defaults), modules).openapi()
@@ -50,12 +51,12 @@ def generated() -> dict[str, Any]:
 
 async def _refresh(_: argparse.Namespace) -> str:
     names = ", ".join(str(file.relative_to(ROOT)) for file in write_files(generated(), ROOT))
-    return f"Wrote {names}. The version is {VERSION}: a change that breaks clients needs a higher one."
+    return f"Wrote {names}. The version is {VERSION}: a change that breaks clients needs a new version."
 
 
 command = Command(
     name="openapi",
-    help="write openapi.json, and for a new version what later changes are compared with",
+    help="write openapi.json, and the baseline for compatibility checks if the version is new",
     add_arguments=lambda _: None,
     run=_refresh,
     database=False,

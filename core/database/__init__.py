@@ -1,4 +1,4 @@
-"""MongoDB: the client, what is done with collections, and the server that starts by itself."""
+"""MongoDB access: the client, operations on collections, and the embedded server."""
 
 from core.database.availability import Outage, as_unavailable, check_room
 from core.database.batcher import Batcher

@@ -1,7 +1,7 @@
-"""While the database is away: told at once, instead of waited out by everybody.
+"""Detection of database outages, so that requests fail fast instead of waiting for the timeout.
 
-The driver lets each command wait for a server, which is right for the seconds that the election of a new primary takes.
-In a longer outage, whoever comes would wait for all of the time-out, in vain, and those who wait would pile up.
+The driver lets each command wait for a server. That is right for the few seconds that the election of a new primary
+takes. In a longer outage every request would wait for the whole timeout, in vain, and waiting requests would pile up.
 """
 
 import asyncio
@@ -21,88 +21,93 @@ from core.errors import Unavailable
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 5.0
-"""For so long an absence is waited out: as long as a command may take, and longer than an election does."""
+"""How long to wait for an unreachable database: as long as a command may take, and longer than an election takes."""
 
 LOOK_SECONDS = 0.5
 
 ROOM_SECONDS = 60
-"""When to try again where a disk is full: it takes a person to make room."""
+"""The `Retry-After` for a full disk: a person has to free space."""
 
 
 class Outage:
-    """Whether the database is known to be away for too long to wait for it: that of one app."""
+    """The outage state of one app's database: whether it has been unreachable for too long to wait for it."""
 
     def __init__(self) -> None:
         self.unprepared = False
-        """Set from the start until the database has been prepared, where it was away then."""
+        """True while the database has not been prepared because it was unreachable when the service started."""
         self.is_full: Callable[[], bool] = lambda: False
-        """Whether nothing can be written, as the disk is full; set where the database is our own."""
+        """Return whether writes fail because the disk is full. Set for the embedded database only."""
         self._client: MongoClient[Any] | None = None
         self._since: float | None = None
 
     def is_on(self) -> bool:
-        """Asked for each request; costs nothing while all is well. It ends as soon as the driver knows a server."""
+        """Return whether an outage is in effect.
+
+        Called for each request, so it costs nothing while the database is reachable. An outage ends as soon as the
+        driver has found a server.
+        """
         return self.unprepared or (self._since is not None and self._lasts())
 
     def use(self) -> None:
-        """Let `check_room` ask this one, from here on and in what is begun from here."""
+        """Make `check_room` use this instance in the current context and in tasks started from it."""
         _current.set(self)
 
     def check(self) -> None:
-        """Raise `Unavailable` in an outage."""
+        """Raise `Unavailable` during an outage."""
         if self.is_on():
             raise Unavailable("The database does not answer.")
 
     def check_room(self) -> None:
-        """Raise `Unavailable` where nothing can be written."""
+        """Raise `Unavailable` if the disk is full."""
         if self.is_full():
             raise no_room()
 
     @asynccontextmanager
     async def watching(self, client: MongoClient[Any]) -> AsyncIterator[None]:
-        """The time in which this client's servers are looked at. The driver looks by itself, each second: only what it
-        knows is asked, since its own events would cost a thread that looks as often."""
+        """Watch this client's servers.
+
+        Poll the topology that the driver keeps: the driver checks its servers each second anyway, and its own event
+        listeners would cost a thread that polls just as often.
+        """
         self._client, self._since = client, None
-        looking = asyncio.create_task(self._look())
+        polling = asyncio.create_task(self._poll())
         try:
             yield
         finally:
-            looking.cancel()
+            polling.cancel()
             self._client, self._since = None, None
 
-    async def _look(self) -> None:
-        told = False
+    async def _poll(self) -> None:
+        logged = False
         while True:
-            if self._sees_a_server():
-                if told:
-                    log.warning("The database is back")
-                told, self._since = False, None
+            if self._has_server():
+                if logged:
+                    log.warning("The database is reachable again")
+                logged, self._since = False, None
             elif self._since is None:
                 self._since = monotonic()
-            elif not told and self._lasts():
-                log.error("The database is away: requests that need it are refused until it is back")
-                told = True
+            elif not logged and self._lasts():
+                log.error("The database is unreachable: requests that need it are refused until it is back")
+                logged = True
             await asyncio.sleep(LOOK_SECONDS)
 
     def _lasts(self) -> bool:
-        away = self._since is not None and monotonic() - self._since >= PATIENCE_SECONDS
-        return away and not self._sees_a_server()
+        timed_out = self._since is not None and monotonic() - self._since >= PATIENCE_SECONDS
+        return timed_out and not self._has_server()
 
-    def _sees_a_server(self) -> bool:
-        """Whether there is one that commands can be sent to: a primary, unless the address asks for others."""
+    def _has_server(self) -> bool:
+        """Return whether the driver knows a server for commands: a primary, unless the URL allows secondaries."""
         client = self._client
         return client is None or client.topology_description.has_readable_server(client.read_preference)
 
 
 def no_room() -> Unavailable:
-    """What is answered to who would write on a full disk."""
-    return Unavailable(
-        "The disk of the database is full: it can be read, but nothing can be written.", retry_after=ROOM_SECONDS
-    )
+    """Return the error for a write while the disk is full."""
+    return Unavailable("The disk of the database is full: data can be read but not written.", retry_after=ROOM_SECONDS)
 
 
 def as_unavailable(error: PyMongoError) -> Unavailable | None:
-    """What is answered to who meets this error, where it tells of an outage or of a full disk."""
+    """Return the `Unavailable` that clients see if a driver error means an outage or a full disk, else None."""
     if is_outage(error):
         return Unavailable("The database does not answer.")
     return no_room() if is_full(error) else None
@@ -112,7 +117,10 @@ _current: ContextVar[Outage] = ContextVar("outage")
 
 
 def check_room() -> None:
-    """Raise `Unavailable` where the database of this request or command, or of the one that began this work, cannot be
-    written to. For work that lasts: other requests are refused before they begin."""
+    """Raise `Unavailable` if the disk of the current context's database is full.
+
+    For long-running work, which inherits the context of the request or command that started it. Short requests are
+    refused before they begin.
+    """
     if outage := _current.get(None):
         outage.check_room()

@@ -1,4 +1,4 @@
-"""What is done with a document's collection that Beanie has no word for."""
+"""Operations on a document's collection that Beanie does not offer: bulk writes, change streams, majority reads."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -16,23 +16,23 @@ from core.database.errors import duplicate_indexes
 
 
 class ChangeStreamsUnsupported(Exception):
-    """The database does not tell of changes: it is a single server, or in memory."""
+    """The database has no change streams, because it is a standalone server or in memory."""
 
 
-# What a server without an oplog answers.
+# The error codes of a server without an oplog.
 _NO_CHANGE_STREAMS = {40573, 115}
 
 
 async def watch_ids(document: type[Document]) -> AsyncIterator[ObjectId | None]:
-    """None, once the watch is open; then the `_id` of each document that anybody changes or removes from then on, as
-    soon as a majority has it.
+    """Yield None once the change stream is open, then the `_id` of each document that is changed or removed, as soon
+    as a majority has the change.
 
-    Never ends by itself. Raise `ChangeStreamsUnsupported`, or `PyMongoError`, after which changes may have been missed.
+    Never end by itself. Raise `ChangeStreamsUnsupported`, or `PyMongoError`, after which changes may have been missed.
     """
     collection = document.get_motor_collection()
     if is_in_memory(collection):
         raise ChangeStreamsUnsupported
-    long_running.set(True)  # it waits most of the time
+    long_running.set(True)  # its calls wait for changes most of the time
     with pymongo.timeout(None):
         try:
             async with collection.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:
@@ -47,55 +47,56 @@ async def watch_ids(document: type[Document]) -> AsyncIterator[ObjectId | None]:
 
 
 async def insert_ignoring_duplicates(document: type[Document], rows: Sequence[dict[str, Any]]) -> set[int]:
-    """Insert many documents, in any order, with as few commands as possible. Answers the places of those that a unique
-    index refused."""
+    """Insert many documents, in any order, with as few commands as possible. Return the positions of the rows that
+    violate a unique index."""
     try:
         await document.get_motor_collection().insert_many(rows, ordered=False)
     except BulkWriteError as error:
-        return _refused(error)
+        return _duplicates(error)
     return set()
 
 
 Update = tuple[dict[str, Any], dict[str, Any]]
-"""A filter, and what to change of the document that it meets."""
+"""A filter, and the update for the document that matches it."""
 
 
 async def bulk_update(document: type[Document], updates: Sequence[Update]) -> tuple[int, set[int]]:
-    """Do many updates of one document each, in any order, with as few commands as possible. Answers how many of the
-    filters met a document that was then updated, and the places of those updates that a unique index refused."""
+    """Run many updates of one document each, in any order, with as few commands as possible. Return how many filters
+    matched a document, and the positions of the updates that violate a unique index."""
     collection = document.get_motor_collection()
-    if is_in_memory(collection):  # mongomock's bulk_write knows an older driver only
+    if is_in_memory(collection):  # mongomock's bulk_write supports an older driver only
         return await _bulk_update_in_memory(collection, updates)
     try:
         result = await collection.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
     except BulkWriteError as error:
-        return int(error.details["nMatched"]), _refused(error)
+        return int(error.details["nMatched"]), _duplicates(error)
     return int(result.matched_count), set()
 
 
 async def _bulk_update_in_memory(collection: Any, updates: Sequence[Update]) -> tuple[int, set[int]]:
-    matched, refused = 0, set[int]()
-    for place, update in enumerate(updates):
+    matched, duplicates = 0, set[int]()
+    for position, update in enumerate(updates):
         try:
             matched += (await collection.update_one(*update)).matched_count
         except DuplicateKeyError:
-            refused.add(place)
-    return matched, refused
+            duplicates.add(position)
+    return matched, duplicates
 
 
-def _refused(error: BulkWriteError) -> set[int]:
-    """The places of what a unique index refused; raises the error if it tells of anything else."""
-    places = duplicate_indexes(error)
-    if places is None:
+def _duplicates(error: BulkWriteError) -> set[int]:
+    """Return the positions of the writes that violate a unique index; raise the error if it reports anything else."""
+    duplicates = duplicate_indexes(error)
+    if duplicates is None:
         raise error
-    return places
+    return duplicates
 
 
 def read_majority(document: type[Document]) -> Any:
-    """A document's collection, read in the newest state that no change of a replica set's primary will undo."""
+    """Return a document's collection with read concern "majority": reads return the newest state that an election
+    cannot roll back."""
     collection = document.get_motor_collection()
     if is_in_memory(collection):
-        return collection  # where nothing is undone
+        return collection  # nothing is rolled back in memory
     return collection.with_options(
         read_concern=ReadConcern("majority"),
         read_preference=ReadPreference.PRIMARY,  # type: ignore[arg-type]  # the stubs name the class of constants
@@ -103,5 +104,5 @@ def read_majority(document: type[Document]) -> Any:
 
 
 def collection_name(document: type[Document]) -> str:
-    """The collection that a document is kept in."""
+    """Return the name of a document's collection."""
     return str(getattr(getattr(document, "Settings", None), "name", document.__name__))

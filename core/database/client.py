@@ -1,6 +1,6 @@
-"""The database: which server is used, the client's lifetime, and the documents bound to it.
+"""The database connection: the choice of the server, the client's lifetime, and the documents bound to it.
 
-The only file that imports Motor, which gets critical fixes until May 2027 and then has to be replaced.
+This is the only file that imports Motor, which gets critical fixes until May 2027 and then has to be replaced.
 """
 
 import logging
@@ -28,17 +28,17 @@ log = logging.getLogger(__name__)
 
 
 def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | None) -> None:
-    # Motor hands over `partial(context.run, method, …)`.
+    # Motor passes `partial(context.run, method, …)`.
     method = call.args[0] if isinstance(call, partial) and call.args else call
     name = getattr(method, "__name__", "other")
     database_metrics.observe(name, seconds, failed=failure is not None and not is_duplicate_key(failure))
 
 
-# Motor takes a number of threads, but not the threads themselves.
+# Motor lets its users choose the number of threads, but not the executor.
 motor_asyncio._EXECUTOR = DriverThreads(max_threads=32, timed=_observe)  # type: ignore[assignment]  # noqa: SLF001
 
-# Every write is on a majority's disk before it is acknowledged, and nothing waits without end. What the URL of an
-# operator says has precedence.
+# Every write is on a majority's disk before it is acknowledged, and every wait has a timeout. Options in MONGODB_URL
+# take precedence.
 _CLIENT_OPTIONS: dict[str, Any] = {
     "w": "majority",
     "journal": True,
@@ -49,7 +49,7 @@ _CLIENT_OPTIONS: dict[str, Any] = {
     "maxPoolSize": 100,
 }
 
-# The driver ignores these where `timeoutMS` is set, so it gives way to them.
+# The driver ignores these options when `timeoutMS` is set, so the default `timeoutMS` is left out when one is given.
 _FINER_TIMEOUTS = {"serverselectiontimeoutms", "sockettimeoutms", "wtimeoutms"}
 
 _NO_MONGOD = (
@@ -72,7 +72,7 @@ class Database:
         await self._client[self._name].command("ping")
 
     async def bind(self, documents: Sequence[type[Document]], *, make_indexes: bool = True) -> None:
-        """Let these documents be kept here, and make their indexes."""
+        """Bind document classes to this database, and create their indexes."""
         # An index on a large collection takes minutes.
         with operation_timeout(3600):
             await init_beanie(
@@ -80,25 +80,25 @@ class Database:
             )
 
     async def collections(self) -> list[str]:
-        """The names of what is kept here, in order."""
+        """Return the names of the collections, sorted."""
         names = await self._client[self._name].list_collection_names()
         return sorted(name for name in names if not name.startswith("system."))
 
     def stored(self, collection: str) -> AsyncIterator[dict[str, Any]]:
-        """All documents of a collection, as they are stored."""
+        """Return all documents of a collection, as they are stored."""
         documents: AsyncIterator[dict[str, Any]] = self._client[self._name][collection].find()
         return documents
 
     async def store(self, collection: str, documents: Sequence[dict[str, Any]]) -> None:
-        """Put documents, new ones all of them, into a collection as they are."""
+        """Insert new documents into a collection, as they are."""
         await self._client[self._name][collection].insert_many(documents)
 
     async def indexes(self, collection: str) -> dict[str, dict[str, Any]]:
-        """The indexes that a collection has, by name; none where there is no such collection."""
+        """Return a collection's indexes by name; an empty mapping if the collection does not exist."""
         return dict(await self._client[self._name][collection].index_information())
 
     async def has_documents(self, collection: str) -> bool:
-        """Whether anything is kept in a collection."""
+        """Return whether a collection has any documents."""
         return await self._client[self._name][collection].find_one({}, {"_id": 1}) is not None
 
 
@@ -113,11 +113,11 @@ async def _nothing(_: Database) -> None:
 async def open_database(
     settings: Settings, prepare: Prepare = _nothing, outage: Outage | None = None
 ) -> AsyncIterator[Database]:
-    """The database that the settings ask for, once `prepare` has done with it what must be done first; `outage` is told
-    whether it is there from then on.
+    """Open the database that the settings select, and run `prepare` on it first. `outage` follows from then on whether
+    the database is reachable.
 
-    Raise `StartupError`, which says what to do, when there is no server or it does not accept the preparation;
-    `DatabaseUnreachable` when a later try may succeed.
+    Raise `StartupError`, with a remedy, if there is no server or it rejects the preparation; `DatabaseUnreachable` if
+    a retry may succeed.
     """
     outage = outage or Outage()
     outage.use()
@@ -132,19 +132,20 @@ async def open_database(
 
 @contextmanager
 def translate_driver_errors(settings: Settings, description: str) -> Iterator[None]:
-    """What the driver raises at the start becomes a `StartupError`."""
+    """Raise the driver's errors during startup as `StartupError`."""
     try:
         yield
     except PyMongoError as error:
         if is_outage(error):
             remedy = " Start it, or correct MONGODB_URL." if settings.mongodb_url else ""
-            raise DatabaseUnreachable(f"There is no answer from {description}.{remedy}") from error
-        raise StartupError(f"Not accepted by {description}: {error}") from error
+            raise DatabaseUnreachable(f"No response from {description}.{remedy}") from error
+        raise StartupError(f"Rejected by {description}: {error}") from error
 
 
 @asynccontextmanager
 async def _open_client(settings: Settings, outage: Outage) -> AsyncIterator[tuple[Any, str]]:
-    """A client, and what it talks to in words. The ladder: a given server, an embedded one, memory if allowed."""
+    """Yield a client and a description of its server. The order of preference: the server in MONGODB_URL, an embedded
+    server, a database in memory if allowed."""
     if settings.mongodb_url:
         url = settings.mongodb_url.get_secret_value()
         async with _connected(url, outage) as client:
@@ -154,7 +155,7 @@ async def _open_client(settings: Settings, outage: Outage) -> AsyncIterator[tupl
             outage.is_full = lambda: embedded.room.is_full
             yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
     elif settings.allow_memory_db:
-        log.warning("ALLOW_MEMORY_DB is set: everything will be lost when this process exits")
+        log.warning("Using a database in memory, as ALLOW_MEMORY_DB allows: all data is lost when this process exits")
         with closing(_memory_client()) as client:
             yield client, "a database in memory"
     else:
@@ -162,7 +163,8 @@ async def _open_client(settings: Settings, outage: Outage) -> AsyncIterator[tupl
 
 
 def _mongod(settings: Settings) -> Mongod | None:
-    """The mongod to embed. One that does not run here counts as none where memory will do instead."""
+    """Return the mongod to embed, or None. If a database in memory is allowed, ignore a mongod that does not run here,
+    unless MONGOD_BIN names it."""
     try:
         return find_mongod(settings.mongod_bin, settings.data_dir)
     except StartupError:
@@ -179,7 +181,7 @@ async def _connected(url: str, outage: Outage) -> AsyncIterator[Any]:
 
 
 def _connect(url: str) -> Any:
-    """A client for `url`, whose own options win over ours. Connects when it is first used."""
+    """Return a client for `url`, whose options take precedence over the defaults. It connects on first use."""
     try:
         parsed = parse_uri(url)
         if "@" in (parsed["database"] or ""):
@@ -189,34 +191,36 @@ def _connect(url: str) -> Any:
         options = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in left_out}
         return AsyncIOMotorClient(url, tz_aware=True, **options)
     except (PyMongoError, ValueError) as error:
-        # What the driver makes of a mistyped URL may hold its password.
-        reason = "percent-encode what is special in its password" if "@" in url else str(error)
+        # The driver's error text for a mistyped URL may contain the password.
+        reason = "percent-encode the special characters in its password" if "@" in url else str(error)
         raise StartupError(f"MONGODB_URL is not a usable MongoDB connection string: {reason}") from None
 
 
 def _servers(url: str) -> str:
-    """The hosts that `url` names, without its credentials, for a log."""
+    """Return the hosts in `url`, without its credentials, for the log."""
     return ", ".join(f"{host}:{port}" if port else host for host, port in parse_uri(url)["nodelist"])
 
 
 def _memory_client() -> Any:
-    from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 (half a second to import, and hardly ever wanted)
+    from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 (takes half a second, and is rarely needed)
 
     return AsyncMongoMockClient(tz_aware=True)
 
 
 @contextmanager
 def operation_timeout(seconds: float = 60) -> Iterator[None]:
-    """For work that nobody waits for at a browser: what is asked of the database in here may take so long in all,
-    instead of the usual few seconds for each command."""
-    waits = queue_timeout.set(seconds)
+    """Limit all database commands in this block to `seconds` in total, instead of a few seconds for each command.
+
+    For work such as migrations, which no HTTP client waits for.
+    """
+    token = queue_timeout.set(seconds)
     try:
         with pymongo.timeout(seconds):
             yield
     finally:
-        queue_timeout.reset(waits)
+        queue_timeout.reset(token)
 
 
 def is_in_memory(collection: Any) -> bool:
-    """Whether a collection is in no MongoDB, but in this process, where less is possible."""
-    return type(collection) is not AsyncIOMotorCollection  # isinstance would not tell: it claims to be one
+    """Return whether a collection is mongomock's, in this process, which supports fewer operations than MongoDB."""
+    return type(collection) is not AsyncIOMotorCollection  # isinstance is True for mongomock's collections, too

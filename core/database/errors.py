@@ -1,4 +1,4 @@
-"""What an error of the driver means."""
+"""Classification of the driver's errors."""
 
 from pymongo.errors import (
     BulkWriteError,
@@ -11,13 +11,13 @@ from pymongo.errors import (
 
 _DUPLICATE_KEY = 11000
 
-# What a server says on a full disk has no code of its own.
+# MongoDB has no error code for a full disk, so the text has to be searched.
 _FULL = ("No space left on device", "Disk quota exceeded", "OutOfDiskSpace")
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Whether the database is away, too slow, or lost its majority before it could confirm what was written, so that a
-    later try may succeed; anything else is our mistake."""
+    """Return whether a retry may succeed: the database is unreachable, timed out, or lost its majority before it
+    confirmed a write. Any other error is a bug."""
     unconfirmed = isinstance(error, WriteConcernError) or (
         isinstance(error, BulkWriteError) and bool(error.details.get("writeConcernErrors"))
     )
@@ -25,19 +25,20 @@ def is_outage(error: PyMongoError) -> bool:
 
 
 def is_full(error: PyMongoError) -> bool:
-    """Whether the database has no room on its disk left."""
+    """Return whether the database's disk is full."""
     return isinstance(error, OperationFailure) and any(words in str(error) for words in _FULL)
 
 
 def is_duplicate_key(error: BaseException | None) -> bool:
-    """Whether it only tells that keys are taken, which is an answer rather than a failure."""
+    """Return whether an error reports duplicate keys only, which is an expected result rather than a failure."""
     return isinstance(error, DuplicateKeyError) or (
         isinstance(error, BulkWriteError) and duplicate_indexes(error) is not None
     )
 
 
 def duplicate_indexes(error: BulkWriteError) -> set[int] | None:
-    """The places of what a unique index refused; None where the error tells of anything else."""
+    """Return the positions, in the list of writes, of those that violate a unique index; None if the error reports
+    anything else."""
     failures = error.details["writeErrors"]
     if any(failure["code"] != _DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
         return None
@@ -45,5 +46,5 @@ def duplicate_indexes(error: BulkWriteError) -> set[int] | None:
 
 
 def duplicate_field(error: DuplicateKeyError) -> str:
-    """The indexed field that a unique index refused."""
+    """Return the indexed field whose value violates a unique index."""
     return str(next(iter((error.details or {})["keyPattern"])))

@@ -1,4 +1,4 @@
-"""Lists by keyset: a page continues beyond the last record of the one before, at the same cost wherever it lies."""
+"""Keyset pagination: each page starts after the last record of the previous page, so all pages cost the same."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 Filter = dict[str, Any]
 Position = tuple[Any, ...]
-"""The values of an order's keys in one record, beyond which a page begins."""
+"""The values of the sort keys in one record, after which a page starts."""
 
 
 def _plain(text: str) -> str:
-    text.encode()  # a lone surrogate, which MongoDB cannot take, is a ValueError
+    text.encode()  # raises ValueError for a lone surrogate, which MongoDB cannot store
     return text
 
 
 def object_id(text: str) -> ObjectId:
-    """Reads an `_id` from a cursor."""
+    """Parse an `_id` from a cursor. Raise `ValueError` if it is not valid."""
     try:
         return ObjectId(text)
     except InvalidId as error:
@@ -30,12 +30,12 @@ def object_id(text: str) -> ObjectId:
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """One key of an order.
+    """One key of a sort order.
 
     path        the stored field
-    nullable    whether records may be without it; they count as lower than all others, as in MongoDB
-    parse       reads a value from a cursor; raises `ValueError` for what cannot be one
-    write       the reverse
+    nullable    whether records may lack the field; such records sort before all others, as in MongoDB
+    parse       parses a value from a cursor; raises `ValueError` if the value is not valid
+    write       formats a value for a cursor
     """
 
     path: str
@@ -45,11 +45,11 @@ class SortKey:
     write: Callable[[Any], str] = str
 
     def reversed(self) -> "SortKey":
-        """The same key in the other direction."""
+        """Return the same key in the opposite direction."""
         return replace(self, descending=not self.descending)
 
     def beyond(self, value: Any) -> Filter | None:
-        """What selects the records behind a value; None if there can be none."""
+        """Return the filter for the records after a value; None if there can be none."""
         if value is None:
             return None if self.descending else {self.path: {"$ne": None}}
         if not self.descending:
@@ -58,33 +58,34 @@ class SortKey:
 
 
 Order = tuple[SortKey, ...]
-"""The keys by which a list is sorted. Together they are unique, so that each record has a place of its own."""
+"""The keys by which a list is sorted. Together they are unique, so that the order is total."""
 
 
 def reversed_order(order: Order) -> Order:
-    """The same list from its end."""
+    """Return the opposite order."""
     return tuple(key.reversed() for key in order)
 
 
 def sort_of(order: Order) -> list[tuple[str, SortDirection]]:
-    """An order as MongoDB wants it."""
+    """Return an order as a MongoDB sort specification."""
     return [(key.path, SortDirection.DESCENDING if key.descending else SortDirection.ASCENDING) for key in order]
 
 
 def beyond(order: Order, position: Position) -> Filter:
-    """What selects the records behind a position: behind in the first key, or level there and behind in the next."""
+    """Return the filter for the records after a position: those that come later by the first key, or have an equal
+    first key and come later by the second, and so on."""
     clauses: list[Filter] = []
-    level: Filter = {}
+    equal: Filter = {}
     for key, value in zip(order, position, strict=True):
-        further = key.beyond(value)
-        if further is not None:
-            clauses.append(level | further)
-        level |= {key.path: value}
+        later = key.beyond(value)
+        if later is not None:
+            clauses.append(equal | later)
+        equal |= {key.path: value}
     return clauses[0] if len(clauses) == 1 else {"$or": clauses}
 
 
 def position_of(order: Order, record: Any) -> Position:
-    """The values of an order's keys in a record: a mapping as MongoDB answers it, or a document."""
+    """Return the values of the sort keys in a record, which is a mapping from MongoDB or a Beanie document."""
     return tuple(_value(record, key.path) for key in order)
 
 
@@ -98,7 +99,7 @@ def _value(record: Any, path: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some records of a list, in its order, and whether there are others before and after them."""
+    """One page of a list: its records, in the list's order, and whether there are records before and after them."""
 
     items: Sequence[T]
     has_previous: bool
@@ -107,8 +108,8 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which page of a list is asked for: up to `limit` records after a position, or before it; the first ones where
-    there is no position."""
+    """The requested page of a list: up to `limit` records after a position, or before it if `backwards`; the first
+    records if there is no position."""
 
     order: Order
     limit: int
@@ -117,21 +118,21 @@ class Window:
 
     @property
     def reading_order(self) -> Order:
-        """The order in which the records are to be read, from the position on."""
+        """The order in which to read the records, starting at the position."""
         return reversed_order(self.order) if self.backwards else self.order
 
     @property
     def filter(self) -> Filter:
-        """What selects the records from the position on."""
+        """The filter for the records after the position, in reading order."""
         return {} if self.position is None else beyond(self.reading_order, self.position)
 
     @property
     def sort(self) -> list[tuple[str, SortDirection]]:
-        """The reading order as MongoDB wants it."""
+        """The reading order as a MongoDB sort specification."""
         return sort_of(self.reading_order)
 
     def page(self, found: Sequence[T]) -> Page[T]:
-        """The page, of what was found in reading order when one record more than `limit` was asked for."""
+        """Return the page, given the records in reading order from a query for `limit + 1` records."""
         items, more = found[: self.limit], len(found) > self.limit
         if self.backwards:
             return Page(items[::-1], has_previous=more, has_next=bool(items))

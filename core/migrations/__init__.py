@@ -1,9 +1,9 @@
-"""Changes of what is stored, from one shape to the next.
+"""Database migrations, which change the structure of stored data.
 
 A module's migrations are the files of its package `migrations`, in the order of their names. Each has a class
 `Forward` with Beanie's migrations (`free_fall_migration`, `iterative_migration`). A process may die half-way and
-another one begin again, so a migration finds what has been done, and does the rest. A name never changes once it has
-been run anywhere.
+another may start again, so a migration must be safe to rerun: it skips what is done and does the rest. Never rename a
+migration that has been run anywhere.
 """
 
 from core.migrations.applied import AppliedMigration, check, pending, too_old

@@ -1,4 +1,4 @@
-"""Which migrations there are, and which of them the database has had."""
+"""The modules' migrations, and the record of those applied to the database."""
 
 import asyncio
 import importlib
@@ -22,27 +22,28 @@ _POLL_SECONDS = 1.0
 
 
 class AppliedMigration(Document):
-    """A migration that the database has had, by its name."""
+    """A migration that has been applied to the database, identified by its name."""
 
     id: str  # type: ignore[assignment]  # such as `students/m0001_keys`
     at: datetime = Field(default_factory=utc_now)
 
     class Settings:
-        """As many as there are migrations."""
+        """Has one document for each applied migration."""
 
         name = "migrations"
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A migration of a module. Names in order are migrations in order."""
+    """A migration of a module. Migrations run in the order of their names."""
 
     name: str
     source: str
 
     @property
     def steps(self) -> list[Any]:
-        """Beanie's migrations in its class `Forward`, as they are written; raises `StartupError` if it has none."""
+        """Beanie's migrations in the class `Forward`, in source order. Raise `StartupError` if there is no such
+        class."""
         forward = getattr(importlib.import_module(self.source), "Forward", None)
         if forward is None:
             raise StartupError(f"The migration {self.source} has no class Forward.")
@@ -50,7 +51,7 @@ class Migration:
 
 
 def migrations_of(module: Module) -> list[Migration]:
-    """The migrations of a module, in order."""
+    """Return the migrations of a module, in order."""
     if module.migrations is None:
         return []
     package = module.migrations.__name__
@@ -59,44 +60,48 @@ def migrations_of(module: Module) -> list[Migration]:
 
 
 async def pending(database: Database, modules: Sequence[Module]) -> list[Migration]:
-    """The migrations that the database has still to have. Where a module has stored nothing so far, there are none.
-    Raises `StartupError` if the database is newer than the code."""
+    """Return the pending migrations. A module that has not stored anything has none.
+
+    Raise `StartupError` if the database is newer than the code.
+    """
     due, _ = await _compare(database, modules)
     return due
 
 
 async def settle(database: Database, modules: Sequence[Module]) -> list[Migration]:
-    """The same; migrations of modules that have stored nothing are noted as had."""
-    due, needless = await _compare(database, modules)
-    for migration in needless:
+    """Return the pending migrations as `pending` does, and record those of modules that have not stored anything as
+    applied."""
+    due, unneeded = await _compare(database, modules)
+    for migration in unneeded:
         await note(migration)
     return due
 
 
 async def _compare(database: Database, modules: Sequence[Module]) -> tuple[list[Migration], list[Migration]]:
-    """The migrations that are to be run, and those that have nothing to do."""
+    """Return the migrations to be run, and those that are not needed because there is no data."""
     await database.bind([AppliedMigration])
-    had = {applied.id for applied in await AppliedMigration.find_all().to_list()}
-    _refuse_newer(had, modules)
-    due, needless = list[Migration](), list[Migration]()
+    applied = {migration.id for migration in await AppliedMigration.find_all().to_list()}
+    _refuse_newer(applied, modules)
+    due, unneeded = list[Migration](), list[Migration]()
     for module in modules:
-        missing = [migration for migration in migrations_of(module) if migration.name not in had]
-        (due if missing and await _has_stored(database, module, missing) else needless).extend(missing)
-    return due, needless
+        missing = [migration for migration in migrations_of(module) if migration.name not in applied]
+        (due if missing and await _has_data(database, module, missing) else unneeded).extend(missing)
+    return due, unneeded
 
 
-def _refuse_newer(had: set[str], modules: Sequence[Module]) -> None:
+def _refuse_newer(applied: set[str], modules: Sequence[Module]) -> None:
     known = {migration.name for module in modules for migration in migrations_of(module)}
     ours = {module.name for module in modules}
-    unknown = sorted(name for name in had - known if name.partition("/")[0] in ours)
+    unknown = sorted(name for name in applied - known if name.partition("/")[0] in ours)
     if unknown:
         raise StartupError(
-            f"The database is newer than this code: it has had {', '.join(unknown)}. Start the code that brought it."
+            f"The database is newer than this code: it has the migrations {', '.join(unknown)}. Start the release that "
+            "contains them."
         )
 
 
-async def _has_stored(database: Database, module: Module, missing: Sequence[Migration]) -> bool:
-    """Whether a module has anything in its collections, or in those that it had before a migration renames them."""
+async def _has_data(database: Database, module: Module, missing: Sequence[Migration]) -> bool:
+    """Return whether a module has documents in its collections, or in those that a missing migration reads."""
     documents = [
         *module.documents,
         *(model for migration in missing for step in migration.steps for model in step.models),
@@ -105,13 +110,13 @@ async def _has_stored(database: Database, module: Module, missing: Sequence[Migr
 
 
 async def note(migration: Migration) -> None:
-    """Write down that the database has had this."""
+    """Record a migration as applied."""
     await AppliedMigration(id=migration.name).save()
 
 
 async def check(database: Database, modules: Sequence[Module], wait_seconds: float) -> None:
-    """Raise `StartupError` unless the database has the shape that the modules know, now or after waiting for whoever
-    is at work on it."""
+    """Raise `StartupError` if migrations are pending or the database is newer than the code. Wait up to `wait_seconds`
+    for a running migration first."""
     deadline = monotonic() + wait_seconds
     while problem := await _problem(database, modules):
         if monotonic() >= deadline:
@@ -128,9 +133,9 @@ async def _problem(database: Database, modules: Sequence[Module]) -> StartupErro
 
 
 def too_old(due: Sequence[Migration]) -> StartupError:
-    """That these are still to be run, and how."""
+    """Return the error for a database with pending migrations. It names them, and the command that runs them."""
     names = ", ".join(migration.name for migration in due)
     return StartupError(
-        f"The database is older than this code: it has not had {names}. Make a backup, stop the older code, and run: "
-        "python -m core migrate"
+        f"The database is older than this code: it lacks the migrations {names}. Make a backup, stop the older "
+        "release, and run: python -m core migrate"
     )

@@ -1,4 +1,4 @@
-"""Running migrations, one runner at a time."""
+"""Execution of migrations by one runner at a time."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from core.errors import StartupError
 from core.migrations.applied import Migration, note, settle
 from core.module import Module
 
-# A runner that has not been heard of for so long is taken for dead.
+# The lock of a runner that has not renewed it for this long may be taken over.
 LAPSE = timedelta(seconds=60)
 STEP_SECONDS = 24 * 3600.0
 _BEAT_SECONDS = 10.0
@@ -31,34 +31,37 @@ Tell = Callable[[str], None]
 
 
 class MigrationLock(Document):
-    """Held by the one who runs migrations."""
+    """The lock that the process running migrations holds."""
 
-    id: str = _LOCK  # type: ignore[assignment]  # there is but one
+    id: str = _LOCK  # type: ignore[assignment]  # there is a single lock
     owner: str
     expires_at: datetime
 
     class Settings:
-        """Read by its key alone."""
+        """Needs no index: it is read by `_id` only."""
 
         name = "migration_lock"
 
 
 async def run(database: Database, modules: Sequence[Module], wait_seconds: float, tell: Tell) -> int:
-    """Run what is pending, and answer how many migrations that were. Waits for another runner. Raises `StartupError`
-    where the lock is not to be had in time, is lost, or a migration fails."""
+    """Run the pending migrations, and return their number. Wait up to `wait_seconds` for another runner. Progress is
+    reported to `tell`, line by line.
+
+    Raise `StartupError` if the lock is not free in time, if it is lost, or if a migration fails.
+    """
     owner = f"{socket.gethostname()}, process {os.getpid()} ({uuid.uuid4().hex[:8]})"
     await database.bind([MigrationLock])
-    await _take(owner, wait_seconds, tell)
+    await _acquire(owner, wait_seconds, tell)
     work = asyncio.create_task(_run_pending(database, modules, tell))
-    keeper = asyncio.create_task(_keep(owner))
+    renewal = asyncio.create_task(_renew(owner))
     try:
-        await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
-        return await (work if work.done() else keeper)
+        await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+        return await (work if work.done() else renewal)
     finally:
-        for task in (work, keeper):
+        for task in (work, renewal):
             task.cancel()
-        await asyncio.gather(work, keeper, return_exceptions=True)
-        with suppress(PyMongoError):  # then it lapses
+        await asyncio.gather(work, renewal, return_exceptions=True)
+        with suppress(PyMongoError):  # the lock expires in this case
             await MigrationLock.find({"_id": _LOCK, "owner": owner}).delete()
 
 
@@ -79,23 +82,24 @@ async def _run_one(database: Database, migration: Migration) -> None:
                 await step.run(session=None)
         except Exception as error:
             raise StartupError(
-                f"{migration.source} failed: {type(error).__name__}: {error}. What it has done stays; run it again."
+                f"{migration.source} failed: {type(error).__name__}: {error}. Its changes so far are kept; run it "
+                "again."
             ) from error
 
 
-async def _take(owner: str, wait_seconds: float, tell: Tell) -> None:
-    deadline, told = monotonic() + wait_seconds, False
-    while not await _try_to_take(owner):
+async def _acquire(owner: str, wait_seconds: float, tell: Tell) -> None:
+    deadline, reported = monotonic() + wait_seconds, False
+    while not await _try_acquire(owner):
         lock = await MigrationLock.get(_LOCK)
         if lock and monotonic() >= deadline:
-            raise StartupError(f"Another runner is at work: {lock.owner}. Try again later.")
-        if lock and not told:
+            raise StartupError(f"Another runner is running migrations: {lock.owner}. Try again later.")
+        if lock and not reported:
             tell(f"Waiting for another runner: {lock.owner}")
-            told = True
+            reported = True
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _try_to_take(owner: str) -> bool:
+async def _try_acquire(owner: str) -> bool:
     now = utc_now()
     try:
         await MigrationLock.get_motor_collection().update_one(
@@ -108,9 +112,11 @@ async def _try_to_take(owner: str) -> bool:
     return True
 
 
-async def _keep(owner: str) -> NoReturn:
-    """Tell from time to time that the runner lives; raises `StartupError` once another one has the lock. A database
-    that is away for a moment is asked again: the lock lapses late enough for that."""
+async def _renew(owner: str) -> NoReturn:
+    """Renew the lock periodically. Raise `StartupError` once another runner holds it.
+
+    Database errors are ignored and the renewal is retried: the lock expires late enough for a short outage.
+    """
     while True:
         await asyncio.sleep(_BEAT_SECONDS)
         with suppress(PyMongoError):
@@ -118,4 +124,4 @@ async def _keep(owner: str) -> NoReturn:
                 {"_id": _LOCK, "owner": owner}, {"$set": {"expires_at": utc_now() + LAPSE}}
             )
             if not result.matched_count:
-                raise StartupError("Another runner has taken over, as this one was not heard of for too long.")
+                raise StartupError("Another runner has taken over, because this one did not renew its lock in time.")

@@ -1,7 +1,7 @@
 """An app process for the tests of `core.database.embedded`: `python -m tests.core.embedded_app DATA GRACE [write]`.
 
-Its first line of output is the server's URL. It ends when its input does; told to write, it prints the number of
-each document whose write was acknowledged.
+Its first line of output is the server's URL. It exits at the end of its input. With `write`, it inserts documents and
+prints the number of each one whose write was acknowledged.
 """
 
 import asyncio

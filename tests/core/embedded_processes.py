@@ -1,4 +1,4 @@
-"""Apps that use an embedded database, to start and kill."""
+"""App processes that use an embedded database, for tests that start and kill them."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from tests.processes import ROOT, until
 
 
 class App:
-    """Another process that uses the server of a data folder."""
+    """A process that uses the server of a data folder."""
 
     def __init__(self, data: Path, output: Path, *options: str, grace: float = 0.3) -> None:
         self._output = output
@@ -22,11 +22,11 @@ class App:
 
     @property
     def lines(self) -> list[str]:
-        """The complete lines that it has printed."""
+        """The complete lines that the process has printed."""
         return self._output.read_text().split("\n")[:-1]
 
     def url(self) -> str:
-        """The server's address, once it is up."""
+        """Wait until the server is ready, and return its URL."""
         return until(lambda: self.lines or self._assert_alive())[0]
 
     def _assert_alive(self) -> list[str]:

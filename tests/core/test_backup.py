@@ -1,4 +1,4 @@
-"""A dump, and what is restored from it, on another kind of server too: the same answers as before."""
+"""Tests of dump and restore: responses are the same as before, also on another kind of server."""
 
 import asyncio
 import gzip
@@ -52,7 +52,7 @@ def everything(database: Any) -> dict[str, list[bytes]]:
     }
 
 
-def test_what_is_restored_is_what_was_dumped_to_the_byte(terminal: Terminal, stored: Any) -> None:
+def test_restored_data_equals_the_dumped_data_byte_for_byte(terminal: Terminal, stored: Any) -> None:
     assert terminal("dump", "school.dump").returncode == 0
     terminal.environment["MONGODB_DATABASE"] = "restored"
     done = terminal("restore", "school.dump")
@@ -78,7 +78,7 @@ def dump_to(target: Path, settings: Settings) -> None:
 
 @pytest.mark.parametrize("name", ["school.dump", "school.dump.partial"])
 @pytest.mark.parametrize("kind", ["file", "link", "link to nothing", "folder"])
-def test_a_dump_follows_no_link_and_writes_into_no_file_of_others(
+def test_a_dump_follows_no_link_and_overwrites_no_file(
     settings: Settings, tmp_path: Path, name: str, kind: str
 ) -> None:
     found, elsewhere = tmp_path / name, tmp_path / "elsewhere"
@@ -111,7 +111,7 @@ def test_a_dump_that_fails_leaves_nothing(settings: Settings, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("damage", ["cut", "last", "other", "none"])
-def test_a_file_that_is_not_whole_restores_nothing(terminal: Terminal, stored: Any, damage: str) -> None:
+def test_an_incomplete_file_restores_nothing(terminal: Terminal, stored: Any, damage: str) -> None:
     assert terminal("dump", "school.dump").returncode == 0
     file = terminal.folder / "school.dump"
     whole = file.read_bytes()
@@ -140,7 +140,7 @@ def answers(client: httpx2.Client) -> list[Any]:
     return [client.get(path).json() for path in ASKED]
 
 
-def test_from_the_embedded_database_to_a_replica_set_of_three(tmp_path: Path, replica_set: str) -> None:
+def test_a_dump_of_the_embedded_database_restores_into_a_replica_set(tmp_path: Path, replica_set: str) -> None:
     with serve(tmp_path) as server, server.client() as client:
         client.post("/register", json=ALICE)
         form = {"username": "alice", "password": "secure123"}
@@ -162,7 +162,7 @@ def test_from_the_embedded_database_to_a_replica_set_of_three(tmp_path: Path, re
             client.headers["Authorization"] = f"Bearer {token}"
             assert answers(client) == before
             assert client.put("/students/S1/marks/math", json={"mark": 60}).is_success
-        assert "All is well." in command(tmp_path, "check", "--data", MONGODB_URL=replica_set)
+        assert "No problems found." in command(tmp_path, "check", "--data", MONGODB_URL=replica_set)
     finally:
         server.stop()
 

@@ -13,39 +13,39 @@ Task = asyncio.Task[str]
 
 
 class Work:
-    """Work that is held until it is let go on, and notes what it was asked."""
+    """Work whose runs block until a test releases them. It records the requests of each run."""
 
     def __init__(self, **options: float) -> None:
-        self.asked: list[list[str]] = []
-        self.goes_on: list[asyncio.Event] = []
-        self.begun: asyncio.Queue[int] = asyncio.Queue()
+        self.requests: list[list[str]] = []
+        self.released: list[asyncio.Event] = []
+        self.started: asyncio.Queue[int] = asyncio.Queue()
         self.batched: Batcher[str, str] = Batcher(self.do, **options)  # type: ignore[arg-type]
 
-    async def do(self, asks: Sequence[str]) -> list[str]:
-        turn = len(self.asked)
-        self.asked.append(list(asks))
-        self.goes_on.append(asyncio.Event())
-        self.begun.put_nowait(turn)
-        await self.goes_on[turn].wait()
-        if "bad" in asks:
-            raise ValueError(f"run {turn}")
-        return [f"{ask}: run {turn}" for ask in asks]
+    async def do(self, requests: Sequence[str]) -> list[str]:
+        run = len(self.requests)
+        self.requests.append(list(requests))
+        self.released.append(asyncio.Event())
+        self.started.put_nowait(run)
+        await self.released[run].wait()
+        if "bad" in requests:
+            raise ValueError(f"run {run}")
+        return [f"{request}: run {run}" for request in requests]
 
-    async def begins(self, turn: int) -> None:
-        """Until the run of this number has begun."""
+    async def wait_for_start(self, run: int) -> None:
+        """Wait until the run with this number has started."""
         async with asyncio.timeout(30):
-            while await self.begun.get() != turn:
+            while await self.started.get() != run:
                 pass
 
-    async def ask(self, *asks: str, key: str | None = None) -> list[Task]:
-        """Tasks that have begun to ask, in this order."""
-        tasks = [asyncio.create_task(self.batched(one, key)) for one in asks]
-        await settle()
+    async def request(self, *requests: str, key: str | None = None) -> list[Task]:
+        """Return tasks that have made these requests, in this order."""
+        tasks = [asyncio.create_task(self.batched(request, key)) for request in requests]
+        await run_ready_tasks()
         return tasks
 
 
-async def settle() -> None:
-    """Let everything happen that can happen now."""
+async def run_ready_tasks() -> None:
+    """Let all tasks run that can run now."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -55,143 +55,143 @@ async def results(tasks: Sequence[Awaitable[str]]) -> list[str]:
         return [str(found) for found in await asyncio.gather(*tasks, return_exceptions=True)]
 
 
-async def test_who_comes_alone_waits_for_nobody() -> None:
+async def test_a_single_request_starts_at_once() -> None:
     work = Work()
-    tasks = await work.ask("a")
-    assert work.asked == [["a"]]
-    work.goes_on[0].set()
+    tasks = await work.request("a")
+    assert work.requests == [["a"]]
+    work.released[0].set()
     assert await results(tasks) == ["a: run 0"]
 
 
-async def test_those_who_come_meanwhile_are_done_together_and_each_gets_their_own_answer() -> None:
+async def test_requests_that_arrive_meanwhile_run_in_one_batch_and_each_gets_its_own_result() -> None:
     work = Work()
-    tasks = await work.ask("a", "b", "c", "b")
-    assert work.asked == [["a"]]
-    work.goes_on[0].set()
-    await work.begins(1)
-    assert work.asked == [["a"], ["b", "c", "b"]]
-    work.goes_on[1].set()
+    tasks = await work.request("a", "b", "c", "b")
+    assert work.requests == [["a"]]
+    work.released[0].set()
+    await work.wait_for_start(1)
+    assert work.requests == [["a"], ["b", "c", "b"]]
+    work.released[1].set()
     assert await results(tasks) == ["a: run 0", "b: run 1", "c: run 1", "b: run 1"]
 
 
-async def test_those_who_were_just_answered_may_come_along() -> None:
+async def test_a_client_that_just_got_its_result_can_join_the_next_batch() -> None:
     work = Work()
 
-    async def ask_twice() -> list[str]:
+    async def request_twice() -> list[str]:
         return [await work.batched("a"), await work.batched("again")]
 
-    first = asyncio.create_task(ask_twice())
-    await settle()
-    second = await work.ask("b")
-    work.goes_on[0].set()
-    await work.begins(1)
-    assert work.asked == [["a"], ["b", "again"]]
-    work.goes_on[1].set()
+    first = asyncio.create_task(request_twice())
+    await run_ready_tasks()
+    second = await work.request("b")
+    work.released[0].set()
+    await work.wait_for_start(1)
+    assert work.requests == [["a"], ["b", "again"]]
+    work.released[1].set()
     assert [await first, *await results(second)] == [["a: run 0", "again: run 1"], "b: run 1"]
 
 
-async def test_no_answer_is_of_work_that_began_before_the_question() -> None:
+async def test_a_result_is_never_older_than_its_request() -> None:
     work = Work()
-    first = await work.ask("a")
-    late = await work.ask("a")
-    work.goes_on[0].set()
-    await work.begins(1)
-    later_still = await work.ask("a")
-    work.goes_on[1].set()
-    await work.begins(2)
-    work.goes_on[2].set()
+    first = await work.request("a")
+    late = await work.request("a")
+    work.released[0].set()
+    await work.wait_for_start(1)
+    later_still = await work.request("a")
+    work.released[1].set()
+    await work.wait_for_start(2)
+    work.released[2].set()
     assert await results([*first, *late, *later_still]) == ["a: run 0", "a: run 1", "a: run 2"]
 
 
-async def test_a_failure_is_theirs_who_asked_together() -> None:
+async def test_an_error_reaches_every_request_of_the_batch_and_no_other() -> None:
     work = Work()
-    tasks = await work.ask("a", "bad", "b")
-    work.goes_on[0].set()
-    await work.begins(1)
-    tasks += await work.ask("c")
-    work.goes_on[1].set()
-    await work.begins(2)
-    work.goes_on[2].set()
+    tasks = await work.request("a", "bad", "b")
+    work.released[0].set()
+    await work.wait_for_start(1)
+    tasks += await work.request("c")
+    work.released[1].set()
+    await work.wait_for_start(2)
+    work.released[2].set()
     assert await results(tasks) == ["a: run 0", "run 1", "run 1", "c: run 2"]
 
 
-async def test_after_a_failure_alone_the_others_have_their_turn() -> None:
+async def test_the_next_batch_runs_after_a_failed_single_request() -> None:
     work = Work()
-    tasks = await work.ask("bad", "b")
-    work.goes_on[0].set()
-    await work.begins(1)
-    work.goes_on[1].set()
+    tasks = await work.request("bad", "b")
+    work.released[0].set()
+    await work.wait_for_start(1)
+    work.released[1].set()
     assert await results(tasks) == ["run 0", "b: run 1"]
 
 
 @pytest.mark.parametrize("gone", [0, 1])
-async def test_who_goes_away_holds_up_nobody(gone: int) -> None:
+async def test_a_cancelled_request_does_not_block_others(gone: int) -> None:
     work = Work()
-    tasks = await work.ask("a", "b", "c")
+    tasks = await work.request("a", "b", "c")
     tasks.pop(gone).cancel()
-    work.goes_on[0].set()
-    await work.begins(1)
-    work.goes_on[1].set()
+    work.released[0].set()
+    await work.wait_for_start(1)
+    work.released[1].set()
     assert len(await results(tasks)) == 2
-    (again,) = await work.ask("d")
-    work.goes_on[2].set()
+    (again,) = await work.request("d")
+    work.released[2].set()
     assert await again == "d: run 2"
 
 
-async def test_nobody_waits_long_for_work_that_hangs() -> None:
+async def test_requests_wait_at_most_max_wait_for_a_hanging_batch() -> None:
     work = Work(max_wait=0.01)
-    tasks = await work.ask("a", "b")
-    await work.begins(1)
-    tasks += await work.ask("c")
-    await work.begins(2)
-    for number in (1, 2, 0):  # and what hung may end when it likes
-        work.goes_on[number].set()
+    tasks = await work.request("a", "b")
+    await work.wait_for_start(1)
+    tasks += await work.request("c")
+    await work.wait_for_start(2)
+    for number in (1, 2, 0):  # the hanging run may end last
+        work.released[number].set()
     assert await results(tasks) == ["a: run 0", "b: run 1", "c: run 2"]
-    (again,) = await work.ask("d")
-    work.goes_on[3].set()
+    (again,) = await work.request("d")
+    work.released[3].set()
     assert await again == "d: run 3"
 
 
-async def test_groups_do_not_wait_for_one_another() -> None:
+async def test_requests_with_different_keys_do_not_wait_for_each_other() -> None:
     work = Work()
-    left = await work.ask("a", "b", key="left")
-    right = await work.ask("c", key="right")
-    assert work.asked == [["a"], ["c"]]
+    left = await work.request("a", "b", key="left")
+    right = await work.request("c", key="right")
+    assert work.requests == [["a"], ["c"]]
     for number in range(2):
-        work.goes_on[number].set()
-    await work.begins(2)
-    work.goes_on[2].set()
+        work.released[number].set()
+    await work.wait_for_start(2)
+    work.released[2].set()
     assert await results([*left, *right]) == ["a: run 0", "b: run 2", "c: run 1"]
     assert not work.batched._groups
 
 
-async def test_no_more_than_so_many_are_done_at_a_time() -> None:
+async def test_a_batch_has_at_most_max_batch_size_requests() -> None:
     work = Work(max_batch_size=2)
-    tasks = await work.ask("a", "b", "c", "d")
+    tasks = await work.request("a", "b", "c", "d")
     for number in range(3):
-        await work.begins(number)
-        work.goes_on[number].set()
-    assert work.asked == [["a"], ["b", "c"], ["d"]]
+        await work.wait_for_start(number)
+        work.released[number].set()
+    assert work.requests == [["a"], ["b", "c"], ["d"]]
     assert await results(tasks) == ["a: run 0", "b: run 1", "c: run 1", "d: run 2"]
 
 
-async def test_the_time_that_one_has_for_the_database_is_nothing_to_the_others() -> None:
+async def test_the_database_timeout_of_one_request_does_not_apply_to_others() -> None:
     found: list[float | None] = []
     go = asyncio.Event()
 
-    async def do(asks: Sequence[str]) -> Sequence[str]:
+    async def do(requests: Sequence[str]) -> Sequence[str]:
         found.append(get_timeout())
         await go.wait()
-        return asks
+        return requests
 
     batched = Batcher(do)
 
-    async def ask(seconds: float) -> str:
+    async def request(seconds: float) -> str:
         with pymongo.timeout(seconds):
             return await batched("a")
 
-    tasks = [asyncio.create_task(ask(seconds)) for seconds in (7, 8, 9)]
-    await settle()
+    tasks = [asyncio.create_task(request(seconds)) for seconds in (7, 8, 9)]
+    await run_ready_tasks()
     go.set()
     await asyncio.gather(*tasks)
     assert found == [7, None]

@@ -1,4 +1,4 @@
-"""`python -m core check`, as it is typed: the settings, and what is wrong with the database."""
+"""Tests of `python -m core check`: the settings, and the problems of the database."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_app")]
 
 @pytest.fixture
 def stored(settings: Settings, client: TestClient) -> Any:
-    """The database, as the service has prepared it; its students go with the test."""
+    """Return the database as prepared by the service; drop its students after the test."""
     assert settings.mongodb_url
     with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value()) as mongo:
         yield mongo[settings.mongodb_database]
-        mongo[settings.mongodb_database].students.drop()  # with the indexes that a test has changed
+        mongo[settings.mongodb_database].students.drop()  # including the indexes that a test has changed
 
 
-def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClient) -> None:
+def test_no_problems_are_found_and_secrets_are_masked(terminal: Terminal, client: TestClient) -> None:
     sign_in(client)
     assert client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
     terminal.environment |= {"TOKEN_PEPPER": "hunter2" * 5, "ALLOWED_HOSTS": "a.example,b.example"}
@@ -32,11 +32,11 @@ def test_all_is_well_and_secrets_are_masked(terminal: Terminal, client: TestClie
     lines = done.stdout.splitlines()
     assert {"PORT=8000", "MARKS_MAX=100.0", "TOKEN_PEPPER=**********", "MONGODB_URL=**********"} <= set(lines)
     assert {"ALLOWED_HOSTS=a.example,b.example", "CORS_ORIGINS=", "REQUIRE_IF_MATCH=0"} <= set(lines)
-    assert not [line for line in lines if line.startswith(("Wrong: ", "Doubtful: "))]
+    assert not [line for line in lines if line.startswith(("Problem: ", "Warning: "))]
     assert "hunter2" not in done.stdout
 
 
-def test_what_is_printed_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_settings_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADES", "pass:49.5,fail:0")
     monkeypatch.setenv("ALLOWED_HOSTS", "a.example,*.b.example")
     monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7")
@@ -47,28 +47,28 @@ def test_what_is_printed_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_settings(settings_of_modules()).parts == settings.parts
 
 
-def test_what_is_wrong_with_indexes_is_told(terminal: Terminal, stored: Any) -> None:
+def test_index_problems_are_reported(terminal: Terminal, stored: Any) -> None:
     stored.students.drop_index("by_name")
     stored.students.drop_index("roll_no_unique")
     stored.students.create_index("roll_no", name="roll_no_unique")
     stored.students.create_index("colour", name="of_nobody")
     done = terminal("check")
     assert done.returncode == 1
-    wrong = "\n".join(line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    wrong = "\n".join(line for line in done.stdout.splitlines() if line.startswith("Problem: "))
     assert [name in wrong for name in ("by_name", "roll_no_unique", "of_nobody")] == [True, True, False]
     assert "of_nobody" in done.stdout
-    assert "by_name" not in stored.students.index_information(), "it only looks"
+    assert "by_name" not in stored.students.index_information(), "the check must not create indexes"
 
 
-def test_broken_data_is_told_of_when_it_is_asked_for(terminal: Terminal, stored: Any) -> None:
+def test_data_problems_are_reported_with_data_option(terminal: Terminal, stored: Any) -> None:
     stored.students.insert_one({"roll_no": "S9"})
     assert "S9" not in terminal("check").stdout
     done = terminal("check", "--data")
     assert done.returncode == 1
-    assert [line for line in done.stdout.splitlines() if line.startswith("Wrong: ") and "'S9'" in line]
+    assert [line for line in done.stdout.splitlines() if line.startswith("Problem: ") and "'S9'" in line]
 
 
-def test_migrations_that_are_due_are_told(terminal: Terminal, stored: Any) -> None:
+def test_pending_migrations_are_reported(terminal: Terminal, stored: Any) -> None:
     stored.students.insert_one({"roll_no": "S9"})
     stored.migrations.delete_many({})
     done = terminal("check", "--data")
@@ -87,17 +87,17 @@ def test_migrations_that_are_due_are_told(terminal: Terminal, stored: Any) -> No
         ("mongodb://u:hunter2@127.0.0.1:x/", "MONGODB_URL"),
     ],
 )
-def test_a_database_that_is_down_is_told_with_the_settings(terminal: Terminal, url: str, named: str) -> None:
+def test_an_unreachable_database_is_reported_after_the_settings(terminal: Terminal, url: str, named: str) -> None:
     terminal.environment["MONGODB_URL"] = url
     done = terminal("check", "--data")
     assert done.returncode == 1
     assert "PORT=8000\n" in done.stdout
-    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Problem: "))
     assert named in wrong
     assert "hunter2" not in done.stdout
 
 
-def test_wrong_settings_are_told(terminal: Terminal) -> None:
+def test_invalid_settings_are_reported(terminal: Terminal) -> None:
     terminal.write(".env", "ACESS_TOKEN_MINUTES=hunter2\nPORT=hunter2\n")
     done = terminal("check")
     assert done.returncode == 1
@@ -106,20 +106,18 @@ def test_wrong_settings_are_told(terminal: Terminal) -> None:
     assert "hunter2" not in done.stderr
 
 
-def test_a_certificate_that_cannot_be_used_is_told_beside_the_rest(terminal: Terminal, client: TestClient) -> None:
+def test_an_unusable_certificate_is_reported(terminal: Terminal, client: TestClient) -> None:
     terminal.write("no.pem", "hunter2")
     terminal.environment |= {"TLS_CERTFILE": "no.pem", "TLS_KEYFILE": "no.pem"}
     done = terminal("check")
     assert done.returncode == 1
-    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Wrong: "))
+    (wrong,) = (line for line in done.stdout.splitlines() if line.startswith("Problem: "))
     assert "TLS_KEYFILE" in wrong
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer"])
 @pytest.mark.parametrize("environment", ["production", "development"])
-def test_registration_is_to_be_closed_outside_trials(
-    terminal: Terminal, client: TestClient, environment: str, role: str
-) -> None:
+def test_open_registration_is_warned_about(terminal: Terminal, client: TestClient, environment: str, role: str) -> None:
     terminal.environment |= {"ENVIRONMENT": environment, "DEFAULT_ROLE": role, "METRICS_TOKEN": "hunter2" * 8}
     done = terminal("check")
     assert done.returncode == 0
@@ -127,6 +125,6 @@ def test_registration_is_to_be_closed_outside_trials(
     assert "hunter2" not in done.stdout
 
 
-def test_closed_registration_is_not_doubtful(terminal: Terminal, client: TestClient) -> None:
+def test_closed_registration_causes_no_warning(terminal: Terminal, client: TestClient) -> None:
     terminal.environment |= {"ENVIRONMENT": "production", "REGISTRATION": "closed", "METRICS_TOKEN": "m" * 32}
-    assert "Doubtful" not in terminal("check").stdout
+    assert "Warning: " not in terminal("check").stdout

@@ -1,4 +1,4 @@
-"""The ladder of databases, and how a start fails when none can be used."""
+"""Tests of the choice of the database, and of the errors at startup when none is usable."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ DEFAULTS = {
     "journal": True,
     "retryWrites": True,
     "timeoutMS": 5000,
-    "serverSelectionTimeoutMS": 30000,  # the driver's, which does not count beside timeoutMS
+    "serverSelectionTimeoutMS": 30000,  # the driver's default, which it ignores if timeoutMS is set
     "connectTimeoutMS": 2000,
     "maxPoolSize": 100,
 }
@@ -65,15 +65,15 @@ DEFAULTS = {
         ("?retryWrites=false", {"retryWrites": False}),
         ("?timeoutms=77", {"timeoutMS": 77}),
         ("?connectTimeoutMS=99&maxPoolSize=3", {"connectTimeoutMS": 99, "maxPoolSize": 3}),
-        # With an overall timeout the driver does not look at this one: an operator who sets it means it.
+        # The driver ignores this option if timeoutMS is set, so the default timeoutMS must be left out.
         ("?serverSelectionTimeoutMS=200", {"serverSelectionTimeoutMS": 200, "timeoutMS": None}),
     ],
 )
-def test_the_options_of_the_address_win(query: str, changed: dict[str, object]) -> None:
+def test_options_in_the_url_take_precedence(query: str, changed: dict[str, object]) -> None:
     assert options_of(query) == {**DEFAULTS, **changed}
 
 
-def test_times_are_read_with_their_zone() -> None:
+def test_datetimes_are_read_with_a_time_zone() -> None:
     with closing(_connect("mongodb://host")) as client:
         assert client.delegate.codec_options.tz_aware
 
@@ -95,7 +95,7 @@ def test_times_are_read_with_their_zone() -> None:
         "mongodb://user:hunter2@host/a b",
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
+def test_an_invalid_url_is_refused_without_showing_its_password(url: str) -> None:
     with pytest.raises(StartupError) as raised:
         _connect(url).close()
     text = str(raised.value)
@@ -120,7 +120,7 @@ def open_and_close(settings: Settings, *documents: type[Document]) -> None:
 @pytest.mark.parametrize(
     "credentials", ["", "user:hunter2@", "user:hunter%402@", "user:hunter2#@", "user:hunter2[@", "user:hunter2]@"]
 )
-def test_a_server_that_does_not_answer_is_named_without_its_password(credentials: str) -> None:
+def test_an_unreachable_server_is_named_without_its_password(credentials: str) -> None:
     settings = settings_for(f"mongodb://{credentials}{NOBODY}/?timeoutMS=100")
     with pytest.raises(StartupError) as raised:
         open_and_close(settings, Thing)
@@ -142,14 +142,14 @@ def test_the_database_in_use_is_logged_without_its_password(
     assert [part in line for part in ("one:1, two:2", settings.mongodb_database, "hunter2")] == [True, True, False]
 
 
-def test_without_any_mongod_the_start_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_startup_without_any_mongod_fails_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: None)
     with pytest.raises(StartupError) as raised:
         open_and_close(settings_for(None))
     assert {"MONGODB_URL", "MONGOD_BIN", "requirements.txt,", "ALLOW_MEMORY_DB=1"} <= set(str(raised.value).split())
 
 
-def test_memory_is_used_when_it_is_allowed_and_nothing_better_is_there(
+def test_a_database_in_memory_is_used_if_allowed_and_there_is_no_mongod(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "core.database.client")
@@ -159,7 +159,7 @@ def test_memory_is_used_when_it_is_allowed_and_nothing_better_is_there(
     assert "ALLOW_MEMORY_DB" in caplog.messages[0]
 
 
-def test_memory_will_do_where_a_mongod_does_not_run_unless_it_was_asked_for(
+def test_memory_replaces_a_mongod_that_does_not_run_unless_mongod_bin_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def find(*_: object) -> Mongod:
@@ -173,7 +173,7 @@ def test_memory_will_do_where_a_mongod_does_not_run_unless_it_was_asked_for(
         open_and_close(settings_for(None, allow_memory_db=True, mongod_bin="m"), Thing)
 
 
-def test_a_mongod_that_is_found_is_started_on_the_data_folder(
+def test_the_mongod_found_is_started_on_the_data_folder(
     mongodb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "core.database.client")
@@ -193,7 +193,7 @@ def test_a_mongod_that_is_found_is_started_on_the_data_folder(
     assert all(part in line for part in ("6.0.5", f"{tmp_path}/files", "student_management"))
 
 
-def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_is_preferred_to_mongod_and_mongod_to_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
     def find(mongod_bin: Path | None, data_dir: Path) -> Mongod:
@@ -209,7 +209,7 @@ def test_an_address_goes_before_any_mongod_and_a_mongod_before_memory(monkeypatc
     assert tried == ["m d"]
 
 
-def test_a_ping_of_a_database_that_is_gone_fails() -> None:
+def test_ping_fails_if_the_server_is_unreachable() -> None:
     async def run() -> None:
         with closing(_connect(f"mongodb://{NOBODY}/?timeoutMS=100")) as client:
             await core.database.client.Database(client, "x", "nobody").ping()
@@ -218,18 +218,18 @@ def test_a_ping_of_a_database_that_is_gone_fails() -> None:
         asyncio.run(run())
 
 
-def test_the_field_that_a_unique_index_refused_is_named() -> None:
+def test_duplicate_field_returns_the_indexed_field() -> None:
     error = DuplicateKeyError("taken", details={"keyPattern": {"email_key": 1}, "keyValue": {"email_key": "x"}})
     assert duplicate_field(error) == "email_key"
 
 
-def test_a_failed_start_raises_its_own_error() -> None:
+def test_a_failed_startup_raises_its_error_from_the_app() -> None:
     client = unopened(stub(documents=(Thing,)), mongodb_url="mongodb://")
     with pytest.raises(StartupError, match="MONGODB_URL"), client:
         pass  # entering the client starts the app
 
 
-def test_the_time_is_as_precise_as_the_database() -> None:
+def test_the_clock_has_the_precision_of_the_database() -> None:
     now = utc_now()
     assert now.microsecond % 1000 == 0
     assert now.utcoffset() is not None

@@ -1,4 +1,4 @@
-"""The driver's threads: one while that is enough, and more as soon as one is held up."""
+"""Tests of the driver's thread pool: it uses one thread while that is enough, and more as soon as work stalls."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MOST = 4
 
 
 def run(work: Callable[[DriverThreads], Any], max_wait: float = 0.002) -> Any:
-    """Do this in an event loop, and not for ever."""
+    """Run the work in an event loop, with a timeout."""
 
     async def bounded() -> Any:
         async with asyncio.timeout(20):
@@ -39,19 +39,19 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-def test_what_is_quick_is_done_by_one_thread() -> None:
+def test_fast_calls_run_in_one_thread() -> None:
     async def work(threads: DriverThreads) -> list[str]:
         return [await in_thread(threads, thread_name) for _ in range(200)]
 
     assert set(run(work, max_wait=10)) == {"mongodb-1"}
 
 
-def test_a_slow_call_holds_up_nobody() -> None:
+def test_a_slow_call_does_not_block_other_calls() -> None:
     async def work(threads: DriverThreads) -> None:
         end = Event()
         slow = in_thread(threads, end.wait)
         names = {await in_thread(threads, thread_name) for _ in range(100)}
-        assert "mongodb-1" not in names, "that one is still at it"
+        assert "mongodb-1" not in names, "this thread is still busy"
         assert not slow.done()
         end.set()
         await slow
@@ -59,7 +59,7 @@ def test_a_slow_call_holds_up_nobody() -> None:
     run(work)
 
 
-def test_there_are_never_more_threads_than_allowed_and_then_calls_wait() -> None:
+def test_calls_wait_when_all_threads_are_busy() -> None:
     async def work(threads: DriverThreads) -> None:
         end = Event()
         begun = list[str]()
@@ -71,7 +71,7 @@ def test_there_are_never_more_threads_than_allowed_and_then_calls_wait() -> None
         calls = [in_thread(threads, slow) for _ in range(MOST + 3)]
         await until(lambda: len(begun) == MOST)
         assert len(set(begun)) == MOST
-        # Longer than any helper would take to come.
+        # Longer than another thread would take to start.
         done, _ = await asyncio.wait(calls, timeout=0.1)
         assert (done, len(begun)) == (set(), MOST)
         end.set()
@@ -81,7 +81,7 @@ def test_there_are_never_more_threads_than_allowed_and_then_calls_wait() -> None
     run(work)
 
 
-def test_helpers_rest_when_the_work_is_done_and_come_again() -> None:
+def test_extra_threads_become_idle_and_are_reused() -> None:
     async def work(threads: DriverThreads) -> None:
         for _ in range(3):
             end = Event()
@@ -89,7 +89,7 @@ def test_helpers_rest_when_the_work_is_done_and_come_again() -> None:
             await until(lambda: threads._working == MOST)
             end.set()
             await asyncio.gather(*calls)
-            # Two may have hoped for the same call; the one that did not get it rests after its next.
+            # Two threads may have waited for the same call; the one that did not get it becomes idle after its next.
             while threads._working > 1:
                 await in_thread(threads, int)
         assert threads._threads == MOST
@@ -97,7 +97,7 @@ def test_helpers_rest_when_the_work_is_done_and_come_again() -> None:
     run(work)
 
 
-def test_what_takes_long_on_purpose_has_threads_of_its_own() -> None:
+def test_long_running_calls_have_a_separate_pool() -> None:
     async def work(threads: DriverThreads) -> None:
         end = Event()
 
@@ -112,14 +112,14 @@ def test_what_takes_long_on_purpose_has_threads_of_its_own() -> None:
 
         held = [asyncio.create_task(waiting(), context=copy_context()) for _ in range(MOST)]
         await asyncio.sleep(0)
-        assert not (await in_thread(threads, thread_name)).startswith("mongodb-aside")
+        assert not (await in_thread(threads, thread_name)).startswith("mongodb-long-running")
         end.set()
-        assert all(name.startswith("mongodb-aside") for name in await asyncio.gather(*held))
+        assert all(name.startswith("mongodb-long-running") for name in await asyncio.gather(*held))
 
     run(work)
 
 
-def test_errors_come_back() -> None:
+def test_errors_are_raised_to_the_caller() -> None:
     async def work(threads: DriverThreads) -> None:
         with pytest.raises(ZeroDivisionError):
             await in_thread(threads, lambda: 1 // 0)
@@ -128,14 +128,14 @@ def test_errors_come_back() -> None:
     run(work)
 
 
-def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+def test_a_cancelled_call_is_not_started() -> None:
     async def work(threads: DriverThreads) -> None:
         end, begun = Event(), Event()
         held = [in_thread(threads, end.wait) for _ in range(MOST)]
         await until(lambda: threads._working == MOST and threads._work.empty())
         unwanted = in_thread(threads, begun.set)
         unwanted.cancel()
-        await asyncio.sleep(0)  # for the thread's side to hear of it
+        await asyncio.sleep(0)  # lets the cancellation reach the thread's future
         end.set()
         await asyncio.gather(*held)
         await in_thread(threads, int)
@@ -144,7 +144,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
     run(work)
 
 
-def test_what_has_waited_for_too_long_fails_and_is_not_begun() -> None:
+def test_a_call_that_waited_too_long_fails_and_is_not_started() -> None:
     async def work(threads: DriverThreads) -> None:
         end, begun = Event(), Event()
         held = [in_thread(threads, end.wait) for _ in range(MOST)]
@@ -152,19 +152,19 @@ def test_what_has_waited_for_too_long_fails_and_is_not_begun() -> None:
         queue_timeout.set(0)
         late = in_thread(threads, begun.set)
         queue_timeout.set(60)
-        operation_timeout = in_thread(threads, thread_name)
+        patient = in_thread(threads, thread_name)
         end.set()
         with pytest.raises(WaitQueueTimeoutError) as raised:
             await late
-        assert is_outage(raised.value), "answered as 503"
-        assert (await operation_timeout).startswith("mongodb-")
+        assert is_outage(raised.value), "clients get 503"
+        assert (await patient).startswith("mongodb-")
         assert not begun.is_set()
         await asyncio.gather(*held)
 
     run(work)
 
 
-def test_another_event_loop_may_go_on() -> None:
+def test_the_pool_can_be_used_from_a_later_event_loop() -> None:
     threads = DriverThreads(MOST, max_wait=10)
 
     async def work() -> str:
@@ -177,7 +177,7 @@ def test_another_event_loop_may_go_on() -> None:
 SLOW = {"$function": {"body": "function() { sleep(1500); return 1; }", "args": [], "lang": "js"}}
 
 
-def test_a_slow_query_holds_up_no_other_request(client: TestClient) -> None:
+def test_a_slow_query_does_not_block_other_requests(client: TestClient) -> None:
     async def ask() -> None:
         database = client.app.state.database  # type: ignore[attr-defined]
         pipeline = [{"$documents": [{"n": 1}]}, {"$set": {"n": SLOW}}]

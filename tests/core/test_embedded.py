@@ -1,4 +1,4 @@
-"""The embedded server's life: real processes that share it, are killed, and come back."""
+"""Tests of the embedded server's lifetime, with real processes that share it, are killed, and restart."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ StartApp = Callable[..., App]
 
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
-    """A data folder that nothing may still be running on at the end."""
+    """Return a data folder. After the test, assert that no process uses it any more."""
     folder = tmp_path / "data"
     yield folder
     try:
@@ -60,7 +60,7 @@ def mongod() -> Mongod:
 
 
 def use(data: Path, action: Callable[[Embedded], Any] = lambda _: None, *, grace: float = 0.1) -> None:
-    """Do something while this process has the server."""
+    """Run an action while this process uses the server."""
 
     async def main() -> None:
         async with run_embedded(mongod(), data, grace=grace) as embedded:
@@ -82,11 +82,11 @@ def names(url: str) -> set[str]:
 
 
 def answers(url: str) -> bool:
-    """Whether the server takes a write at once."""
+    """Return whether the server accepts a write now."""
     with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=500, timeoutMS=1000) as client:
         try:
             client.school.pings.insert_one({})
-        except Exception:  # noqa: BLE001 (whatever the reason, it does not answer)
+        except Exception:  # noqa: BLE001 (any error means that it does not)
             return False
     return True
 
@@ -96,7 +96,7 @@ def only(pids: list[int]) -> int:
     return pid
 
 
-def test_data_outlives_a_server_that_only_this_user_can_reach(data: Path) -> None:
+def test_data_persists_and_only_this_user_can_connect(data: Path) -> None:
     found: list[Embedded] = []
 
     def first(embedded: Embedded) -> None:
@@ -110,17 +110,17 @@ def test_data_outlives_a_server_that_only_this_user_can_reach(data: Path) -> Non
     until(lambda: not running(data))
     assert found[0].version == mongod().version
     assert found[0].data == data / f"mongodb-{mongod().series}"
-    assert '"exitCode":0' in (data / "mongod.log").read_text(), "it was stopped in order"
+    assert '"exitCode":0' in (data / "mongod.log").read_text(), "the shutdown must be clean"
     kept: set[str] = set()
     use(data, lambda embedded: kept.update(names(embedded.url)))
     assert kept == {"Ada"}
 
 
 def listening_ports(pid: int) -> int:
-    """How many TCP sockets of the process listen (state 0A)."""
+    """Return the number of listening TCP sockets of a process (state 0A)."""
     own = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+        with contextlib.suppress(FileNotFoundError):  # closed since the listing
             own.add(str(link.readlink()))
     rows = [row.split() for kind in ("tcp", "tcp6") for row in Path(f"/proc/net/{kind}").read_text().splitlines()]
     return sum(row[3] == "0A" and f"socket:[{row[9]}]" in own for row in rows)
@@ -131,30 +131,30 @@ def test_processes_share_one_server(data: Path, app: StartApp) -> None:
     urls = {each.url() for each in apps}
     assert len(urls) == 1
     assert len(mongods(data)) == 1
-    assert until(lambda: len(supervisors(data)) == 1), "those that were not elected leave"
+    assert until(lambda: len(supervisors(data)) == 1), "supervisors that are not elected must exit"
     apps[0].kill()
     apps[1].stop()
     insert(urls.pop(), "Ada")
     before = mongods(data)
-    time.sleep(0.5)  # longer than the grace: nothing happens, and only time can show that
+    time.sleep(0.5)  # longer than the grace period: only time can show that nothing happens
     assert mongods(data) == before
     apps[2].kill()
     until(lambda: not running(data))
-    assert '"exitCode":0' in (data / "mongod.log").read_text(), "it was stopped in order"
+    assert '"exitCode":0' in (data / "mongod.log").read_text(), "the shutdown must be clean"
 
 
-def test_server_stays_for_an_app_that_comes_back_in_time(data: Path, app: StartApp) -> None:
+def test_the_server_keeps_running_for_an_app_that_restarts_in_time(data: Path, app: StartApp) -> None:
     first = app(grace=1.5)
     first.url()
     before = mongods(data)
-    until(lambda: age(only(before)) > 1.6)  # the grace begins when the app goes, not when it came
+    until(lambda: age(only(before)) > 1.6)  # the grace period starts when the app exits, not when it starts
     first.kill()
     second = app()
     second.url()
     assert mongods(data) == before
 
 
-def test_a_young_mongod_that_was_killed_comes_back(data: Path) -> None:
+def test_a_mongod_killed_soon_after_its_start_is_restarted(data: Path) -> None:
     async def act(embedded: Embedded) -> None:
         killed = only(mongods(data))
         kill(killed)
@@ -164,7 +164,7 @@ def test_a_young_mongod_that_was_killed_comes_back(data: Path) -> None:
     use(data, act)
 
 
-def test_a_settled_mongod_that_was_killed_comes_back_at_once(data: Path, app: StartApp) -> None:
+def test_a_stable_mongod_that_is_killed_is_restarted_at_once(data: Path, app: StartApp) -> None:
     url = app().url()
     elected, killed = only(supervisors(data)), only(mongods(data))
     until(lambda: age(killed) > 3.2)
@@ -172,17 +172,17 @@ def test_a_settled_mongod_that_was_killed_comes_back_at_once(data: Path, app: St
     until(lambda: killed not in mongods(data))
     until(lambda: answers(url), within=4)
     assert only(supervisors(data)) == elected
-    assert "starting it again" in (data / "mongod.log").read_text()
+    assert "restarting it" in (data / "mongod.log").read_text()
 
 
 def age(pid: int) -> float:
-    """Seconds since the process started (proc(5): field 22 of `stat`, in clock ticks since boot)."""
+    """Return the seconds since a process started (proc(5): field 22 of `stat`, in clock ticks since boot)."""
     ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_supervisor_that_was_ended_comes_back(data: Path, how: signal.Signals) -> None:
+def test_a_supervisor_that_is_ended_is_restarted(data: Path, how: signal.Signals) -> None:
     async def act(embedded: Embedded) -> None:
         before = set(running(data))
         os.kill(only(supervisors(data)), how)
@@ -194,14 +194,14 @@ def test_a_supervisor_that_was_ended_comes_back(data: Path, how: signal.Signals)
     assert tidy or how is signal.SIGKILL
 
 
-def test_no_mongod_is_left_when_app_and_supervisor_are_killed(data: Path, app: StartApp) -> None:
+def test_mongod_ends_when_app_and_supervisor_are_killed(data: Path, app: StartApp) -> None:
     killed = app(grace=60.0)
     killed.url()
     kill(*supervisors(data), killed.process.pid)
     until(lambda: not running(data), within=5)
 
 
-def test_acknowledged_writes_survive_the_killing_of_everything(data: Path, app: StartApp) -> None:
+def test_acknowledged_writes_survive_the_kill_of_all_processes(data: Path, app: StartApp) -> None:
     writer = app("write", grace=5.0)
     until(lambda: len(writer.lines) > 100)
     kill(*supervisors(data), *mongods(data), writer.process.pid)
@@ -226,14 +226,14 @@ def test_a_moved_folder_keeps_its_data(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "a:b"])
-def test_any_path_will_do(tmp_path: Path, name: str) -> None:
+def test_paths_unsuitable_for_a_socket_work(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     use(folder, lambda embedded: insert(embedded.url, "Ada"))
     assert not (folder / "m.sock").exists()
     until(lambda: not running(folder))
 
 
-def test_folders_do_not_meet(data: Path, tmp_path: Path, app: StartApp) -> None:
+def test_data_folders_are_independent(data: Path, tmp_path: Path, app: StartApp) -> None:
     other = tmp_path / "other"
     here, there = app(), app(folder=other)
     assert here.url() != there.url()
@@ -246,7 +246,7 @@ def test_folders_do_not_meet(data: Path, tmp_path: Path, app: StartApp) -> None:
     until(lambda: not running(other))
 
 
-def test_what_a_crash_left_behind_is_no_hindrance(data: Path) -> None:
+def test_files_left_by_a_crash_do_not_prevent_a_start(data: Path) -> None:
     data.mkdir()
     for name in ("m.sock", "lease", "supervisor.lock"):
         (data / name).touch()
@@ -255,18 +255,18 @@ def test_what_a_crash_left_behind_is_no_hindrance(data: Path) -> None:
     use(data, lambda embedded: insert(embedded.url, "Ada"))
 
 
-def test_an_app_waits_while_the_last_server_stops(data: Path, app: StartApp) -> None:
+def test_an_app_waits_while_the_previous_server_stops(data: Path, app: StartApp) -> None:
     data.mkdir()
     with (data / "lease").open("w") as lease:
         fcntl.flock(lease, fcntl.LOCK_EX)
         waiting = app()
         until((data / f"mongodb-{mongod().series}").exists)
-        time.sleep(0.3)  # it would have started a supervisor by now
+        time.sleep(0.3)  # without the lock, the app would have started a supervisor by now
         assert not running(data)
     assert waiting.url()
 
 
-def test_a_mongod_without_a_supervisor_is_ended(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mongod_without_a_supervisor_is_killed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data.mkdir()
     orphan = subprocess.Popen(
         [sys.executable, "-c", HOLD_LOCK, str(data / "mongod.pid")], start_new_session=True, stdout=subprocess.PIPE
@@ -291,7 +291,7 @@ with open(sys.argv[1], "w") as file:
 """
 
 
-def test_a_stranger_that_holds_the_lock_is_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unrelated_process_is_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "_ORPHAN", 0.0)
     monkeypatch.setattr(supervisor, "_STOP", 0.0)
     path = tmp_path / "mongod.pid"
@@ -301,7 +301,7 @@ def test_a_stranger_that_holds_the_lock_is_spared(tmp_path: Path, monkeypatch: p
         with pytest.raises(SystemExit, match="another mongod"):
             supervisor._end_orphan(tried.fileno())
         stranger.terminate()
-        assert stranger.wait() == -signal.SIGTERM, "it was alive until now"
+        assert stranger.wait() == -signal.SIGTERM, "the process must have been alive until now"
 
 
 def test_a_mongod_that_will_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,20 +314,18 @@ def test_a_mongod_that_will_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) 
         assert process.returncode == -signal.SIGKILL
 
 
-def test_mongod_ends_when_its_folder_is_taken_away(
-    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_mongod_ends_when_its_folder_is_moved(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def act(_: Embedded) -> None:
         await asyncio.to_thread(data.rename, tmp_path / "away")
         await asyncio.to_thread(until, lambda: not running(data))
         await asyncio.to_thread(until, lambda: "cannot be used" in caplog.text)
 
     use(data, act)
-    assert not data.exists(), "no empty database has taken the place of the lost one"
+    assert not data.exists(), "no empty database may replace the moved one"
 
 
-def test_a_supervisor_ends_mongod_when_the_folder_is_taken_away(data: Path, tmp_path: Path) -> None:
-    """One that would not notice by itself, and might write into a folder that took the place of its own."""
+def test_a_supervisor_kills_mongod_when_the_folder_is_moved(data: Path, tmp_path: Path) -> None:
+    """Use a program that, like mongod, does not notice the move, and might write to a folder that took the old path."""
     data.mkdir()
     command = [sys.executable, "-I", supervisor.__file__, str(data), "60", "sleep", "60"]
     with subprocess.Popen(command) as process:
@@ -341,7 +339,7 @@ def test_a_supervisor_ends_mongod_when_the_folder_is_taken_away(data: Path, tmp_
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_long_log_is_set_aside(data: Path) -> None:
+def test_a_long_log_is_rotated(data: Path) -> None:
     data.mkdir()
     (data / "mongod.log").write_bytes(b"\n" * (5 * 2**20 + 1))
     use(data)
@@ -349,7 +347,7 @@ def test_a_long_log_is_set_aside(data: Path) -> None:
     assert 0 < (data / "mongod.log").stat().st_size < 2**20
 
 
-def test_a_second_supervisor_leaves_the_first_alone(data: Path) -> None:
+def test_a_second_supervisor_exits_at_once(data: Path) -> None:
     def act(_: Embedded) -> None:
         before = running(data)
         second = [sys.executable, "-I", supervisor.__file__, str(data), "0", "false"]

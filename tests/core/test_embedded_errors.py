@@ -1,6 +1,6 @@
-"""What an operator is told when no embedded server can run, and which mongod is chosen when one can.
+"""Tests of the choice of mongod, and of the error messages when no embedded server can run.
 
-The programs here are scripts that fail in the words of the system's loader or of mongod.
+The programs here are scripts that fail with the messages of the system's loader or of mongod.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ OLD_GLIBC = "mongod: /lib/libc.so.6: version `GLIBC_2.34' not found (required by
 
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[..., Path]:
-    """Make a program that answers `--version` with one piece of shell, and runs another for all else."""
+    """Return a function that makes a program. It runs one shell command for `--version`, and another otherwise."""
 
     def make(run: str = "exit 0", *, version: str = "echo db version v6.0.5", name: str = "mongod") -> Path:
         path = tmp_path / "bin" / name
@@ -60,7 +60,7 @@ def script(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, ModuleSpec]:
-    """No mongod on PATH and no wheel; a test adds the modules that there are to be."""
+    """Hide the mongod on PATH and in the wheel. A test adds installed modules to the returned mapping."""
     specs: dict[str, ModuleSpec] = {}
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     monkeypatch.setattr(importlib.util, "find_spec", specs.get)
@@ -84,10 +84,10 @@ def run(mongod: Path, data: Path, *, patience: float = 10.0) -> None:
         until(lambda: not running(data), within=15)
 
 
-# Which program
+# The choice of the program
 
 
-def test_nothing_to_be_found(nothing_installed: dict[str, ModuleSpec], tmp_path: Path) -> None:
+def test_no_mongod_is_found(nothing_installed: dict[str, ModuleSpec], tmp_path: Path) -> None:
     assert find_mongod(None, tmp_path) is None
 
 
@@ -116,7 +116,7 @@ def test_the_wheel_comes_last(
     nothing_installed["fiftyone"] = installed(tmp_path / "fiftyone")
     assert find_mongod(None, tmp_path) == Mongod(program, "6.0.5")
     monkeypatch.setenv("PATH", str(script(version="echo db version v3.2.1").parent))
-    assert find_mongod(None, tmp_path) == Mongod(program, "6.0.5"), "one that will not do is passed over"
+    assert find_mongod(None, tmp_path) == Mongod(program, "6.0.5"), "an unsuitable program is skipped"
     assert "MongoDB 3.2" in caplog.text
     program.unlink()
     with pytest.raises(StartupError, match=r"5\.0"):
@@ -124,9 +124,9 @@ def test_the_wheel_comes_last(
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "expected"),
     [
-        ("echo hello", "does not answer as a mongod"),
+        ("echo hello", "is not a mongod"),
         ("echo db version v4.4.1", r"4\.4.*5\.0"),
         (f'echo "{NO_LZMA}" >&2; exit 127', r"liblzma\.so\.5"),
         ('echo "' + OLD_GLIBC.replace("`", "\\`") + '" >&2; exit 1', r"\(GLIBC_2\.34\).*Ubuntu 22\.04"),
@@ -134,13 +134,13 @@ def test_the_wheel_comes_last(
     ],
 )
 def test_a_given_program_that_does_not_run(
-    script: Callable[..., Path], tmp_path: Path, version: str, told: str
+    script: Callable[..., Path], tmp_path: Path, version: str, expected: str
 ) -> None:
-    with pytest.raises(StartupError, match=told):
+    with pytest.raises(StartupError, match=expected):
         find_mongod(script(version=version), tmp_path)
 
 
-def test_a_given_program_that_is_none(tmp_path: Path) -> None:
+def test_a_given_program_that_is_not_executable(tmp_path: Path) -> None:
     (tmp_path / "garbage").write_bytes(b"\x7fELF garbage")
     (tmp_path / "garbage").chmod(0o755)
     with pytest.raises(StartupError, match=r"MONGOD_BIN is .*/absent"):
@@ -159,7 +159,7 @@ def test_a_given_program_that_does_not_answer(
 
 # libcurl
 
-# Answers as the loader does: the link is there, and so is the folder of what it stands on.
+# Behaves like the loader: it needs the link, and the folder with the libraries that libcurl depends on.
 NEEDS_LIBCURL = f"""
     first=${{LD_LIBRARY_PATH%%:*}}; rest=${{LD_LIBRARY_PATH#*:}}
     if [ -e "$first/libcurl.so.4" ] && [ -e "${{rest%%:*}}/libssl-1.so.3" ]; then echo db version v6.0.5
@@ -167,7 +167,7 @@ NEEDS_LIBCURL = f"""
 
 
 def bring_pycurl(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have pip's record tell of a pycurl with two libraries."""
+    """Make pip's record list a pycurl with two libraries."""
     names = ("pycurl.libs/libcurl-330bcbb6.so.4.8.0", "pycurl.libs/libssl-1.so.3", "pycurl.so")
     files = [importlib.metadata.PackagePath(name) for name in names]
     (site / "pycurl.libs").mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def no_pycurl(name: str) -> None:
     raise importlib.metadata.PackageNotFoundError(name)
 
 
-def test_libcurl_is_borrowed_from_pycurl(
+def test_libcurl_is_taken_from_pycurl(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", "/elsewhere")
@@ -197,7 +197,7 @@ def test_libcurl_is_borrowed_from_pycurl(
     assert stat.S_IMODE((data / "lib").stat().st_mode) == 0o700
 
 
-def test_a_library_that_is_there_is_not_replaced(
+def test_an_installed_library_is_not_replaced(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring_pycurl(tmp_path / "site", monkeypatch)
@@ -208,7 +208,7 @@ def test_a_library_that_is_there_is_not_replaced(
 
 
 @pytest.mark.parametrize("pycurl", ["absent", "without record", "without libraries", "of no use"])
-def test_no_libcurl_to_borrow(
+def test_pycurl_has_no_usable_libcurl(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pycurl: str
 ) -> None:
     if pycurl == "of no use":
@@ -229,7 +229,7 @@ def test_no_libcurl_to_borrow(
 
 
 @pytest.mark.parametrize("path", ["file", "file/below", "loop"])
-def test_a_folder_that_cannot_be_made(tmp_path: Path, path: str) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(StartupError, match="DATA_DIR"):
@@ -241,13 +241,13 @@ def test_a_folder_that_cannot_be_written() -> None:
         data_folder.prepare(Path("/proc/data"), "6.0")
 
 
-def test_a_relative_folder_is_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_and_a_link_mean_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to("data")
     assert data_folder.prepare(Path("data"), "6.0") == data_folder.prepare(tmp_path / "link", "6.0")
 
 
-def test_a_socket_is_beside_the_data_where_mongod_can_read_its_path(tmp_path: Path) -> None:
+def test_the_socket_is_in_the_data_folder_if_its_path_is_suitable(tmp_path: Path) -> None:
     assert address.socket_path(Path("/srv/my data")) == Path("/srv/my data/m.sock")
     assert address.socket_path(Path("/srv/Schüler")).parent.parent != Path("/srv")
 
@@ -258,9 +258,9 @@ def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         data_folder.prepare(tmp_path, "6.0")
 
 
-def test_data_of_another_series_is_never_passed_over(tmp_path: Path) -> None:
+def test_data_of_another_series_is_never_ignored(tmp_path: Path) -> None:
     data_folder.prepare(tmp_path, "7.0")
-    data_folder.prepare(tmp_path, "6.0")  # no data was written, so there is none to lose
+    data_folder.prepare(tmp_path, "6.0")  # allowed, because no data was written
     (tmp_path / "mongodb-7.0" / "WiredTiger").touch()
     with pytest.raises(StartupError, match=r"7\.0.*MONGOD_BIN.*7\.0"):
         data_folder.prepare(tmp_path, "6.0")
@@ -270,13 +270,13 @@ def test_data_of_another_series_is_never_passed_over(tmp_path: Path) -> None:
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A temporary folder in which a socket's path fits, as it may not in pytest's (108 bytes on Linux)."""
+    """Return a temporary folder with a path short enough for a socket (108 bytes on Linux); pytest's may be longer."""
     with tempfile.TemporaryDirectory(prefix="t") as folder:
         yield Path(folder)
 
 
 @pytest.mark.parametrize("in_the_way", ["file", "link", "open", "nowhere", "long"])
-def test_a_socket_folder_that_is_not_ours_alone(
+def test_a_socket_folder_that_is_not_private_is_refused(
     short_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
 ) -> None:
     temporary = {"nowhere": short_path / "absent", "long": short_path / ("t" * 80)}.get(in_the_way, short_path)
@@ -293,14 +293,14 @@ def test_a_socket_folder_that_is_not_ours_alone(
         address.socket_path(root)
 
 
-def test_a_socket_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o700)
     assert address._ours_alone(tmp_path.stat())
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
     assert not address._ours_alone(tmp_path.stat())
 
 
-# mongod ends as it starts
+# Failures of mongod at its start
 
 
 def logged(severity: str, message: str, error: str = "") -> str:
@@ -309,7 +309,7 @@ def logged(severity: str, message: str, error: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "expected"),
     [
         (f'echo "{NO_LIBCURL}" >&2; exit 127', "apt-get install libcurl4"),
         ("kill -ILL $$", "AVX"),
@@ -323,15 +323,15 @@ def logged(severity: str, message: str, error: str = "") -> str:
         (logged("E", "Odd", "very odd") + ";" + logged("F", "aborting") + "; exit 3", "status 3: Odd: very odd"),
         ("echo what now; exit 3", "status 3: what now"),
         ("echo 3; exit 3", "status 3: 3"),
-        ("exit 0", "status 0: it said nothing"),
+        ("exit 0", "status 0: no output"),
     ],
 )
-def test_the_reason_is_told(script: Callable[..., Path], tmp_path: Path, end: str, told: str) -> None:
+def test_the_error_explains_the_cause(script: Callable[..., Path], tmp_path: Path, end: str, expected: str) -> None:
     started = time.monotonic()
-    with pytest.raises(StartupError, match=told) as raised:
+    with pytest.raises(StartupError, match=expected) as raised:
         run(script(end), tmp_path / "data")
     assert str(tmp_path / "data" / "mongod.log") in str(raised.value)
-    assert time.monotonic() - started < 5, "it does not wait for a time-out"
+    assert time.monotonic() - started < 5, "the failure must be reported before the timeout"
 
 
 def test_mongod_gets_its_environment(script: Callable[..., Path], tmp_path: Path) -> None:
@@ -363,19 +363,19 @@ def test_a_file_that_cannot_be_opened(script: Callable[..., Path], tmp_path: Pat
         run(script(), tmp_path / "data")
 
 
-def test_time_runs_out(script: Callable[..., Path], tmp_path: Path) -> None:
+def test_startup_times_out(script: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"0\.5 seconds.*mongod\.log"):
         run(script("exec sleep 30"), tmp_path / "data", patience=0.5)
 
 
-def test_being_killed_is_worth_another_try(script: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_killed_mongod_is_retried(script: Callable[..., Path], tmp_path: Path) -> None:
     tries = tmp_path / "tries"
     with pytest.raises(StartupError, match=r"2 seconds.*killed"):
         run(script(f"echo >> {tries}; kill -9 $$"), tmp_path / "data", patience=2)
     assert len(tries.read_text()) > 1
 
 
-def test_a_server_that_fails_later_is_tried_again(
+def test_a_server_that_fails_later_is_restarted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(supervisor_client, "_CHECK", 0.1)
@@ -389,14 +389,14 @@ def test_a_server_that_fails_later_is_tried_again(
         async with run_embedded(Mongod(program, real.version, real.environment), data, grace=0.1):
             program.unlink()
             kill(*running(data))
-            await asyncio.to_thread(until, lambda: caplog.text.count("tried again") > 1)
+            await asyncio.to_thread(until, lambda: caplog.text.count("is being restarted") > 1)
 
     asyncio.run(main())
     assert "No such file" in caplog.text
     until(lambda: not running(data))
 
 
-def test_a_folder_that_others_can_write_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_writable_by_others_is_refused_and_not_changed(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     data.chmod(0o775)
@@ -405,13 +405,13 @@ def test_a_folder_that_others_can_write_is_refused_and_left_as_it_is(tmp_path: P
     assert data.stat().st_mode & 0o777 == 0o775
 
 
-def test_a_folder_of_our_own_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_private_folder_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     assert make_private(tmp_path) == tmp_path.resolve()
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
-def test_whatever_goes_wrong_the_database_is_looked_after_again(
+def test_the_watch_continues_after_unexpected_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(supervisor_client, "_CHECK", 0.01)
@@ -424,18 +424,18 @@ def test_whatever_goes_wrong_the_database_is_looked_after_again(
             monkeypatch.setattr(
                 supervisor_client.SupervisorClient, "_check", lambda: "a mistake of ours: it takes no arguments"
             )
-            await asyncio.to_thread(until, lambda: caplog.text.count("could not be looked after") > 1)
+            await asyncio.to_thread(until, lambda: caplog.text.count("check of the embedded MongoDB failed") > 1)
 
     asyncio.run(main())
     until(lambda: not running(data))
 
 
-def test_a_server_that_does_not_answer_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica_set, "_PATIENCE", 50)
     assert not asyncio.run(replica_set.is_writable(tmp_path / "m.sock"))
 
 
-def test_an_unknown_refusal_is_not_taken_for_a_new_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_errors_of_the_configuration_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     class Admin:
         async def command(self, _: str) -> None:
             raise OperationFailure("not authorized", 13)
@@ -444,6 +444,6 @@ def test_an_unknown_refusal_is_not_taken_for_a_new_server(monkeypatch: pytest.Mo
         asyncio.run(replica_set._configure(Admin(), "/m.sock"))  # type: ignore[arg-type]
 
 
-def test_the_status_is_named_when_nothing_else_is_known() -> None:
-    assert explain(-signal.SIGSEGV, "") == "mongod stopped with status -11: it said nothing"
-    assert explain(1, "[]") == "mongod stopped with status 1: []"
+def test_the_status_is_reported_if_the_cause_is_unknown() -> None:
+    assert explain(-signal.SIGSEGV, "") == "mongod exited with status -11: no output"
+    assert explain(1, "[]") == "mongod exited with status 1: []"

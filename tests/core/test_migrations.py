@@ -1,4 +1,4 @@
-"""Migrations: run once, by one runner at a time, before a service that needs them starts."""
+"""Tests of migrations: they run once, by one runner at a time, before a service that needs them starts."""
 
 import asyncio
 import importlib
@@ -76,7 +76,7 @@ class Sheep(Document):
 
 @pytest.fixture
 def sheep(settings: Settings) -> Iterator[RealDatabase[dict[str, Any]]]:
-    """The database with one sheep that knows of no migration."""
+    """Return the database, with one sheep to which no migration has been applied."""
     assert settings.mongodb_url
     with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value()) as client:
         database = client[settings.mongodb_database]
@@ -86,7 +86,7 @@ def sheep(settings: Settings) -> Iterator[RealDatabase[dict[str, Any]]]:
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeModule]:
-    """Makes modules with the given migrations: name to text."""
+    """Return a function that makes a module with the given migrations, as a mapping of name to source."""
     monkeypatch.syspath_prepend(tmp_path)
     made: list[str] = []
 
@@ -119,10 +119,10 @@ def on_database(settings: Settings) -> OnDatabase:
 
 
 def run_all(on_database: OnDatabase, module: Module, wait: float = 0) -> tuple[int, list[str]]:
-    """How many were run, and what was told."""
-    told: list[str] = []
-    count = on_database(lambda database: run(database, [module], wait, told.append))
-    return count, told
+    """Run the migrations. Return their number, and the reported lines."""
+    lines: list[str] = []
+    count = on_database(lambda database: run(database, [module], wait, lines.append))
+    return count, lines
 
 
 def had(sheep: RealDatabase[dict[str, Any]]) -> list[str]:
@@ -161,7 +161,7 @@ def test_an_older_database_is_refused_with_a_remedy(
     with pytest.raises(StartupError) as raised:
         on_database(lambda database: check(database, [farm], 0))
 
-    assert "older than this code: it has not had farm/m0001_a, farm/m0002_b." in str(raised.value)
+    assert "older than this code: it lacks the migrations farm/m0001_a, farm/m0002_b." in str(raised.value)
     assert str(raised.value).endswith("run: python -m core migrate")
     assert had(sheep) == []
 
@@ -180,7 +180,7 @@ def test_a_newer_database_is_refused(
             on_database(work)
 
 
-def test_what_a_module_that_is_off_has_had_does_not_matter(
+def test_migrations_of_disabled_modules_are_ignored(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     run_all(on_database, module(m0001_a=COUNT))
@@ -188,7 +188,7 @@ def test_what_a_module_that_is_off_has_had_does_not_matter(
     on_database(lambda database: check(database, [Module(name="another")], 0))
 
 
-def test_where_nothing_is_stored_there_is_nothing_to_migrate(
+def test_a_module_without_data_has_no_pending_migrations(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     sheep.sheep.delete_many({})
@@ -200,7 +200,7 @@ def test_where_nothing_is_stored_there_is_nothing_to_migrate(
     assert on_database(lambda database: pending(database, [farm])) == []
 
 
-def test_a_collection_that_a_migration_renames_counts_as_stored(
+def test_a_collection_that_a_migration_reads_counts_as_data(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     farm = replace(module(m0001_a=COUNT), documents=())
@@ -209,7 +209,7 @@ def test_a_collection_that_a_migration_renames_counts_as_stored(
         on_database(lambda database: check(database, [farm], 0))
 
 
-def test_what_is_pending_can_be_listed_without_a_trace(
+def test_listing_pending_migrations_writes_nothing(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     sheep.sheep.delete_many({})
@@ -218,7 +218,7 @@ def test_what_is_pending_can_be_listed_without_a_trace(
     assert sheep.migrations.count_documents({}) == 0
 
 
-def test_a_start_can_wait_for_a_runner(
+def test_startup_can_wait_for_a_runner(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     farm = module(m0001_a=COUNT)
@@ -245,7 +245,7 @@ def test_a_start_can_wait_for_a_runner(
     assert order == ["Running farm/m0001_a", "started"]
 
 
-def test_a_migration_that_fails_is_run_again(
+def test_a_failed_migration_is_run_again(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     with pytest.raises(StartupError, match=r"m0002_b.*RuntimeError: the barn is shut"):
@@ -255,14 +255,16 @@ def test_a_migration_that_fails_is_run_again(
     assert had(sheep) == ["m0001_a", "m0002_b", "m0002_b"]
 
 
-def test_a_file_that_is_no_migration_is_named(
+def test_a_file_without_a_migration_is_named_in_the_error(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     with pytest.raises(StartupError, match=r"m0001_a\b.*\bForward\b"):
         run_all(on_database, module(m0001_a=""))
 
 
-def test_runners_take_turns(on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]) -> None:
+def test_only_one_runner_runs_at_a_time(
+    on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
+) -> None:
     farm = module(m0001_a=COUNT, m0002_b=COUNT)
 
     async def four(database: Database) -> list[int]:
@@ -273,13 +275,13 @@ def test_runners_take_turns(on_database: OnDatabase, module: MakeModule, sheep: 
 
 
 def lock(sheep: RealDatabase[dict[str, Any]], seconds: float) -> None:
-    """Let somebody have the lock for some time yet."""
+    """Give the lock to another runner for some seconds."""
     sheep.migration_lock.insert_one(
         {"_id": "runner", "owner": "another", "expires_at": utc_now() + timedelta(seconds=seconds)}
     )
 
 
-def test_a_runner_does_not_wait_longer_than_asked(
+def test_a_runner_waits_no_longer_than_requested(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     lock(sheep, 60)
@@ -291,21 +293,21 @@ def test_a_runner_does_not_wait_longer_than_asked(
     assert sheep.migration_lock.count_documents({"owner": "another"}) == 1
 
 
-def test_a_dead_runner_is_followed_by_the_next(
+def test_an_expired_lock_is_taken_over(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
     lock(sheep, 1)
-    told: list[str] = []
+    lines: list[str] = []
 
-    count = on_database(lambda database: run(database, [module(m0001_a=COUNT)], 30, told.append))
+    count = on_database(lambda database: run(database, [module(m0001_a=COUNT)], 30, lines.append))
 
-    assert (count, len(told)) == (1, 2)
-    assert "another" in told[0]
-    assert "farm/m0001_a" in told[1]
+    assert (count, len(lines)) == (1, 2)
+    assert "another" in lines[0]
+    assert "farm/m0001_a" in lines[1]
     assert sheep.migration_lock.count_documents({}) == 0
 
 
-def test_a_runner_that_is_taken_for_dead_stops(
+def test_a_runner_that_lost_its_lock_stops(
     on_database: OnDatabase,
     module: MakeModule,
     sheep: RealDatabase[dict[str, Any]],

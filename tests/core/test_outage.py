@@ -1,4 +1,4 @@
-"""While the database is away the service says so, and when it is back the service goes on by itself."""
+"""Tests of database outages: requests get 503 meanwhile, and the service recovers by itself."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +15,7 @@ STUDENT = {"roll_no": "S1", "name": "x", "branch": "y", "marks": {}}
 
 
 def through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
-    """A signed-in client of a service whose database can go away, and whose driver waits for so long."""
+    """Return a signed-in client of a service that connects through the relay, with this timeout of the driver."""
     return sign_in(open_client(mongodb_url=SecretStr(relay.url(timeoutMS=milliseconds))))
 
 
@@ -24,7 +24,7 @@ def relayed(relay: Relay, open_client: AppClient) -> TestClient:
     return through(relay, open_client, 1000)
 
 
-def test_an_outage_is_told_and_survived(relayed: TestClient, relay: Relay) -> None:
+def test_requests_get_503_during_an_outage_and_succeed_afterwards(relayed: TestClient, relay: Relay) -> None:
     requests = [
         ("GET", "/readyz", {}),
         ("POST", "/students", {"json": STUDENT}),
@@ -47,7 +47,7 @@ def test_an_outage_is_told_and_survived(relayed: TestClient, relay: Relay) -> No
     assert statuses == [200, 201, 200]
 
 
-def test_an_absence_that_is_short_is_waited_out(relay: Relay, open_client: AppClient) -> None:
+def test_requests_wait_during_a_short_outage(relay: Relay, open_client: AppClient) -> None:
     client = through(relay, open_client, 30_000)
     outage = client.app.state.outage  # type: ignore[attr-defined]
     relay.shut()
@@ -61,14 +61,14 @@ def test_an_absence_that_is_short_is_waited_out(relay: Relay, open_client: AppCl
     until(lambda: outage._since is None)
 
 
-def test_one_that_lasts_is_answered_without_asking_the_driver(
+def test_requests_fail_fast_during_a_long_outage(
     relay: Relay, open_client: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = through(relay, open_client, 60_000)
     monkeypatch.setattr(core.database.availability, "PATIENCE_SECONDS", 0.0)
     relay.shut()
     until(client.app.state.outage.is_on)  # type: ignore[attr-defined]
-    # Each would wait for a minute.
+    # Without the outage check, each request would wait for a minute.
     for path in ("/readyz", "/students", "/nowhere", "/healthz"):
         answer = client.get(path)
         assert answer.status_code == {"/nowhere": 404, "/healthz": 200}.get(path, 503)
@@ -81,9 +81,9 @@ def test_one_that_lasts_is_answered_without_asking_the_driver(
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The levels of what was logged of the outage: that the database is away, and that it is back."""
+    """Return the levels of the log records about the outage: its start is an error, its end a warning."""
     return [record.levelname for record in caplog.records if record.name == core.database.availability.__name__]
 
 
-def test_a_service_that_needs_no_server_is_never_in_an_outage() -> None:
+def test_a_service_without_a_server_has_no_outages() -> None:
     assert not core.database.availability.Outage().is_on()

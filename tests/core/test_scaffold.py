@@ -1,4 +1,4 @@
-"""`python -m core new-module`: what it writes, what it refuses, and that it leaves everything else alone."""
+"""Tests of `python -m core new-module`: the files that it writes, and the names that it refuses."""
 
 import re
 from pathlib import Path
@@ -27,13 +27,13 @@ FILES = {
     "tests/{}/test_{}.py",
 }
 
-# Of very different lengths, so that lines would be wrapped elsewhere; and a singular that is a word of Python.
+# Names of very different lengths, so that long lines would be wrapped differently; one singular is a Python keyword.
 GENERATED = ["ax1s", "classes", "extra_curricular_activities", "x" * 29 + "s"]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A root with the two folders that a module is put into."""
+def checkout(tmp_path: Path) -> Path:
+    """Return a root with the two folders in which modules are created."""
     for place in ("modules", "tests"):
         (tmp_path / place).mkdir()
     return tmp_path
@@ -48,7 +48,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
     ("plural", "singular"),
     [
         ("courses", "course"),
-        ("houses", "house"),
+        ("houses", "checkout"),
         ("libraries", "library"),
         ("extra_curricular_activities", "extra_curricular_activity"),
         ("classes", "class"),
@@ -59,12 +59,12 @@ def files_below(folder: Path) -> dict[str, bytes]:
         ("open_days", "open_day"),
     ],
 )
-def test_the_singular_is_made_from_the_plural(plural: str, singular: str) -> None:
+def test_the_singular_is_derived_from_the_plural(plural: str, singular: str) -> None:
     assert names_for(plural) == Names(plural, singular)
 
 
 @pytest.mark.parametrize("plural", ["people", "staff", "campus", "glass"])
-def test_where_no_singular_is_known_it_is_asked_for(plural: str) -> None:
+def test_an_unknown_singular_must_be_given(plural: str) -> None:
     with pytest.raises(CommandError, match=f"{plural}.*--singular"):
         names_for(plural)
     assert names_for(plural, "one_of_them").singular == "one_of_them"
@@ -82,11 +82,11 @@ def test_where_no_singular_is_known_it_is_asked_for(plural: str) -> None:
         ("euro", "a euro"),
     ],
 )
-def test_one_of_them_has_its_article(singular: str, one: str) -> None:
+def test_the_article_suits_the_singular(singular: str, one: str) -> None:
     assert Names("things", singular).one == one
 
 
-def test_each_form_of_the_name_is_put_where_it_belongs() -> None:
+def test_every_form_of_the_placeholder_is_replaced() -> None:
     template = "class LostItemRead: lost_items lost_item /lost-items lost-item 'A lost item.' a lost item, Lost items"
     assert Names("open_days", "open_day").put_into(template) == (
         "class OpenDayRead: open_days open_day /open-days open-day 'An open day.' an open day, Open days"
@@ -96,28 +96,28 @@ def test_each_form_of_the_name_is_put_where_it_belongs() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("class", "match"),  # words of Python
-        *("statistics", "calendar"),  # modules of its library
+        *("class", "match"),  # Python keywords
+        *("statistics", "calendar"),  # modules of the standard library
         *("service", "core", "modules", "tests", "docs"),
         *("", "x", "Courses", "open-days", "1st", "_x", "a__b", "ab_", "é", "../ab", "a b", "ab\n", "a.b", "x" * 31),
     ],
 )
-def test_a_name_that_cannot_be_used_is_refused(name: str) -> None:
+def test_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(CommandError, match=re.escape(repr(name))):
         names_for(name, "thing")
 
 
 @pytest.mark.parametrize("singular", ["", "Course", "a b", "../x"])
-def test_a_singular_that_cannot_be_used_is_refused(singular: str) -> None:
+def test_an_invalid_singular_is_refused(singular: str) -> None:
     with pytest.raises(CommandError, match=re.escape(repr(singular or "people"))):
         names_for("people", singular)
 
 
 @pytest.mark.parametrize("plural", ["requests", "pages", "listings", "roles", "exceptions"])
-def test_a_name_that_the_generated_code_needs_is_refused(plural: str, house: Path) -> None:
+def test_a_name_that_the_generated_code_uses_is_refused(plural: str, checkout: Path) -> None:
     with pytest.raises(CommandError, match="--singular"):
-        write_module(names_for(plural), house)
-    assert files_below(house) == {}
+        write_module(names_for(plural), checkout)
+    assert files_below(checkout) == {}
 
 
 class Claimed(Document):
@@ -135,13 +135,13 @@ def routes(path: str) -> ProtectedRouter:
     return router
 
 
-def test_a_singular_whose_problem_is_taken_is_refused() -> None:
+def test_a_singular_whose_problem_type_exists_is_refused() -> None:
     with pytest.raises(CommandError, match="/problems/student-not-found"):
         check_is_free(names_for("pupils", "student"), discover())
 
 
 @pytest.mark.parametrize(
-    ("declared", "claim"),
+    ("declared", "declaration"),
     [
         (Module(name="courses"), "module courses"),
         (Module(name="other", documents=(Claimed,)), "collection courses"),
@@ -149,77 +149,77 @@ def test_a_singular_whose_problem_is_taken_is_refused() -> None:
         (Module(name="other", router=routes("/courses/{code}/rooms")), "route GET /courses/{code}/rooms"),
     ],
 )
-def test_what_another_module_has_is_refused(declared: Module, claim: str) -> None:
-    with pytest.raises(CommandError, match=rf"\b{declared.name}\b.*{re.escape(claim)}"):
+def test_conflicts_with_another_module_are_refused(declared: Module, declaration: str) -> None:
+    with pytest.raises(CommandError, match=rf"\b{declared.name}\b.*{re.escape(declaration)}"):
         check_is_free(names_for("courses"), [declared])
 
 
-def test_what_only_looks_alike_is_not_refused() -> None:
+def test_similar_names_are_not_refused() -> None:
     other = Module(name="course", router=routes("/courses-of-old"), public_router=PublicRouter())
     check_is_free(names_for("courses"), [other])
 
 
 @pytest.mark.parametrize("taken", ["modules/courses", "tests/courses"])
-def test_a_folder_that_is_there_stays_as_it_is(taken: str, house: Path) -> None:
-    (house / taken).mkdir()
+def test_an_existing_folder_is_not_changed(taken: str, checkout: Path) -> None:
+    (checkout / taken).mkdir()
     with pytest.raises(CommandError, match=taken):
-        write_module(names_for("courses"), house)
-    assert [str(path.relative_to(house)) for path in house.rglob("courses")] == [taken]
+        write_module(names_for("courses"), checkout)
+    assert [str(path.relative_to(checkout)) for path in checkout.rglob("courses")] == [taken]
 
 
 @pytest.mark.parametrize("missing", ["modules", "tests"])
-def test_either_both_folders_are_written_or_none(missing: str, house: Path) -> None:
-    (house / missing).rmdir()
+def test_either_both_folders_are_written_or_none(missing: str, checkout: Path) -> None:
+    (checkout / missing).rmdir()
     with pytest.raises(CommandError, match="No such file or directory"):
-        write_module(names_for("courses"), house)
-    assert files_below(house) == {}
-    assert {path.name for path in house.iterdir()} == {"modules", "tests"} - {missing}
+        write_module(names_for("courses"), checkout)
+    assert files_below(checkout) == {}
+    assert {path.name for path in checkout.iterdir()} == {"modules", "tests"} - {missing}
 
 
-def test_nothing_else_is_touched(tmp_path: Path) -> None:
-    house = copy_checkout(tmp_path)
-    before = files_below(house)
+def test_no_other_file_is_changed(tmp_path: Path) -> None:
+    checkout = copy_checkout(tmp_path)
+    before = files_below(checkout)
 
-    done = run_python(house, "-m", "core", "new-module", "courses")
+    done = run_python(checkout, "-m", "core", "new-module", "courses")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert all(part in done.stdout for part in ("modules/courses/", "tests/courses/"))
-    after = files_below(house)
+    after = files_below(checkout)
     assert after.items() >= before.items()
     assert after.keys() - before.keys() == {file.replace("{}", "courses") for file in FILES}
     assert not [path for path in after if b"lost" in after[path].lower() and path not in before]
 
 
-def test_it_needs_no_database_and_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
-    house = copy_checkout(tmp_path)
-    (house / ".env").write_text("MONGODB_URL=mongodb://127.0.0.1:1\n")
-    before = files_below(house)
+def test_it_needs_no_database_and_reports_errors_in_one_line(tmp_path: Path) -> None:
+    checkout = copy_checkout(tmp_path)
+    (checkout / ".env").write_text("MONGODB_URL=mongodb://127.0.0.1:1\n")
+    before = files_below(checkout)
 
     for name in ("students", "X"):
-        done = run_python(house, "-m", "core", "new-module", name)
+        done = run_python(checkout, "-m", "core", "new-module", name)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert name in done.stderr
-    assert files_below(house) == before
-    assert run_python(house, "-m", "core", "new-module", "courses").returncode == 0
+    assert files_below(checkout) == before
+    assert run_python(checkout, "-m", "core", "new-module", "courses").returncode == 0
 
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the house with several new modules."""
-    house = copy_checkout(tmp_path_factory.mktemp("house"))
+    """Return a copy of the checkout with several new modules."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
     for name in GENERATED:
-        write_module(names_for(name), house)
-    return house
+        write_module(names_for(name), checkout)
+    return checkout
 
 
 @pytest.mark.needs("ruff", "mypy")
 @pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=" ".join)
-def test_what_is_generated_passes_the_checks(generated: Path, command: list[str]) -> None:
+def test_the_generated_code_passes_the_checks(generated: Path, command: list[str]) -> None:
     done = run_python(generated, "-m", *command, *(f"{place}/{name}" for place in PLACES for name in GENERATED))
     assert done.returncode == 0, done.stdout
 
 
-def test_what_is_generated_keeps_the_import_rules(generated: Path) -> None:
+def test_the_generated_code_keeps_the_import_rules(generated: Path) -> None:
     program = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
     done = run_python(generated, "-c", program)
     assert done.returncode == 0, done.stdout
@@ -244,7 +244,7 @@ def test_the_generated_tests_pass_and_so_does_the_contract(generated: Path) -> N
         ("service.py", "expects, Ax1.remove", "Preconditions(), Ax1.remove"),
     ],
 )
-def test_the_generated_tests_notice_what_is_broken(generated: Path, file: str, line: str, instead: str) -> None:
+def test_the_generated_tests_detect_broken_code(generated: Path, file: str, line: str, instead: str) -> None:
     source = generated / "modules" / "ax1s" / file
     text = source.read_text()
     assert line in text

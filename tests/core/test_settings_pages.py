@@ -1,6 +1,6 @@
 """The pages of settings are generated from the classes that declare them."""
 
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings  # noqa: TC002
 
 from core.cli.settings import COMMAND, files
 from core.settings import Settings

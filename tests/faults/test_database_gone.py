@@ -95,7 +95,7 @@ def test_a_database_that_refuses_the_password_ends_the_process(shut: Relay, data
     with wait(url, database_name, tmp_path) as server:
         until(lambda: told(server))
         shut.start()
-        ended(server, "Not accepted by the MongoDB server at 127.0.0.1")
+        ended(server, "Rejected by the MongoDB server at 127.0.0.1")
 
 
 def test_a_host_that_does_not_exist_is_named(database_name: str, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_an_outage_under_load(server: Server, relay: Relay, capsys: pytest.Captu
     assert_nothing_leaks(before, after)
     assert relay.connections <= THREADS + 3, "one for each thread, and those by which the driver looks after the server"
     text = server.log.read_text()
-    assert text.count("The database is away") == text.count("The database is back") == 1
+    assert text.count("The database is unreachable") == text.count("The database is reachable again") == 1
     assert "Traceback" not in text
 
 

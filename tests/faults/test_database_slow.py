@@ -122,7 +122,7 @@ def test_slow_answers_are_not_waited_for(client: httpx2.Client, relay: Relay, se
 
 def test_a_server_that_hangs_is_known_to_be_away(client: httpx2.Client, relay: Relay, server: Server) -> None:
     relay.delay = 3600
-    until(lambda: "The database is away" in server.log.read_text(), within=30)
+    until(lambda: "The database is unreachable" in server.log.read_text(), within=30)
     begun = time.monotonic()
     answers = ask_at_once(client)
     assert {status for _, status in answers} == {503}

@@ -42,7 +42,7 @@ def test_no_write_is_lost_doubled_or_half_made_when_the_service_is_killed(tmp_pa
             load.at_work()
         print(f"\n{KILLS} kills, back after {min(took):.2f} to {max(took):.2f} s, {load.summary()}")
         check_written(server.url, load)
-        assert "All is well." in command(tmp_path, "check", "--data", **MARKS)
+        assert "No problems found." in command(tmp_path, "check", "--data", **MARKS)
     finally:
         server.stop()
 

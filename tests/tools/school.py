@@ -48,7 +48,7 @@ def core_command(folder: Path, *arguments: str, **environment: str) -> "subproce
 def data_faults(folder: Path, **environment: str) -> list[str]:
     """What `python -m core check --data` finds wrong with what is stored."""
     checked = core_command(folder, "check", "--data", **environment)
-    wrong = [line for line in checked.stdout.splitlines() if line.startswith("Wrong: ")]
+    wrong = [line for line in checked.stdout.splitlines() if line.startswith("Problem: ")]
     return wrong if wrong or checked.returncode == 0 else [checked.stdout + checked.stderr]
 
 

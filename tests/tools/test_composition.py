@@ -78,4 +78,4 @@ def test_the_three_become_one_replica_set_that_carries_the_service(tmp_path: Pat
     )
     assert "[ 'PRIMARY', 'SECONDARY', 'SECONDARY' ] 2000" in printed
     assert "Using the MongoDB server at mongo1:27017, mongo2:27017, mongo3:27017;" in printed
-    assert printed.endswith("All is well.\n")
+    assert printed.endswith("No problems found.\n")

@@ -1,4 +1,4 @@
-"""`python -m core new-module NAME`: writes a new module and its tests, ready to be changed."""
+"""`python -m core new-module NAME`: generates a new module and its tests as a starting point."""
 
 from core.cli.new_module.command import new_module
 

@@ -1,4 +1,4 @@
-"""The command `new-module`."""
+"""The command `new-module`: its arguments, and the check that the name is free."""
 
 import argparse
 import importlib
@@ -17,8 +17,8 @@ from core.registry import discover
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the module's name: what it keeps, in the plural, such as open_days")
-    parser.add_argument("--singular", help="one of them (default: made from the plural)")
+    parser.add_argument("name", help="the module's name: the plural of its records, such as open_days")
+    parser.add_argument("--singular", help="the singular (default: derived from the plural)")
 
 
 async def _run(arguments: argparse.Namespace) -> str:
@@ -27,27 +27,27 @@ async def _run(arguments: argparse.Namespace) -> str:
     root = Path(importlib.import_module("modules").__path__[0]).parent
     write_module(names, root)
     return (
-        f"Wrote modules/{names.plural}/ and tests/{names.plural}/; one record is {names.one}.\n"
-        f"Try it: .venv/bin/python -m pytest tests/{names.plural} tests/contract -k {names.plural}"
+        f"Wrote modules/{names.plural}/ and tests/{names.plural}/; a record is called {names.one}.\n"
+        f"Run its tests: .venv/bin/python -m pytest tests/{names.plural} tests/contract -k {names.plural}"
     )
 
 
 def check_is_free(names: Names, modules: Sequence[Module]) -> None:
-    """Raise `CommandError` if a module has the name, the collection or an address of the new one already, or a problem
-    of the name that its first one will have."""
+    """Raise `CommandError` if another module already has the name, the collection or a route of the new module, or a
+    problem type of the same name."""
     taken = re.compile(rf"(?:module|collection) {names.plural}|route [A-Z]+ {re.escape(names.path)}(?:/.*)?")
     for module in modules:
-        for claim in declarations_of(module):
-            if taken.fullmatch(claim):
-                raise CommandError(f"The module {module.name} has the {claim} already. Choose another name.")
+        for declaration in declarations_of(module):
+            if taken.fullmatch(declaration):
+                raise CommandError(f"The module {module.name} already has the {declaration}. Choose another name.")
     problem = f"/problems/{names.singular.replace('_', '-')}-not-found"
     if problem in problem_types(modules):
-        raise CommandError(f"There is a problem {problem} already. Choose another --singular.")
+        raise CommandError(f"The problem type {problem} already exists. Choose another --singular.")
 
 
 new_module = Command(
     name="new-module",
-    help="Write a new module and its tests, to be changed into what is wanted.",
+    help="generate a new module and its tests as a starting point",
     add_arguments=_add_arguments,
     run=_run,
     database=False,

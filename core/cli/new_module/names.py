@@ -1,4 +1,4 @@
-"""What a new module and its records are called, in every form that code and prose need."""
+"""The names of a new module and its records, in every form that code and prose need."""
 
 import keyword
 import re
@@ -9,7 +9,7 @@ from core.command import CommandError
 
 MAX_LENGTH = 30
 
-# The folders beside a module's, the service's own tag, and the addresses that are not a module's.
+# The names of other folders, the service's own OpenAPI tag, and paths that belong to no module.
 _RESERVED = {"core", "docs", "main", "metrics", "modules", "problems", "redoc", "service", "static", "tests"}
 
 _SOUNDS_LIKE_YOU = re.compile(r"eu|uni|us[aeiu]|one")
@@ -19,24 +19,24 @@ _PLACEHOLDER = re.compile(r"(?:\b([Aa]) )?([Ll]ost)([_ -]?)([Ii]tem)(s?)(?![a-z]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A module's name and that of one of its records: both in lower case, with `_` between words."""
+    """The name of a module, which is the plural of its records' name, and the singular. Both are in snake case."""
 
     plural: str
     singular: str
 
     @property
     def type_name(self) -> str:
-        """The name of the record's class."""
+        """The class name of a record."""
         return _camel(self.singular)
 
     @property
     def path(self) -> str:
-        """The address of the list."""
+        """The URL path of the list."""
         return "/" + self.plural.replace("_", "-")
 
     @property
     def one(self) -> str:
-        """One record in prose: `a course`, `an open day`."""
+        """The name of one record in prose, with its article: `a course`, `an open day`."""
         return f"{self._article} {self.singular.replace('_', ' ')}"
 
     @property
@@ -45,15 +45,15 @@ class Names:
         return "an" if vowel else "a"
 
     def put_into(self, text: str) -> str:
-        """The text of a template, which is about lost items, made to be about these records.
+        """Return a template's text with these names in place of the placeholder "lost item".
 
-        Two words, because their forms differ: `lost_item` and `LostItem` in code, `lost-items` in addresses, and
-        `a lost item` in prose.
+        The placeholder has two words, because the forms differ: `lost_item` and `LostItem` in code, `lost-items` in
+        URLs, and `a lost item` in prose.
         """
-        return _PLACEHOLDER.sub(self._written, text)
+        return _PLACEHOLDER.sub(self._replacement, text)
 
-    def _written(self, found: re.Match[str]) -> str:
-        article, first, separator, second, s = found.groups()
+    def _replacement(self, match: re.Match[str]) -> str:
+        article, first, separator, second, s = match.groups()
         name = self.plural if s else self.singular
         if second[0].isupper() and not separator:
             return _camel(name)
@@ -63,7 +63,8 @@ class Names:
 
 
 def names_for(plural: str, singular: str | None = None) -> Names:
-    """The names for a module; raises `CommandError` for one that cannot be used, and where no singular is known."""
+    """Return the names for a module. Raise `CommandError` if a name is not usable, or if the singular is neither given
+    nor derivable from the plural."""
     _check(plural)
     names = Names(plural, singular or _singular_of(plural))
     _check_form(names.singular)
@@ -73,9 +74,9 @@ def names_for(plural: str, singular: str | None = None) -> Names:
 def _check(name: str) -> None:
     _check_form(name)
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
-        raise CommandError(f"{name!r} is a word of Python. Choose another name.")
+        raise CommandError(f"{name!r} is a Python keyword. Choose another name.")
     if name in sys.stdlib_module_names:
-        raise CommandError(f"{name!r} is a module of Python's own library. Choose another name.")
+        raise CommandError(f"{name!r} is a module of the Python standard library. Choose another name.")
     if name in _RESERVED:
         raise CommandError(f"{name!r} is reserved for the service itself. Choose another name.")
 
@@ -83,8 +84,8 @@ def _check(name: str) -> None:
 def _check_form(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]+(_[a-z0-9]+)*", name) or len(name) > MAX_LENGTH:
         raise CommandError(
-            f"{name!r} cannot be a name: write 2 to {MAX_LENGTH} small letters and digits, with '_' between words, "
-            "such as open_days."
+            f"{name!r} is not a valid name. Use 2 to {MAX_LENGTH} lowercase letters and digits, with '_' between "
+            "words, such as open_days."
         )
 
 
@@ -93,7 +94,7 @@ def _singular_of(plural: str) -> str:
         singular = re.sub(pattern, ending, plural)
         if singular != plural:
             return singular
-    raise CommandError(f"What is one of {plural!r}? Say it with --singular.")
+    raise CommandError(f"The singular of {plural!r} is not known. Give it with --singular.")
 
 
 def _camel(name: str) -> str:

@@ -1,4 +1,4 @@
-"""A new module's files: made of the template, and put in their places all or not at all."""
+"""The files of a new module: generated from the template, and written atomically."""
 
 import ast
 import builtins
@@ -16,11 +16,11 @@ PLACES = ("modules", "tests")
 
 
 def write_module(names: Names, root: Path) -> None:
-    """Write `modules/NAME` and `tests/NAME` below `root`. Raises `CommandError`, and then nothing was written."""
+    """Write `modules/NAME` and `tests/NAME` below `root`. Raise `CommandError` on failure; then nothing is written."""
     _check_is_free(names, root)
     try:
-        with _drafted(names, root) as draft:
-            _put_in_place(draft, names, root)
+        with _draft(names, root) as draft:
+            _move(draft, names, root)
     except OSError as error:
         raise CommandError(f"Nothing was written: {error.strerror}: {error.filename}") from error
 
@@ -28,24 +28,24 @@ def write_module(names: Names, root: Path) -> None:
 def _check_is_free(names: Names, root: Path) -> None:
     for place in PLACES:
         if (root / place / names.plural).exists() or (root / place / f"{names.plural}.py").exists():
-            raise CommandError(f"There already is a {place}/{names.plural}. Choose another name.")
+            raise CommandError(f"{place}/{names.plural} already exists. Choose another name.")
     if names.type_name in _identifiers():
         raise CommandError(
-            f"The generated code uses the name {names.type_name!r} itself. Give another with --singular, such as "
+            f"The generated code uses the name {names.type_name!r} itself. Choose another --singular, such as "
             f"school_{names.singular}."
         )
 
 
 def _identifiers() -> set[str]:
-    """The names that the template imports, and Python's own, which a record's class must not take."""
+    """Return the names that a record's class must not have: those that the template imports, and Python's built-ins."""
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in TEMPLATE.rglob("*.py")]
     imported = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.alias)}
     return imported | set(dir(builtins))
 
 
 @contextmanager
-def _drafted(names: Names, root: Path) -> Iterator[Path]:
-    """The whole module in a folder that is removed afterwards: beside its place, so that it can be moved there."""
+def _draft(names: Names, root: Path) -> Iterator[Path]:
+    """Write the module to a temporary folder below `root`, on the same file system, so that it can be moved."""
     draft = Path(tempfile.mkdtemp(prefix=".new-module-", dir=root))
     try:
         for file in sorted(TEMPLATE.rglob("*.py")):
@@ -57,8 +57,8 @@ def _drafted(names: Names, root: Path) -> Iterator[Path]:
         shutil.rmtree(draft)
 
 
-def _put_in_place(draft: Path, names: Names, root: Path) -> None:
-    """Move both folders; if the second cannot be moved, or someone presses Ctrl-C, the first is taken back."""
+def _move(draft: Path, names: Names, root: Path) -> None:
+    """Move both folders to their places. After an error or Ctrl-C, remove those already moved."""
     moved: list[Path] = []
     try:
         for place in PLACES:

@@ -1,7 +1,7 @@
-"""A MongoDB of one's own: the mongod that starts when no MONGODB_URL is given. For Linux and macOS.
+"""The embedded MongoDB: a mongod that starts when MONGODB_URL is not set. For Linux and macOS.
 
-`find_mongod` chooses the program, `run_embedded` keeps it running for as long as an app needs it. Any number of
-processes may share a data folder: the first brings mongod up, and it stops some seconds after the last has gone.
+`find_mongod` chooses the program; `run_embedded` keeps it running for as long as an app needs it. Any number of
+processes may share a data folder: the first starts mongod, which stops a few seconds after the last process has exited.
 """
 
 from core.database.embedded.lifetime import Embedded, run_embedded

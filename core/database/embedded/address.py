@@ -1,4 +1,4 @@
-"""The socket through which mongod is reached, and its spellings."""
+"""The path of mongod's Unix socket, and the URL for clients."""
 
 import hashlib
 import os
@@ -10,28 +10,32 @@ from urllib.parse import quote
 
 from core.errors import StartupError
 
-# A socket's path must fit into 108 bytes on Linux, 104 on macOS, with a NUL at the end.
-_LONGEST = 103
-# mongod takes the host of a member apart at colons and brackets.
-_PLAIN = re.compile(r"[\w/.,+=@~ -]+", re.ASCII)
+# A socket's path must fit into 108 bytes on Linux, 104 on macOS, including the terminating NUL.
+_MAX_LENGTH = 103
+# mongod splits the host of a replica set member at colons and brackets.
+_SAFE_PATH = re.compile(r"[\w/.,+=@~ -]+", re.ASCII)
 
 
 def url(socket: Path) -> str:
-    """What a MongoDB client takes. Direct, because the set knows its member by a path that clients cannot read."""
+    """Return the URL for a MongoDB client.
+
+    The connection is direct, because the replica set lists its member under a path that clients cannot parse.
+    """
     return f"mongodb://{quote(str(socket), safe='')}/?directConnection=true"
 
 
 def socket_path(root: Path) -> Path:
-    """`m.sock` in the data folder; when no socket can be there, in a private folder for temporary files.
+    """Return the path of the socket: `m.sock` in the data folder, or in a private temporary folder if the data
+    folder's path does not suit a socket.
 
-    Raises `StartupError` when that folder is not ours alone: whoever owns it could pose as the database.
+    Raise `StartupError` if other users may enter the temporary folder: they could impersonate the database.
     """
-    beside = root / "m.sock"
-    return beside if _fits(beside) else _private_folder(root) / "m.sock"
+    in_root = root / "m.sock"
+    return in_root if _fits(in_root) else _private_folder(root) / "m.sock"
 
 
 def _fits(path: Path) -> bool:
-    return len(os.fsencode(path)) <= _LONGEST and _PLAIN.fullmatch(str(path)) is not None
+    return len(os.fsencode(path)) <= _MAX_LENGTH and _SAFE_PATH.fullmatch(str(path)) is not None
 
 
 def _private_folder(root: Path) -> Path:
@@ -42,13 +46,13 @@ def _private_folder(root: Path) -> Path:
         found = folder.lstat()
     except OSError as error:
         raise StartupError(
-            f"The folder {folder} for mongod's socket cannot be made: {error.strerror}. Set DATA_DIR to a folder "
+            f"The folder {folder} for mongod's socket cannot be created: {error.strerror}. Set DATA_DIR to a folder "
             "with a shorter path."
         ) from error
     if not _ours_alone(found) or not _fits(folder / "m.sock"):
         raise StartupError(
-            f"The folder {folder} cannot hold mongod's socket: it must be a folder of this user that no other may "
-            "enter, with a short path. Remove it, or set DATA_DIR to a folder with a shorter path."
+            f"The folder {folder} cannot hold mongod's socket: it must belong to this user, be closed to other users, "
+            "and have a short path. Remove it, or set DATA_DIR to a folder with a shorter path."
         )
     return folder
 

@@ -1,4 +1,4 @@
-"""The data folder: what is in it, and whether it will do."""
+"""The data folder: its layout, and the checks that it is usable."""
 
 import os
 import shutil
@@ -9,14 +9,14 @@ from core.database.embedded import supervisor
 from core.database.embedded.address import socket_path
 from core.errors import StartupError
 
-# A fresh database takes 4 MB and its oplog up to 64 MB more. mongod dies when a disk is full.
-_LEAST_SPACE = 100 * 2**20
+# A new database takes 4 MB, and its oplog up to 64 MB more. mongod crashes when the disk is full.
+_MIN_FREE_SPACE = 100 * 2**20
 _PREFIX = "mongodb-"
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """A data folder that has been made ready: `root` is absolute and free of links."""
+    """A data folder that is ready for use. `root` is absolute and contains no symbolic links."""
 
     root: Path
     data: Path
@@ -28,53 +28,60 @@ class DataFolder:
 
 
 def prepare(data_dir: Path, series: str) -> DataFolder:
-    """Make the folder and its database folder for a MongoDB series such as "6.0". Raises `StartupError`."""
+    """Create the data folder and, in it, the database folder for a MongoDB series such as "6.0".
+
+    Raise `StartupError` if the folder is unusable, its disk is full, or it holds the data of another series.
+    """
     root = make_private(data_dir)
-    _refuse_other_series(root, series)
-    _require_space(root)
+    _check_series(root, series)
+    _check_free_space(root)
     data = make_private(root / f"{_PREFIX}{series}")
     return DataFolder(root=root, data=data, socket=socket_path(root))
 
 
 def make_private(path: Path) -> Path:
-    """Make a folder that only its owner may write, or accept one that is; answer its real path."""
+    """Create a folder that only its owner may write to, or accept an existing one. Return its real path.
+
+    Raise `StartupError` if the folder is not writable, or if other users may write to it.
+    """
     try:
         path = path.expanduser().resolve()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.stat().st_mode & 0o022:
-            raise RuntimeError("other users may write to it (`chmod go-w` forbids them)")
-        _try_writing(path)
+            raise RuntimeError("other users may write to it (`chmod go-w` removes that permission)")
+        _check_writable(path)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StartupError(
-            f"The data folder {path} cannot be used: {reason}. Set DATA_DIR to a folder that belongs to the user "
-            "who runs this, and that can be written."
+            f"The data folder {path} cannot be used: {reason}. Set DATA_DIR to a writable folder that belongs to the "
+            "user who runs this service."
         ) from error
     return path
 
 
-def _try_writing(path: Path) -> None:
-    """Root may pass every permission check and still meet a read-only disk, so try it."""
+def _check_writable(path: Path) -> None:
+    """Create a file and remove it. For root, permissions alone do not show that a disk is read-only."""
     probe = path / f".probe-{os.getpid()}"
     probe.touch()
     probe.unlink()
 
 
-def _require_space(root: Path) -> None:
+def _check_free_space(root: Path) -> None:
     free = shutil.disk_usage(root).free
-    if free < _LEAST_SPACE:
+    if free < _MIN_FREE_SPACE:
         raise StartupError(
-            f"The disk of the data folder {root} has {free // 2**20} MB free, and MongoDB needs "
-            f"{_LEAST_SPACE // 2**20}. Free some, or set DATA_DIR to a folder on another disk."
+            f"The disk of the data folder {root} has {free // 2**20} MB free, but MongoDB needs "
+            f"{_MIN_FREE_SPACE // 2**20} MB. Free some space, or set DATA_DIR to a folder on another disk."
         )
 
 
-def _refuse_other_series(root: Path, series: str) -> None:
-    """An empty database must never silently take the place of one that another MongoDB version holds."""
+def _check_series(root: Path, series: str) -> None:
+    """Raise `StartupError` if the folder holds data of other MongoDB series only: an empty database must never silently
+    replace an existing one."""
     found = [path.parent.name.removeprefix(_PREFIX) for path in root.glob(f"{_PREFIX}*/WiredTiger")]
     if found and series not in found:
         other = max(found)
         raise StartupError(
-            f"The data folder {root} holds the data of MongoDB {other}, and this mongod is {series}, which would "
+            f"The data folder {root} holds data of MongoDB {other}, but this mongod is version {series} and would "
             f"start with an empty database. Set MONGOD_BIN to a mongod {other}, or DATA_DIR to another folder."
         )

@@ -1,7 +1,7 @@
-"""Room on the disk.
+"""Monitoring of the free disk space.
 
-A mongod on a full disk dies at its next checkpoint, within a minute, and cannot start there again. So some room is kept
-for it, which it gets when there is no other, and nothing more is written from then on.
+On a full disk mongod crashes at its next checkpoint, within a minute, and cannot start again. So a reserve file keeps
+some space free for it. When the disk is full the reserve is deleted, and all writes are refused from then on.
 """
 
 import logging
@@ -14,15 +14,15 @@ log = logging.getLogger(__name__)
 
 RESERVE = "reserve"
 SIZE = 16 * 2**20
-# The disk counts as full when there is less than this.
-_LEAST = 16 * 2**20
-# There must be more again than this and the reserve, or one would come and go.
-_AMPLE = _LEAST + 16 * 2**20
+# The disk counts as full when less than this is free.
+_FULL_BELOW = 16 * 2**20
+# The reserve is created again only when more than this plus its own size is free, so that the state does not flap.
+_FREE_ABOVE = _FULL_BELOW + 16 * 2**20
 
 
 class DiskSpace:
-    """The room of a data folder: as long as its reserve is there, as a file, it may be written to. That is how all
-    processes that share the folder know."""
+    """The free disk space of a data folder. The presence of the reserve file means that writes are allowed; it is
+    shared by all processes that use the folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -30,15 +30,15 @@ class DiskSpace:
         self.is_full = False
 
     def look(self) -> None:
-        """Give the reserve up when the disk is full, and keep one again when it no longer is."""
+        """Delete the reserve if the disk is full, create it again if there is enough space, and update `is_full`."""
         free = shutil.disk_usage(self._root).free
-        if free < _LEAST:
+        if free < _FULL_BELOW:
             self._reserve.unlink(missing_ok=True)
-        elif free >= _AMPLE + SIZE and not self._reserve.exists():
-            self._keep()
-        self._tell(full=not self._reserve.exists())
+        elif free >= _FREE_ABOVE + SIZE and not self._reserve.exists():
+            self._create_reserve()
+        self._update(full=not self._reserve.exists())
 
-    def _keep(self) -> None:
+    def _create_reserve(self) -> None:
         scratch = self._root / f"{RESERVE}.{os.getpid()}"
         try:
             scratch.write_bytes(bytes(SIZE))
@@ -47,9 +47,11 @@ class DiskSpace:
             with suppress(OSError):
                 scratch.unlink()
 
-    def _tell(self, *, full: bool) -> None:
+    def _update(self, *, full: bool) -> None:
         if full and not self.is_full:
-            log.error("The disk of the data folder %s is full: it is only read from, until there is room", self._root)
+            log.error(
+                "The disk of the data folder %s is full: writes are refused until there is free space", self._root
+            )
         if self.is_full and not full:
-            log.warning("The disk of the data folder %s has room again", self._root)
+            log.warning("The disk of the data folder %s has free space again", self._root)
         self.is_full = full

@@ -1,4 +1,4 @@
-"""What a mongod that would not run died of, in words that say what to do about it."""
+"""Messages for operators that explain why mongod failed, and what to do about it."""
 
 import json
 import re
@@ -7,63 +7,63 @@ from typing import Any
 
 _ELSE_URL = "or set MONGODB_URL to a running server."
 
-# The first that matches wins. `{0}` is what the pattern captured.
+# The first matching pattern wins. `{0}` is the text that it captured.
 _CAUSES: list[tuple[str, str]] = [
     (
         r"shared librar.*libcurl\.so\.4",
         (
             "mongod needs the library libcurl.so.4. Install it (`apt-get install libcurl4`), or install all of "
-            f"requirements.txt, whose pycurl brings a copy, {_ELSE_URL}"
+            f"requirements.txt, whose pycurl package contains a copy, {_ELSE_URL}"
         ),
     ),
     (
         r"(?:loading shared libraries|Library not loaded): ([^:\s]+)",
         (
-            f"mongod needs the library {{0}}, which this system lacks. Install it, or set MONGOD_BIN to a mongod that "
-            f"is made for this system, {_ELSE_URL}"
+            f"mongod needs the library {{0}}, which this system lacks. Install it, or set MONGOD_BIN to a mongod built "
+            f"for this system, {_ELSE_URL}"
         ),
     ),
     (
         r"version `(GLIBC[^']*)' not found",
         (
             "mongod needs a newer C library ({0}) than this system has. Use Debian 12, Ubuntu 22.04 or later, or set "
-            f"MONGOD_BIN to a mongod that is made for this system, {_ELSE_URL}"
+            f"MONGOD_BIN to a mongod built for this system, {_ELSE_URL}"
         ),
     ),
     (
         r"No space left on device|Disk quota exceeded",
-        "mongod has no space left on the disk. Free some, or set DATA_DIR to a folder on a disk that has some.",
+        "mongod has no space left on the disk. Free some space, or set DATA_DIR to a folder on another disk.",
     ),
     (
         r"DBPathInUse",
-        "Another mongod, started by hand, runs on the data files. Stop it, or set MONGODB_URL to it.",
+        "Another mongod, started by hand, uses the data files. Stop it, or set MONGODB_URL to its URL.",
     ),
     (
         r"featureCompatibilityVersion|Wrong mongod version|unsupported WiredTiger file version",
         (
-            "The data files were made by another major version of MongoDB. Set MONGOD_BIN to a mongod of that version, "
-            "or DATA_DIR to another folder."
+            "The data files were created by another major version of MongoDB. Set MONGOD_BIN to a mongod of that "
+            "version, or DATA_DIR to another folder."
         ),
     ),
     (
         r"Failed to (?:unlink socket file|set up listener|chmod socket file)",
         (
-            "mongod cannot make its socket. The folder must be on a local disk that can hold Unix sockets, and belong "
-            "to the user who runs this: set DATA_DIR to one that is."
+            "mongod cannot create its socket. Set DATA_DIR to a folder that belongs to the user who runs this service, "
+            "on a local disk that supports Unix sockets."
         ),
     ),
     (
         r"Permission denied|Operation not permitted|[Rr]ead-only",
         (
-            "mongod may not write its data folder. Give the folder to the user who runs this, or set DATA_DIR to "
-            "another."
+            "mongod may not write to its data folder. Change the folder's owner to the user who runs this service, or "
+            "set DATA_DIR to another folder."
         ),
     ),
     (
         r"with --repair|WT_PANIC|WT_TRY_SALVAGE",
         (
-            "The data files are damaged. Keep a copy of the folder, then restore a backup, or set DATA_DIR to "
-            "another folder to start with an empty database."
+            "The data files are damaged. Copy the folder, then restore a backup, or set DATA_DIR to another folder to "
+            "start with an empty database."
         ),
     ),
 ]
@@ -71,38 +71,39 @@ _CAUSES: list[tuple[str, str]] = [
 _SIGNALS = {
     signal.SIGILL: "mongod uses instructions that this CPU does not have (AVX on x86-64, ARMv8.2-A on ARM). Run it "
     f"on another machine, {_ELSE_URL}",
-    signal.SIGKILL: "mongod was killed, perhaps because the system ran out of memory. Free some and start again.",
+    signal.SIGKILL: "mongod was killed, perhaps because the system ran out of memory. Free some memory and try again.",
 }
 
 
 def explain(code: int, output: str) -> str:
-    """One line for an operator. `code` is the exit status, negative for a signal; `output` the last it said."""
-    complaints = "\n".join(filter(_is_complaint, output.splitlines()))
+    """Return one line for an operator. `code` is the exit status, negative for a signal; `output` is the log's end."""
+    errors = "\n".join(filter(_is_error, output.splitlines()))
     for pattern, text in _CAUSES:
-        match = re.search(pattern, complaints)
+        match = re.search(pattern, errors)
         if match is not None:
             return text.format(*match.groups())
     if -code in _SIGNALS:
         return _SIGNALS[signal.Signals(-code)]
-    return f"mongod stopped with status {code}: {_last_words(complaints or output)[:500]}"
+    return f"mongod exited with status {code}: {_last_error(errors or output)[:500]}"
 
 
 def was_killed(code: int) -> bool:
-    """Whether someone ended it: no fault of its own, so that another try may go better."""
+    """Return whether mongod was ended by a signal from outside, so that a retry may succeed."""
     return -code in (signal.SIGKILL, signal.SIGTERM)
 
 
-def _is_complaint(line: str) -> bool:
-    """mongod's log is JSON; what comes from the system's loader is not. Mere information may name any cause."""
+def _is_error(line: str) -> bool:
+    """Return whether a line reports an error: a JSON log entry of mongod with severity E or F, or any other text, which
+    comes from the system's loader. Other entries are ignored, because they may mention any of the causes."""
     entry = _parsed(line)
     return entry is None or entry.get("s") in ("E", "F")
 
 
-def _last_words(complaints: str) -> str:
-    """The last error that says more than that there was one, or else the last line."""
-    entries = [entry for entry in map(_parsed, complaints.splitlines()) if entry]
+def _last_error(errors: str) -> str:
+    """Return the last error that has details, or else the last line."""
+    entries = [entry for entry in map(_parsed, errors.splitlines()) if entry]
     details = [f"{entry['msg']}: {entry['attr']['error']}" for entry in entries if "error" in entry.get("attr", ())]
-    return (details or complaints.splitlines() or ["it said nothing"])[-1]
+    return (details or errors.splitlines() or ["no output"])[-1]
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

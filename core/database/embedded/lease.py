@@ -1,4 +1,5 @@
-"""The locks by which apps and the supervisor know of each other. The kernel drops them however a process dies."""
+"""The file locks that apps and the supervisor use to detect each other. The kernel releases them whenever a process
+ends, even if it crashes."""
 
 import asyncio
 import fcntl
@@ -12,8 +13,8 @@ _RETRY = 0.02
 
 @asynccontextmanager
 async def shared_lease(path: Path) -> AsyncIterator[None]:
-    """Hold a shared lock: mongod is needed. Waits while a supervisor is stopping the last one."""
-    # Python opens files with O_CLOEXEC, so the lease is not passed on to the supervisor.
+    """Hold a shared lock, which means that mongod is needed. Wait while a supervisor stops the previous mongod."""
+    # Python opens files with O_CLOEXEC, so the supervisor does not inherit the lease.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not _try_shared(descriptor):  # noqa: ASYNC110 (no event comes from another process)
@@ -24,7 +25,7 @@ async def shared_lease(path: Path) -> AsyncIterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock exclusively."""
+    """Return whether some process holds the lock exclusively."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         return not _try_shared(descriptor)

@@ -1,8 +1,8 @@
-"""The libcurl that mongod needs and a bare system lacks, borrowed from the pycurl wheel.
+"""The libcurl that mongod needs, taken from the pycurl wheel if the system lacks it.
 
-The wheel brings the library under a name with a hash in it, in `pycurl.libs` beside the module. mongod asks for
-`libcurl.so.4`, so a link of that name goes into a private folder. The loader needs that folder and `pycurl.libs`,
-where the libraries are on which this one stands in turn.
+The wheel contains the library in `pycurl.libs` beside the module, with a hash in the file name. mongod loads
+`libcurl.so.4`, so a symbolic link of that name is created in a private folder. The loader needs that folder and
+`pycurl.libs`, which contains the libraries that libcurl depends on.
 """
 
 import importlib.metadata
@@ -16,7 +16,7 @@ _VARIABLE = "LD_LIBRARY_PATH"
 
 
 def borrowed_libcurl(data_dir: Path) -> dict[str, str]:
-    """The environment in which mongod finds pycurl's libcurl; empty when there is none to borrow."""
+    """Return the environment variables with which mongod finds pycurl's libcurl; empty if pycurl contains none."""
     library = _bundled()
     if library is None:
         return {}
@@ -27,7 +27,7 @@ def borrowed_libcurl(data_dir: Path) -> dict[str, str]:
 
 
 def _bundled() -> Path | None:
-    """Looked up in what pip has recorded: where the module lies differs from one pycurl to the next."""
+    """Return the path of pycurl's libcurl, or None. Use pip's record, as the path differs between pycurl versions."""
     try:
         files = importlib.metadata.files("pycurl") or []
     except importlib.metadata.PackageNotFoundError:
@@ -36,9 +36,9 @@ def _bundled() -> Path | None:
 
 
 def _link(link: Path, target: Path) -> None:
-    """Point the link at the target, in one step: other processes may be loading from it."""
+    """Create or replace the link atomically, as other processes may be loading the library through it."""
     make_private(link.parent)
     with tempfile.TemporaryDirectory(dir=link.parent) as scratch:
-        fresh = Path(scratch) / link.name
-        fresh.symlink_to(target)
-        fresh.replace(link)
+        new = Path(scratch) / link.name
+        new.symlink_to(target)
+        new.replace(link)

@@ -1,4 +1,4 @@
-"""The embedded server for as long as an app needs it."""
+"""The lifetime of the embedded server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,14 +15,14 @@ from core.database.embedded.mongod_binary import Mongod
 from core.database.embedded.supervisor_client import SupervisorClient
 from core.errors import StartupError
 
-# Longer than an app takes to start again when its code is reloaded.
+# Longer than an app takes to restart when its code is reloaded.
 _GRACE = 5.0
 _PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A running server: where to reach it, the folder of its data files, its version, and the room on its disk."""
+    """A running server: its URL, the folder of its data files, its version, and its disk space."""
 
     url: str
     data: Path
@@ -34,29 +34,30 @@ class Embedded:
 async def run_embedded(
     mongod: Mongod, data_dir: Path, *, grace: float = _GRACE, patience: float = _PATIENCE
 ) -> AsyncIterator[Embedded]:
-    """A server on `data_dir` that takes writes, shared with every process that asks for the same folder.
+    """Run a writable server on `data_dir`, shared by all processes that use the same folder.
 
-    It stops `grace` seconds after the last of them has gone. Raises `StartupError` when it cannot run, at the latest
-    after `patience` seconds. Should mongod or its supervisor die meanwhile, it is back about two seconds later.
+    The server stops `grace` seconds after the last of these processes has exited. Raise `StartupError` if it cannot
+    run, after `patience` seconds at the latest. If mongod or its supervisor dies later, both are back after about two
+    seconds.
     """
     folder = prepare(data_dir, mongod.series)
-    keeper = SupervisorClient(mongod, folder, grace)
+    client = SupervisorClient(mongod, folder, grace)
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(patience):
                 await stack.enter_async_context(shared_lease(folder.root / supervisor.LEASE))
-                await keeper.start()
+                await client.start()
         except TimeoutError as error:
-            raise StartupError(_too_late(folder, keeper, patience)) from error
+            raise StartupError(_timed_out(folder, client, patience)) from error
         except OSError as error:
             raise StartupError(_unusable(folder, error)) from error
-        await stack.enter_async_context(_watching(keeper))
-        yield Embedded(url=url(folder.socket), data=folder.data, version=mongod.version, room=keeper.room)
+        await stack.enter_async_context(_watching(client))
+        yield Embedded(url=url(folder.socket), data=folder.data, version=mongod.version, room=client.room)
 
 
 @asynccontextmanager
-async def _watching(keeper: SupervisorClient) -> AsyncIterator[None]:
-    task = asyncio.create_task(keeper.watch())
+async def _watching(client: SupervisorClient) -> AsyncIterator[None]:
+    task = asyncio.create_task(client.watch())
     try:
         yield
     finally:
@@ -65,9 +66,9 @@ async def _watching(keeper: SupervisorClient) -> AsyncIterator[None]:
             await task
 
 
-def _too_late(folder: DataFolder, keeper: SupervisorClient, patience: float) -> str:
-    problem = keeper.last_problem or f"Its log, {folder.log}, may say why."
-    return f"MongoDB did not get ready within {patience:g} seconds. {problem}"
+def _timed_out(folder: DataFolder, client: SupervisorClient, patience: float) -> str:
+    problem = client.last_problem or f"See its log, {folder.log}."
+    return f"MongoDB was not ready after {patience:g} seconds. {problem}"
 
 
 def _unusable(folder: DataFolder, error: OSError) -> str:

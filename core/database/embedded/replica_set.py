@@ -1,4 +1,4 @@
-"""The replica set of one node.
+"""The configuration of the embedded mongod as a replica set with one member.
 
 A standalone server may lose acknowledged writes when it is killed; a replica set with majority writes does not.
 """
@@ -20,9 +20,9 @@ _Admin = AsyncDatabase[dict[str, Any]]
 
 
 async def is_writable(socket: Path) -> bool:
-    """Whether the server takes writes; if it lacks a fitting configuration, give it one on the way.
+    """Return whether the server accepts writes. Configure the replica set if its configuration is missing or outdated.
 
-    A socket that answers is not enough: for some moments the node has no primary, and writes fail.
+    An open socket is not enough: shortly after its start the member is not primary yet, and writes fail.
     """
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         url(socket), serverSelectionTimeoutMS=_PATIENCE, timeoutMS=_PATIENCE
@@ -33,13 +33,13 @@ async def is_writable(socket: Path) -> bool:
                 return True
             await _configure(client.admin, str(socket))
     except PyMongoError:
-        # It is still starting, or was killed, or another app has configured it first: the caller asks again.
+        # The server is still starting, was killed, or was configured by another app first: the caller retries.
         pass
     return False
 
 
 async def _configure(admin: _Admin, host: str) -> None:
-    """The host of the one member is the socket's plain path; a folder that was moved has the wrong one."""
+    """Initiate the replica set, or correct its host: the socket's path, which changes if the data folder is moved."""
     config = await _config(admin)
     if config is None:
         config = {"_id": SET_NAME, "members": [{"_id": 0, "host": host}]}

@@ -1,11 +1,11 @@
 """The process that owns mongod: `python -I supervisor.py DATA_FOLDER GRACE COMMAND…`.
 
-It is nobody's worker: apps start it, and it outlives them. It knows of them by the lease alone, a file on which each
-holds a shared lock that the kernel drops however the app dies. Once the lease has been free for GRACE seconds it
-stops mongod, while holding the lease itself so that no app can arrive in between.
+Apps start the supervisor, and it outlives them. It detects them only by the lease, a file on which each app holds a
+shared lock, which the kernel releases whenever the app ends. Once the lease has been free for GRACE seconds the
+supervisor stops mongod. It holds the lease meanwhile, so that no app can start in between.
 
-It runs by path and stands on the standard library alone. It stays single-threaded: the kernel ties mongod's life to
-the thread that started it.
+The supervisor is run by path and uses the standard library alone. It is single-threaded, because the kernel ends mongod
+when the thread that started it ends.
 """
 
 import contextlib
@@ -31,19 +31,19 @@ _TICK = 0.1
 _ELECTION = 1.0
 _ORPHAN = 2.0
 _STOP = 10.0
-# A mongod that dies sooner is not started again from here: apps do that, every second, for as long as they live.
-_STEADY = 3.0
-_LONGEST_LOG = 5 * 2**20
+# The supervisor does not restart a mongod that ends sooner than this: apps retry every second while they run.
+_STABLE = 3.0
+_MAX_LOG_SIZE = 5 * 2**20
 _TAIL = 16 * 2**10
 _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> int:
-    """Run until mongod is not needed or fails, or at once leave it to the supervisor that there is."""
+    """Run until mongod is no longer needed or fails. Return at once if another supervisor is running."""
     folder, grace, *command = arguments
     root = Path(folder)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
     os.umask(0o077)
     with _opened(root / LOCK) as lock:
         if not _lock_within(_ELECTION, lock):
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Supervisor:
-    """The elected one. `lock` proves that, `mongod_lock` is held for as long as this or mongod lives."""
+    """The elected supervisor, which holds `lock`. `mongod_lock` is held until both the supervisor and mongod end."""
 
     root: Path
     grace: float
@@ -68,7 +68,7 @@ class Supervisor:
     lease: int
 
     def serve(self) -> None:
-        """Keep mongod running until nobody needs it, or until it fails."""
+        """Keep mongod running until no app needs it, or until it fails."""
         while True:
             started, offset = time.monotonic(), (self.root / LOG).stat().st_size
             try:
@@ -80,12 +80,12 @@ class Supervisor:
                     return None
             finally:
                 _stop(process)
-            if time.monotonic() - started < _STEADY:
+            if time.monotonic() - started < _STABLE:
                 return self._report(process.returncode, tail(self.root / LOG, offset))
-            _say(f"mongod ended with status {process.returncode}; starting it again")
+            _log(f"mongod exited with status {process.returncode}; restarting it")
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> bool:
-        """True when mongod is to stop; the lease is then held. False when it has ended by itself."""
+        """Return True when mongod is to be stopped, with the lease held; False when mongod has exited by itself."""
         needed = time.monotonic()
         while process.poll() is None:
             if not _try_lock(self.lease):
@@ -95,21 +95,21 @@ class Supervisor:
             else:
                 fcntl.flock(self.lease, fcntl.LOCK_UN)
             if self._is_displaced():
-                # A tidy stop would write to files of that name, which may be another mongod's by now.
+                # A clean shutdown would write to files under this path, which may belong to another mongod by now.
                 process.kill()
                 return True
             time.sleep(_TICK)
         return False
 
     def _is_displaced(self) -> bool:
-        """Whether the folder was removed or moved away, so that its path may come to belong to another."""
+        """Return whether the folder was removed or moved, so that another folder may take its path."""
         try:
             return not os.path.samestat((self.root / LOCK).stat(), os.fstat(self.lock))
         except OSError:
             return True
 
     def _report(self, code: int, output: str) -> None:
-        """Tell the apps that wait. The time makes each report differ from the last."""
+        """Write a failure report for the apps that wait. The timestamp makes each report differ from the previous."""
         scratch = self.root / f"{FAILURE}.new"
         scratch.write_text(json.dumps({"at": time.time_ns(), "code": code, "output": output}), encoding="utf-8")
         scratch.replace(self.root / FAILURE)
@@ -127,8 +127,8 @@ def _start(command: list[str], mongod_lock: int) -> "subprocess.Popen[bytes]":
         os.ftruncate(mongod_lock, 0)
         os.pwrite(mongod_lock, f"{os.getpid()} {os.getsid(0)}".encode(), 0)
 
-    # There is one thread here, so that code may run between fork and exec.
-    return subprocess.Popen(  # noqa: S603 (the mongod that was found, with our own options)
+    # This process has one thread only, so it is safe to run code between fork and exec.
+    return subprocess.Popen(  # noqa: S603 (the path and options come from this service)
         command,
         stdin=subprocess.DEVNULL,
         pass_fds=[mongod_lock],
@@ -141,23 +141,23 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     try:
         process.wait(_STOP)
     except subprocess.TimeoutExpired:
-        _say("mongod does not stop; killing it")
+        _log("mongod does not stop; killing it")
         process.kill()
         process.wait()
 
 
 def _end_orphan(mongod_lock: int) -> None:
-    """Never two mongods on a folder: outwait the last one, and end it if its supervisor left it behind.
+    """Wait for the previous mongod to end, and kill it if its supervisor has died: two must never share a folder.
 
-    That happens where the kernel cannot tie it to the supervisor (macOS). The session guards against a process that
-    has come by the same number since.
+    A mongod can outlive its supervisor on macOS, where the kernel cannot tie it to the supervisor. The session ID
+    guards against killing an unrelated process that has got the same process ID since.
     """
     if _lock_within(_ORPHAN, mongod_lock):
         return
     pid, session = map(int, os.pread(mongod_lock, 64, 0).split())
     with contextlib.suppress(ProcessLookupError):
         if os.getsid(pid) == session:
-            _say(f"ending mongod {pid}, which has no supervisor")
+            _log(f"killing mongod {pid}, which has no supervisor")
             os.kill(pid, signal.SIGKILL)
     if not _lock_within(_STOP, mongod_lock):
         raise SystemExit(f"another mongod holds {MONGOD_LOCK}")
@@ -181,7 +181,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _lock_within(seconds: float, descriptor: int) -> bool:
-    """Try for some time: an app that looks whether the lock is held is in the way for a moment."""
+    """Try to lock for some time, because an app that checks the lock holds it for a moment."""
     deadline = time.monotonic() + seconds
     while not _try_lock(descriptor):
         if time.monotonic() > deadline:
@@ -191,8 +191,8 @@ def _lock_within(seconds: float, descriptor: int) -> bool:
 
 
 def _open_log(path: Path) -> None:
-    """Send all that this process and mongod say to one file, and set that aside when it has grown long."""
-    if path.exists() and path.stat().st_size > _LONGEST_LOG:
+    """Redirect the output of this process and of mongod to one file. Rename an old file that has grown too long."""
+    if path.exists() and path.stat().st_size > _MAX_LOG_SIZE:
         path.replace(path.with_name(f"{LOG}.1"))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
@@ -201,18 +201,18 @@ def _open_log(path: Path) -> None:
 
 
 def tail(path: Path, offset: int = 0) -> str:
-    """The end of a log, from no earlier than an offset in bytes."""
+    """Return the last 16 KB of a log, starting no earlier than `offset` in bytes."""
     with path.open("rb") as log:
         log.seek(max(offset, path.stat().st_size - _TAIL))
         return log.read().decode("utf-8", "replace")
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"supervisor: {text}", file=sys.stderr, flush=True)
 
 
-def _leave(*_: object) -> None:
-    """On SIGTERM, say from a service manager that ends everything, stop mongod in order."""
+def _exit(*_: object) -> None:
+    """Exit on SIGTERM or SIGINT, after a clean shutdown of mongod."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""An app's side of the supervisor: see that one lives, and hear from it when mongod will not run."""
+"""An app's side of the supervisor: start it, restart it if it dies, and read its failure reports."""
 
 import asyncio
 import errno
@@ -30,10 +30,11 @@ _CHECK = 1.0
 
 class _Supervisor(subprocess.Popen[bytes]):
     def __del__(self) -> None:
-        """It is meant to outlive this process, so no warning that it is still running."""
+        """Do nothing: `Popen` would warn that the supervisor is still running, but it is meant to outlive this
+        process."""
 
 
-# All that this process has started and not yet reaped.
+# The supervisors that this process has started and not yet reaped.
 _started: list[_Supervisor] = []
 
 
@@ -44,7 +45,7 @@ class _Failure:
 
 
 class SupervisorClient:
-    """Keeps a supervisor alive for one data folder. Use it while holding the folder's lease."""
+    """Keep a supervisor running for one data folder. Use it while holding the folder's lease."""
 
     def __init__(self, mongod: Mongod, folder: DataFolder, grace: float) -> None:
         self._mongod = mongod
@@ -52,11 +53,11 @@ class SupervisorClient:
         self._grace = grace
         self._child: _Supervisor | None = None
         self.room = DiskSpace(folder.root)
-        self._heard = self._report()
+        self._last_report = self._report()
         self.last_problem = ""
 
     async def start(self) -> None:
-        """Return when mongod takes writes. Raises `StartupError` when it cannot run here."""
+        """Wait until mongod accepts writes. Raise `StartupError` if it cannot run here."""
         self.room.look()
         while True:
             failure = self._check()
@@ -67,45 +68,46 @@ class SupervisorClient:
             await asyncio.sleep(_RETRY)
 
     async def watch(self) -> None:
-        """Bring back a supervisor that has died, with its mongod, and see that there is room, until cancelled."""
+        """Restart a supervisor that has died, which restarts mongod, and monitor the disk space, until cancelled."""
         while True:
             await asyncio.sleep(_CHECK)
             try:
                 self.room.look()
                 while self._check() is not None:
-                    log.error("The embedded MongoDB failed and is tried again: %s", self.last_problem)
+                    log.error("The embedded MongoDB failed and is being restarted: %s", self.last_problem)
             except OSError as error:
-                log.error(  # noqa: TRY400 (the reason is in the text)
+                log.error(  # noqa: TRY400 (the text contains the reason)
                     "The data folder %s cannot be used: %s", self._folder.root, error.strerror
                 )
             except Exception:
-                # Whatever it was, the next round may bring the database back.
-                log.exception("The embedded MongoDB could not be looked after")
+                # Whatever the error, the next attempt may restart the database.
+                log.exception("The check of the embedded MongoDB failed")
 
     def _check(self) -> _Failure | None:
-        """Start a supervisor unless one lives. Answers a failure that was not heard of before."""
-        failure = self._crash() or self._news()
+        """Start a supervisor unless one is running. Return a new failure, if there is one."""
+        failure = self._crash() or self._new_report()
         if failure is not None:
-            # On a full disk, its last words found no room in the log either.
-            said = f"{failure.output}\n{os.strerror(errno.ENOSPC)}" if self.room.is_full else failure.output
-            self.last_problem = f"{explain(failure.code, said)} Its log is {self._folder.log}"
+            # On a full disk, mongod could not write the error to its log either.
+            output = f"{failure.output}\n{os.strerror(errno.ENOSPC)}" if self.room.is_full else failure.output
+            self.last_problem = f"{explain(failure.code, output)} Its log is {self._folder.log}"
         elif self._child is None and not is_locked(self._folder.root / supervisor.LOCK):
             self._child = _spawn(self._mongod, self._folder, self._grace)
         return failure
 
     def _crash(self) -> _Failure | None:
-        """Forget a child that has ended: it was not elected, or is done, or else it failed itself."""
+        """Discard the child process if it has exited, and return a failure if its exit status is not 0. The status is 0
+        if another supervisor was elected, mongod is no longer needed, or mongod's failure was reported."""
         _started[:] = [child for child in _started if child.poll() is None]
         if self._child is None or self._child.returncode is None:
             return None
         code, self._child = self._child.returncode, None
         return _Failure(code, supervisor.tail(self._folder.log)) if code else None
 
-    def _news(self) -> _Failure | None:
+    def _new_report(self) -> _Failure | None:
         report = self._report()
-        if report is None or report == self._heard:
+        if report is None or report == self._last_report:
             return None
-        self._heard = report
+        self._last_report = report
         content = json.loads(report)
         return _Failure(content["code"], content["output"])
 
@@ -120,7 +122,7 @@ def _spawn(mongod: Mongod, folder: DataFolder, grace: float) -> _Supervisor:
     arguments = [str(folder.root), str(grace), *command(mongod, folder)]
     with open(folder.log, "ab", opener=partial(os.open, mode=0o600)) as output:
         child = _Supervisor(
-            # Isolated: this folder and PYTHONPATH must not stand in front of the standard library.
+            # Isolated mode: this folder and PYTHONPATH must not shadow the standard library.
             [sys.executable, "-I", supervisor.__file__, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -133,7 +135,7 @@ def _spawn(mongod: Mongod, folder: DataFolder, grace: float) -> _Supervisor:
 
 
 def _listens(path: Path) -> bool:
-    """Whether a process accepts connections there: the socket of a dead one is still a file."""
+    """Return whether a process accepts connections on a socket, whose file remains after a crash."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         return probe.connect_ex(os.fspath(path)) == 0

@@ -1,4 +1,4 @@
-"""Lost items, addressed by code."""
+"""Lost items, identified by code."""
 
 from core.module import Module
 from modules.lost_items.models import LostItem
@@ -8,7 +8,7 @@ __all__ = ["module"]
 
 module = Module(
     name="lost_items",
-    description="Lost items, addressed by code.",
+    description="Lost items, identified by code.",
     router=router,
     documents=(LostItem,),
 )

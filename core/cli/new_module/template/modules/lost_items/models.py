@@ -1,4 +1,4 @@
-"""What is stored of lost items."""
+"""The stored document of lost items."""
 
 from pymongo import IndexModel
 
@@ -12,7 +12,7 @@ class LostItem(Versioned):
     name: str
 
     class Settings:
-        """Found and listed by code."""
+        """Has a unique index on the code, for lookups and lists."""
 
         name = "lost_items"
         indexes = [IndexModel("code", name="code_unique", unique=True)]

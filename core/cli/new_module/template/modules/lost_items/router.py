@@ -1,4 +1,4 @@
-"""The addresses of lost items."""
+"""The routes for lost items."""
 
 from typing import Annotated
 
@@ -74,7 +74,7 @@ async def list_(
     request: Request,
     response: Response,
 ) -> list[LostItemRead]:
-    """List lost items in order of code, page by page."""
+    """List lost items in pages, sorted by code."""
     page = await service.list_(BY_CODE.window(query))
     BY_CODE.link(page, request, response)
     return [LostItemRead.model_validate(record) for record in page.items]

@@ -1,4 +1,4 @@
-"""What clients send and receive of a lost item."""
+"""The request and response bodies for lost items."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ def _example(example: dict[str, JsonValue]) -> ConfigDict:
 
 
 class LostItemReplace(RequestBody):
-    """A whole record, in place of the one that is stored."""
+    """The complete new data of a lost item."""
 
     model_config = _example(_EXAMPLE)
 
@@ -34,7 +34,7 @@ class LostItemCreate(LostItemReplace):
 
 
 class LostItemRead(BaseModel):
-    """A lost item, as the service keeps it."""
+    """A stored lost item."""
 
     model_config = ConfigDict(from_attributes=True) | _example({"code": "A1", **_EXAMPLE, **_TIMES})
 

@@ -1,4 +1,4 @@
-"""What can be done with lost items."""
+"""Operations on lost items."""
 
 from functools import partial
 
@@ -17,43 +17,43 @@ from modules.lost_items.schemas import (
 class LostItemNotFound(NotFound):
     """There is no lost item with this code.
 
-    Look for it in the list, or create it.
+    Find the code in the list, or create the lost item.
     """
 
-    title = "No such lost item"
+    title = "Lost item not found"
 
 
 class LostItemCodeTaken(Conflict):
-    """There already is a lost item with this code.
+    """A lost item with this code already exists.
 
-    Choose another code, or replace what is there.
+    Choose another code, or replace the existing lost item.
     """
 
-    title = "Code taken"
+    title = "Code already taken"
 
 
 async def create(data: LostItemCreate) -> LostItem:
-    """Store a new lost item; raises `LostItemCodeTaken`.
+    """Store a new lost item. Raise `LostItemCodeTaken`.
 
-    The unique index decides, so two at once cannot both succeed.
+    The unique index prevents two concurrent requests from both succeeding.
     """
     record = LostItem(**data.model_dump())
     try:
         return await record.insert()
     except DuplicateKeyError:
-        errors = [FieldError(detail="This code is taken.", pointer="#/code")]
-        detail = f"There already is a lost item {data.code}."
+        errors = [FieldError(detail="This code is already taken.", pointer="#/code")]
+        detail = f"The code {data.code} belongs to another lost item."
         raise LostItemCodeTaken(detail, errors=errors) from None
 
 
 async def list_(window: Window) -> Page[LostItem]:
-    """The lost items of one page."""
+    """Return one page of lost items."""
     found = LostItem.find(window.filter).sort(window.sort)
     return window.page(await found.limit(window.limit + 1).to_list())
 
 
 async def get(code: str) -> LostItem:
-    """The lost item with this code; raises `LostItemNotFound`."""
+    """Return the lost item with this code. Raise `LostItemNotFound`."""
     record = await LostItem.find_one(LostItem.code == code)
     if record is None:
         raise LostItemNotFound(f"There is no lost item {code}.")
@@ -65,11 +65,11 @@ async def replace(
     data: LostItemReplace,
     expects: Preconditions,
 ) -> LostItem:
-    """Put `data` in place of what is stored; raises what `get` and `write_current` raise."""
+    """Replace the stored data. Raise the errors of `get` and `write_current`."""
     changes = data.model_dump()
     return await write_current(partial(get, code), expects, lambda record: record.change(changes))
 
 
 async def delete(code: str, expects: Preconditions) -> None:
-    """Delete the lost item; raises what `replace` raises."""
+    """Delete the lost item. Raise the errors of `get` and `write_current`."""
     await write_current(partial(get, code), expects, LostItem.remove)
