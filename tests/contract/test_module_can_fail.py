@@ -89,7 +89,7 @@ def test_what_another_module_takes_unasked_is_found() -> None:
     students = ModuleType("modules.students")
     vars(students).update({"module": 1, "__all__": ["module"]})
     missing = list(declaration.names_what_others_may_use(Module(name="students"), students))
-    assert "does not have Student in __all__, which another module imports" in missing
+    assert "does not have StudentDocument in __all__, which another module imports" in missing
 
 
 def test_a_document_of_another_module_is_found() -> None:
