@@ -2,8 +2,8 @@
 
 A database command costs about as much for one record as for ten. So a request that arrives while the same kind of work
 runs waits for it to end, and then runs in one batch with all other requests that arrived in the meantime. A request
-that arrives while nothing runs starts at once. A result is never older than its request: a batch starts only after the
-last request that it serves.
+that arrives while nothing runs starts at once, together with those of the same round of the event loop. A result is
+never older than its request: a batch starts only after the last request that it serves.
 """
 
 import asyncio
@@ -57,6 +57,12 @@ class Batcher(Generic[Request, Result]):
             return await self._wait(request, key, running)
         own = self._groups[key] = _Group()
         try:
+            await asyncio.sleep(0)  # lets the requests that arrived in the same round of the event loop join
+            if own.waiting:
+                future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+                own.waiting.insert(0, (request, future))
+                self._start_next(key, own)
+                return await future
             (result,) = await self._work([request])
         finally:
             self._start_next(key, own)

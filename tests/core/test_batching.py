@@ -38,7 +38,14 @@ class Work:
                 pass
 
     async def request(self, *requests: str, key: str | None = None) -> list[Task]:
-        """Return tasks that have made these requests, in this order."""
+        """Return tasks that have made these requests, in this order; the first one before the others arrive."""
+        return [
+            *await self.request_together(*requests[:1], key=key),
+            *await self.request_together(*requests[1:], key=key),
+        ]
+
+    async def request_together(self, *requests: str, key: str | None = None) -> list[Task]:
+        """Return tasks that have made these requests in one round of the event loop."""
         tasks = [asyncio.create_task(self.batched(request, key)) for request in requests]
         await run_ready_tasks()
         return tasks
@@ -72,6 +79,27 @@ async def test_requests_that_arrive_meanwhile_run_in_one_batch_and_each_gets_its
     assert work.requests == [["a"], ["b", "c", "b"]]
     work.released[1].set()
     assert await results(tasks) == ["a: run 0", "b: run 1", "c: run 1", "b: run 1"]
+
+
+async def test_requests_of_one_round_of_the_event_loop_run_in_one_batch() -> None:
+    work = Work()
+    tasks = await work.request_together("a", "b", "c")
+    await work.wait_for_start(0)
+    assert work.requests == [["a", "b", "c"]]
+    work.released[0].set()
+    assert await results(tasks) == ["a: run 0", "b: run 0", "c: run 0"]
+    assert not work.batched._groups
+
+
+@pytest.mark.parametrize("gone", [0, 2])
+async def test_a_request_of_a_batch_that_is_cancelled_does_not_cancel_the_others(gone: int) -> None:
+    work = Work()
+    tasks = await work.request_together("a", "b", "c")
+    await work.wait_for_start(0)
+    tasks.pop(gone).cancel()
+    await run_ready_tasks()
+    work.released[0].set()
+    assert all(result.endswith("run 0") for result in await results(tasks))
 
 
 async def test_a_client_that_just_got_its_result_can_join_the_next_batch() -> None:
@@ -190,7 +218,9 @@ async def test_the_database_timeout_of_one_request_does_not_apply_to_others() ->
         with pymongo.timeout(seconds):
             return await batched("a")
 
-    tasks = [asyncio.create_task(request(seconds)) for seconds in (7, 8, 9)]
+    tasks = [asyncio.create_task(request(7))]
+    await run_ready_tasks()
+    tasks += [asyncio.create_task(request(seconds)) for seconds in (8, 9)]
     await run_ready_tasks()
     go.set()
     await asyncio.gather(*tasks)
