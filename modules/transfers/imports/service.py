@@ -121,7 +121,7 @@ async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
 def _why_not(work: Import) -> str:
     if work.state is State.RECEIVING:
         return "The file did not arrive wholly. Send it again; nothing has been written."
-    return f"This import is {work.standing}."
+    return f"This import is {work.effective_state}."
 
 
 async def release(work: Import) -> None:
