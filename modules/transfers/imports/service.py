@@ -43,8 +43,8 @@ class KeyReused(Problem):
 
 
 class NothingToDo(Conflict):
-    """The import is in a state that does not allow this operation. `detail` names the reason, and `GET
-    /imports/{import_id}` returns the current state."""
+    """The state of the import does not allow this operation. `detail` gives the reason, and
+    `GET /imports/{import_id}` returns the current state."""
 
     title = "Conflicting import state"
 
