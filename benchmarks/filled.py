@@ -1,4 +1,4 @@
-"""A running service that is full of students."""
+"""A running service with a given number of students."""
 
 import sys
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ BATCH = 5_000
 
 @dataclass(frozen=True)
 class School:
-    """A running service with so many students in it, and ways in: as a client and to its database."""
+    """A running service with `size` students, an authenticated client, and its database."""
 
     size: int
     client: httpx2.Client
     database: Database[dict[str, Any]]
 
 
-# Nobody signs in again during a long run.
+# A token must outlast a long run.
 SETTINGS = {"ACCESS_TOKEN_MINUTES": "600"}
 
 ACCOUNT = {"username": "teacher", "password": "violet-Harbour-271"}
@@ -37,11 +37,11 @@ ACCOUNT = {"username": "teacher", "password": "violet-Harbour-271"}
 
 @contextmanager
 def open_school(size: int) -> Iterator[tuple[School, dict[str, Any]]]:
-    """A service with so many students, somebody signed in, and what it runs on."""
+    """Run a service with `size` students and an authenticated client. Yield it with its environment."""
     with ExitStack() as stack:
         service, folder = stack.enter_context(server(**SETTINGS))
         mongod = find_mongod(None, folder / "data")
-        assert mongod, "the service runs on one"
+        assert mongod, "the running service has found a mongod"
         portal = stack.enter_context(start_blocking_portal())
         embedded = stack.enter_context(portal.wrap_async_context_manager(run_embedded(mongod, folder / "data")))
         driver: MongoClient[dict[str, Any]] = MongoClient(embedded.url, tz_aware=True)
@@ -55,14 +55,14 @@ def open_school(size: int) -> Iterator[tuple[School, dict[str, Any]]]:
 
 
 def sign_in(client: httpx2.Client) -> None:
-    """Let the client send a teacher's token; the first time, make the account."""
+    """Sign the client in as a teacher, after registering the account if it does not exist."""
     expect(client.post("/register", json=ACCOUNT | {"email": "teacher@example.com"}), 201, 409)
     token = expect(client.post("/login", data=ACCOUNT), 200).json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
 
 
 def check_shape(client: httpx2.Client, database: Database[dict[str, Any]]) -> None:
-    """See that what `fill` stores is what the service would store, and leave nothing behind."""
+    """Check that the documents of `fill` equal those of the service, and delete the student created for it."""
     (made,) = students(1)
     content = {name: made[name] for name in ("roll_no", "name", "branch", "marks")}
     expect(client.post("/students", json=content), 201)
@@ -75,14 +75,14 @@ def check_shape(client: httpx2.Client, database: Database[dict[str, Any]]) -> No
 
 
 def fill(database: Database[dict[str, Any]], size: int) -> None:
-    """Store the students, each with a place in the feed of changes. Making the indexes last is faster."""
+    """Insert the students, each with a number in the changes feed. Building the indexes afterwards is faster."""
     database.students.drop_indexes()
     made = students(size)
     for stored in range(0, size, BATCH):
         rows = [next(made) for _ in range(min(BATCH, size - stored))]
         ids = database.students.insert_many(rows, ordered=False).inserted_ids
-        places = [{"_id": number, "student": id_} for number, id_ in enumerate(ids, stored + 1)]
-        database.student_changes.insert_many(places, ordered=False)
+        changes = [{"_id": number, "student": id_} for number, id_ in enumerate(ids, stored + 1)]
+        database.student_changes.insert_many(changes, ordered=False)
         print(f"\r{stored + len(rows):,} of {size:,} students stored", end="", file=sys.stderr, flush=True)
-    print("; making indexes", file=sys.stderr)
+    print("; building indexes", file=sys.stderr)
     database.students.create_indexes(StudentDocument.Settings.indexes)

@@ -1,8 +1,8 @@
-"""The floor: the least that could serve the same bytes as the service, for `benchmarks.run`.
+"""The floor of `benchmarks.run`: the minimum that serves the same bytes as the service.
 
-Bare Starlette on the Motor driver. Tokens are verified by hand (HS256, RFC 7515), with keys that stay in memory once
-they have been looked up; nothing is validated, logged, counted or kept of the past. What the database holds goes to
-JSON as it is. How many threads Motor has, its own MOTOR_MAX_WORKERS says.
+It is bare Starlette on the Motor driver. Tokens are verified by hand (HS256, RFC 7515) with keys that are cached in
+memory without expiry. Nothing is validated, logged, counted or versioned, and stored documents are serialized to JSON
+unchanged. Motor's own MOTOR_MAX_WORKERS sets its number of threads.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ FIELDS = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, "marks": 1, "created_a
 
 
 class Account(NamedTuple):
-    """What signing in and being signed in need."""
+    """The cached part of an account: its signing key and its password hash."""
 
     key: bytes
     password: bytes
@@ -48,8 +48,8 @@ database: Any = None
 
 @asynccontextmanager
 async def open_database(_: Starlette) -> AsyncIterator[None]:
-    """The database while the app runs, with the write concern of the service."""
-    global database  # noqa: PLW0603  # the cheapest way there
+    """Connect to the database while the app runs, with the write concern of the service."""
+    global database  # noqa: PLW0603  # the cheapest access
     client: Any = AsyncIOMotorClient(os.environ["MONGODB_URL"], w="majority", journal=True, tz_aware=True)
     database = client[os.environ["MONGODB_DATABASE"]]
     yield
@@ -57,7 +57,7 @@ async def open_database(_: Starlette) -> AsyncIterator[None]:
 
 
 async def account_of(username: str) -> Account:
-    """An account, from memory or else with one look-up."""
+    """Return an account from the cache, or else from the database."""
     if username not in accounts:
         found = await database.users.find_one({"username": username})
         accounts[username] = Account(found["secret_key"], found["password"])
@@ -65,7 +65,7 @@ async def account_of(username: str) -> Account:
 
 
 async def authenticate(request: Request) -> str:
-    """Who signed in; raises the 401."""
+    """Return the user name of a valid token, or raise a 401."""
     signed, _, signature = request.headers["authorization"][7:].encode().rpartition(b".")
     claims = from_json(urlsafe_b64decode(signed.partition(b".")[2] + b"=="))
     account = accounts.get(claims["sub"]) or await account_of(claims["sub"])
@@ -75,23 +75,23 @@ async def authenticate(request: Request) -> str:
 
 
 def signature_of(signed: bytes, key: bytes) -> bytes:
-    """The last part of a token."""
+    """Return the signature part of a token."""
     return urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
 
 
 def answer(content: Any, status: int = 200) -> Response:
-    """JSON."""
+    """Return a JSON response."""
     return Response(to_json(content), status, media_type="application/json")
 
 
 def now() -> datetime:
-    """As precise as MongoDB keeps it."""
+    """Return the time in UTC, rounded down to milliseconds like MongoDB's."""
     exact = datetime.now(UTC)
     return exact.replace(microsecond=exact.microsecond // 1000 * 1000)
 
 
 async def register(request: Request) -> Response:
-    """Make an account. Never measured."""
+    """Register an account. This is never measured."""
     sent = from_json(await request.body())
     password = await asyncio.to_thread(bcrypt.hashpw, sent["password"].encode(), bcrypt.gensalt(COST))
     account = {"username": sent["username"], "password": password, "secret_key": secrets.token_hex(32).encode()}
@@ -100,7 +100,7 @@ async def register(request: Request) -> Response:
 
 
 async def login(request: Request) -> Response:
-    """A token for the right password."""
+    """Return a token if the password is correct."""
     form = dict(parse_qsl((await request.body()).decode()))
     account = await account_of(form["username"])
     if not await asyncio.to_thread(bcrypt.checkpw, form["password"].encode(), account.password):
@@ -114,7 +114,7 @@ async def login(request: Request) -> Response:
 
 
 async def get(request: Request) -> Response:
-    """One student."""
+    """Return one student."""
     await authenticate(request)
     found = await database.students.find_one({"roll_no": request.path_params["roll_no"]}, FIELDS)
     if found is None:
@@ -123,7 +123,7 @@ async def get(request: Request) -> Response:
 
 
 async def list_(request: Request) -> Response:
-    """Students, of one branch with at least one mark where that is asked for."""
+    """List students, with optional filters on the branch and on a minimum mark."""
     await authenticate(request)
     asked = dict(parse_qsl(request.scope["query_string"].decode()))
     wanted: dict[str, Any] = {"branch": asked["branch"]} if "branch" in asked else {}
@@ -134,7 +134,7 @@ async def list_(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """Store a student as the service does, with what its indexes need."""
+    """Insert a student like the service, including the fields for its indexes."""
     username = await authenticate(request)
     sent = from_json(await request.body())
     at = now()
@@ -147,7 +147,7 @@ async def create(request: Request) -> Response:
 
 
 def keys_of(student: dict[str, Any]) -> dict[str, Any]:
-    """What the service's indexes need, for names in ASCII and students with marks."""
+    """Return the fields for the service's indexes, given an ASCII name and at least one mark."""
     marks = student["marks"]
     total = sum(round(mark * 100) for mark in marks.values())
     words = f"{student['name']} {student['roll_no']}".lower().split()
@@ -156,7 +156,7 @@ def keys_of(student: dict[str, Any]) -> dict[str, Any]:
 
 
 async def patch(request: Request) -> Response:
-    """Change marks."""
+    """Update marks."""
     await authenticate(request)
     marks = from_json(await request.body())["marks"]
     changes = {f"marks.{subject}": mark for subject, mark in marks.items()} | {"updated_at": now()}
@@ -172,7 +172,7 @@ async def patch(request: Request) -> Response:
 
 
 async def ready(_: Request) -> Response:
-    """That it runs."""
+    """Return 200 to show that the server runs."""
     return Response()
 
 

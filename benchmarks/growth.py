@@ -1,4 +1,4 @@
-"""What `benchmarks.lists` reports."""
+"""The report of `benchmarks.lists`."""
 
 from dataclasses import dataclass, field
 from statistics import median
@@ -11,7 +11,7 @@ Times = dict[str, dict[int, list[float]]]
 
 @dataclass(frozen=True)
 class Examined:
-    """What the database did for one request, by its own account."""
+    """The work of the database for one request, according to its profiler."""
 
     commands: int
     keys: int
@@ -22,19 +22,19 @@ class Examined:
 
 @dataclass
 class Figures:
-    """What is reported; all times in milliseconds."""
+    """The reported figures. All times are in milliseconds."""
 
     sizes: tuple[int, ...]
     medians: dict[str, dict[int, float]] = field(default_factory=dict)
-    """By scenario and size."""
+    """Medians by scenario and size."""
     times: Times = field(default_factory=dict)
     examined: dict[str, Examined] = field(default_factory=dict)
-    """At the largest size."""
+    """The work of the database by scenario, at the largest size."""
     failed: dict[str, str] = field(default_factory=dict)
-    """By scenario; a run with any has failed."""
+    """Errors by scenario. A run with errors fails."""
 
     def add(self, times: Times, failed: dict[str, str], examined: dict[str, Examined]) -> None:
-        """Put these scenarios to the others."""
+        """Add the figures of further scenarios."""
         self.times.update(times)
         self.medians.update({name: {size: median(ms) for size, ms in each.items()} for name, each in times.items()})
         self.failed.update(failed)
@@ -42,7 +42,7 @@ class Figures:
 
 
 def table(figures: Figures) -> str:
-    """The figures for a reader."""
+    """Return the figures as a Markdown table."""
     small, *larger = figures.sizes
     large = figures.sizes[-1]
     ratios = [f"{size:,} / {small:,}" for size in larger]
@@ -69,10 +69,10 @@ def table(figures: Figures) -> str:
 
 
 def cell(value: float | None) -> str:
-    """Milliseconds, where there are any."""
+    """Format milliseconds, or return a dash for None."""
     return "-" if value is None else f"{value:.1f}"
 
 
 def ratio_of(value: float | None, to: float | None) -> str:
-    """One figure over another, where there are both."""
+    """Format the ratio of two figures, or return a dash if one is missing."""
     return f"{value / to:.2f}" if value and to else "-"

@@ -1,7 +1,7 @@
-"""How requests grow: `python -m benchmarks.lists` times them with 1,000, 100,000 and a million students, in one run.
+"""Benchmark of how requests scale with 1,000, 100,000 and a million students: `python -m benchmarks.lists`.
 
-The figures describe a machine as much as the code, so they are printed and never asserted. An answer with a status
-that does not belong there does fail the run.
+The figures depend on the machine as much as on the code, so they are printed and never asserted. A response with an
+unexpected status fails the run.
 """
 
 import argparse
@@ -23,30 +23,30 @@ from benchmarks.growth import Examined, Figures, Times, table
 
 SMALL = 1_000
 ROUNDS = 15
-# The first request after another service's turn finds the processor's caches full of that one's.
+# Requests per turn. The first one after another service's turn is slower, because the CPU caches are cold.
 IN_A_ROW = 10
 BYTES_PER_STUDENT = 1_500
 NEW = {"name": "Zoë Łukowska", "branch": "Physics", "marks": {"math": 50, "art": 72.5}}
 
 
 def check_pages(school: School, addresses: Addresses) -> None:
-    """See that pages are where they are said to be, so that the right ones are timed."""
+    """Check that each path is the page its name says, so that the right pages are timed."""
     for name, (address, *_) in addresses.items():
         if name.startswith("sort="):
             answer = school.client.get(address)
             if answer.status_code != 200:
-                continue  # which fails the run, once it is timed
+                continue  # the timed request fails the run
             assert len(answer.json()) == LIMIT, name
             assert ("next" in answer.links) is not name.endswith("last page"), name
 
 
 def take_turn(school: School, name: str, addresses: list[str], turn: int) -> list[float]:
-    """Milliseconds of the requests of one turn; raises `UnexpectedStatus` unless all succeed."""
+    """Return the milliseconds of each request of one turn. Raise `UnexpectedStatus` if one fails."""
     return [ask(school, name, addresses, number) for number in range(turn * IN_A_ROW, (turn + 1) * IN_A_ROW)]
 
 
 def ask(school: School, name: str, addresses: list[str], number: int) -> float:
-    """Milliseconds of one request; raises `UnexpectedStatus` unless it succeeds."""
+    """Return the milliseconds of one request. Raise `UnexpectedStatus` if it fails."""
     address = addresses[number % len(addresses)]
     start = time.perf_counter()
     if name == "PATCH one":
@@ -61,8 +61,8 @@ def ask(school: School, name: str, addresses: list[str], number: int) -> float:
 
 
 def time_all(schools: list[School], addresses: dict[int, Addresses]) -> tuple[Times, dict[str, str]]:
-    """Milliseconds, and what failed. Scenarios and sizes take turns, in a new order each time, so that whatever slows
-    the machine for a while hits all of them."""
+    """Return the times in milliseconds, and the errors. Scenarios and sizes alternate in a new random order each round,
+    so that a temporary slowdown of the machine affects all of them."""
     times: Times = {name: {} for name in addresses[schools[-1].size]}
     failed = {}
     shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
@@ -76,7 +76,7 @@ def time_all(schools: list[School], addresses: dict[int, Addresses]) -> tuple[Ti
                 took = take_turn(school, name, addresses[school.size][name], turn)
             except UnexpectedStatus as error:
                 failed[name] = f"{school.size:,} students: {error}"
-                times[name].pop(school.size, None)  # a median of those that succeeded would flatter
+                times[name].pop(school.size, None)  # a median of the successful requests only would be misleading
                 continue
             if turn:  # the first only warms up
                 times[name].setdefault(school.size, []).extend(took)
@@ -85,7 +85,7 @@ def time_all(schools: list[School], addresses: dict[int, Addresses]) -> tuple[Ti
 
 
 def examine(school: School, addresses: Addresses) -> dict[str, Examined]:
-    """What each request makes the database do, from its profiler, which is on only now: it would cost time."""
+    """Return the database's work for each request, from its profiler, which is off while times are measured."""
     found, ours = {}, {"ns": {"$regex": r"\.student(s|_changes|_history)$"}}
     for name, known in addresses.items():
         school.database.command("profile", 2)
@@ -98,7 +98,7 @@ def examine(school: School, addresses: Addresses) -> dict[str, Examined]:
 
 
 def summary(commands: list[dict[str, Any]]) -> Examined:
-    """The sum of these commands."""
+    """Return the totals of these profiler entries."""
     keys, documents, returned = (
         sum(one.get(count, 0) for one in commands) for count in ("keysExamined", "docsExamined", "nreturned")
     )
@@ -107,7 +107,7 @@ def summary(commands: list[dict[str, Any]]) -> Examined:
 
 
 def measure(sizes: tuple[int, ...]) -> tuple[Figures, dict[str, Any]]:
-    """The whole run."""
+    """Run the whole benchmark."""
     with ExitStack() as stack:
         opened = [stack.enter_context(open_school(number)) for number in sizes]
         schools = [one for one, _ in opened]
@@ -115,7 +115,7 @@ def measure(sizes: tuple[int, ...]) -> tuple[Figures, dict[str, Any]]:
         for kind in (
             reads,
             writes,
-        ):  # last what would change what others read, and a small school more than a large one
+        ):  # writes come last: they change the data that is read, and that of the small school most
             addresses = {one.size: kind(one, (ROUNDS + 2) * IN_A_ROW) for one in schools}
             for one in schools:
                 check_pages(one, addresses[one.size])
@@ -125,28 +125,30 @@ def measure(sizes: tuple[int, ...]) -> tuple[Figures, dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure, print, and write the JSON if asked to."""
+    """Run the benchmark, print the figures, and write them as JSON if requested."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lists", description=__doc__.partition("\n")[0])
     sizes = [100_000, 1_000_000]
-    text = "the sizes to compare with a thousand (100000 1000000)"
+    text = "numbers of students to compare with a thousand (100000 1000000)"
     parser.add_argument("--students", type=int, nargs="+", default=sizes, metavar="N", help=text)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures, machine and versions to this file"
+    )
     chosen = parser.parse_args()
     if min(chosen.students) <= FEWEST:
-        parser.error(f"page 100 is not the last one with more than {FEWEST} students only")
+        parser.error(f"--students must be more than {FEWEST}, so that page 100 is not the last one")
     free, needed = shutil.disk_usage(tempfile.gettempdir()).free, sum(chosen.students) * BYTES_PER_STUDENT
     if free < needed:
         sys.exit(f"This needs {needed / 1e9:.1f} GB in {tempfile.gettempdir()}; there are {free / 1e9:.1f} GB.")
-    print("Takes seven minutes with a million; leave the machine alone meanwhile.", file=sys.stderr)
+    print("This takes seven minutes with a million students. Keep the machine idle meanwhile.", file=sys.stderr)
     try:
         figures, where = measure((SMALL, *sorted(chosen.students)))
     except UnexpectedStatus as error:
-        sys.exit(f"Unexpected answer: {error}")
+        sys.exit(f"Unexpected response: {error}")
     print(table(figures))
     if chosen.json:
         chosen.json.write_text(json.dumps(where | asdict(figures), indent=2, ensure_ascii=False) + "\n")
     if figures.failed:
-        sys.exit("".join(f"Unexpected answer: {name}: {why}\n" for name, why in figures.failed.items()).rstrip())
+        sys.exit("".join(f"Unexpected response: {name}: {why}\n" for name, why in figures.failed.items()).rstrip())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The load: as many requests as a server answers on a few connections, and how long each took.
+"""Load generation: as many requests as a server can handle on a few connections, each of them timed.
 
-wrk makes it where that is installed, for it takes least from the server's cores; else a client of our own, in a process
-of its own. Requests in flight when the time is over are lost with wrk, so slow ones are always left to our client.
+The generator is wrk if it is installed, because it takes the least CPU time from the server, or else our own client
+in a separate process. wrk drops the requests in flight at the end, so slow requests always use our client.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ LINE_END = b"\r\n"
 
 @dataclass(frozen=True)
 class Answered:
-    """What a load came to; `p50` and `p99` are milliseconds."""
+    """The result of a load. `p50` and `p99` are in milliseconds."""
 
     requests: int
     seconds: float
@@ -34,16 +34,16 @@ class Answered:
 
 
 def generator() -> str:
-    """What makes the load here."""
+    """Return the name of the load generator on this machine."""
     return wrk.version() if shutil.which("wrk") else "own client"
 
 
 @contextmanager
 def open_generator() -> Iterator[Callable[[Load], Answered]]:
-    """What asks for so long, as the load says. Raises `UnexpectedStatus` for any answer but the scenario's, and for
-    none."""
+    """Yield a function that runs a load. It raises `UnexpectedStatus` for a response with another status than the
+    scenario's, and for a missing response."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        pool.submit(os.getpid).result()  # there before the first load
+        pool.submit(os.getpid).result()  # starts the process before the first load
 
         def run_load(load: Load) -> Answered:
             if shutil.which("wrk") and not load.scenario.slow:
@@ -54,7 +54,7 @@ def open_generator() -> Iterator[Callable[[Load], Answered]]:
 
 
 def run_own(load: Load) -> Answered:
-    """The same in this process and with our client."""
+    """Run a load in this process with our own client."""
     return asyncio.run(_ask(load))
 
 
@@ -74,7 +74,7 @@ async def _ask(load: Load) -> Answered:
 
 
 async def _connection(load: Load, numbers: "count[int]", times: list[float], end: float) -> None:
-    """Ask once at least, and until the end; note the seconds that each answer took."""
+    """Send requests until the end, but at least one, and record the seconds until each response."""
     address = urlsplit(load.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
@@ -93,7 +93,7 @@ async def _connection(load: Load, numbers: "count[int]", times: list[float], end
 
 
 def request(load: Load, number: int) -> bytes:
-    """One request as it goes over the wire."""
+    """Return the bytes of one HTTP request."""
     scenario = load.scenario
     body = load.filled(scenario.body, number).encode()
     headers = {"Host": urlsplit(load.url).netloc, **load.headers()} | ({"Content-Length": len(body)} if body else {})
@@ -103,7 +103,7 @@ def request(load: Load, number: int) -> bytes:
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """The status and the body of the next answer, whose length must be announced."""
+    """Read the next response and return its status and body. It must have a Content-Length."""
     head = (await reader.readuntil(LINE_END * 2)).lower()
     _, _, length = head.partition(b"content-length: ")
     return int(head.split(maxsplit=2)[1]), await reader.readexactly(int(length.partition(LINE_END)[0]))

@@ -1,7 +1,7 @@
-"""How login behaves: `python -m benchmarks.login` times it on a real server, and reads beside a storm of it.
+"""Benchmark of logins, and of reads during a burst of logins, on a real server: `python -m benchmarks.login`.
 
-The figures describe a machine as much as the code, so they are printed and never asserted. An answer with a status
-that does not belong there does fail the run.
+The figures depend on the machine as much as on the code, so they are printed and never asserted. A response with an
+unexpected status fails the run.
 """
 
 import argparse
@@ -40,16 +40,16 @@ TARGET_RATIO = 3.0
 ADMIN, KNOWN, INACTIVE, UNKNOWN = "principal", "known", "inactive", "unknown"
 STORM = tuple(f"member{number}" for number in range(4))
 RIGHT, WRONG = "violet-Harbour-271", "violet-Harbour-272"
-# Beside a wrong password for an account that is there: no such account, and the right password of an inactive one.
+# A wrong password of an existing account, an unknown account, and the correct password of an inactive account.
 REFUSED = {"wrong password": (KNOWN, WRONG), "unknown user": (UNKNOWN, WRONG), "inactive user": (INACTIVE, RIGHT)}
-# The defaults, other than limits that are never reached.
+# The default settings, except for limits that are too high to be reached.
 LIMITS = ("LOGIN_FAILURES", "LOGIN_FAILURES_PER_ADDRESS", "LOGIN_ATTEMPTS_PER_ADDRESS", "REGISTRATIONS_PER_ADDRESS")
 SETTINGS = {"BCRYPT_COST": str(COST), **dict.fromkeys(LIMITS, "1000000")}
 
 
 @dataclass
 class Storm:
-    """Milliseconds of each read without and during bursts of logins, and the statuses of those logins."""
+    """The milliseconds of each read without and during bursts of logins, and the statuses of these logins."""
 
     quiet: list[float] = field(default_factory=list)
     during: list[float] = field(default_factory=list)
@@ -58,18 +58,18 @@ class Storm:
 
 @dataclass(frozen=True)
 class Figures:
-    """What is reported; all times in milliseconds."""
+    """The reported figures. All times are in milliseconds."""
 
     login_medians: dict[str, float]
     login_ratios: dict[str, float]
-    """Each median over that of a wrong password."""
+    """The ratio of each median to that of a wrong password."""
     reads: dict[str, dict[str, float]]
     p99_ratio: float
     storm_logins: dict[int, int]
 
 
 def make_admin(folder: Path) -> None:
-    """The first admin, as anyone makes one."""
+    """Create the first admin with the command for it."""
     subprocess.run(  # noqa: S603  # our own command
         [sys.executable, "-m", "core", "create-admin", ADMIN, "--email", f"{ADMIN}@example.com"],
         cwd=folder,
@@ -82,7 +82,7 @@ def make_admin(folder: Path) -> None:
 
 
 def prepare(client: httpx2.Client) -> None:
-    """Sign the client in as the admin; make the accounts, one of them inactive, and a student."""
+    """Sign the client in as the admin, and create the accounts, one of them inactive, and a student."""
     token = expect(client.post("/login", data={"username": ADMIN, "password": RIGHT}), 200).json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
     for name in (KNOWN, INACTIVE, *STORM):
@@ -94,8 +94,8 @@ def prepare(client: httpx2.Client) -> None:
 
 
 def time_refusals(url: str) -> dict[str, list[float]]:
-    """Milliseconds of each kind of refused login. The kinds take turns, in a new order each time: whatever slows the
-    machine at regular intervals must not always hit the same kind."""
+    """Return the milliseconds of each refused login by kind. The kinds alternate in a new random order each round, so
+    that a periodic slowdown of the machine does not always affect the same kind."""
     times = defaultdict(list)
     shuffled = random.Random(1).sample  # noqa: S311  # no secret; the same orders in each run
     with httpx2.Client(base_url=url, timeout=PATIENCE) as client:
@@ -108,7 +108,7 @@ def time_refusals(url: str) -> dict[str, list[float]]:
 
 
 def time_refusal(client: httpx2.Client, username: str, password: str) -> float:
-    """Milliseconds of one refused login."""
+    """Return the milliseconds of one refused login."""
     start = time.perf_counter()
     answer = client.post("/login", data={"username": username, "password": password})
     took = milliseconds_since(start)
@@ -117,8 +117,8 @@ def time_refusal(client: httpx2.Client, username: str, password: str) -> float:
 
 
 async def measure_storm(url: str, headers: httpx2.Headers) -> Storm:
-    """Reads without and with a burst of logins, by turns. The logins come from a process of their own, so that
-    making them does not hold up the reader."""
+    """Measure reads without and with a burst of logins, alternately. A separate process sends the logins, so that they
+    do not delay the reads."""
     storm, loop = Storm(), asyncio.get_running_loop()
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE) as client:
@@ -133,7 +133,7 @@ async def measure_storm(url: str, headers: httpx2.Headers) -> Storm:
 
 
 async def read_until(client: httpx2.AsyncClient, end: "Future[Any]") -> list[float]:
-    """Milliseconds of each read, begun at a steady rate until `end`, however long the earlier ones take."""
+    """Return the milliseconds of each read. Reads start at a constant rate until `end`, regardless of earlier ones."""
     reads: list[Task[float]] = []
     due = time.perf_counter()
     while not end.done():
@@ -144,7 +144,7 @@ async def read_until(client: httpx2.AsyncClient, end: "Future[Any]") -> list[flo
 
 
 async def read(client: httpx2.AsyncClient, due: float) -> float:
-    """Milliseconds of one read, from when it was due: one that waited its turn has waited."""
+    """Return the milliseconds of one read since it was due, so that a delayed start counts."""
     answer = await client.get("/students/S101")
     took = milliseconds_since(due)
     expect(answer, 200)
@@ -152,12 +152,12 @@ async def read(client: httpx2.AsyncClient, due: float) -> float:
 
 
 def burst(url: str, logins: int) -> list[int]:
-    """The statuses of so many right logins at once."""
+    """Return the statuses of `logins` concurrent logins with the correct password."""
     return asyncio.run(log_in_at_once(url, logins))
 
 
 async def log_in_at_once(url: str, logins: int) -> list[int]:
-    """As `burst`."""
+    """Send the logins of `burst`."""
     forms = [{"username": STORM[number % len(STORM)], "password": RIGHT} for number in range(logins)]
     async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
         answers = await asyncio.gather(*(client.post("/login", data=form) for form in forms))
@@ -165,7 +165,7 @@ async def log_in_at_once(url: str, logins: int) -> list[int]:
 
 
 def figures_of(refusals: dict[str, list[float]], storm: Storm) -> Figures:
-    """Medians, percentiles and ratios."""
+    """Return the medians, percentiles and ratios."""
     medians = {kind: median(times) for kind, times in refusals.items()}
     reads = {"without": percentiles(storm.quiet), "during": percentiles(storm.during)}
     return Figures(
@@ -178,13 +178,13 @@ def figures_of(refusals: dict[str, list[float]], storm: Storm) -> Figures:
 
 
 def percentiles(times: list[float]) -> dict[str, float]:
-    """How many there are, their median, 99th percentile and maximum."""
+    """Return the number of times, their median, 99th percentile and maximum."""
     cuts = quantiles(times, n=100, method="inclusive")
     return {"count": len(times), "p50": cuts[49], "p99": cuts[98], "max": max(times)}
 
 
 def table(figures: Figures) -> str:
-    """The figures for a reader, each with its target."""
+    """Return the figures as a Markdown table, and whether they meet their targets."""
     rows = ["| refused login | median, ms | ratio |", "|---|---:|---:|"]
     rows += [f"| {kind} | {ms:.1f} | {figures.login_ratios[kind]:.3f} |" for kind, ms in figures.login_medians.items()]
     rows += ["", f"| `GET /students/{{roll_no}}`, {READS_PER_SECOND} a second | reads | p50, ms | p99, ms | max, ms |"]
@@ -193,11 +193,11 @@ def table(figures: Figures) -> str:
         rows += [
             f"| {when} {LOGINS} logins | {row['count']:.0f} | {row['p50']:.1f} | {row['p99']:.1f} | {row['max']:.1f} |"
         ]
-    return "\n".join([*rows, "", *verdicts(figures)])
+    return "\n".join([*rows, "", *target_results(figures)])
 
 
-def verdicts(figures: Figures) -> list[str]:
-    """One sentence for each target."""
+def target_results(figures: Figures) -> list[str]:
+    """Return a sentence for each target."""
     furthest = max(abs(ratio - 1) for ratio in figures.login_ratios.values())
     logins = ", ".join(f"{count} x {status}" for status, count in sorted(figures.storm_logins.items()))
     return [
@@ -208,12 +208,12 @@ def verdicts(figures: Figures) -> list[str]:
 
 
 def kept(within: bool) -> str:
-    """A word for whether a target is met."""
+    """Return the words for whether a target is met."""
     return "within the target" if within else "NOT within the target"
 
 
 def measure() -> tuple[Figures, dict[str, Any]]:
-    """The whole run."""
+    """Run the whole benchmark."""
     with server(**SETTINGS) as (service, folder), service.client() as client:
         make_admin(folder)
         prepare(client)
@@ -223,15 +223,17 @@ def measure() -> tuple[Figures, dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure, print, and write the JSON if asked to."""
+    """Run the benchmark, print the figures, and write them as JSON if requested."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.login", description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures, machine and versions to this file"
+    )
     chosen = parser.parse_args()
-    print("Takes one to two minutes; leave the machine alone meanwhile.", file=sys.stderr)
+    print("This takes one to two minutes. Keep the machine idle meanwhile.", file=sys.stderr)
     try:
         figures, where = measure()
     except UnexpectedStatus as error:
-        sys.exit(f"Unexpected answer: {error}")
+        sys.exit(f"Unexpected response: {error}")
     print(table(figures))
     if chosen.json:
         chosen.json.write_text(json.dumps(where | {"bcrypt_cost": COST} | asdict(figures), indent=2) + "\n")

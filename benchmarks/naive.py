@@ -1,7 +1,7 @@
-"""A peer for `benchmarks.run`: the same API on Beanie, with no care taken.
+"""A server that `benchmarks.run` compares: the same API on Beanie, without any optimization.
 
-Whole documents are read and validated wherever one is needed, the user's too for each request, and validated again on
-their way out. Only password hashing is kept off the event loop, without which nothing else could be measured beside it.
+Whole documents are read and validated everywhere, including the user's for each request, and validated again for the
+response. Only password hashing runs outside the event loop; otherwise nothing could be measured in parallel with it.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ bearer = OAuth2PasswordBearer(tokenUrl="login")
 
 
 def now() -> datetime:
-    """Now in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -42,7 +42,7 @@ class User(Document):
     secret_key: str
 
     class Settings:
-        """Where it is kept."""
+        """Beanie settings."""
 
         name = "users"
 
@@ -58,14 +58,14 @@ class StudentDocument(Document):
     updated_at: datetime = Field(default_factory=now)
 
     class Settings:
-        """Where it is kept."""
+        """Beanie settings."""
 
         name = "students"
 
 
 @asynccontextmanager
 async def open_database(_: FastAPI) -> AsyncIterator[None]:
-    """The database while the app runs."""
+    """Connect to the database while the app runs."""
     client: Any = AsyncIOMotorClient(os.environ["MONGODB_URL"], tz_aware=True)
     await init_beanie(database=client[os.environ["MONGODB_DATABASE"]], document_models=[User, StudentDocument])
     yield
@@ -76,7 +76,7 @@ app = FastAPI(lifespan=open_database)
 
 
 async def current_user(token: Annotated[str, Depends(bearer)]) -> User:
-    """The user whose key signed the token."""
+    """Return the user whose key signed the token."""
     refused = HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
     try:
         user = await User.find_one(User.username == jwt.get_unverified_claims(token).get("sub"))
@@ -93,12 +93,12 @@ CurrentUser = Annotated[User, Depends(current_user)]
 
 @app.get("/readyz")
 async def ready() -> None:
-    """That it runs."""
+    """Return 200 to show that the server runs."""
 
 
 @app.post("/register", status_code=201)
 async def register(data: UserCreate) -> dict[str, str]:
-    """Make an account."""
+    """Register an account."""
     hashed = await asyncio.to_thread(passwords.hash, data.password)
     user = User(username=data.username, email=data.email, password=hashed, secret_key=secrets.token_hex(32))
     await user.insert()
@@ -142,7 +142,7 @@ async def list_(
 
 @app.get("/students/{roll_no}", response_model=StudentRead)
 async def get(roll_no: str, _: CurrentUser) -> StudentDocument:
-    """Read one student."""
+    """Return one student."""
     student = await StudentDocument.find_one(StudentDocument.roll_no == roll_no)
     if student is None:
         raise HTTPException(404, "Student not found")
@@ -151,7 +151,7 @@ async def get(roll_no: str, _: CurrentUser) -> StudentDocument:
 
 @app.patch("/students/{roll_no}", response_model=StudentRead)
 async def patch(roll_no: str, changes: StudentUpdate, user: CurrentUser) -> StudentDocument:
-    """Change a student."""
+    """Update a student."""
     student = await get(roll_no, user)
     for field, value in changes.model_dump(exclude_unset=True).items():
         setattr(student, field, student.marks | value if field == "marks" else value)

@@ -1,5 +1,5 @@
-"""The servers that `benchmarks.run` compares: each a process of its own, with the same students in a database of its
-own, all on one mongod."""
+"""The servers that `benchmarks.run` compares. Each is a separate process with its own database, all on one mongod and
+with the same students."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +27,7 @@ TIMES = ("created_at", "updated_at")
 
 @dataclass(frozen=True)
 class Peer:
-    """A running server with somebody signed in. `threads` is how many Motor has, where that was chosen."""
+    """A running server with an authenticated client. `threads` is the number of Motor's threads if it was set."""
 
     name: str
     server: Server
@@ -35,12 +35,12 @@ class Peer:
     threads: str = ""
 
     def load(self, scenario: Scenario, ground: "Ground", connections: int) -> Load:
-        """A scenario at this server; for how long, and with which numbers, is still to say."""
+        """Return a load of this scenario, whose duration and request numbers are still to be set."""
         token = self.client.headers["Authorization"].partition(" ")[2]
         return Load(scenario, self.server.url, token, ground.students, 0, 0, connections)
 
     def ask(self, scenario: Scenario, ground: "Ground", number: int) -> httpx2.Response:
-        """One request of the scenario; raises `UnexpectedStatus`."""
+        """Send one request of the scenario. Raise `UnexpectedStatus` if its status is another than expected."""
         load = self.load(scenario, ground, 1)
         path, body = load.filled(scenario.path, number), load.filled(scenario.body, number)
         answer = self.client.request(scenario.method, path, content=body, headers={"Content-Type": scenario.kind})
@@ -49,7 +49,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Ground:
-    """What all peers stand on: the database server, a folder, and what was asked for."""
+    """The shared environment of all peers: the database server, a folder, and the chosen options."""
 
     embedded: Embedded
     folder: Path
@@ -60,7 +60,7 @@ class Ground:
 
 @contextmanager
 def open_peer(ground: Ground, name: str, threads: str = "") -> Iterator[Peer]:
-    """A peer, full of students. It ends with the context, its database does not."""
+    """Run a peer with its students. The peer is stopped at the end of the context; its database remains."""
     folder = ground.folder / f"{name}{threads}"
     folder.mkdir()
     settings = environment(folder) | SETTINGS | {"BCRYPT_COST": str(ground.cost)}
@@ -82,7 +82,7 @@ def open_peer(ground: Ground, name: str, threads: str = "") -> Iterator[Peer]:
 
 
 def command(name: str, workers: int) -> list[str]:
-    """What Python runs. The floor does not log requests; the others do, as whoever starts them gets it."""
+    """Return the arguments for Python. The floor does not log requests; the others do, which is their default."""
     if name == SERVICE and workers == 1:
         return [str(ROOT / "main.py")]
     options = {SERVICE: ["--no-proxy-headers"], FLOOR: ["--no-access-log"]}.get(name, [])
@@ -91,7 +91,7 @@ def command(name: str, workers: int) -> list[str]:
 
 
 def fill_plainly(database: Database[dict[str, Any]], size: int) -> None:
-    """Store the students with nothing but what is answered, and the indexes that the scenarios call for."""
+    """Insert the students with only the fields of responses, and build the indexes that the scenarios need."""
     rows = [{field: row[field] for field in StudentRead.model_fields} for row in students(size)]
     database.students.insert_many(rows)
     orders = ("branch", "name", "roll_no")
@@ -100,13 +100,14 @@ def fill_plainly(database: Database[dict[str, Any]], size: int) -> None:
 
 
 def check_alike(peers: list[Peer], ground: Ground) -> None:
-    """See that all answer the same before anything is timed: the floor to the byte, other than times and tokens."""
+    """Check before any timing that all peers return the same content, and the floor the same bytes, apart from times
+    and tokens."""
     service, *others = sorted(peers, key=lambda peer: peer.name != SERVICE)
-    for number, scenario in enumerate(SCENARIOS):  # reads come first, while all hold the same
+    for number, scenario in enumerate(SCENARIOS):  # reads come first, while all databases are equal
         known = service.ask(scenario, ground, number)
         for peer in others:
             answer = peer.ask(scenario, ground, number)
-            said = f"{scenario.name}: {peer.name} says {answer.text}, the service {known.text}"
+            said = f"{scenario.name}: {peer.name} returns {answer.text}, the service {known.text}"
             if scenario.name == "login":
                 assert peer.name != FLOOR or answer.json().keys() == known.json().keys(), said
             elif scenario.method == "GET":
@@ -117,5 +118,5 @@ def check_alike(peers: list[Peer], ground: Ground) -> None:
 
 
 def without_times(answer: httpx2.Response) -> dict[str, Any]:
-    """A student as answered, but for when it was made and changed."""
+    """Return a student of a response without its creation and update times."""
     return {field: value for field, value in answer.json().items() if field not in TIMES}

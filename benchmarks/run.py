@@ -1,7 +1,7 @@
-"""What a request costs: `python -m benchmarks.run` measures the service beside a hand-written floor and two peers.
+"""Benchmark of the cost of a request, compared with a minimal server and two others: `python -m benchmarks.run`.
 
-The figures describe a machine as much as the code, so they are printed and never asserted. An answer with a status
-that does not belong there does fail the run, and so do peers that answer something else.
+The figures depend on the machine as much as on the code, so they are printed and never asserted. A response with an
+unexpected status fails the run, and so do servers that return different content.
 """
 
 import argparse
@@ -33,7 +33,8 @@ SMOKE = {"students": 2_000, "rounds": 1, "seconds": 1.0, "bcrypt_cost": 4}
 
 @dataclass(frozen=True)
 class Window:
-    """One load of one server. `cpu` is microseconds a request of all its processes, `p50` and `p99` milliseconds."""
+    """One measured load of one server. `cpu` is the CPU time of all its processes in microseconds per request; `p50`
+    and `p99` are in milliseconds."""
 
     requests: int
     seconds: float
@@ -44,7 +45,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Row:
-    """One server in one scenario: medians of its windows, and its CPU over that of others."""
+    """One server in one scenario: the medians of its windows, and the ratios of its CPU time to those of others."""
 
     cpu: float
     per_second: float
@@ -56,11 +57,11 @@ class Row:
 
 
 Figures = dict[str, dict[str, Row]]
-"""By scenario and server."""
+"""Rows by scenario and server."""
 
 
 class Meter:
-    """Loads servers and looks at what it costs them. Each load has request numbers of its own."""
+    """A meter of the CPU time that a load costs a server. Each load has its own range of request numbers."""
 
     def __init__(self, ground: Ground, connections: int, run_load: Callable[[Load], Answered]) -> None:
         self._ground = ground
@@ -69,7 +70,7 @@ class Meter:
         self._turns = count(1)
 
     def measure(self, peer: Peer, scenario: Scenario, seconds: float) -> Window:
-        """One window; raises `UnexpectedStatus`."""
+        """Measure one window. Raise `UnexpectedStatus` if a request fails."""
         load = peer.load(scenario, self._ground, self._connections).for_(seconds, next(self._turns))
         before = cpu_seconds(peer.server.process.pid)
         answered = self._run_load(load)
@@ -78,8 +79,8 @@ class Meter:
 
 
 def choose_floor(floors: Sequence[Peer], meter: Meter, seconds: float, rounds: int) -> tuple[Peer, dict[str, float]]:
-    """The floor with the number of Motor threads that suits it best, and what a read costs each, in microseconds of
-    CPU."""
+    """Return the floor whose number of Motor threads performs best, and the cost of a read for each floor, in
+    microseconds of CPU time."""
     reads = [scenario for scenario in SCENARIOS if scenario.method == "GET"][:2]
     costs: dict[str, list[float]] = {floor.threads or "default": [] for floor in floors}
     for scenario in reads * rounds:
@@ -92,8 +93,8 @@ def choose_floor(floors: Sequence[Peer], meter: Meter, seconds: float, rounds: i
 def measure_all(
     peers: Sequence[Peer], scenarios: Sequence[Scenario], meter: Meter, seconds: float, rounds: int
 ) -> Figures:
-    """Rounds in which the servers take turns in each scenario, so that what slows the machine for a while hits all of
-    them. Where there are several, one more comes first and only warms up."""
+    """Measure all servers in rounds. They alternate in each scenario, so that a temporary slowdown of the machine
+    affects all of them. If there are several rounds, an additional warm-up round comes first."""
     windows: dict[str, dict[str, list[Window]]] = {one.name: {peer.name: [] for peer in peers} for one in scenarios}
     for turn in range(0 if rounds > 1 else 1, rounds + 1):
         for scenario in scenarios:
@@ -107,7 +108,7 @@ def measure_all(
 
 
 def rows_of(windows: dict[str, list[Window]]) -> dict[str, Row]:
-    """Medians and ratios of one scenario."""
+    """Return the medians and ratios of one scenario."""
     cpu = {name: median(window.cpu for window in found) for name, found in windows.items()}
     return {
         name: Row(
@@ -124,7 +125,7 @@ def rows_of(windows: dict[str, list[Window]]) -> dict[str, Row]:
 
 
 def table(figures: Figures) -> str:
-    """The figures for a reader."""
+    """Return the figures as a Markdown table."""
     rows = ["| scenario | server | CPU, µs | of floor | of tutorial | requests/s | p50, ms | p99, ms |"]
     rows += ["|---|---|---:|---:|---:|---:|---:|---:|"]
     for scenario, servers in figures.items():
@@ -137,18 +138,18 @@ def table(figures: Figures) -> str:
 
 @contextmanager
 def open_ground(students: int, cost: int, workers: int) -> Iterator[Ground]:
-    """A mongod on a new folder, which is removed once nothing runs on it."""
+    """Run a mongod on a new folder, which is removed after all processes have ended."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, start_blocking_portal() as portal:
         folder = Path(name).resolve()
         mongod = find_mongod(None, folder / "data")
-        assert mongod, "the service runs on one"
+        assert mongod, "the embedded MongoDB is installed with the service"
         with portal.wrap_async_context_manager(run_embedded(mongod, folder / "data")) as embedded:
             yield Ground(embedded, folder, students, cost, workers)
         until(lambda: not running(folder))
 
 
 def measure(chosen: argparse.Namespace) -> tuple[Figures, dict[str, Any]]:
-    """The whole run."""
+    """Run the whole benchmark."""
     scenarios = [one for one in SCENARIOS if any(word.lower() in one.name.lower() for word in chosen.only or [""])]
     with ExitStack() as stack:
         ground = stack.enter_context(open_ground(chosen.students, chosen.bcrypt_cost, chosen.workers))
@@ -162,32 +163,32 @@ def measure(chosen: argparse.Namespace) -> tuple[Figures, dict[str, Any]]:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """What can be asked for."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.partition("\n")[0])
     cost = AuthSettings.model_fields["bcrypt_cost"].default
     add = parser.add_argument
-    add("--students", type=int, default=10_000, metavar="N", help="how many there are (10000)")
-    add("--seconds", type=float, default=3.0, metavar="S", help="how long each scenario takes at each server (3)")
-    add("--rounds", type=int, default=3, metavar="N", help="how often (3)")
-    add("--only", action="append", metavar="WORD", help="scenarios with this in their name; repeatable")
+    add("--students", type=int, default=10_000, metavar="N", help="number of students (10000)")
+    add("--seconds", type=float, default=3.0, metavar="S", help="duration of each scenario on each server (3)")
+    add("--rounds", type=int, default=3, metavar="N", help="number of rounds (3)")
+    add("--only", action="append", metavar="WORD", help="only scenarios with this word in their name; repeatable")
     add("--workers", type=int, default=1, metavar="N", help="processes of each server (1)")
-    add("--connections", type=int, default=8, metavar="N", help="how many at once (8)")
-    add("--bcrypt-cost", type=int, default=cost, metavar="N", help=f"of passwords, in all servers ({cost})")
-    add("--smoke", action="store_true", help="as short as can be, to see that it works; the figures mean nothing")
-    add("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
+    add("--connections", type=int, default=8, metavar="N", help="concurrent connections (8)")
+    add("--bcrypt-cost", type=int, default=cost, metavar="N", help=f"bcrypt cost in all servers ({cost})")
+    add("--smoke", action="store_true", help="the shortest possible run, as a test; its figures are meaningless")
+    add("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions to this file")
     return parser
 
 
 def main() -> None:
-    """Measure, print, and write the JSON if asked to."""
+    """Run the benchmark, print the figures, and write them as JSON if requested."""
     parser = arguments()
     parser.set_defaults(**(SMOKE if parser.parse_args().smoke else {}))
     chosen = parser.parse_args()
-    print("With the usual rounds it takes about seven minutes; leave the machine alone meanwhile.", file=sys.stderr)
+    print("The default run takes about seven minutes. Keep the machine idle meanwhile.", file=sys.stderr)
     try:
         figures, where = measure(chosen)
     except UnexpectedStatus as error:
-        sys.exit(f"Unexpected answer: {error}")
+        sys.exit(f"Unexpected response: {error}")
     print(table(figures))
     if chosen.json:
         asked = {name: value for name, value in vars(chosen).items() if name != "json"}

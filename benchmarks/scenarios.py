@@ -1,4 +1,4 @@
-"""What `benchmarks.run` asks for."""
+"""The scenarios of `benchmarks.run`."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -8,17 +8,17 @@ from benchmarks.filled import ACCOUNT
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
-# How far apart the requests of two loads are numbered: no load makes as many.
+# The distance between the first request numbers of two loads. No load sends as many requests.
 APART = 10_000_000
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of request. In its path and body stand, for each request's number:
+    """One kind of request. These placeholders in its path and body are filled for each request number:
 
-    {student}  the roll number of one of the students, each in turn
-    {new}      a roll number that nobody has
-    {mark}     a mark, another one than this student was last given
+    {student}  the roll number of an existing student, each in turn
+    {new}      an unused roll number
+    {mark}     a mark, different from the student's previous one
     """
 
     name: str
@@ -28,14 +28,14 @@ class Scenario:
     kind: str = JSON
     status: int = 200
     rows: int = 0
-    """How many students a list has."""
+    """The number of students in a list."""
     slow: bool = False
-    """Whether one takes so long that those in flight at a load's end are a large part of it."""
+    """Whether a request takes so long that those in flight at the end are a large part of the load."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """A scenario at one server: so many connections, each asking again as soon as it has its answer."""
+    """A load of one scenario on one server. Each connection sends its next request as soon as it has a response."""
 
     scenario: Scenario
     url: str
@@ -47,17 +47,17 @@ class Load:
     connections: int = 8
 
     def headers(self) -> dict[str, str]:
-        """What each request carries."""
+        """Return the headers of each request."""
         kind = {"Content-Type": self.scenario.kind} if self.scenario.body else {}
         return {"Authorization": f"Bearer {self.token}", **kind}
 
     def filled(self, template: str, number: int) -> str:
-        """A path or a body for one request. `benchmarks.wrk` does the same in Lua."""
+        """Fill the placeholders of a path or body for one request. `benchmarks.wrk` does the same in Lua."""
         student, new = f"S{number % self.students:07}", f"B{number:012}"
         return template.replace("{student}", student).replace("{new}", new).replace("{mark}", str(number % 97))
 
     def for_(self, seconds: float, turn: int) -> Self:
-        """The same for another time, with numbers of its own."""
+        """Return the load with this duration and with the request numbers of this turn."""
         return replace(self, seconds=seconds, first=turn * APART)
 
 

@@ -1,4 +1,4 @@
-"""A school of any size, made up but shaped like a real one; the same at each run."""
+"""A generated school of any size, with realistic data that is the same in each run."""
 
 import random
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ BRANCHES = (
     "Physics",
 )
 
-# How many of a hundred have a mark: nearly all in English, hardly anyone in Latin.
+# The percentage of students with a mark in each subject: nearly all in English, very few in Latin.
 SUBJECTS = {"math": 90, "english": 99.9, "physics": 90, "chemistry": 90, "art": 90, "latin": 2}
 
-# Every student of `RARE_STUDENTS` has this last name, and nobody else.
+# The last name of exactly `RARE_STUDENTS` students.
 RARE_NAME = "Quillfeather"
 RARE_STUDENTS = 50
 
@@ -42,7 +42,7 @@ _LAST_BEGINNINGS = "Al Ban Ber Car Cha Das Der Fer Gar Gu Her Ivan Jo Kum Lam Ma
 _LAST_ENDS = "a ado ak al ar as berg don dez el er ez i ic in ler man ov son ström ton va"
 
 _Named = tuple[str, list[str]]
-"""A name, and its words as a search knows them."""
+"""A name and its search terms."""
 
 _FIRST_DAY = datetime(2020, 9, 1, 8, tzinfo=UTC)
 
@@ -62,18 +62,18 @@ def _marks(chance: random.Random) -> dict[str, int | float]:
 
 
 def roll_no(number: int) -> str:
-    """The roll number of one of the students."""
+    """Return the roll number of a student."""
     return f"S{number:07}"
 
 
 def created_at(turn: int) -> datetime:
-    """When a student was stored: one each second."""
+    """Return the creation time of a student: one is created each second."""
     return _FIRST_DAY + timedelta(seconds=turn)
 
 
 def students(size: int) -> Iterator[Row]:
-    """So many students, as MongoDB keeps them. Roll numbers, names and branches have nothing to do with the order in
-    which they come, and thus are stored: no list is favoured."""
+    """Yield `size` students as stored in MongoDB. Roll numbers, names and branches are independent of the insertion
+    order, so that no list has an advantage."""
     chance = random.Random(size)  # noqa: S311  # no secret; the same students in each run
     first, last = _names(_FIRST_BEGINNINGS, _FIRST_ENDS), _names(_LAST_BEGINNINGS, _LAST_ENDS)
     rare = (RARE_NAME, words_of(RARE_NAME))

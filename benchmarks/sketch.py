@@ -1,4 +1,4 @@
-"""What `benchmarks.tutorial` and `benchmarks.naive` receive and answer."""
+"""Request and response schemas of `benchmarks.tutorial` and `benchmarks.naive`."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ class UserCreate(BaseModel):
 
 
 class Token(BaseModel):
-    """What signing in answers."""
+    """The response to a login."""
 
     access_token: str
     token_type: str
@@ -30,7 +30,7 @@ class StudentCreate(BaseModel):
 
 
 class StudentUpdate(BaseModel):
-    """What may change of one."""
+    """Changes to a student."""
 
     name: str | None = None
     branch: str | None = None
@@ -38,7 +38,7 @@ class StudentUpdate(BaseModel):
 
 
 class StudentRead(StudentCreate):
-    """A student, as answered."""
+    """A student in a response."""
 
     created_at: datetime
     updated_at: datetime

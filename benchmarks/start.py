@@ -1,6 +1,6 @@
-"""How long the service takes to start, and what it holds when idle: `python -m benchmarks.start`.
+"""Benchmark of the service's start-up time, and of its memory and CPU time when idle: `python -m benchmarks.start`.
 
-The figures describe a machine as much as the code, so they are printed and never asserted.
+The figures depend on the machine as much as on the code, so they are printed and never asserted.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from core.database import find_mongod, run_embedded
 from tests.processes import ROOT, running, until
 from tests.servers import Server, launch
 
-# For how long a service is left alone before its memory and its CPU time are looked at.
+# The time without requests over which the memory and CPU time of an idle service are measured.
 IDLE_SECONDS = 5.0
 
 Figures = dict[str, float]
@@ -31,21 +31,21 @@ Made = TypeVar("Made")
 
 
 def bare(statement: str) -> float:
-    """How many seconds Python takes to run this and nothing else."""
+    """Return the seconds that Python takes to start and run only this statement."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", statement], cwd=ROOT, check=True)  # noqa: S603  # our own
     return time.perf_counter() - started
 
 
 def first_answer(folder: Path, **settings: str) -> tuple[Server, float]:
-    """The service, and how many seconds after its process began /readyz answered."""
+    """Start the service, and return it with the seconds from the start of its process to the response of /readyz."""
     started = time.perf_counter()
     server = launch(folder, str(ROOT / "main.py"), **(environment(folder) | settings))
     return server, time.perf_counter() - started
 
 
 def with_a_warm_database(folder: Path) -> float:
-    """A start on a mongod that runs already, and knows the collections and their indexes."""
+    """Time a start on a running mongod that already has the collections and indexes."""
     mongod = find_mongod(None, folder / "data")
     assert mongod
     with (
@@ -59,14 +59,14 @@ def with_a_warm_database(folder: Path) -> float:
 
 
 def on_a_new_folder(folder: Path) -> float:
-    """The very first start: the embedded MongoDB makes its files, and the service its indexes."""
+    """Time the very first start, in which the embedded MongoDB creates its files and the service its indexes."""
     server, seconds = first_answer(folder)
     server.stop()
     return seconds
 
 
 def on_an_old_folder(folder: Path) -> float:
-    """A start with the embedded MongoDB on the folder of an earlier one."""
+    """Time a start of the embedded MongoDB on an existing folder."""
     on_a_new_folder(folder)
     until(lambda: not running(folder))
     return on_a_new_folder(folder)
@@ -80,7 +80,7 @@ STARTS: dict[str, Callable[[Path], float]] = {
 
 
 def fresh(work: Callable[[Path], Made]) -> Made:
-    """What this makes of a new folder, on which nothing runs afterwards."""
+    """Return the result of `work` on a new folder, after all processes in the folder have ended."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         try:
@@ -90,14 +90,14 @@ def fresh(work: Callable[[Path], Made]) -> Made:
 
 
 def mongod_version() -> str:
-    """That of the embedded MongoDB."""
+    """Return the version of the embedded MongoDB."""
     mongod = find_mongod(None, Path())
     assert mongod
     return mongod.version
 
 
 def idle(folder: Path) -> Figures:
-    """What a worker holds and uses after it has answered a request and been left alone."""
+    """Return the memory and the CPU time of a worker that has served one request and is idle since."""
     server, _ = first_answer(folder)
     try:
         httpx2.get(f"{server.url}/healthz").raise_for_status()
@@ -112,7 +112,7 @@ def idle(folder: Path) -> Figures:
 
 
 def measure(rounds: int) -> Figures:
-    """Medians, in seconds unless said; the kinds of starts take turns."""
+    """Return the medians, in seconds unless their names say otherwise. The kinds of starts alternate."""
     times: dict[str, list[float]] = {}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
@@ -124,10 +124,12 @@ def measure(rounds: int) -> Figures:
 
 
 def main() -> None:
-    """Measure, print, and write the JSON if asked to."""
+    """Run the benchmark, print the figures, and write them as JSON if requested."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often (5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="number of rounds (5)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures, machine and versions to this file"
+    )
     chosen = parser.parse_args()
     figures = measure(chosen.rounds)
     print("| | seconds |\n|---|---:|")

@@ -1,7 +1,7 @@
-"""What imports and exports cost: `python -m benchmarks.transfers`, as ratios to the driver on the same documents.
+"""Benchmark of imports and exports, as ratios to the driver on the same documents: `python -m benchmarks.transfers`.
 
-The figures describe a machine as much as the code, so they are printed and never asserted. An answer with a status that
-does not belong there does fail the run.
+The figures depend on the machine as much as on the code, so they are printed and never asserted. A response with an
+unexpected status fails the run.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from modules.transfers.models import ChangeLogEntry, FailedRow
 
 BATCH = 500
 SETTLED = WriteConcern(w="majority", j=True)
-# What imports write of students.
+# The documents that an import writes.
 FILLED = (StudentDocument, StudentVersion, Change, ChangeLogEntry, FailedRow)
 
 Figures = dict[str, float]
 
 
 def table_of(size: int) -> Iterator[bytes]:
-    """The students as a CSV file, piece by piece."""
+    """Yield the students as a CSV file in pieces."""
     yield ",".join(["roll_no", "name", "branch", *SUBJECTS, "\n"]).replace(",\n", "\n").encode()
     lines: list[str] = []
     for student in students(size):
@@ -47,8 +47,8 @@ def table_of(size: int) -> Iterator[bytes]:
 
 
 def clear(school: School) -> None:
-    """Make all collections that are about to be filled anew: those of an import, and the driver's. MongoDB would go on
-    wading through what was deleted from old ones."""
+    """Drop and recreate the collections of imports and of the driver. In a collection that was only emptied, the
+    deleted documents would slow MongoDB down."""
     for name, indexes in [
         ("copies", StudentDocument.Settings.indexes),
         *((one.Settings.name, one.Settings.indexes) for one in FILLED),
@@ -58,7 +58,8 @@ def clear(school: School) -> None:
 
 
 def insert_many(school: School, size: int) -> None:
-    """What an import is measured by: the same documents, in batches as large, with the same indexes, as safely."""
+    """Insert the same documents by the driver, in batches of the same size, with the same indexes and the same write
+    concern. Imports are compared with this."""
     copies = school.database.copies.with_options(write_concern=SETTLED)
     batch: list[dict[str, Any]] = []
     for student in students(size):
@@ -81,14 +82,14 @@ def post(school: School, size: int, query: str) -> dict[str, Any]:
 
 
 def read_all(school: School) -> None:
-    """What an export is measured by: everything that it tells, by the driver's cursor."""
+    """Read all fields of an export with the driver's cursor. Exports are compared with this."""
     fields = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, "marks": 1}
     for _ in school.database.students.find({"keys.live": True}, fields).sort("roll_no"):
         pass
 
 
 def export(school: School, format_: str) -> None:
-    """Read the export over HTTP, and throw it away."""
+    """Read an export over HTTP and discard it."""
     with school.client.stream("GET", f"/exports/students?format={format_}", timeout=3600) as answer:
         if answer.status_code != 200:
             raise UnexpectedStatus(f"export: {answer.status_code}")
@@ -97,14 +98,14 @@ def export(school: School, format_: str) -> None:
 
 
 def rows_per_second(size: int, work: Callable[[], object]) -> float:
-    """How many rows a piece of work gets through."""
+    """Return the rows per second of `work` on `size` rows."""
     started = time.perf_counter()
     work()
     return size / (time.perf_counter() - started)
 
 
 def measure(school: School, size: int, rounds: int) -> Figures:
-    """The median rows a second of each kind of work, taken in turns."""
+    """Return the median rows per second of each kind of work. The kinds alternate."""
     times: dict[str, list[float]] = {}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
@@ -125,7 +126,8 @@ def measure(school: School, size: int, rounds: int) -> Figures:
 
 @contextmanager
 def watched(pid: int) -> Iterator[list[int]]:
-    """The process's memory (RSS) in bytes, looked at ten times a second; the first is that at the beginning."""
+    """Sample the memory (RSS) of a process ten times a second while the context is open. The first of the yielded bytes
+    is the value at the start."""
     seen, done = [resident(pid)], threading.Event()
 
     def watch() -> None:
@@ -142,7 +144,7 @@ def watched(pid: int) -> Iterator[list[int]]:
 
 
 def measure_memory(school: School, pid: int, size: int) -> Figures:
-    """How many megabytes more than idle the service holds at most during a long import, and a long export."""
+    """Return the peak memory above idle, in megabytes, of the service during a long import and a long export."""
     clear(school)
     with watched(pid) as during_import:
         post(school, size, "mode=insert&on_error=skip")
@@ -157,7 +159,7 @@ def measure_memory(school: School, pid: int, size: int) -> Figures:
 
 
 def table(size: int, figures: Figures, memory: Figures, memory_size: int) -> str:
-    """The figures for a reader."""
+    """Return the figures as a Markdown table."""
     rows = [f"| {size:,} students | rows a second | ratio |", "|---|---:|---:|"]
     for kind, value in figures.items():
         base = "cursor of the driver" if "export" in kind or "cursor" in kind else "insert_many by the driver"
@@ -168,23 +170,25 @@ def table(size: int, figures: Figures, memory: Figures, memory_size: int) -> str
 
 
 def main() -> None:
-    """Measure, print, and write the JSON if asked to."""
+    """Run the benchmark, print the figures, and write them as JSON if requested."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transfers", description=__doc__.partition("\n")[0])
     parser.add_argument("--students", type=int, default=100_000, metavar="N", help="rows of each file")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often; 0: not at all")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="number of rounds; 0 skips the timing")
     parser.add_argument(
-        "--memory", type=int, default=1_000_000, metavar="N", help="rows of the file for memory; 0: none"
+        "--memory", type=int, default=1_000_000, metavar="N", help="rows of the file for memory; 0 skips it"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, machine and versions here")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures, machine and versions to this file"
+    )
     chosen = parser.parse_args()
-    print("Takes ten minutes; leave the machine alone meanwhile.", file=sys.stderr)
+    print("This takes ten minutes. Keep the machine idle meanwhile.", file=sys.stderr)
     try:
         with open_school(10) as (school, where):
             figures = measure(school, chosen.students, chosen.rounds)
             pid = where["pid"]
             memory = measure_memory(school, pid, chosen.memory) if chosen.memory else {}
     except (UnexpectedStatus, httpx2.HTTPError) as error:
-        sys.exit(f"Unexpected answer: {error}")
+        sys.exit(f"Unexpected response: {error}")
     print(table(chosen.students, figures, memory, chosen.memory))
     if chosen.json:
         read = where | {"students": chosen.students, "rows_per_second": figures, "megabytes_above_idle": memory}

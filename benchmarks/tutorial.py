@@ -1,7 +1,7 @@
-"""A peer for `benchmarks.run`: the same API as a tutorial would sketch it, and as its reader would run it.
+"""A server that `benchmarks.run` compares: the same API as in a typical tutorial.
 
-FastAPI with plain functions, which run in threads; the synchronous driver; two look-ups a request, one for the user who
-signed the token and one for the student; python-jose and passlib.
+It uses FastAPI with plain functions, which run in threads; the synchronous driver; two queries per request, one for the
+user of the token and one for the student; python-jose and passlib.
 """
 
 import os
@@ -27,7 +27,7 @@ app = FastAPI()
 
 
 def current_user(token: Annotated[str, Depends(bearer)]) -> dict[str, Any]:
-    """The user whose key signed the token."""
+    """Return the user whose key signed the token."""
     refused = HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
     try:
         user = database.users.find_one({"username": jwt.get_unverified_claims(token).get("sub")})
@@ -44,12 +44,12 @@ CurrentUser = Annotated[dict[str, Any], Depends(current_user)]
 
 @app.get("/readyz")
 def ready() -> None:
-    """That it runs."""
+    """Return 200 to show that the server runs."""
 
 
 @app.post("/register", status_code=201)
 def register(user: UserCreate) -> dict[str, str]:
-    """Make an account."""
+    """Register an account."""
     if database.users.find_one({"username": user.username}):
         raise HTTPException(409, "Username already registered")
     account = user.model_dump() | {"password": passwords.hash(user.password), "secret_key": secrets.token_hex(32)}
@@ -97,7 +97,7 @@ def list_(
 
 @app.get("/students/{roll_no}", response_model=StudentRead)
 def get(roll_no: str, _: CurrentUser) -> dict[str, Any]:
-    """Read one student."""
+    """Return one student."""
     student = database.students.find_one({"roll_no": roll_no})
     if student is None:
         raise HTTPException(404, "Student not found")
@@ -106,7 +106,7 @@ def get(roll_no: str, _: CurrentUser) -> dict[str, Any]:
 
 @app.patch("/students/{roll_no}", response_model=StudentRead)
 def patch(roll_no: str, changes: StudentUpdate, user: CurrentUser) -> dict[str, Any]:
-    """Change a student."""
+    """Update a student."""
     student = get(roll_no, user)
     changed = changes.model_dump(exclude_unset=True)
     if changes.marks is not None:

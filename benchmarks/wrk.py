@@ -1,4 +1,4 @@
-"""The load made by wrk, with a script that tells each request apart, and reports figures as JSON."""
+"""Load generation with wrk. A Lua script makes each request unique and reports the figures as JSON."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.common import UnexpectedStatus
 from benchmarks.scenarios import Load
 
-# `setup` gives each thread numbers of its own. `done` is called once, with what all threads did.
+# `setup` gives each thread its own range of numbers. `done` is called once, with the totals of all threads.
 SCRIPT = r"""
 local threads = 0
 function setup(thread)
@@ -42,13 +42,14 @@ end
 
 
 def version() -> str:
-    """What wrk calls itself."""
+    """Return wrk's name and version."""
     words = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout.split()  # noqa: S607  # the one that is installed
     return " ".join(words[:2])
 
 
 def run(load: Load) -> dict[str, Any]:
-    """Requests, seconds, and p50 and p99 in milliseconds. Raises `UnexpectedStatus` if any request failed."""
+    """Run a load and return the number of requests, the seconds, and p50 and p99 in milliseconds. Raise
+    `UnexpectedStatus` if a request failed."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(script_for(load))
         script.flush()
@@ -66,14 +67,14 @@ def run(load: Load) -> dict[str, Any]:
 
 
 def command(load: Load, script: Path) -> list[str]:
-    """One thread has time to spare for all connections. wrk counts whole seconds."""
+    """Return the command line. A single thread is fast enough for all connections; wrk accepts whole seconds only."""
     seconds = max(1, round(load.seconds))
     options = {"--threads": 1, "--connections": load.connections, "--duration": f"{seconds}s", "--timeout": "30s"}
     return ["wrk", *(str(word) for pair in options.items() for word in pair), "--script", str(script), load.url]
 
 
 def script_for(load: Load) -> str:
-    """The script in Lua."""
+    """Return the Lua script of a load."""
     scenario = load.scenario
     headers = ", ".join(f"[{quoted(name)}] = {quoted(value)}" for name, value in load.headers().items())
     texts = {"method": quoted(scenario.method), "path": quoted(scenario.path), "headers": headers}
@@ -82,5 +83,5 @@ def script_for(load: Load) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string of Lua; ours have no characters that JSON and Lua write differently."""
+    """Return a Lua string literal. The texts used here have no characters that JSON and Lua escape differently."""
     return json.dumps(text)

@@ -1,1 +1,1 @@
-"""The feature modules, one folder each. Every folder declares itself; see docs/adding-a-module.md."""
+"""Feature modules, one folder each. Each folder declares its own module; see docs/adding-a-module.md."""

@@ -137,7 +137,7 @@ def test_a_failed_load_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(run, "measure", measure)
     monkeypatch.setattr(sys, "argv", ["run", "--smoke"])
-    with pytest.raises(SystemExit, match=r"^Unexpected answer: list of 50"):
+    with pytest.raises(SystemExit, match=r"^Unexpected response: list of 50"):
         run.main()
 
 

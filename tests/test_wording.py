@@ -179,10 +179,14 @@ STUDENTS: list[Case] = [
 ]
 
 TRANSFERS: list[Case] = [
-    ("POST /imports", "", ["The first line must name the columns: roll_no,name,branch and the subjects."]),
-    ("POST /imports", "name,branch\n", ["There is no column roll_no. The first line must name the columns."]),
-    ("POST /imports", "Roll No,name,branch\n", ['There is a column "Roll No". If that is roll_no, write roll_no.']),
-    ("POST /imports", "roll_no,name,name\n", ['The column "name" is there more than once.']),
+    ("POST /imports", "", ["The first line must contain the column names: roll_no, name, branch and the subjects."]),
+    (
+        "POST /imports",
+        "name,branch\n",
+        ["The column roll_no is missing. The first line must contain the column names."],
+    ),
+    ("POST /imports", "Roll No,name,branch\n", ['Unknown column "Roll No". Did you mean roll_no?']),
+    ("POST /imports", "roll_no,name,name\n", ['The column "name" occurs more than once.']),
     (
         "POST /imports",
         "roll_no,name,branch,a.b\n",
@@ -191,14 +195,18 @@ TRANSFERS: list[Case] = [
     (
         "POST /imports",
         'roll_no,name,branch\nS2,"A\n',
-        ["In the row that begins at line 2: unexpected end of data. Perhaps a quotation mark is left open."],
+        ["In the row that starts at line 2: unexpected end of data. A closing quotation mark may be missing."],
     ),
-    ("POST /imports", "roll_no,name,branch\nS2,A\0,B\n", ["Line 2 has a NUL byte: this is not a text in UTF-8."]),
+    (
+        "POST /imports",
+        "roll_no,name,branch\nS2,A\0,B\n",
+        ["Line 2 contains a NUL byte, so the file is not UTF-8 text."],
+    ),
     (
         "POST /imports",
         "roll_no,name,branch,math\nS2,A\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n",
         [
-            "5 of 5 rows are wrong; nothing was written.",
+            "5 of 5 rows are invalid; nothing was written.",
             "2: This row has 2 cells; the header has 4.",
             "3: This is required for a new student.",
             "4: A mark lies between 0 and 100.",
@@ -210,15 +218,15 @@ TRANSFERS: list[Case] = [
         "POST /imports?mode=insert",
         "roll_no,name,branch\nS1,A,B\n",
         [
-            "1 of 1 rows are wrong; nothing was written.",
-            "2: There already is a student S1.",
+            "1 of 1 rows are invalid; nothing was written.",
+            "2: Student S1 already exists.",
         ],
     ),
     (
         "POST /imports?mode=update",
         "roll_no,name,branch\nS9,A,B\n",
         [
-            "1 of 1 rows are wrong; nothing was written.",
+            "1 of 1 rows are invalid; nothing was written.",
             "2: There is no student S9.",
         ],
     ),

@@ -1,4 +1,4 @@
-"""Students in and out by the thousand: imports that can be undone, and exports."""
+"""Bulk transfers of students: imports, which can be undone, and exports."""
 
 from core.module import Module
 from modules.transfers.commands import export_students, import_students

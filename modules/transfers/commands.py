@@ -1,4 +1,4 @@
-"""Imports and exports from a terminal."""
+"""The commands `import` and `export`."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ from modules.transfers.models import Import, Mode, Options, State
 
 PIECE = 1_000_000
 
-# Who wrote what a terminal wrote.
+# The author of changes that the command makes.
 TERMINAL = "(terminal)"
 
 BAR = "{percentage:3.0f}%|{bar}| {elapsed}"
@@ -30,9 +30,9 @@ BAR = "{percentage:3.0f}%|{bar}| {elapsed}"
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a CSV file with a header, or a .ndjson file")
     parser.add_argument("--mode", choices=[mode.value for mode in Mode], default=Mode.UPSERT.value)
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would happen")
-    parser.add_argument("--skip-errors", action="store_true", help="import the good rows even if others are bad")
-    parser.add_argument("--remove-blanks", action="store_true", help="a blank cell takes the stored mark away")
+    parser.add_argument("--dry-run", action="store_true", help="validate and report without writing")
+    parser.add_argument("--skip-errors", action="store_true", help="import the valid rows even if others are invalid")
+    parser.add_argument("--remove-blanks", action="store_true", help="remove the stored mark if a cell is blank")
 
 
 async def _import(arguments: argparse.Namespace) -> str:
@@ -47,8 +47,8 @@ async def _import(arguments: argparse.Namespace) -> str:
     job = Import(id=PydanticObjectId(), by=TERMINAL, options=options, format=format_, filename=path.name)
     await service.begin(job)
     await service.receive(job, _pieces(path))
-    await _followed(job)
-    return await _told(job)
+    await _run_with_progress_bar(job)
+    return await _summary(job)
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
@@ -60,8 +60,8 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
         raise BadRequest(f"{path} cannot be read: {error.strerror}.") from None
 
 
-async def _followed(job: Import) -> None:
-    """Do the work of an import, with a bar that shows how far it has come."""
+async def _run_with_progress_bar(job: Import) -> None:
+    """Run an import and show its progress. If it is interrupted, print how to resume or undo it."""
     try:
         async with job_runner.lifespan():
             with job_runner.place_of(TERMINAL) as place:
@@ -74,36 +74,37 @@ async def _followed(job: Import) -> None:
     except BaseException:
         address = f"POST /imports/{job.id}"
         print(
-            f"The import is interrupted. {address}/resume goes on with it; {address}/undo takes it back.",
+            f"The import was interrupted. Send {address}/resume to resume it, or {address}/undo to undo it.",
             file=sys.stderr,
         )
         raise
 
 
-async def _told(job: Import) -> str:
+async def _summary(job: Import) -> str:
+    """Return the summary of an import. Raise `BadRequest` with it if the import did not succeed."""
     report = await service.report(job)
-    counts = f"{report.created} new, {report.updated} changed, {report.unchanged} as they were, {report.failed} wrong"
+    counts = f"{report.created} created, {report.updated} updated, {report.unchanged} unchanged, {report.failed} failed"
     errors = [f"Line {one.line}{one.field and f', {one.field}'}: {one.detail}" for one in report.errors]
     if report.errors_left_out:
-        errors.append(f"... and {report.errors_left_out} more rows")
+        errors.append(f"... and {report.errors_left_out} more failed rows")
     text = "\n".join([f"Import {report.id}: {report.rows} rows: {counts}.", *errors])
     if job.options.dry_run:
         text += "\nNothing was written: this was a dry run."
     elif job.state is not State.DONE:
         text += "\nNothing was written."
-    wrong = report.failed and not job.options.skip_errors
-    if job.state is State.DONE and not wrong:
+    is_rejected = report.failed and not job.options.skip_errors
+    if job.state is State.DONE and not is_rejected:
         return text
     raise BadRequest(report.detail or text)
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="where to: a name that ends with .csv or .ndjson")
+    parser.add_argument("file", type=Path, help="the file to write, with the extension .csv or .ndjson")
     parser.add_argument(
         "--select",
         default="",
         metavar="QUERY",
-        help="filters and sort as in the address of a list: 'branch=Physics&marks.math.gte=40&sort=name'",
+        help="filters and sort order as in the query of GET /students: 'branch=Physics&marks.math.gte=40&sort=name'",
     )
 
 
@@ -135,9 +136,9 @@ def _selection(query: str) -> Selection:
         )
     except ValidationError as error:
         detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {sentence_of(one)}" for one in error.errors())
-        raise BadRequest(f"--select cannot be used: {detail}") from None
+        raise BadRequest(f"--select is invalid: {detail}") from None
     except ValueError:
-        raise BadRequest("--select must look like name=value&name=value.") from None
+        raise BadRequest("--select must have the form name=value&name=value.") from None
 
 
 import_students = Command(

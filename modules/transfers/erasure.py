@@ -1,8 +1,9 @@
-"""What imports have stored of a student who is erased for good, and how it is removed.
+"""Removal of an erased student's data from stored imports.
 
-A stored file may name anybody in any spelling, and searching it takes as long as it is large: the files of all imports
-are removed, and so are the names of the files. An import at work goes on with its copy on disk; one that is interrupted
-can be undone, but not resumed. Failed rows that name the student lose their cells, and their errors.
+A stored file may contain the student's name in any spelling, and a search would take time proportional to its size.
+Therefore the files of all imports are deleted, and their file names too. A running import continues with its copy on
+disk; an interrupted one can be undone, but no longer resumed. Failed rows that name the student lose their cells and
+errors.
 """
 
 import json
@@ -20,30 +21,30 @@ from modules.transfers.files import file_store
 from modules.transfers.imports import job_runner
 from modules.transfers.models import FailedRow, Import
 
-# Shorter roll numbers, such as `7`, are looked for only where a roll number stands: elsewhere they are anything.
+# Shorter roll numbers, such as `7`, are searched only in fields that hold a roll number: elsewhere they are ambiguous.
 _MIN_DISTINCTIVE = 4
 _TEXTS_AT_ONCE = 50
 
-# No index helps to find a name in a text: all imports are read, which are those of IMPORT_DAYS. They are read by their
-# index, so that no other query is without one unnoticed.
+# No index helps to find a name in a text, so all imports are read. The filter on `_id` makes MongoDB use an index, so
+# that monitoring for queries without an index still finds the unintended ones.
 _ALL = {"_id": {"$gte": ObjectId(bytes(12))}}
 
-# Before version 0.2, an idempotency key was stored as it was sent, behind the user's name and a colon; now as a hash.
+# Before version 0.2, an idempotency key was stored in plain text after the user's name and a colon. It is now hashed.
 _KEY_AS_SENT = Regex(":")
 
-_REMOVED = "This named a student who has been erased since."
+_REMOVED = "Removed, because it named a student who has since been erased."
 _BLANK = {"cells": [], "about": [], "errors": [{"field": "", "value": "", "code": "erased", "detail": _REMOVED}]}
 
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """Surround the time in which imports run, and students may be erased."""
+    """Run the imports' job runner, and follow the erasures of students."""
     async with follow_erasures("transfers", forget), job_runner.lifespan():
         yield
 
 
 async def forget(student: ErasedStudent) -> None:
-    """Remove what is stored of a student. May be called again after it failed, or though it succeeded."""
+    """Remove the stored data of a student. It is idempotent, and can be called again after an error."""
     with operation_timeout():
         await file_store.forget_all()
         imports = Import.get_motor_collection()
@@ -53,7 +54,7 @@ async def forget(student: ErasedStudent) -> None:
         await imports.update_many({**_ALL, "key": _KEY_AS_SENT}, {"$unset": {"key": ""}})
     patterns = list(_patterns(student))
     for import_id in await FailedRow.get_motor_collection().distinct("import_id"):
-        with operation_timeout():  # for each import anew: so much is stored of one at most
+        with operation_timeout():  # one timeout per import, because the number of its stored rows is limited
             await _blank_rows(import_id, student, patterns)
     with operation_timeout():
         for pattern in patterns:
@@ -76,12 +77,12 @@ async def _blank_imports(pattern: Regex[str]) -> None:
 
 
 def _patterns(student: ErasedStudent) -> Iterator[Regex[str]]:
-    """Yield patterns that find the student's names and roll numbers in any text, such as a line of JSON."""
+    """Yield patterns that match the student's names and roll numbers in any text, such as a line of JSON."""
     roll_nos = [roll_no for roll_no in student.roll_nos if len(roll_no) >= _MIN_DISTINCTIVE]
     texts = sorted({spelling for text in (*student.names, *roll_nos) for spelling in _spellings(text)})
     for first in range(0, len(texts), _TEXTS_AT_ONCE):
         either = "|".join(map(re.escape, texts[first : first + _TEXTS_AT_ONCE]))
-        # Not within another word or number. Where in doubt, such as in `ER-101-b`, it is the student who is meant.
+        # No match within another word or number. An ambiguous text such as `ER-101-b` counts as a match.
         yield Regex(rf"(?<![A-Za-z0-9])({either})(?![A-Za-z0-9])", "i")
 
 

@@ -1,4 +1,4 @@
-"""What is stored of imports: the file, how far the work has come, the rows that failed, and what was changed."""
+"""Documents of imports: the import with its progress, its file, its failed rows and its change log."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -14,17 +14,17 @@ from core.clock import utc_now
 from core.errors import Unavailable
 from modules.transfers.settings import ImportSettings
 
-# How long nobody need have shown that they work on an import.
-PATIENCE = timedelta(seconds=15)
+# An import without a heartbeat (`alive_at`) for this long counts as interrupted.
+HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 
 
 Verify = Callable[[], Awaitable[object]]
-"""Raise `Unauthenticated` or `Forbidden` if the caller may no longer do what was asked for."""
+"""Raise `Unauthenticated` or `Forbidden` if the caller no longer has the permission for the request."""
 
 
 class State(StrEnum):
-    """Where an import stands. `interrupted` is never stored: it is what `receiving`, `running` and `undoing` are called
-    when nobody is at work."""
+    """The state of an import. `interrupted` is never stored: it is shown for an import whose stored state is
+    `receiving`, `running` or `undoing`, but which no process is working on."""
 
     RECEIVING = "receiving"
     RUNNING = "running"
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 
 class Mode(StrEnum):
-    """What is done with students who are there already, and with those who are not."""
+    """Whether an import creates new students, changes existing students, or both."""
 
     INSERT = "insert"
     UPSERT = "upsert"
@@ -45,7 +45,7 @@ class Mode(StrEnum):
 
 
 class Options(BaseModel):
-    """How a file is to be imported. `remove_blanks`: a blank cell takes the mark away."""
+    """The options of an import. With `remove_blanks`, a blank cell removes the stored mark."""
 
     mode: Mode = Mode.UPSERT
     dry_run: bool = False
@@ -54,16 +54,20 @@ class Options(BaseModel):
 
 
 def hashed_key(by: str, key: str) -> str:
-    """Return what is stored of a user's idempotency key. Not the key itself: it may name a student who is erased later,
-    in any spelling."""
+    """Return the hash under which a user's idempotency key is stored. The key itself is not stored, because it may
+    contain the name of a student who is erased later, in any spelling."""
     return sha256(f"{by}:{key}".encode()).hexdigest()
 
 
 class Import(Document):
-    """An import. `position` is the last row of the file that is dealt with, in the pass that judges or in the one that
-    writes (`writing`), and `offset` how many bytes have been read for that. `errors_stored` of the failed rows are
-    stored (all, where it is absent), with `errors_bytes` of cells. `alive_at` tells that somebody works on it; whoever
-    takes the work up has the next `turn`. `key` is made by `hashed_key`."""
+    """An import.
+
+    `position` is the last processed row of the file, in the validating pass or in the writing one (`writing`), and
+    `offset` the number of bytes read up to it. `errors_stored` is the number of failed rows that are stored (all of
+    them if it is absent), and `errors_bytes` the size of their cells. `alive_at` is the time of the last heartbeat.
+    `turn` is a fencing token: each claim increments it, so that a process that lost its claim can no longer update the
+    import. `key` is computed by `hashed_key`.
+    """
 
     by: str
     undone_by: str | None = None
@@ -96,26 +100,26 @@ class Import(Document):
     finished_at: datetime | None = None
 
     class Settings:
-        """Absent fields are not stored, so that the index on keys holds only imports that have one."""
+        """Beanie settings. Absent fields are not stored, so that the sparse index on keys skips imports without one."""
 
         name = "imports"
         keep_nulls = False
         indexes = [IndexModel("key", name="key_unique", unique=True, sparse=True)]
 
     async def note(self, **changes: Any) -> None:
-        """Store what has become of it. Raises `Unavailable` if somebody else has taken the work up meanwhile."""
+        """Store changed fields. Raise `Unavailable` if another process has claimed the import, or if it was deleted."""
         mine = {"_id": self.id, "turn": self.turn}
         noted = await self.get_motor_collection().update_one(mine, {"$set": changes})
         if not noted.matched_count:
             raise Unavailable(
-                "Nothing was heard of this server for a while: others went on with this import, or it was sent again. "
-                f"GET /imports/{self.id} tells how it stands."
+                "This server did not respond for a while, and the import was claimed by another process or sent again. "
+                f"GET /imports/{self.id} returns its state."
             )
         for name, value in changes.items():
             setattr(self, name, value)
 
     async def append(self, *, kept: list[str], most: int) -> None:
-        """Store roll numbers of further students who are left as they are, up to so many in all."""
+        """Append roll numbers of students that an undo leaves unchanged, up to `most` in total."""
         mine = {"_id": self.id, "turn": self.turn}
         added = {"$push": {"kept": {"$each": kept, "$slice": most}}}
         stored = await self.get_motor_collection().find_one_and_update(
@@ -125,23 +129,23 @@ class Import(Document):
 
     @property
     def resumed(self) -> bool:
-        """Whether somebody has worked on it before."""
+        """Whether the import was claimed before, after an earlier run was interrupted."""
         return self.turn > 0
 
     @property
     def expires_at(self) -> datetime:
-        """Until when its failed rows are kept, and what resuming and undoing it need."""
+        """The time at which the file, the failed rows and the change log of the import are deleted."""
         return self.created_at + timedelta(days=ImportSettings.current().days)
 
     @property
     def effective_state(self) -> State:
-        """Its state, or `interrupted` if it should be worked on and is not."""
+        """The stored state, or `interrupted` if the import should be running but has no recent heartbeat."""
         at_work = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
-        return State.INTERRUPTED if at_work and self.alive_at < utc_now() - PATIENCE else self.state
+        return State.INTERRUPTED if at_work and self.alive_at < utc_now() - HEARTBEAT_TIMEOUT else self.state
 
     @property
     def percent(self) -> int | None:
-        """How far the work has come. Where there are two passes over the file, each is a half."""
+        """The progress in percent. If there are two passes over the file, each counts as half."""
         if self.finished_at or not self.size:
             return 100 if self.finished_at else None
         this_pass = self.offset * 100 // self.size
@@ -151,12 +155,12 @@ class Import(Document):
 
     @property
     def source(self) -> str:
-        """What the versions that it makes say of where they come from."""
+        """The `source` of the student versions that this import writes."""
         return f"import {self.id}"
 
 
 class FileChunk(Document):
-    """A piece of the file, as it came."""
+    """A piece of the uploaded file, unchanged."""
 
     import_id: PydanticObjectId
     number: int
@@ -164,7 +168,7 @@ class FileChunk(Document):
     expires_at: datetime
 
     class Settings:
-        """Read in order."""
+        """Beanie settings. Chunks are read in order."""
 
         name = "import_files"
         indexes = [
@@ -174,8 +178,8 @@ class FileChunk(Document):
 
 
 class FailedRow(Document):
-    """A row that cannot be imported: its number, the line it begins at, its text as it came (none, if it is long), the
-    roll number and the name that are in there, and what is wrong."""
+    """A row that failed: its number, the line it starts at, its cells as received (none if the row is too long), the
+    roll number and the name in the cells (`about`), and the errors."""
 
     import_id: PydanticObjectId
     row: int
@@ -186,7 +190,8 @@ class FailedRow(Document):
     expires_at: datetime
 
     class Settings:
-        """Read in order; each row is there once, however often it is read."""
+        """Beanie settings. Rows are read in order. The index is unique, so that a row that is read twice is stored
+        once."""
 
         name = "import_errors"
         indexes = [
@@ -196,8 +201,8 @@ class FailedRow(Document):
 
 
 class ChangeLogEntry(Document):
-    """A student whom an import was about to change, noted before: which version it found (None for a new student), and
-    that the next one would be the import's."""
+    """A change of a student, logged before an import writes it. `before` is the student's version before the change
+    (None for a new student); the next version is the import's."""
 
     import_id: PydanticObjectId
     row: int
@@ -207,7 +212,7 @@ class ChangeLogEntry(Document):
     expires_at: datetime
 
     class Settings:
-        """Read in order; each student is there once, however often a row is read."""
+        """Beanie settings. Entries are read in order. Each student has one entry, even if a row is read twice."""
 
         name = "import_changes"
         indexes = [
@@ -218,5 +223,5 @@ class ChangeLogEntry(Document):
 
     @property
     def after(self) -> int:
-        """The version that the import made."""
+        """The number of the version that the import writes."""
         return (self.before or 0) + 1

@@ -1,4 +1,4 @@
-"""Making the next thing while somebody is busy with the one before."""
+"""Prefetching from an async generator, and calls in threads that outlive cancellation."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -10,21 +10,21 @@ T = TypeVar("T")
 
 
 async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """What the source makes, none of which may be None; the next one is always begun already.
+    """Yield the items of a source, and compute the next item while the consumer processes the current one.
 
-    Whoever may stop before its end closes this (`contextlib.aclosing`). Then, and when that one is cancelled, what was
-    begun is cancelled, waited for, and the source closed.
+    No item may be None. A consumer that may stop early must close this generator (`contextlib.aclosing`). On closing,
+    and on cancellation, the pending computation is cancelled and awaited, and the source is closed.
     """
     following = _begin(source)
     try:
-        while (made := await asyncio.shield(following)) is not None:
+        while (item := await asyncio.shield(following)) is not None:
             following = _begin(source)
-            yield made
+            yield item
     finally:
         following.cancel()
         await asyncio.wait([following])
         if not following.cancelled():
-            following.exception()  # which nobody is told any more
+            following.exception()  # retrieved so that asyncio does not warn about it
         await source.aclose()
 
 
@@ -36,8 +36,7 @@ def _begin(source: AsyncGenerator[T]) -> "asyncio.Task[T | None]":
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a thread. A thread cannot be called back: who is cancelled, however often, waits for its
-    end."""
+    """Call a function in a thread. A thread cannot be cancelled, so a cancelled caller waits until the thread ends."""
     thread = asyncio.create_task(asyncio.to_thread(function, *args, **kwargs))
     try:
         return await asyncio.shield(thread)

@@ -1,4 +1,4 @@
-"""What the API's documentation says of files on their way in and out."""
+"""OpenAPI documentation of the request and response bodies of imports and exports."""
 
 from core.api import Responses, header, location
 from modules.transfers.files.csv_reader import REASON
@@ -8,7 +8,7 @@ from modules.transfers.schemas import ImportRead
 LOCATION = location("/imports/6921c0ffee6921c0ffee6921")
 PREFERENCE = header("Preference-Applied", "`respond-async`.", example="respond-async", always=True)
 DOWNLOAD = header(
-    "Content-Disposition", "A name for the file.", example='attachment; filename="students.csv"', always=True
+    "Content-Disposition", "The suggested file name.", example='attachment; filename="students.csv"', always=True
 )
 
 FILE = {"required": True, "content": MEDIA_TYPES, "x-limit-setting": "IMPORT_MAX_BYTES"}
@@ -22,22 +22,22 @@ _TEXT = {"type": "string"}
 
 CREATED: Responses = {
     201: {"description": "The import, finished.", "headers": LOCATION},
-    200: {"description": "The import that had this idempotency key before.", "model": ImportRead},
+    200: {"description": "The earlier import with this idempotency key.", "model": ImportRead},
     202: {
-        "description": "The file has arrived; the work goes on.",
+        "description": "The file was received; the import is in progress.",
         "model": ImportRead,
         "headers": LOCATION | PREFERENCE,
     },
 }
 CARRIED_ON: Responses = {
     200: {"headers": LOCATION},
-    202: {"description": "The work goes on.", "model": ImportRead, "headers": LOCATION | PREFERENCE},
+    202: {"description": "The import is in progress.", "model": ImportRead, "headers": LOCATION | PREFERENCE},
 }
 PROGRESS: Responses = {200: {"content": {"text/event-stream": {"schema": _TEXT, "example": _EVENTS}}}}
 FAILED_ROWS: Responses = {200: {"content": {"text/csv": {"schema": _TEXT, "example": _FAILED}}, "headers": DOWNLOAD}}
 EXPORT: Responses = {
     200: {
-        "description": "The students, as a file.",
+        "description": "A file with the students.",
         "content": {
             "text/csv": {"schema": _TEXT, "example": _CSV},
             "application/x-ndjson": {"schema": _TEXT, "example": _NDJSON},

@@ -1,4 +1,4 @@
-"""The addresses of imports and exports."""
+"""The routes of imports and exports."""
 
 from core.routing import ProtectedRouter
 from modules.transfers.exports.router import router as exports_router

@@ -1,4 +1,4 @@
-"""What clients send and receive of imports."""
+"""Request and response schemas of imports."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,27 +10,29 @@ from modules.transfers.models import Import, Mode, Options, State
 
 
 class ImportQuery(BaseModel):
-    """How a file is to be imported."""
+    """The options of an import."""
 
     model_config = ConfigDict(extra="forbid")
 
     mode: Annotated[
         Mode,
-        Field(description="`insert`: only new students; `update`: only students who are there; `upsert`: both."),
+        Field(description="`insert`: only create students; `update`: only change existing students; `upsert`: both."),
     ] = Mode.UPSERT
-    dry_run: Annotated[bool, Field(description="Only tell what would happen; write nothing.")] = False
+    dry_run: Annotated[bool, Field(description="Validate the file and report the result without writing anything.")] = (
+        False
+    )
     on_error: Annotated[
         Literal["reject", "skip"],
-        Field(description="`reject`: one bad row, and nothing is written; `skip`: the good rows are."),
+        Field(description="`reject`: write nothing if any row is invalid; `skip`: write the valid rows."),
     ] = "reject"
     blank: Annotated[
         Literal["keep", "remove"],
-        Field(description="Whether a blank cell leaves the stored mark as it is, or takes it away."),
+        Field(description="The meaning of a blank cell. `keep`: keep the stored mark; `remove`: remove it."),
     ] = "keep"
 
     @property
     def options(self) -> Options:
-        """The same as it is stored."""
+        """Return the options as stored with the import."""
         return Options(
             mode=self.mode,
             dry_run=self.dry_run,
@@ -40,13 +42,13 @@ class ImportQuery(BaseModel):
 
 
 class ImportHeaders(BaseModel):
-    """How the client wants to be answered, and what it calls the import."""
+    """The request headers of an import."""
 
     prefer: Annotated[
         str | None,
         Field(
             max_length=200,
-            description="`respond-async`: answer 202 once the file has arrived (RFC 7240).",
+            description="`respond-async`: respond with 202 as soon as the file is received (RFC 7240).",
             examples=["respond-async"],
         ),
     ] = None
@@ -55,15 +57,15 @@ class ImportHeaders(BaseModel):
         Field(
             min_length=1,
             max_length=200,
-            description="Your name for this import: sent again with it, the file is not imported twice.",
+            description="A unique name for this import. If you repeat the request, the file is not imported twice.",
             examples=["class-7b-autumn"],
         ),
     ] = None
 
 
 class RowError(BaseModel):
-    """What is wrong with a row: its number (the header does not count), the line at which it begins, the column, what
-    stands there, a word for programs, a sentence for people."""
+    """An error in a row: the row's number (the header is not counted), the line it starts at, the column, the value, a
+    code for programs, and a sentence for people."""
 
     row: int
     line: int
@@ -84,7 +86,7 @@ _EXAMPLE_ERROR: dict[str, JsonValue] = {
 
 
 class ImportRead(BaseModel):
-    """An import: where it stands, how many rows were read, and what became of them."""
+    """An import: its state, its options, and the results of its rows."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -129,27 +131,34 @@ class ImportRead(BaseModel):
     on_error: Literal["reject", "skip"]
     blank: Literal["keep", "remove"]
     filename: str | None
-    size: Annotated[int | None, Field(description="Of the file, in bytes.")]
-    percent: Annotated[int | None, Field(description="How far the work has come.")]
-    rows: Annotated[int, Field(description="Rows dealt with so far; in the end all of the file.")]
+    size: Annotated[int | None, Field(description="The size of the file in bytes.")]
+    percent: Annotated[int | None, Field(description="The progress of the import in percent.")]
+    rows: Annotated[int, Field(description="The number of rows processed so far; at the end, all rows of the file.")]
     created: int
     updated: int
     unchanged: int
     failed: int
-    errors: Annotated[list[RowError], Field(description="The first ones; more are in `errors.csv`.")]
-    errors_left_out: Annotated[int, Field(description="Failed rows whose errors are not listed here.")]
+    errors: Annotated[
+        list[RowError], Field(description="The errors of the first failed rows; `errors.csv` has more of them.")
+    ]
+    errors_left_out: Annotated[int, Field(description="The number of failed rows whose errors are not listed here.")]
     errors_stored: Annotated[
         int,
-        Field(description="Failed rows that `errors.csv` has: the first 10,000, or 5 MB. Others are counted."),
+        Field(
+            description="The number of failed rows in `errors.csv`: up to 10,000 rows or 5 MB. Others are only counted."
+        ),
     ]
-    restored: Annotated[int, Field(description="Students that an undo has put back.")]
-    kept: Annotated[list[str], Field(description="Roll numbers that an undo left as they are: changed since.")]
+    restored: Annotated[int, Field(description="The number of students that an undo restored.")]
+    kept: Annotated[
+        list[str],
+        Field(description="Roll numbers that an undo left unchanged, because the students were changed since."),
+    ]
     kept_count: int
 
     @classmethod
     def of(cls, work: Import, failures: Sequence[Mapping[str, Any]]) -> "ImportRead":
-        """An import with the first of its failed rows, as they are stored."""
-        errors = [RowError(row=row["row"], line=row["line"], **fault) for row in failures for fault in row["errors"]]
+        """Return an import with its first failed rows, given as stored."""
+        errors = [RowError(row=row["row"], line=row["line"], **error) for row in failures for error in row["errors"]]
         return cls(
             id=str(work.id),
             state=work.effective_state,

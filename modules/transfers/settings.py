@@ -8,7 +8,7 @@ from core.settings import ModuleSettings
 
 
 class ImportSettings(ModuleSettings, env_prefix="IMPORT_"):
-    """How large a file may be, in bytes, and for how many days its import can be undone."""
+    """The maximum size of a file in bytes, and the number of days for which an import can be undone."""
 
     max_bytes: Annotated[int, Field(ge=1)] = 200_000_000
     """The largest file to import, in bytes."""

@@ -1,8 +1,7 @@
-"""Answers that go on for as long as their client reads: downloads, and events of an import's progress.
+"""Streamed responses, which last as long as their client reads: downloads and progress events.
 
-A process has a limited number of them under way, and of one user a few only: `core.middleware.concurrency_limit` does
-not count an answer that waits for its client, and each of these holds memory, a connection and perhaps a cursor of the
-database.
+Their number is limited per process and per user: `core.middleware.concurrency_limit` does not count responses that wait
+for their client, and each of them holds memory, a connection and possibly a database cursor.
 """
 
 import time
@@ -28,30 +27,32 @@ _open = Counter[str]()
 
 
 class TooManyStreams(TooManyRequests):
-    """You have as many exports, lists of failed rows and event streams open as one user may have in one process. End
-    one of them, or wait until one has ended."""
+    """You have reached the limit of open exports, `errors.csv` downloads and event streams for one user in one process.
+    Close one of them, or wait until one ends."""
 
     title = "Too many streams"
 
 
 class Stream(StreamingResponse):
-    """A streamed answer to a user. Answers with `TooManyStreams` or `Unavailable` instead where there are too many."""
+    """A streamed response to a user. Sending it raises `TooManyStreams` or `Unavailable` if too many are open."""
 
     def __init__(self, user: str, content: AsyncIterable[bytes], **options: Any) -> None:
         super().__init__(content, **options)
         self.user = user
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with _counted(self.user):  # here, as an answer that is made may never be sent
+        with _counted(self.user):  # not in `__init__`, because a response may be created and never sent
             await super().__call__(scope, receive, send)
 
 
 @contextmanager
 def _counted(user: str) -> Iterator[None]:
     if _open[user] >= MAX_STREAMS_OF_USER:
-        raise TooManyStreams(f"You have {MAX_STREAMS_OF_USER} streams open already.", retry_after=RETRY_SECONDS)
+        raise TooManyStreams(f"You already have {MAX_STREAMS_OF_USER} open streams.", retry_after=RETRY_SECONDS)
     if _open.total() >= MAX_STREAMS:
-        raise Unavailable("There are as many streams as this server has at once.", retry_after=RETRY_SECONDS)
+        raise Unavailable(
+            "This server has reached its limit of open streams. Try again later.", retry_after=RETRY_SECONDS
+        )
     _open[user] += 1
     try:
         yield
@@ -62,13 +63,16 @@ def _counted(user: str) -> Iterator[None]:
 
 
 def download(name: str) -> dict[str, str]:
-    """The headers of a file that a browser keeps under this name."""
+    """Return the headers of a download that browsers save under this name."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 async def while_permitted(request: Request, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pass on the pieces of a file that a client may take long to read, and verify the caller every `VERIFY_SECONDS`.
-    Raise `Unauthenticated` or `Forbidden` otherwise, which cuts the answer off: half a file must not look complete."""
+    """Yield the pieces of a file, and verify the caller's account every `VERIFY_SECONDS`, as a client may read slowly.
+
+    Raise `Unauthenticated` or `Forbidden` if the verification fails. This aborts the response, so that a partial file
+    does not look complete.
+    """
     verified = time.monotonic()
     async for piece in pieces:
         if time.monotonic() - verified >= VERIFY_SECONDS:

@@ -169,7 +169,7 @@ def test_an_undo_that_goes_on_does_not_bring_a_trace_back(
     told = imported(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "2"], GOOD]))
     for roll_no in (ROLL_NO, "S1"):
         assert teacher.put(f"/students/{roll_no}/marks/math", json={"mark": 3}).status_code == 200
-    real = undo._take_back_some
+    real = undo._undo_entries
     batches: list[Any] = []
 
     async def take_back(work: Any, notes: Any) -> Any:
@@ -179,7 +179,7 @@ def test_an_undo_that_goes_on_does_not_bring_a_trace_back(
         return await real(work, notes)
 
     monkeypatch.setattr(undo, "BATCH", 1)
-    monkeypatch.setattr(undo, "_take_back_some", take_back)
+    monkeypatch.setattr(undo, "_undo_entries", take_back)
     undone = teacher.post(f"/imports/{told['id']}/undo").json()
 
     assert len(batches) == 2

@@ -37,7 +37,7 @@ FILES = {
     "a name of accents": (f"{FIELDS}\nS1,{ACCENTS},B\n", CSV),
     "rows of 1 MB": (FIELDS + "\n" + ("x" + "," * 900_000 + "\n") * 2, CSV),
     "commas": (FIELDS + "\n" + ("x" + "," * 1_999 + "\n") * 1_000, CSV),
-    "wide rows of one fault": (WIDE + ("S1" + "," * 9_999 + "\n") * 100, CSV),
+    "wide rows of one error": (WIDE + ("S1" + "," * 9_999 + "\n") * 100, CSV),
     "quotes": (FIELDS + "\n" + ('"' * 998 + "\n") * 1_000, CSV),
     "blank lines": (FIELDS + "\n" * 200_000, CSV),
     "blank cells": (BLANKS + "".join(f"S{number},A,B{',' * 9_990}\n" for number in range(200)), CSV),
@@ -146,7 +146,7 @@ def test_a_row_that_is_too_long_to_be_stored_is_told_without_its_cells(teacher: 
     assert [row[:-1] for row in failed[1:]] == [[""] * 3, ["S1", "A", ""]]
 
 
-def test_a_row_has_a_limited_number_of_faults(teacher: TestClient) -> None:
+def test_a_row_has_a_limited_number_of_errors(teacher: TestClient) -> None:
     told = send(teacher, MARKS + f"S1,A,B{',950' * 100}\n").json()
 
     errors = told["errors"]

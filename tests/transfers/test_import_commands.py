@@ -23,7 +23,7 @@ def test_a_file_is_imported(terminal: Terminal, teacher: TestClient) -> None:
     done = terminal("import", "class.csv")
 
     assert done.returncode == 0, done.stderr
-    assert "2 rows: 2 new, 0 changed, 0 as they were, 0 wrong." in done.stdout
+    assert "2 rows: 2 created, 0 updated, 0 unchanged, 0 failed." in done.stdout
     assert students(teacher) == {"S1": student("Asha", "Physics", math=91), "S2": student("Zoë", "Art")}
     (told,) = teacher.get("/imports").json()
     assert (told["by"], told["state"], told["filename"]) == ("(terminal)", "done", "class.csv")
@@ -57,7 +57,7 @@ def test_a_dry_run_writes_nothing(terminal: Terminal, teacher: TestClient) -> No
     done = terminal("import", "class.csv", "--dry-run")
 
     assert done.returncode == 0
-    assert "2 new" in done.stdout
+    assert "2 created" in done.stdout
     assert students(teacher) == {}
 
 
@@ -84,7 +84,7 @@ def test_bad_rows_are_told_with_their_lines(terminal: Terminal, teacher: TestCli
 
     skipped = terminal("import", "class.csv", "--skip-errors")
 
-    assert "2 new, 0 changed, 0 as they were, 2 wrong" in skipped.stdout
+    assert "2 created, 0 updated, 0 unchanged, 2 failed" in skipped.stdout
     assert list(students(teacher)) == ["S1", "S2"]
 
 

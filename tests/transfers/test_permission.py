@@ -99,12 +99,12 @@ def test_a_right_that_ends_during_the_first_pass_counts(
 ) -> None:
     validate_all = row_validation.validate_all
 
-    async def judge_then(*arguments: Any) -> Any:
-        verdicts = await validate_all(*arguments)
+    async def validate_then(*arguments: Any) -> Any:
+        results = await validate_all(*arguments)
         await deactivate()
-        return verdicts
+        return results
 
-    monkeypatch.setattr(import_job, "validate_all", judge_then)
+    monkeypatch.setattr(import_job, "validate_all", validate_then)
     before = stored_students(database)
 
     assert send(amy.client, FILE).status_code == 401

@@ -1,4 +1,4 @@
-"""The address of exports."""
+"""The route of exports."""
 
 from typing import Annotated, Literal
 
@@ -18,9 +18,11 @@ router = ProtectedRouter()
 
 
 class ExportQuery(Selection):
-    """Which students, in which order, and as what."""
+    """The filters, the order and the format of an export."""
 
-    format: Annotated[Literal["csv", "ndjson"] | None, Query(description="Instead of `Accept`.")] = None
+    format: Annotated[
+        Literal["csv", "ndjson"] | None, Query(description="The file format. Takes precedence over `Accept`.")
+    ] = None
 
 
 @router.get(
@@ -36,8 +38,8 @@ async def export(
 ) -> Stream:
     """Export students as CSV or NDJSON, filtered and sorted like the list.
 
-    A CSV file has a column a subject, and can be imported unchanged. What a spreadsheet would run as a formula has a
-    `'` in front, which an import takes away again.
+    A CSV file has one column per subject and can be imported unchanged. A cell that a spreadsheet would run as a
+    formula is prefixed with `'`, which an import removes.
     """
     format_ = query.format or ("ndjson" if "ndjson" in accept else "csv")
     name = f"students-{utc_now():%Y-%m-%d}.{format_}"

@@ -1,4 +1,4 @@
-"""Students on their way out, as CSV or NDJSON, page by page: nothing is ever held as a whole."""
+"""Exports of students as CSV or NDJSON, streamed page by page so that memory use is bounded."""
 
 import csv
 from collections.abc import AsyncIterator, Sequence
@@ -13,14 +13,14 @@ from modules.transfers.files.formula_escaping import escape
 from modules.transfers.prefetch import in_thread
 
 _COLUMNS = [*FIELDS, "marks"]
-# So many cells are written by one thread before it hands over what it has.
+# The number of cells that one thread call formats.
 _MAX_CELLS = 50_000
-_MARKED = {*FIELDS, REASON, "created_at", "updated_at"}
+_RESERVED = {*FIELDS, REASON, "created_at", "updated_at"}
 
 
 async def as_csv(selection: Selection) -> AsyncIterator[bytes]:
-    """A header, then a line a student: roll number, name, branch, and a column a subject. Such a file can be imported
-    unchanged."""
+    """Yield a CSV file with a header and one line per student: roll number, name, branch, and one column per subject.
+    The file can be imported unchanged."""
     subjects = await subjects_of(selection)
     yield BOM + await in_thread(_header, subjects)
     at_once = max(1, _MAX_CELLS // (len(subjects) + len(FIELDS)))
@@ -36,7 +36,7 @@ def _header(subjects: Sequence[str]) -> bytes:
 def _lines(students: Sequence[Row], subjects: Sequence[str]) -> bytes:
     text = StringIO()
     writer = csv.writer(text)
-    for student in students:  # each in a call of its own: a single one would hold the interpreter's lock for all
+    for student in students:  # one call each, because a single call for all would hold the GIL too long
         marks = student["marks"]
         fields = [escape(student[field]) for field in FIELDS]
         writer.writerow([*fields, *(marks.get(subject, "") for subject in subjects)])
@@ -44,7 +44,7 @@ def _lines(students: Sequence[Row], subjects: Sequence[str]) -> bytes:
 
 
 async def as_ndjson(selection: Selection) -> AsyncIterator[bytes]:
-    """A JSON object a line."""
+    """Yield the students as one JSON object per line."""
     async for students in walk(selection, _COLUMNS):
         yield await in_thread(_objects, students)
 
@@ -54,5 +54,5 @@ def _objects(students: Sequence[Row]) -> bytes:
 
 
 def _column(subject: str) -> str:
-    """A subject that is called like a field goes by its longer name."""
-    return f"marks.{subject}" if subject in _MARKED else subject
+    """Return the column name of a subject, prefixed with `marks.` if it would clash with a field."""
+    return f"marks.{subject}" if subject in _RESERVED else subject

@@ -1,5 +1,5 @@
-"""Reading files row by row: CSV (RFC 4180) and NDJSON. What is wrong with a file as a whole is an `InvalidFile`; what
-is wrong with a row goes with the row."""
+"""Reading of CSV (RFC 4180) and NDJSON files row by row. An error in the file as a whole raises `InvalidFile`; an error
+in a row is added to the row."""
 
 import csv
 import json
@@ -18,18 +18,18 @@ from modules.transfers.files.formula_escaping import content_of
 
 MAX_ROW = 1_000_000
 MAX_COLUMNS = 10_000
-# Parsing JSON holds the interpreter's lock. A student with 100 subjects, every character escaped, needs less.
+# Parsing JSON holds the GIL. A student with 100 subjects and every character escaped is shorter.
 MAX_OBJECT = 200_000
 MAX_MEMBERS = 100
 
 FIELDS = ("roll_no", "name", "branch")
-# What `errors.csv` adds, and what is therefore ignored.
+# The column that `errors.csv` adds; imports ignore it.
 REASON = "import_error"
 _MARKS = "marks."
 
 
 def open_text(path: Path) -> TextIO:
-    """A file to be read by the functions here. Raises `InvalidFile` for one that is no text at all."""
+    """Open a file for `read_csv` or `read_ndjson`. Raise `InvalidFile` if it is a zip archive."""
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
             raise InvalidFile("This is a zip archive, perhaps an Excel workbook. Save it as CSV (UTF-8).")
@@ -37,8 +37,8 @@ def open_text(path: Path) -> TextIO:
 
 
 class InvalidFile(Problem):
-    """The file as a whole cannot be read: its encoding, its header or its format is wrong. Nothing was imported: mend
-    what `detail` names, and send the file again."""
+    """The file cannot be read because of its encoding, its header or its format. Nothing was imported. Correct the
+    error described in `detail` and send the file again."""
 
     status = 422
     title = "File cannot be read"
@@ -46,7 +46,7 @@ class InvalidFile(Problem):
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """One thing that is wrong with a row: the column, what stands there, a word for programs, a sentence for people."""
+    """An error in a row: the column, the value, a code for programs, and a sentence for people."""
 
     field: str
     value: str
@@ -56,20 +56,20 @@ class RowError:
 
 @dataclass(slots=True)
 class Row:
-    """A row as it was read. `blanks` are the subjects whose cell is empty, `offset` is how much of the file has been
-    read, in bytes."""
+    """A row as read from the file. `blanks` are the subjects whose cell is empty; `offset` is the number of bytes read
+    up to the row."""
 
     number: int
     line: int
     cells: list[str]
     content: dict[str, Any] = field(default_factory=dict)
     blanks: list[str] = field(default_factory=list)
-    faults: list[RowError] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
     offset: int = 0
 
 
 def read_ndjson(file: TextIO) -> Iterator[Row | None]:
-    """The rows of a file with one JSON object a line; None for a blank line."""
+    """Yield the rows of a file with one JSON object per line, and None for a blank line."""
     for line, text in enumerate(lines := _Lines(file), 1):
         lines.begin_row()
         stripped = text.strip()
@@ -78,29 +78,29 @@ def read_ndjson(file: TextIO) -> Iterator[Row | None]:
 
 def _object(row: Row, text: str) -> Row:
     if len(text) > MAX_OBJECT:
-        detail = f"This line is longer than {MAX_OBJECT:,} characters, which no JSON of a student is."
-        row.faults.append(RowError("", "", "json_invalid", detail))
+        detail = f"This line is longer than {MAX_OBJECT:,} characters, the maximum for one student."
+        row.errors.append(RowError("", "", "json_invalid", detail))
         return row
     try:
         content = json.loads(text)
         if "\\ud" in text.lower():
-            json.dumps(content, ensure_ascii=False).encode()  # half a character is none
+            json.dumps(content, ensure_ascii=False).encode()  # raises ValueError for a lone surrogate
     except (ValueError, RecursionError):
-        row.faults.append(RowError("", "", "json_invalid", "This line is not valid JSON."))
+        row.errors.append(RowError("", "", "json_invalid", "This line is not valid JSON."))
         return row
     if not isinstance(content, dict):
-        row.faults.append(RowError("", "", "object", "This line is not a JSON object."))
+        row.errors.append(RowError("", "", "object", "This line is not a JSON object."))
         return row
     if len(content) > MAX_MEMBERS:
-        row.faults.append(RowError("", "", "extra_forbidden", f"This object has {len(content)} members."))
+        row.errors.append(RowError("", "", "extra_forbidden", f"This object has {len(content)} members."))
         return row
     row.content = content
     return row
 
 
 def read_csv(file: TextIO) -> Iterator[Row | None]:
-    """The rows of a CSV file with a header; None for a blank one. The header tells the separator: a comma, a semicolon
-    (then marks may have a decimal comma) or a tab."""
+    """Yield the rows of a CSV file with a header, and None for a blank line. The separator is detected in the header: a
+    comma, a semicolon or a tab. With the latter two, marks may have a decimal comma."""
     lines = _Lines(file)
     cells, separator = _header_cells(next(lines, ""))
     header = Header.parse(cells)
@@ -113,12 +113,12 @@ def read_csv(file: TextIO) -> Iterator[Row | None]:
             begins = reader.line_num + 2
             lines.begin_row()
     except csv.Error as error:
-        detail = f"In the row that begins at line {begins}: {error}. Perhaps a quotation mark is left open."
+        detail = f"In the row that starts at line {begins}: {error}. A closing quotation mark may be missing."
         raise InvalidFile(detail) from None
 
 
 def header_of(path: Path) -> tuple[list[str], str]:
-    """Return the first row of a CSV file as it is, and the separator. Raises `InvalidFile` if it is no header."""
+    """Return the first row of a CSV file unchanged, and its separator. Raise `InvalidFile` if it is not a header."""
     with open_text(path) as file:
         cells, separator = _header_cells(next(_Lines(file), ""))
     Header.parse(cells)
@@ -126,8 +126,8 @@ def header_of(path: Path) -> tuple[list[str], str]:
 
 
 def _header_cells(first: str) -> tuple[list[str], str]:
-    """The cells of a header row and its separator: the one that sets roll_no apart, or else the one that is there most
-    often. Raises `InvalidFile`."""
+    """Return the cells of a header row and the separator: the one that isolates the cell `roll_no`, or else the most
+    frequent one. Raise `InvalidFile` if the row cannot be parsed."""
     likely = sorted(",;\t", key=first.count, reverse=True)
     try:
         for separator in likely:
@@ -136,38 +136,38 @@ def _header_cells(first: str) -> tuple[list[str], str]:
                 return cells, separator
         return next(csv.reader([first], delimiter=likely[0]), []), likely[0]
     except csv.Error as error:
-        raise InvalidFile(f"The first line must name the columns, and cannot be read: {error}.") from None
+        raise InvalidFile(f"The first line must contain the column names, but cannot be parsed: {error}.") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The columns of a CSV file: each one a field of a student, or the mark in a subject."""
+    """The columns of a CSV file. Each one is a field of a student or the mark in a subject."""
 
     fields: Sequence[str | None]
     subjects: Sequence[str]
 
     @classmethod
     def parse(cls, cells: Sequence[str]) -> "Header":
-        """Read a header row; raises `InvalidFile` in words that say what to write instead."""
+        """Parse a header row. Raise `InvalidFile` with a message that says how to correct it."""
         names = [content_of(cell) for cell in cells]
         if not any(names):
-            raise InvalidFile("The first line must name the columns: roll_no,name,branch and the subjects.")
+            raise InvalidFile("The first line must contain the column names: roll_no, name, branch and the subjects.")
         if len(names) > MAX_COLUMNS:
-            raise InvalidFile(f"There are more than {MAX_COLUMNS:,} columns.")
+            raise InvalidFile(f"The file has more than {MAX_COLUMNS:,} columns.")
         _refuse_misspelt(names)
         if "roll_no" not in names:
-            raise InvalidFile("There is no column roll_no. The first line must name the columns.")
+            raise InvalidFile("The column roll_no is missing. The first line must contain the column names.")
         return cls(
             [name if name in (*FIELDS, REASON) else None for name in names],
             _subjects(names),
         )
 
     def row(self, line: int, cells: list[str], *, decimal_comma: bool) -> Row:
-        """One row of the file."""
+        """Return the row of these cells, which starts at this line."""
         row = Row(0, line, cells)
         if len(cells) != len(self.fields):
             detail = f"This row has {len(cells)} cells; the header has {len(self.fields)}."
-            row.faults.append(RowError("", "", "ragged", detail))
+            row.errors.append(RowError("", "", "ragged", detail))
             return row
         marks: dict[str, Any] = {}
         for name, subject, cell in zip(self.fields, self.subjects, cells, strict=True):
@@ -190,7 +190,7 @@ def _refuse_misspelt(names: Sequence[str]) -> None:
             continue
         likeness = {re.sub(r"[\s_-]+", "_", name.casefold()): name for name in names}
         for close in get_close_matches(wanted, likeness, n=1, cutoff=0.85):
-            raise InvalidFile(f'There is a column "{likeness[close][:80]}". If that is {wanted}, write {wanted}.')
+            raise InvalidFile(f'Unknown column "{likeness[close][:80]}". Did you mean {wanted}?')
 
 
 def _subject(place: int, name: str) -> str:
@@ -201,19 +201,20 @@ def _subject(place: int, name: str) -> str:
 
 
 def _subjects(names: Sequence[str]) -> list[str]:
-    """The subject of each column; for one that is a field, its own name. Raises `InvalidFile`."""
+    """Return the subject of each column, or its name if it is a field. Raise `InvalidFile` for an invalid or repeated
+    column."""
     fields = (*FIELDS, REASON)
     subjects = [name if name in fields else _subject(place, name) for place, name in enumerate(names, 1)]
     known = set[tuple[bool, str]]()
     for column in [(name in fields, subject) for name, subject in zip(names, subjects, strict=True)]:
         if column in known:
-            raise InvalidFile(f'The column "{column[1]}" is there more than once.')
+            raise InvalidFile(f'The column "{column[1]}" occurs more than once.')
         known.add(column)
     return subjects
 
 
 def _mark(text: str, *, decimal_comma: bool) -> int | float | str:
-    """The number that a cell holds, or its text, which no mark can be."""
+    """Return the number in a cell, or the text itself, which validation then rejects."""
     number = text.replace(",", ".") if decimal_comma else text
     if re.fullmatch(r"[+-]?\d{1,15}", number, re.ASCII):
         return int(number)
@@ -221,8 +222,11 @@ def _mark(text: str, *, decimal_comma: bool) -> int | float | str:
 
 
 class _Lines(Iterator[str]):
-    """The lines of a text, with their ends. Raises `InvalidFile` for a line, or a row of several, that no memory should
-    hold, for what is not UTF-8, and for what is no text at all."""
+    """An iterator over the lines of a file, with their line ends.
+
+    It raises `InvalidFile` for a line, or a row of several lines, longer than `MAX_ROW` characters, for invalid UTF-8
+    and for NUL bytes.
+    """
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -230,7 +234,7 @@ class _Lines(Iterator[str]):
         self._left = MAX_ROW
 
     def begin_row(self) -> None:
-        """The next line is the first of another row."""
+        """Start a new row with the next line, which resets the length limit."""
         self._left = MAX_ROW
 
     def __next__(self) -> str:
@@ -238,12 +242,12 @@ class _Lines(Iterator[str]):
         try:
             line = self._text.readline(MAX_ROW)
         except UnicodeDecodeError:
-            detail = f"Near line {self._number}: this is not UTF-8. Save the file with the encoding UTF-8."
+            detail = f"The text near line {self._number} is not UTF-8. Save the file with the encoding UTF-8."
             raise InvalidFile(detail) from None
         if not line:
             raise StopIteration
         if "\0" in line:
-            raise InvalidFile(f"Line {self._number} has a NUL byte: this is not a text in UTF-8.")
+            raise InvalidFile(f"Line {self._number} contains a NUL byte, so the file is not UTF-8 text.")
         self._left -= len(line)
         if self._left <= 0:
             raise InvalidFile(f"The row at line {self._number} is longer than {MAX_ROW:,} characters.")

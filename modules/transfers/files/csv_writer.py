@@ -1,10 +1,10 @@
-"""Writing CSV."""
+"""Writing of CSV lines."""
 
 import csv
 from collections.abc import Sequence
 from io import StringIO
 
-# Tells spreadsheets that a text is UTF-8.
+# Makes spreadsheets read the file as UTF-8.
 BOM = b"\xef\xbb\xbf"
 
 

@@ -1,4 +1,4 @@
-"""The file of an import: kept in the database while it comes in, so that whoever goes on with the work has it."""
+"""Storage of an import's file in the database, where any process that resumes the import can read it."""
 
 import sys
 import tempfile
@@ -19,11 +19,11 @@ CHUNK = 1_000_000
 _HAS_UNNAMED_FILES = sys.platform == "linux"
 _READ_AT_ONCE = 4
 
-REMOVED = "The file was removed meanwhile, as a student was erased for good. Send it again."
+REMOVED = "The file was deleted, because a student was erased permanently. Send it again."
 
 
 async def store(work: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:
-    """Keep a file as it comes in; answers with its size in bytes and its fingerprint."""
+    """Store a file while it is received, and return its size in bytes and its fingerprint."""
     size, number, waiting, digest = 0, 0, bytearray(), blake2b(digest_size=16)
     async for piece in stream:
         size += len(piece)
@@ -41,7 +41,7 @@ async def store(work: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:
 
 
 async def fingerprint(stream: AsyncIterator[bytes]) -> str:
-    """That of a file which is not to be kept."""
+    """Return the fingerprint of a file without storing it."""
     digest = blake2b(digest_size=16)
     async for piece in stream:
         digest.update(piece)
@@ -50,7 +50,7 @@ async def fingerprint(stream: AsyncIterator[bytes]) -> str:
 
 @asynccontextmanager
 async def on_disk(work: Import) -> AsyncIterator[Path]:
-    """The whole file, on disk for as long as it is worked on. Raises `InvalidFile` if not all of it is stored."""
+    """Copy the file to disk while the context is open, and yield its path. Raise `InvalidFile` if a part is missing."""
     with _temporary_file() as file:
         size = 0
         async for chunk in FileChunk.find(FileChunk.import_id == work.id, batch_size=_READ_AT_ONCE).sort("+number"):
@@ -62,23 +62,23 @@ async def on_disk(work: Import) -> AsyncIterator[Path]:
 
 
 def _temporary_file() -> Any:
-    """Make a temporary file. Where that is possible, it has no name, so that nothing is left of it after a crash."""
+    """Open a temporary file. On Linux it has no name, so that nothing remains of it after a crash."""
     return tempfile.TemporaryFile() if _HAS_UNNAMED_FILES else tempfile.NamedTemporaryFile()
 
 
 async def is_stored(work: Import) -> bool:
-    """Return whether the file, or the beginning of it, is stored."""
+    """Return whether the file, or a part of it, is stored."""
     return await FileChunk.find(FileChunk.import_id == work.id).exists()
 
 
 async def forget_all() -> None:
-    """Remove the files of all imports, also of those at work, which have a copy on disk."""
+    """Delete the files of all imports. Running imports continue with their copy on disk."""
     lowest = PydanticObjectId(bytes(12))
-    await FileChunk.find(FileChunk.import_id >= lowest).delete()  # by the index
+    await FileChunk.find(FileChunk.import_id >= lowest).delete()  # the filter makes MongoDB use the index
 
 
 async def forget(work: Import) -> None:
-    """Remove the file."""
+    """Delete the file of an import."""
     await FileChunk.find(FileChunk.import_id == work.id).delete()
 
 

@@ -1,4 +1,4 @@
-"""The file in a request: the body itself, or the field `file` of a form."""
+"""The uploaded file of a request: the body itself, or the field `file` of a form."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,7 +40,7 @@ MEDIA_TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that is on its way in."""
+    """A file that is being received."""
 
     format: str
     filename: str | None
@@ -49,9 +49,11 @@ class Upload:
 
 @asynccontextmanager
 async def uploaded(request: Request) -> AsyncIterator[Upload]:
-    """The file of a request, whose stream ends only after the caller has been verified again: the upload may have taken
-    hours. Raises `UnsupportedMediaType`, `InvalidRequest` for a form without a file, and `BadRequest` for a body that
-    breaks off."""
+    """Yield the file of a request. At the end of its stream the caller is verified again, because an upload may take
+    hours.
+
+    Raise `UnsupportedMediaType`, `InvalidRequest` for a form without a file, and `BadRequest` for a truncated body.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == FORM:
         async with _form_file(request) as file:
@@ -61,11 +63,11 @@ async def uploaded(request: Request) -> AsyncIterator[Upload]:
         yield Upload(FORMATS[media_type], None, _verified(request, _body(request)))
     else:
         known = ", ".join([*FORMATS, FORM])
-        raise UnsupportedMediaType(f"The Content-Type is {media_type[:80] or 'missing'}; these are read: {known}.")
+        raise UnsupportedMediaType(f"The Content-Type is {media_type[:80] or 'missing'}; supported are {known}.")
 
 
 def _format_of(file: UploadFile) -> str:
-    """By the name: browsers know no better."""
+    """Return the format by the file name, because browsers do not send a reliable media type."""
     is_ndjson = (file.filename or "").lower().endswith((".ndjson", ".jsonl")) or file.content_type in FORMATS
     return FORMATS.get(file.content_type or "", "ndjson") if is_ndjson else "csv"
 
@@ -75,13 +77,13 @@ async def _form_file(request: Request) -> AsyncIterator[UploadFile]:
     try:
         form = await request.form(max_files=1, max_fields=20)
     except (ClientDisconnect, MultiPartException) as error:
-        raise BadRequest("The form cannot be read; perhaps it was cut off.") from error
+        raise BadRequest("The form cannot be read; it may be truncated.") from error
     try:
         if set(form) - {"file"}:
-            raise InvalidRequest(errors=[FieldError(detail="The form has other fields than `file`.", pointer="#")])
+            raise InvalidRequest(errors=[FieldError(detail="The form has fields other than `file`.", pointer="#")])
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            detail = "The form has no file in this field, or was cut off."
+            detail = "The form has no file in this field, or is truncated."
             raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/file")])
         yield file
     finally:
@@ -104,4 +106,4 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
         async for piece in request.stream():
             yield piece
     except ClientDisconnect as error:
-        raise BadRequest("The upload was cut off.") from error
+        raise BadRequest("The upload was truncated.") from error

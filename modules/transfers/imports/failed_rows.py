@@ -1,5 +1,5 @@
-"""The failed rows of an import. The first ones are stored, for its report and for `errors.csv`, within limits of number
-and size; further ones are counted only."""
+"""The failed rows of an import. The first ones, up to a limit of number and of size, are stored for the import's report
+and for `errors.csv`; further ones are only counted."""
 
 import unicodedata
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -13,38 +13,38 @@ from modules.transfers.imports.row_validation import MAX_VALUE, RowResult
 from modules.transfers.models import FailedRow, Import
 from modules.transfers.prefetch import in_thread
 
-REMOVED = "Not kept, as a student was erased during the import."
+REMOVED = "Not stored, because a student was erased during the import."
 
 MAX_STORED = 10_000
 MAX_STORED_BYTES = 5_000_000
-# Of a larger row only the reasons are stored.
+# Only the errors of a larger row are stored, without its cells.
 MAX_ROW_BYTES = 200_000
 MAX_LISTED = 100
 MAX_ABOUT = 20
 
-# Encoding and decoding BSON holds the interpreter's lock.
+# Encoding and decoding BSON holds the GIL.
 _COMMAND_BYTES = 300_000
 _READ_AT_ONCE = 50
-# What BSON needs for an element of an array besides its text.
+# The overhead of an array element in BSON.
 _ELEMENT_BYTES = 12
 
 Stored = Mapping[str, Any]
 
 
-async def store(work: Import, verdicts: Sequence[RowResult]) -> None:
-    """Store the failed ones of these rows as far as the limits allow. Notes how many those are in `work`, not in the
-    database: that is done together with the position in the file."""
-    failed = [verdict for verdict in verdicts if verdict.faults]
+async def store(work: Import, results: Sequence[RowResult]) -> None:
+    """Store the failed rows as far as the limits allow. Their counts are set on `work` but not saved: the caller saves
+    them together with the position in the file."""
+    failed = [result for result in results if result.errors]
     if not failed:
         return
-    await work.note(alive_at=utc_now())  # nobody else is at work on it
+    await work.note(alive_at=utc_now())  # fails if another process has claimed the import
     if work.resumed:
-        numbers = [verdict.row.number for verdict in failed]
-        # Stored before by somebody who died without saying how far the work had come.
+        numbers = [result.row.number for result in failed]
+        # Stored by an earlier run that crashed before it saved its position.
         await FailedRow.find({"import_id": work.id, "row": {"$in": numbers}}).delete()
     for documents in await in_thread(_commands, work, failed):
         await FailedRow.get_motor_collection().insert_many(documents)
-        # A purge that has looked for the student before would not find these rows.
+        # An erasure that searched before this insert has not seen these rows.
         if await erased_since(work.created_at):
             rows = {"import_id": work.id, "row": {"$in": [document["row"] for document in documents]}}
             blank = {"cells": [], "about": [], "errors.$[].value": "", "errors.$[].detail": REMOVED}
@@ -52,40 +52,40 @@ async def store(work: Import, verdicts: Sequence[RowResult]) -> None:
 
 
 def _commands(work: Import, failed: Sequence[RowResult]) -> list[list[dict[str, Any]]]:
-    """Return what is stored of failed rows, in portions that are quickly encoded; counts them in `work`."""
+    """Return the documents of failed rows in portions that are quick to encode, and count them in `work`."""
     commands: list[list[dict[str, Any]]] = []
     portion = _COMMAND_BYTES
-    for verdict in failed:
+    for result in failed:
         number = work.errors_stored or 0
         if number >= MAX_STORED or work.errors_bytes >= MAX_STORED_BYTES:
             break
-        size = sum(map(len, verdict.row.cells)) + _ELEMENT_BYTES * len(verdict.row.cells)
+        size = sum(map(len, result.row.cells)) + _ELEMENT_BYTES * len(result.row.cells)
         is_small = size <= MAX_ROW_BYTES
         if portion >= _COMMAND_BYTES:
             commands.append([])
             portion = 0
-        commands[-1].append(_document(work, verdict, verdict.row.cells if is_small else []))
+        commands[-1].append(_document(work, result, result.row.cells if is_small else []))
         work.errors_stored = number + 1
         work.errors_bytes += size if is_small else 0
         portion += size if is_small else 0
     return commands
 
 
-def _document(work: Import, verdict: RowResult, cells: Sequence[str]) -> dict[str, Any]:
+def _document(work: Import, result: RowResult, cells: Sequence[str]) -> dict[str, Any]:
     return {
         "import_id": work.id,
-        "row": verdict.row.number,
-        "line": verdict.row.line,
+        "row": result.row.number,
+        "line": result.row.line,
         "cells": cells,
-        "about": list(_about(verdict.row)),
-        "errors": [asdict(fault) for fault in verdict.faults],
+        "about": list(_about(result.row)),
+        "errors": [asdict(error) for error in result.errors],
         "expires_at": work.expires_at,
     }
 
 
 def _about(row: Row) -> Iterator[str]:
-    """Yield the texts of a row that may be the student's roll number or name; of a row whose cells are in no known
-    columns, each of the first ones."""
+    """Yield the texts of a row that may be the student's roll number or name. If the columns of the cells are unknown,
+    these are the first `MAX_ABOUT` cells."""
     texts = [row.content.get("roll_no"), row.content.get("name")] if row.content else row.cells[:MAX_ABOUT]
     for text in texts:
         if isinstance(text, str) and len(text) <= MAX_VALUE:
@@ -100,7 +100,7 @@ async def listed(work: Import) -> list[Stored]:
 
 
 async def stored(work: Import) -> AsyncIterator[Sequence[Stored]]:
-    """Yield all failed rows that are stored, in order, some at a time."""
+    """Yield all stored failed rows in order, in portions."""
     average = work.errors_bytes // (work.errors_stored or 1)
     at_once = max(1, min(_READ_AT_ONCE, _COMMAND_BYTES // (average + 1)))
     found = FailedRow.get_motor_collection().find({"import_id": work.id}).sort("row", 1).batch_size(at_once)

@@ -1,4 +1,4 @@
-"""The failed rows of an import as a CSV file, to be mended and sent again."""
+"""The failed rows of an import as a CSV file, which can be corrected and imported again."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -12,20 +12,23 @@ from modules.transfers.prefetch import in_thread
 
 
 async def as_csv(job: Import) -> AsyncIterator[bytes]:
-    """The rows of an import that failed and are stored, with the same separator, each with the reason in a column more.
-    Their cells read as those that came; formulas are escaped. The reasons of a file that was mended before are left
-    out. Where rows are not stored, a last line says how many, as a reason."""
+    """Yield the stored failed rows of an import as CSV, with the separator of its file and an additional column for the
+    reason.
+
+    Importing the cells again gives the same values; formulas are escaped. A column of reasons in the imported file is
+    left out. If some failed rows are not stored, a last line has their number in the column of reasons.
+    """
     columns = job.header if job.format == "csv" else ["row"]
     yield BOM + await in_thread(_failed_header, columns, job.separator)
     async for rows in failed_rows.stored(job):
         yield await in_thread(_failed_lines, rows, columns, job.separator)
     stored = job.failed if job.errors_stored is None else job.errors_stored
     if left := job.failed - stored:
-        yield csv_line([*_blank(columns), f"{left} more rows failed, which are not listed here."], job.separator)
+        yield csv_line([*_blank(columns), f"{left} more rows failed and are not listed here."], job.separator)
 
 
 def _kept(columns: Sequence[str]) -> list[int]:
-    return [place for place, name in enumerate(columns) if name.strip() != REASON]
+    return [index for index, name in enumerate(columns) if name.strip() != REASON]
 
 
 def _blank(columns: Sequence[str]) -> list[str]:
@@ -33,7 +36,7 @@ def _blank(columns: Sequence[str]) -> list[str]:
 
 
 def _failed_header(columns: Sequence[str], separator: str) -> bytes:
-    return csv_line([*(escape_as_read(columns[place], is_mark=False) for place in _kept(columns)), REASON], separator)
+    return csv_line([*(escape_as_read(columns[index], is_mark=False) for index in _kept(columns)), REASON], separator)
 
 
 def _failed_lines(rows: Sequence[failed_rows.Stored], columns: Sequence[str], separator: str) -> bytes:
@@ -43,18 +46,18 @@ def _failed_lines(rows: Sequence[failed_rows.Stored], columns: Sequence[str], se
 
 
 def _as_read(row: failed_rows.Stored, kept: Sequence[int], are_marks: Sequence[bool]) -> list[str]:
-    """The cells of a failed row; blank ones where they were not stored."""
+    """Return the cells of a failed row, or blank cells if they are not stored."""
     cells = row["cells"]
     if not cells:
         return [""] * len(kept)
     if len(cells) != len(are_marks):
         return [escape_as_read(cell, is_mark=False) for cell in cells]
-    return [escape_as_read(cells[place], is_mark=are_marks[place]) for place in kept]
+    return [escape_as_read(cells[index], is_mark=are_marks[index]) for index in kept]
 
 
 def _reasons(row: failed_rows.Stored) -> str:
     return escape(" ".join(map(_reason, row["errors"])))
 
 
-def _reason(fault: Mapping[str, Any]) -> str:
-    return f"{fault['field']}: {fault['detail']}" if fault["field"] else str(fault["detail"])
+def _reason(error: Mapping[str, Any]) -> str:
+    return f"{error['field']}: {error['detail']}" if error["field"] else str(error["detail"])

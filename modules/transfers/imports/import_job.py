@@ -1,8 +1,8 @@
-"""The work of an import, which may be taken up again by another process at any point.
+"""The job of an import, which another process may resume at any point.
 
-Two passes over the file where nothing may be written if one row is bad: the first one only judges. Whatever is about to
-be changed is noted before it is, so that it can be undone; what was written says whose it is, so that work that is
-taken up again knows what was done already.
+An import that writes nothing if a row is invalid makes two passes over the file: the first one only validates. Each
+change is logged before it is written, so that it can be undone. Each written version names its import, so that a
+resumed import knows which rows are already written.
 """
 
 from collections import Counter
@@ -17,21 +17,21 @@ from modules.transfers.files import file_store
 from modules.transfers.files.csv_reader import InvalidFile, Row, header_of
 from modules.transfers.imports import failed_rows, undo
 from modules.transfers.imports.row_reader import batches
-from modules.transfers.imports.row_validation import Kind, RowResult, validate_all
+from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.imports.row_writer import Batch, prepare, write
 from modules.transfers.metrics import ROWS
 from modules.transfers.models import Import, State, Verify
 from modules.transfers.prefetch import ahead, in_thread
 
-NOT_PERMITTED = "The user who sent the file lost the right to import before the first row was written."
+NOT_PERMITTED = "The user who sent the file lost the permission to import before the first row was written."
 
 
 async def _permitted() -> None:
-    """Permit whoever uses the terminal everything."""
+    """Permit everything: the user of a terminal needs no account."""
 
 
 async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
-    """Import the file, or go on where the work was left. How it ended is told by the import's state.
+    """Import the file, or resume the import at its stored position. The import's state is the result.
 
     `verify` is called before the first row is written, which may be long after the file has arrived. If it raises
     `Unauthenticated` or `Forbidden`, the import fails and nothing is written.
@@ -70,39 +70,39 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
 
 
 async def _validate_all(work: Import, path: Path) -> None:
-    counts: Counter[Kind] = Counter()
+    counts: Counter[RowOutcome] = Counter()
     work.errors_stored, work.errors_bytes = 0, 0
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
             check_room()
             with operation_timeout():
-                verdicts = await validate_all(rows, work)
-                await failed_rows.store(work, verdicts)
-                counts.update(verdict.kind for verdict in verdicts)
+                results = await validate_all(rows, work)
+                await failed_rows.store(work, results)
+                counts.update(result.outcome for result in results)
                 await _progress(work, rows, counts)
-                _count([one for one in verdicts if one.kind is Kind.FAILED])  # of the others, nothing was done yet
+                _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
     await work.note(rows=counts.total())
 
 
 async def _write_all(work: Import, path: Path) -> bool:
-    """Write all rows behind `position`; whether the work may stand."""
-    counts = Counter({kind: getattr(work, kind) for kind in Kind} if work.position else {})
+    """Write all rows after `position`. Return False if a row failed and the import must be rolled back."""
+    counts = Counter({outcome: getattr(work, outcome) for outcome in RowOutcome} if work.position else {})
     async with aclosing(ahead(_prepared(work, path))) as prepared:
         async for batch in prepared:
             with operation_timeout():
-                verdicts = await write(batch, work)
-                await failed_rows.store(work, verdicts)
-                counts.update(verdict.kind for verdict in verdicts)
+                results = await write(batch, work)
+                await failed_rows.store(work, results)
+                counts.update(result.outcome for result in results)
                 await _progress(work, batch.rows, counts)
-                _count(verdicts)
-            if counts[Kind.FAILED] and not work.options.skip_errors:
-                return False  # somebody changed students between the two passes
+                _count(results)
+            if counts[RowOutcome.FAILED] and not work.options.skip_errors:
+                return False  # students were changed between the two passes
     await work.note(rows=work.position)
-    return work.options.skip_errors or not counts[Kind.FAILED]
+    return work.options.skip_errors or not counts[RowOutcome.FAILED]
 
 
 async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
-    """The rows behind `position`, ready to be written."""
+    """Yield the rows after `position` in batches that are ready to be written."""
     position = work.position
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
@@ -113,12 +113,12 @@ async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
                 yield batch
 
 
-def _count(verdicts: Sequence[RowResult]) -> None:
-    for kind, number in Counter(verdict.kind for verdict in verdicts).items():
-        ROWS.labels(kind).inc(number)
+def _count(results: Sequence[RowResult]) -> None:
+    for outcome, number in Counter(result.outcome for result in results).items():
+        ROWS.labels(outcome).inc(number)
 
 
-async def _progress(work: Import, rows: Sequence[Row], counts: Counter[Kind]) -> None:
-    numbers = {kind.value: counts[kind] for kind in Kind}
+async def _progress(work: Import, rows: Sequence[Row], counts: Counter[RowOutcome]) -> None:
+    numbers = {outcome.value: counts[outcome] for outcome in RowOutcome}
     stored = {"errors_stored": work.errors_stored, "errors_bytes": work.errors_bytes}
     await work.note(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)

@@ -1,8 +1,8 @@
-"""The imports under way in this process: how many at once, that they show signs of life, and let go at the end.
+"""The runner of import jobs in this process: limits, heartbeats and release at shutdown.
 
-An import has a place from the first byte of its upload to the end of its work. A user has fewer places than there are
-for work, so that one user cannot keep all others from importing. An upload alone takes no place for work: it may last
-for days.
+An import holds a place from the first byte of its upload to the end of its job. A user gets fewer places than jobs can
+run at once, so that one user cannot block all others. An upload alone does not count as a running job, because it may
+last for days.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ _at_work: set[asyncio.Task[None]] = set()
 
 
 class TooManyImports(TooManyRequests):
-    """You have as many imports under way as one user may have in one process. Wait until one has ended."""
+    """You have reached the limit of concurrent imports for one user in one process. Wait until one of them ends."""
 
     title = "Too many imports"
 
 
 class Place:
-    """The place of one user's import among those of this process."""
+    """One user's share of the imports that this process can run at once."""
 
     def __init__(self, user: str) -> None:
         self.user = user
@@ -47,29 +47,29 @@ class Place:
         self.is_started = False
 
     def refuse_if_busy(self) -> None:
-        """Raise `Unavailable` while as many imports as this process can take are at work."""
+        """Raise `Unavailable` while this process runs as many jobs as it can."""
         if sum(place.is_for_work for place in _places) >= MAX_AT_ONCE:
             raise Unavailable(
-                "There are as many imports under way as this server takes at once.", retry_after=RETRY_SECONDS
+                "This server is running as many imports as it can. Try again later.", retry_after=RETRY_SECONDS
             )
 
     def take_for_work(self) -> None:
-        """Reserve the work that follows the upload. Raises `Unavailable` where there is no place for it."""
+        """Reserve capacity for the job that follows the upload. Raise `Unavailable` if there is none."""
         self.refuse_if_busy()
         self.is_for_work = True
 
     async def after(self, upload: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield the pieces of an upload, and reserve the work at its end."""
+        """Yield the pieces of an upload, and reserve capacity for the job at its end."""
         async for piece in upload:
             yield piece
         self.take_for_work()
 
     def start(self, work: Import, job: Job) -> "asyncio.Task[None]":
-        """Do a job on an import in the background; whoever wants to wait awaits the task. If it cannot be finished, the
-        import is let go, so that it is interrupted and can be taken up."""
+        """Run a job in the background and return its task. If the job does not finish, the import is released: its
+        state is then `interrupted`, and it can be resumed."""
         STARTED.inc()
         self.is_started = True
-        task = asyncio.create_task(_look_after(work, job))
+        task = asyncio.create_task(_run(work, job))
         _at_work.add(task)
         task.add_done_callback(self._end)
         return task
@@ -78,14 +78,14 @@ class Place:
         _places.remove(self)
         _at_work.discard(task)
         if not task.cancelled():
-            task.exception()  # was told in the log; perhaps nobody waits for it
+            task.exception()  # already logged; avoids asyncio's warning if the task is not awaited
 
 
 @contextmanager
 def place_of(user: str) -> Iterator[Place]:
-    """Hold a place for an import of this user, until its work has ended if it is started. Raises `TooManyImports`."""
+    """Hold a place for an import of this user; once its job is started, until the job ends. Raise `TooManyImports`."""
     if sum(place.user == user for place in _places) >= MAX_OF_USER:
-        raise TooManyImports(f"You have {MAX_OF_USER} imports under way already.", retry_after=RETRY_SECONDS)
+        raise TooManyImports(f"You already have {MAX_OF_USER} imports in progress.", retry_after=RETRY_SECONDS)
     place = Place(user)
     _places.append(place)
     try:
@@ -95,20 +95,20 @@ def place_of(user: str) -> Iterator[Place]:
             _places.remove(place)
 
 
-async def _look_after(work: Import, job: Job) -> None:
+async def _run(work: Import, job: Job) -> None:
     try:
         async with pulse(work):
             await job(work)
         ENDED.labels(work.state).inc()
     except BaseException as error:
         INTERRUPTED.inc()
-        _tell(work, error)
-        with suppress(Exception):  # then the missing pulse tells it
+        _log_interruption(work, error)
+        with suppress(Exception):  # otherwise the missing heartbeat shows the interruption
             await service.release(work)
         raise
 
 
-def _tell(work: Import, error: BaseException) -> None:
+def _log_interruption(work: Import, error: BaseException) -> None:
     known = as_unavailable(error) if isinstance(error, PyMongoError) else error
     if isinstance(known, Problem):
         log.error("Import %s was interrupted: %s", work.id, known.detail)
@@ -118,14 +118,14 @@ def _tell(work: Import, error: BaseException) -> None:
 
 @asynccontextmanager
 async def pulse(work: Import) -> AsyncIterator[None]:
-    """The time in which an import shows signs of life."""
+    """Store a heartbeat of an import every `PULSE_SECONDS` while the context is open."""
     over = asyncio.Event()
     beating = asyncio.create_task(_beat(work, over))
     try:
         yield
     finally:
         over.set()
-        await beating  # no beat is on its way any more when the import is let go
+        await beating  # a heartbeat after the release would make the import look alive
 
 
 async def _beat(work: Import, over: asyncio.Event) -> None:
@@ -139,7 +139,7 @@ async def _beat(work: Import, over: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """The time in which imports may be under way: at its end, those that are let go."""
+    """Allow jobs to run, and cancel and release the running ones at shutdown."""
     try:
         yield
     finally:

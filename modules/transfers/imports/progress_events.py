@@ -1,4 +1,4 @@
-"""An import's progress as server-sent events (WHATWG HTML, section 9.2)."""
+"""Progress of an import as server-sent events (WHATWG HTML, section 9.2)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,9 +13,9 @@ AT_WORK = {State.RECEIVING, State.RUNNING, State.UNDOING}
 
 
 async def events(import_id: str, verify: Verify) -> AsyncIterator[bytes]:
-    """Yield an event `progress` with the import whenever it has changed, until nobody works on it any more, or until
-    the caller may not read it any more. The caller is verified before each reading."""
-    told = ""
+    """Yield a `progress` event with the import each time it changes, until its job ends or the caller loses access. The
+    caller is verified before each read."""
+    sent = ""
     while True:
         try:
             await verify()
@@ -23,9 +23,9 @@ async def events(import_id: str, verify: Verify) -> AsyncIterator[bytes]:
             return
         now = await service.report(await service.get(import_id))
         text = now.model_dump_json()
-        if text != told:
+        if text != sent:
             yield f"event: progress\ndata: {text}\n\n".encode()
-            told = text
+            sent = text
         if now.state not in AT_WORK:
             return
         await asyncio.sleep(PAUSE_SECONDS)

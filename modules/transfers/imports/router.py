@@ -1,4 +1,4 @@
-"""The addresses of imports."""
+"""The routes of imports."""
 
 import asyncio
 from functools import partial
@@ -34,7 +34,11 @@ IdInPath = Annotated[
 ]
 Prefer = Annotated[
     str | None,
-    Header(description="`respond-async`: answer 202 at once (RFC 7240).", max_length=200, examples=["respond-async"]),
+    Header(
+        description="`respond-async`: respond with 202 immediately (RFC 7240).",
+        max_length=200,
+        examples=["respond-async"],
+    ),
 ]
 
 
@@ -59,7 +63,7 @@ async def create(
     """Import students from a file.
 
     The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), NDJSON, or a form with the field
-    `file`. A blank cell is no mark; it never is zero.
+    `file`. A blank cell means no mark, never zero.
     """
     with job_runner.place_of(user.username) as place:
         place.refuse_if_busy()
@@ -91,7 +95,7 @@ def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import
 async def _carry_on(
     job: Import, started: "asyncio.Task[None]", response: Response, prefer: str | None, request: Request
 ) -> ImportRead:
-    """Wait for the end of the work on an import, unless the client would rather not."""
+    """Wait for the end of an import's job, unless the client prefers an asynchronous response."""
     response.headers["Location"] = address(request, "imports", str(job.id))
     if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
         response.status_code = 202
@@ -99,7 +103,7 @@ async def _carry_on(
         return await service.report(await service.get(str(job.id)))
     await asyncio.shield(started)
     if job.state is State.FAILED:
-        await verify_account(request)  # whose right has ended is told that, and not that the file is wrong
+        await verify_account(request)  # a lost permission is reported as 401 or 403, not as an invalid file
     return await _outcome(job)
 
 
@@ -108,12 +112,12 @@ def _import_task(request: Request) -> job_runner.Job:
 
 
 async def _outcome(job: Import) -> ImportRead:
-    """How an import stands; raises what its end means for whoever asked for it."""
+    """Return the report of an import. Raise `InvalidFile` if it failed, and `ImportRejected` if it was rejected."""
     report = await service.report(job)
     if job.state is State.FAILED:
         raise InvalidFile(report.detail, extensions=_extensions(report))
     if job.state is State.REJECTED:
-        detail = f"{report.failed} of {report.rows} rows are wrong; nothing was written."
+        detail = f"{report.failed} of {report.rows} rows are invalid; nothing was written."
         raise ImportRejected(detail, extensions=_extensions(report))
     return report
 
@@ -126,7 +130,7 @@ def _extensions(report: ImportRead) -> dict[str, Any]:
 async def list_(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[ImportRead]:
     """List imports, newest first.
 
-    Their errors are not listed here.
+    The list omits the errors of their rows.
     """
     page = await service.list_(IMPORTS.window(query))
     IMPORTS.link(page, request, response)
@@ -148,10 +152,10 @@ async def get(
     request: Request,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> ImportRead | Response:
-    """Read how an import stands.
+    """Get an import.
 
-    With `Accept: text/event-stream` the answer goes on until the work ends, with an event `progress` for each step, or
-    until your access token expires or is revoked.
+    With `Accept: text/event-stream`, the response is a stream with a `progress` event for each change. It ends with the
+    import's job, or when your access token expires or is revoked.
     """
     job = await service.get(import_id)
     if "text/event-stream" in accept:
@@ -170,10 +174,10 @@ async def get(
     },
 )
 async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -> Stream:
-    """Download the rows that failed, each with the reason.
+    """Download the failed rows, each with the reason.
 
-    Mend them and send the file again: the column with the reasons is ignored, and so is the `'` before what a
-    spreadsheet would run as a formula. It has the first 10,000 rows; a last line tells how many more there are.
+    Correct the rows and import the file again: the column of reasons is ignored, and so is the `'` before a cell that a
+    spreadsheet would run as a formula. The file has up to 10,000 rows; if more failed, a last line has their number.
     """
     job = await service.get(import_id, with_header=True)
     pieces = while_permitted(request, failed_rows_csv.as_csv(job))
@@ -192,7 +196,7 @@ async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -
 async def resume(
     user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
 ) -> ImportRead:
-    """Go on with an interrupted import, or an interrupted undo of one."""
+    """Resume an interrupted import, or the interrupted undo of an import."""
     with job_runner.place_of(user.username) as place:
         place.take_for_work()
         job = await service.claim(import_id)
@@ -209,10 +213,10 @@ async def resume(
 async def undo_(
     user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
 ) -> ImportRead:
-    """Take back an import.
+    """Undo an import.
 
-    Each student who is still as the import left it goes back to what it was before. Those changed since are left as
-    they are, and listed in `kept`.
+    Each student that has not changed since the import is restored to its previous version. Students changed since are
+    left unchanged and listed in `kept`.
     """
     with job_runner.place_of(user.username) as place:
         place.take_for_work()

@@ -1,4 +1,4 @@
-"""The rows of an import's file in batches, each read and checked in a thread so that other requests go on."""
+"""Reading of an import's file in batches of rows, in a thread so that other requests are not blocked."""
 
 import sqlite3
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -9,14 +9,14 @@ from modules.transfers.files.csv_reader import Row, RowError, open_text, read_cs
 from modules.transfers.imports.row_validation import MAX_VALUE, check
 from modules.transfers.prefetch import ahead, in_thread
 
-# A batch is as many rows, or as many bytes of the file, whichever is less.
+# Limits of a batch: the number of rows, and the bytes read from the file.
 BATCH = 500
 BATCH_BYTES = 1_000_000
 
 
 def batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
-    """The checked rows of a file, the next of which are read while those before are dealt with. Raises
-    `InvalidFile`."""
+    """Yield the checked rows of a file, and read the next batch while the caller processes the current one. Raise
+    `InvalidFile` if the file cannot be read."""
     return ahead(_batches(path, format_))
 
 
@@ -30,8 +30,8 @@ async def _batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
 
 
 def _next_batch(rows: Iterator[tuple[Row | None, int]]) -> tuple[list[Row], bool]:
-    """Return the next rows, and whether the file ends here. Blank lines count as bytes only: a thread that reads
-    millions of them cannot be cancelled."""
+    """Return the next rows, and whether the file ends after them. Blank lines count towards the bytes of a batch,
+    because a thread that reads millions of them could not be cancelled."""
     batch: list[Row] = []
     begin: int | None = None
     for row, offset in rows:
@@ -44,21 +44,21 @@ def _next_batch(rows: Iterator[tuple[Row | None, int]]) -> tuple[list[Row], bool
 
 
 def _checked(path: Path, format_: str) -> Generator[tuple[Row | None, int]]:
-    """The rows of a file, None for a blank one, each with how much of the file has been read, in bytes."""
+    """Yield the rows of a file (None for a blank line), each with the number of bytes read so far."""
     read = read_csv if format_ == "csv" else read_ndjson
-    with open_text(path) as file, closing(_Seen()) as seen:
+    with open_text(path) as file, closing(_SeenRollNumbers()) as seen:
         number = 0
         for row in read(file):
             offset = file.buffer.tell()
             if row:
                 number += 1
                 row.number, row.offset = number, offset
-                seen.look_at(check(row))
+                seen.add(check(row))
             yield row, offset
 
 
-class _Seen:
-    """The roll numbers of the rows so far, and their lines; on disk once they are many."""
+class _SeenRollNumbers:
+    """The roll numbers of the rows read so far, with their lines. SQLite moves them to disk when they are many."""
 
     def __init__(self) -> None:
         self._table = sqlite3.connect("", check_same_thread=False, isolation_level=None)
@@ -69,8 +69,8 @@ class _Seen:
     def close(self) -> None:
         self._table.close()
 
-    def look_at(self, row: Row) -> None:
-        """Add a fault to a row whose roll number was there before."""
+    def add(self, row: Row) -> None:
+        """Record the roll number of a row, and add an error to the row if an earlier row has the same one."""
         roll_no = row.content.get("roll_no")
         if not isinstance(roll_no, str):
             return
@@ -78,4 +78,4 @@ class _Seen:
         if not added:
             (line,) = self._table.execute("SELECT line FROM seen WHERE roll_no = ?", (roll_no,)).fetchone()
             detail = f"Lines {line} and {row.line} have the same roll number."
-            row.faults.append(RowError("roll_no", roll_no[:MAX_VALUE], "duplicate", detail))
+            row.errors.append(RowError("roll_no", roll_no[:MAX_VALUE], "duplicate", detail))

@@ -1,4 +1,4 @@
-"""What becomes of a row: which student it creates or changes, or why it cannot."""
+"""Validation of rows: which student a row creates or changes, or why the row is rejected."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from modules.transfers.files.csv_reader import Row, RowError
 from modules.transfers.models import Import, Mode
 from modules.transfers.prefetch import in_thread
 
-# What is told of a row: so many faults, and so many characters of a value.
-MAX_FAULTS = 20
+# Limits for the errors reported for one row: their number, and the characters quoted of a value.
+MAX_ERRORS = 20
 MAX_VALUE = 200
 
 
-class Kind(StrEnum):
-    """What a row does."""
+class RowOutcome(StrEnum):
+    """The effect of a row."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -29,26 +29,29 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class RowResult:
-    """What becomes of a row."""
+    """The result of validating a row."""
 
     row: Row
-    kind: Kind
+    outcome: RowOutcome
     current: StudentSnapshot | None = None
     content: dict[str, Any] = field(default_factory=dict)
-    faults: list[RowError] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
     is_written: bool = False
-    """Whether the current student is what this row makes, as this import has written it before."""
+    """Whether this import has already written the row, and `current` is the version it made."""
 
     def write(self, work: Import) -> Write:
-        """What is to be stored of a row that creates or changes a student."""
+        """Return the write for a row that creates or changes a student."""
         if self.current is None:
             return created(self.content, by=work.by, source=work.source)
         return changed(self.current, self.content, by=work.by, source=work.source)
 
 
 def check(row: Row) -> Row:
-    """The row with its values checked and in their final form, whatever is stored; or with its faults."""
-    if row.faults:
+    """Validate and normalize the values of a row, independently of the stored students.
+
+    Errors are added to `row.errors`.
+    """
+    if row.errors:
         return row
     try:
         row.content = StudentPatch.model_validate(row.content).model_dump(exclude_unset=True)
@@ -56,22 +59,22 @@ def check(row: Row) -> Row:
         row.blanks += [subject for subject, mark in marks.items() if mark is None]
         row.content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     except ValidationError as error:
-        row.faults = _faults(error)
-    if row.faults and not isinstance(row.content.get("roll_no", ""), str):
+        row.errors = _errors(error)
+    if row.errors and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
     elif "roll_no" not in row.content:
-        row.faults.append(RowError("roll_no", "", "missing", "This is required."))
+        row.errors.append(RowError("roll_no", "", "missing", "This is required."))
     return row
 
 
-def _faults(error: ValidationError) -> list[RowError]:
-    faults = [_fault(each) for each in error.errors(include_url=False)[:MAX_FAULTS]]
-    if left := error.error_count() - len(faults):
-        faults.append(RowError("", "", "more", f"{left} more values of this row are wrong."))
-    return faults
+def _errors(invalid: ValidationError) -> list[RowError]:
+    errors = [_error(each) for each in invalid.errors(include_url=False)[:MAX_ERRORS]]
+    if left := invalid.error_count() - len(errors):
+        errors.append(RowError("", "", "more", f"{left} more values in this row are invalid."))
+    return errors
 
 
-def _fault(error: Any) -> RowError:
+def _error(error: Any) -> RowError:
     path = [str(step) for step in error["loc"] if step != "[key]"]
     column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
     value = error.get("input")
@@ -80,39 +83,39 @@ def _fault(error: Any) -> RowError:
 
 
 async def validate_all(rows: Sequence[Row], work: Import) -> list[RowResult]:
-    """What becomes of checked rows, as things stand in the database."""
-    wanted = {row.content["roll_no"] for row in rows if not row.faults}
+    """Validate checked rows against the students stored in the database."""
+    wanted = {row.content["roll_no"] for row in rows if not row.errors}
     current = await find_many(wanted) if wanted else {}
     return await in_thread(_validate_each, rows, current, work)
 
 
 def _validate_each(rows: Sequence[Row], current: Mapping[str, StudentSnapshot], work: Import) -> list[RowResult]:
-    return [judge(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
+    return [validate_row(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
 
 
-def judge(row: Row, current: StudentSnapshot | None, work: Import) -> RowResult:
-    """What becomes of a checked row, given the student who has its roll number, deleted or not."""
-    if row.faults:
-        return RowResult(row, Kind.FAILED, faults=row.faults)
+def validate_row(row: Row, current: StudentSnapshot | None, work: Import) -> RowResult:
+    """Validate a checked row against the student with its roll number, who may be deleted."""
+    if row.errors:
+        return RowResult(row, RowOutcome.FAILED, errors=row.errors)
     live = current is not None and current.deleted_at is None
-    if current and live and current.source == work.source:  # a command of before that came late
-        kind = Kind.CREATED if current.action is Action.CREATED else Kind.UPDATED
-        return RowResult(row, kind, current, is_written=True)
-    faults = _misfit(row, work.options.mode, live=live)
+    if current and live and current.source == work.source:  # an earlier write took effect late
+        outcome = RowOutcome.CREATED if current.action is Action.CREATED else RowOutcome.UPDATED
+        return RowResult(row, outcome, current, is_written=True)
+    errors = _mode_errors(row, work.options.mode, live=live)
     content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
     if len(content["marks"]) > MAX_SUBJECTS:
-        faults.append(RowError("marks", "", "subjects", f"The student would have more than {MAX_SUBJECTS} subjects."))
-    if faults:
-        return RowResult(row, Kind.FAILED, faults=faults)
+        errors.append(RowError("marks", "", "subjects", f"The student would have more than {MAX_SUBJECTS} subjects."))
+    if errors:
+        return RowResult(row, RowOutcome.FAILED, errors=errors)
     if live and all(getattr(current, name) == value for name, value in content.items()):
-        return RowResult(row, Kind.UNCHANGED)
-    return RowResult(row, Kind.UPDATED if live else Kind.CREATED, current, content)
+        return RowResult(row, RowOutcome.UNCHANGED)
+    return RowResult(row, RowOutcome.UPDATED if live else RowOutcome.CREATED, current, content)
 
 
-def _misfit(row: Row, mode: Mode, *, live: bool) -> list[RowError]:
+def _mode_errors(row: Row, mode: Mode, *, live: bool) -> list[RowError]:
     roll_no = row.content["roll_no"]
     if live and mode is Mode.INSERT:
-        return [RowError("roll_no", roll_no, "exists", f"There already is a student {roll_no}.")]
+        return [RowError("roll_no", roll_no, "exists", f"Student {roll_no} already exists.")]
     if not live and mode is Mode.UPDATE:
         return [RowError("roll_no", roll_no, "absent", f"There is no student {roll_no}.")]
     missing = [] if live else [name for name in ("name", "branch") if name not in row.content]
@@ -120,7 +123,7 @@ def _misfit(row: Row, mode: Mode, *, live: bool) -> list[RowError]:
 
 
 def _content(row: Row, current: StudentSnapshot | None, *, remove_blanks: bool) -> dict[str, Any]:
-    """The student's content with that of the row: what the row leaves out stays."""
+    """Return the student's content merged with the row's. Fields that the row omits keep their value."""
     marks = dict(current.marks) if current else {}
     if remove_blanks:
         for subject in row.blanks:

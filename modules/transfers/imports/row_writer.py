@@ -1,7 +1,7 @@
-"""How the rows of an import are written: a batch is made ready, which only notes what it is about to change, and then
-written. One batch can be made ready while the one before is written.
+"""Writing of an import's rows in two steps: a batch is prepared, which adds its changes to the change log, and then
+written. One batch can be prepared while the previous one is written.
 
-The notes make what was done known to whoever takes the work up again, and to whoever undoes it.
+The change log tells a resumed import, and an undo, which students the import has written.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from core.clock import utc_now
 from core.database import insert_ignoring_duplicates
 from modules.students import Outcome, StudentSnapshot, Write, find_by_id, versions_of, write_all
 from modules.transfers.files.csv_reader import Row, RowError
-from modules.transfers.imports.row_validation import Kind, RowResult, validate_all
+from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.models import ChangeLogEntry, Import
 from modules.transfers.prefetch import in_thread
 
 MAX_TRIES = 10
 PAUSE_SECONDS = 0.02
 
-BUSY = RowError("roll_no", "", "busy", "This student is being changed by too many at once.")
+BUSY = RowError("roll_no", "", "busy", "Too many concurrent requests are changing this student.")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows of a file: the verdicts on those with nothing left to be written, and the writes of the others, which
-    are noted."""
+    """Rows of a file that are ready to be written: the results of the rows that need no write (`settled`), and the
+    other rows' writes, which are in the change log."""
 
     rows: Sequence[Row]
     settled: Sequence[RowResult]
@@ -36,93 +36,100 @@ class Batch:
 
 
 async def prepare(rows: Sequence[Row], work: Import) -> Batch:
-    """Judge some rows, and note what is to be written of them; all but those that were written already, by somebody who
-    died before saying so."""
+    """Validate rows and log their changes. Rows that an earlier run wrote, but did not report before it crashed, are
+    skipped."""
     written, left = await _already_written(rows, work) if work.resumed else ([], rows)
-    batch = await _judge_and_note(left, work)
+    batch = await _validate_and_log(left, work)
     return Batch(rows, [*written, *batch.settled], batch.writes)
 
 
 async def write(batch: Batch, work: Import) -> list[RowResult]:
-    """Write what was prepared. Rows whose student is changed at the same moment are judged again."""
+    """Write a prepared batch. Rows whose student is changed concurrently are validated again, up to `MAX_TRIES`
+    times."""
     done = list(batch.settled)
     for _ in range(MAX_TRIES):
-        await work.note(alive_at=utc_now())  # nobody else is at work on it, nor will be for a while
+        await work.note(alive_at=utc_now())  # fails if another process has claimed the import, and renews our claim
         outcomes = await write_all([one for _, one in batch.writes])
-        tried = [(verdict, outcome) for (verdict, _), outcome in zip(batch.writes, outcomes, strict=True)]
-        done += [verdict for verdict, outcome in tried if outcome is Outcome.MADE]
-        left = [verdict.row for verdict, outcome in tried if outcome is not Outcome.MADE]
+        tried = [(result, outcome) for (result, _), outcome in zip(batch.writes, outcomes, strict=True)]
+        done += [result for result, outcome in tried if outcome is Outcome.MADE]
+        left = [result.row for result, outcome in tried if outcome is not Outcome.MADE]
         if not left:
             return done
-        await _forget(work, left)
-        await asyncio.sleep(PAUSE_SECONDS)  # until a majority has what was faster
-        batch = await _judge_and_note(left, work)
+        await _delete_entries(work, left)
+        await asyncio.sleep(PAUSE_SECONDS)  # until the competing write is replicated to a majority
+        batch = await _validate_and_log(left, work)
         done += batch.settled
-    busy = [verdict.row for verdict, _ in batch.writes]
-    await _forget(work, busy)
-    return [*done, *(RowResult(row, Kind.FAILED, faults=[BUSY]) for row in busy)]
+    busy = [result.row for result, _ in batch.writes]
+    await _delete_entries(work, busy)
+    return [*done, *(RowResult(row, RowOutcome.FAILED, errors=[BUSY]) for row in busy)]
 
 
-async def _judge_and_note(rows: Sequence[Row], work: Import) -> Batch:
-    verdicts = await validate_all(rows, work)
-    to_do = [one for one in verdicts if one.kind in (Kind.CREATED, Kind.UPDATED) and not one.is_written]
+async def _validate_and_log(rows: Sequence[Row], work: Import) -> Batch:
+    results = await validate_all(rows, work)
+    to_do = [one for one in results if one.outcome in (RowOutcome.CREATED, RowOutcome.UPDATED) and not one.is_written]
     writes = await in_thread(lambda: [(one, one.write(work)) for one in to_do])
-    settled = [one for one in verdicts if one.kind in (Kind.UNCHANGED, Kind.FAILED) or one.is_written]
-    written = [_note_of(one, one.current, work) for one in settled if one.is_written and one.current]
-    refused = await _note([*written, *(_note_of(one, write.successor, work) for one, write in writes)])
-    settled += [RowResult(one.row, Kind.FAILED, faults=[_twice(one.row)]) for one in to_do if one.row.number in refused]
+    settled = [one for one in results if one.outcome in (RowOutcome.UNCHANGED, RowOutcome.FAILED) or one.is_written]
+    written = [_log_entry(one, one.current, work) for one in settled if one.is_written and one.current]
+    refused = await _log([*written, *(_log_entry(one, write.successor, work) for one, write in writes)])
+    settled += [
+        RowResult(one.row, RowOutcome.FAILED, errors=[_renamed(one.row)]) for one in to_do if one.row.number in refused
+    ]
     return Batch(rows, settled, [(one, write) for one, write in writes if one.row.number not in refused])
 
 
-def _twice(row: Row) -> RowError:
-    detail = "This student was renamed meanwhile: another row, with the other roll number, is about the same one."
+def _renamed(row: Row) -> RowError:
+    detail = "The roll number changed during the import; another row, with the other roll number, is the same student."
     return RowError("roll_no", row.content["roll_no"], "renamed", detail)
 
 
 async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[RowResult], Sequence[Row]]:
-    """Of rows that somebody may have begun to write: those that were written, and the others, whose notes are
-    forgotten."""
+    """Return the results of the rows that an earlier run has written, and the other rows, whose change log entries are
+    deleted."""
     by_number = {row.number: row for row in rows}
-    noted = await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
-    made = await made_by(work, noted, await find_by_id([note.student for note in noted]))
-    kinds = {note.row: Kind.CREATED if note.created else Kind.UPDATED for note in noted if note.student in made}
-    left = [row for row in rows if row.number not in kinds]
-    await _forget(work, left)
-    return [RowResult(by_number[number], kind) for number, kind in kinds.items()], left
+    logged = await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
+    made = await made_by(work, logged, await find_by_id([entry.student for entry in logged]))
+    outcomes = {
+        entry.row: RowOutcome.CREATED if entry.created else RowOutcome.UPDATED
+        for entry in logged
+        if entry.student in made
+    }
+    left = [row for row in rows if row.number not in outcomes]
+    await _delete_entries(work, left)
+    return [RowResult(by_number[number], outcome) for number, outcome in outcomes.items()], left
 
 
 async def made_by(
-    work: Import, notes: Sequence[ChangeLogEntry], current: Mapping[ObjectId, StudentSnapshot]
+    work: Import, entries: Sequence[ChangeLogEntry], current: Mapping[ObjectId, StudentSnapshot]
 ) -> set[ObjectId]:
-    """Those of the `current` students whose noted version was made by this import: it is there still, or was replaced
-    since."""
-    there = {note.student: (note.after, current[note.student]) for note in notes if note.student in current}
-    replaced = await versions_of([(key, after) for key, (after, student) in there.items() if student.version > after])
-    as_noted = {key: student for key, (after, student) in there.items() if student.version == after} | replaced
-    return {key for key, version in as_noted.items() if version.source == work.source}
+    """Return the ids of the `current` students whose logged version was made by this import, whether it is still the
+    current version or has been replaced."""
+    logged = {entry.student: (entry.after, current[entry.student]) for entry in entries if entry.student in current}
+    replaced = await versions_of([(key, after) for key, (after, student) in logged.items() if student.version > after])
+    as_logged = {key: student for key, (after, student) in logged.items() if student.version == after} | replaced
+    return {key for key, version in as_logged.items() if version.source == work.source}
 
 
-def _note_of(verdict: RowResult, made: StudentSnapshot, work: Import) -> dict[str, Any]:
+def _log_entry(result: RowResult, made: StudentSnapshot, work: Import) -> dict[str, Any]:
     return {
         "import_id": work.id,
-        "row": verdict.row.number,
+        "row": result.row.number,
         "student": made.id,
         "before": made.version - 1 or None,
-        "created": verdict.kind is Kind.CREATED,
+        "created": result.outcome is RowOutcome.CREATED,
         "expires_at": work.expires_at,
     }
 
 
-async def _note(notes: Sequence[dict[str, Any]]) -> set[int]:
-    """Note what is about to be written. Answers the rows whose student is noted for another row of the import."""
-    refused = [notes[place] for place in await insert_ignoring_duplicates(ChangeLogEntry, notes)] if notes else []
+async def _log(entries: Sequence[dict[str, Any]]) -> set[int]:
+    """Insert change log entries before the write. Return the rows whose student is logged for another row."""
+    refused = [entries[index] for index in await insert_ignoring_duplicates(ChangeLogEntry, entries)] if entries else []
     if not refused:
         return set()
-    wanted = {"import_id": refused[0]["import_id"], "student": {"$in": [note["student"] for note in refused]}}
-    there = {note.student: note.row for note in await ChangeLogEntry.find(wanted).to_list()}
-    return {note["row"] for note in refused if there.get(note["student"]) != note["row"]}
+    wanted = {"import_id": refused[0]["import_id"], "student": {"$in": [entry["student"] for entry in refused]}}
+    logged = {entry.student: entry.row for entry in await ChangeLogEntry.find(wanted).to_list()}
+    return {entry["row"] for entry in refused if logged.get(entry["student"]) != entry["row"]}
 
 
-async def _forget(work: Import, rows: Sequence[Row]) -> None:
-    await work.note(alive_at=utc_now())  # for the notes of who else is at work on it are not ours
+async def _delete_entries(work: Import, rows: Sequence[Row]) -> None:
+    await work.note(alive_at=utc_now())  # fails if another process has claimed the import: the entries are then its own
     await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": [row.number for row in rows]}}).delete()

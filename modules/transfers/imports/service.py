@@ -1,4 +1,4 @@
-"""What can be done with imports. The work itself goes on in `work`, and is looked after by `running`."""
+"""Operations on imports. `import_job` is the job itself, and `job_runner` runs it."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -13,43 +13,45 @@ from core.database import Page, Window
 from core.errors import Conflict, NotFound, Problem
 from modules.transfers.files import file_store
 from modules.transfers.imports import failed_rows
-from modules.transfers.models import PATIENCE, Import, State
+from modules.transfers.models import HEARTBEAT_TIMEOUT, Import, State
 from modules.transfers.schemas import ImportRead
 
-# The columns of a file are of no use to who asks how its import stands, and may be a megabyte.
+# Reports do not need the header of the file, which may have a megabyte.
 _SHOWN = {"header": 0}
 
 
 class ImportNotFound(NotFound):
-    """There is no import with this id. `GET /imports` lists those that are kept."""
+    """There is no import with this id. `GET /imports` lists the existing imports."""
 
-    title = "No such import"
+    title = "Import not found"
 
 
 class ImportRejected(Problem):
-    """Rows of the file are wrong, so nothing was written. Mend them, or import the others with `on_error=skip`."""
+    """The file has invalid rows, so nothing was written. Correct them and send the file again, or import the valid rows
+    with `on_error=skip`."""
 
     status = 422
     title = "Import rejected"
 
 
 class KeyReused(Problem):
-    """This `Idempotency-Key` came with another file, or with other parameters. Use a new key for each import."""
+    """This `Idempotency-Key` was used before with a different file or with different parameters. Use a new key for each
+    import."""
 
     status = 422
     title = "Idempotency key reused"
 
 
 class NothingToDo(Conflict):
-    """The import is not in a state in which this can be done. `GET /imports/{import_id}` tells its state, and `detail`
-    what that rules out."""
+    """The state of the import does not allow this operation. `detail` gives the reason, and
+    `GET /imports/{import_id}` returns the current state."""
 
-    title = "Not possible now"
+    title = "Conflicting import state"
 
 
 async def begin(work: Import) -> tuple[Import, bool]:
-    """Store a new import; whether it is new, for its idempotency key may be that of an earlier one. An earlier one
-    whose file never arrived counts for nothing."""
+    """Insert an import, and return it with True. If an earlier import has its idempotency key, return that one with
+    False. An earlier import whose upload was interrupted is replaced."""
     try:
         await work.insert()
     except DuplicateKeyError:
@@ -64,7 +66,7 @@ async def begin(work: Import) -> tuple[Import, bool]:
 
 
 async def receive(work: Import, stream: AsyncIterator[bytes]) -> None:
-    """Take in the file. Whatever goes wrong, nothing of it stays."""
+    """Store the uploaded file. On any error, delete the import and what was stored of its file."""
     try:
         size, fingerprint = await file_store.store(work, stream)
         await work.note(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
@@ -75,14 +77,14 @@ async def receive(work: Import, stream: AsyncIterator[bytes]) -> None:
 
 
 async def check_is_same(earlier: Import, work: Import, stream: AsyncIterator[bytes]) -> None:
-    """Raise `KeyReused` if an import differs from an earlier one with the same key."""
+    """Raise `KeyReused` if an import has another file or other options than an earlier one with the same key."""
     same_file = earlier.fingerprint in (None, await file_store.fingerprint(stream))
     if not same_file or earlier.options != work.options:
         raise KeyReused
 
 
 async def get(import_id: str, *, with_header: bool = False) -> Import:
-    """The import with this id, its columns only if asked for; raises `ImportNotFound`."""
+    """Return the import with this id, without its header unless `with_header`. Raise `ImportNotFound`."""
     stored = None
     if ObjectId.is_valid(import_id):
         fields = None if with_header else _SHOWN
@@ -94,14 +96,14 @@ async def get(import_id: str, *, with_header: bool = False) -> Import:
 
 
 async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
-    """Claim an interrupted import, or one that is to be undone by this user, for whoever asks; only one can. Raises
-    `NothingToDo`."""
+    """Claim an interrupted import in order to resume it, or a finished or interrupted one to undo it for the user
+    `undone_by`. Only one process gets the claim. Raise `NothingToDo`."""
     work = await get(import_id)
     if work.expires_at < utc_now():
-        raise NothingToDo("This import is too old: what it has changed is not known any more.")
+        raise NothingToDo("This import is too old: its change log has expired.")
     if not undone_by and work.state is State.RUNNING and not await file_store.is_stored(work):
-        raise NothingToDo(f"{file_store.REMOVED} What this import has written can be undone.")
-    stale = {"alive_at": {"$lt": utc_now() - PATIENCE}}
+        raise NothingToDo(f"{file_store.REMOVED} The rows written so far can be undone.")
+    stale = {"alive_at": {"$lt": utc_now() - HEARTBEAT_TIMEOUT}}
     wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
     changes: dict[str, Any] = {"alive_at": utc_now()}
     if undone_by:
@@ -120,21 +122,21 @@ async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
 
 def _why_not(work: Import) -> str:
     if work.state is State.RECEIVING:
-        return "The file did not arrive wholly. Send it again; nothing has been written."
-    return f"This import is {work.effective_state}."
+        return "The upload is incomplete, and nothing was written. Send the file again."
+    return f"The state of this import is {work.effective_state}."
 
 
 async def release(work: Import) -> None:
-    """Say that nobody works on an import any more, so that it can be taken up."""
+    """Mark an import as no longer running, so that another process can claim it."""
     await work.note(alive_at=datetime.fromtimestamp(0, UTC))
 
 
 async def report(work: Import) -> ImportRead:
-    """An import as clients read it."""
+    """Return an import with its first failed rows, as shown to clients."""
     return ImportRead.of(work, await failed_rows.listed(work))
 
 
 async def list_(window: Window) -> Page[Import]:
-    """One page of the imports."""
+    """Return one page of the imports."""
     found = Import.get_motor_collection().find(window.filter, _SHOWN).sort(window.sort).limit(window.limit + 1)
     return window.page([Import.model_validate(stored) for stored in await found.to_list(None)])
