@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.core.test_startup import MAIN, failed_start
+from tests.core.test_lifecycle import MAIN, failed_start
 from tests.processes import mongods, until
 from tests.servers import Server, serve
 

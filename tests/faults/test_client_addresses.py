@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from core.settings import Settings
-from tests.core.test_startup import MAIN
+from tests.core.test_lifecycle import MAIN
 from tests.faults.raw import Raw
 from tests.processes import ROOT, until
 from tests.servers import PATIENCE, Server, launch, stopped

@@ -11,7 +11,7 @@ import pytest
 
 from core.server.tls import HANDSHAKE_SECONDS
 from core.settings import Settings
-from tests.core.test_startup import MAIN
+from tests.core.test_lifecycle import MAIN
 from tests.processes import until
 from tests.servers import PATIENCE, Server, launch, stopped
 from tests.test_serving_settings import certificate

@@ -20,7 +20,7 @@ def marks(text: str) -> str:
     return f'{{"roll_no":"S1","name":"n","branch":"b","marks":{text}}}'
 
 
-# More of them are in tests/core/test_text.py.
+# More of them are in tests/core/test_text_fields.py.
 ROLL_NUMBERS: list[Any] = ["", "a/b", "a b", "é", "\ud800", "..", "x" * 65, 5, None]
 
 WRONG: list[tuple[str | dict[str, Any], str]] = [
