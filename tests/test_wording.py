@@ -155,10 +155,10 @@ STUDENTS: list[Case] = [
         "",
         [
             (
-                "sort: A list can be sorted by roll_no, name, branch, created_at, updated_at, "
-                "marks.SUBJECT; '-' in front reverses."
+                "sort: Sort by roll_no, name, branch, created_at, updated_at, marks.SUBJECT. "
+                "Prefix '-' for descending order."
             ),
-            "q: Search for letters or digits.",
+            "q: Search for at least one letter or digit.",
             "fields: Choose fields from roll_no, name, branch, marks, created_at, updated_at.",
         ],
     ),
@@ -166,15 +166,15 @@ STUDENTS: list[Case] = [
         "GET /students?sort=name,name&marks.math.near=5&marks.art.gte=x",
         "",
         [
-            "sort: Sort by one field or by two different ones.",
-            "marks.math.near: Write marks.SUBJECT.gte, or gt, lte, lt.",
-            "marks.art.gte: This must be one number, such as 40 or 72.5.",
+            "sort: Sort by one field or by two different fields.",
+            "marks.math.near: Write marks.SUBJECT.gte, marks.SUBJECT.gt, marks.SUBJECT.lte or marks.SUBJECT.lt.",
+            "marks.art.gte: This must be a single number, such as 40 or 72.5.",
         ],
     ),
     (
         "GET /changes?since=x",
         "",
-        ["since: This token is not one of this feed's. Begin again without it, with an empty copy."],
+        ["since: This token is not valid for this feed. Start again without it, and with an empty copy."],
     ),
 ]
 
