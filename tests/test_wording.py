@@ -129,8 +129,8 @@ STUDENTS: list[Case] = [
         S1 | {"marks": {"math": 101, "art": "x", "pe": 1.005, "$a": 1, "a.b": 1}},
         [
             "#/marks/math: A mark lies between 0 and 100.",
-            "#/marks/art: A mark is a number, such as 85 or 72.5. What has no mark is left out.",
-            "#/marks/pe: A mark has at most two decimals.",
+            "#/marks/art: A mark is a number, such as 85 or 72.5. Leave it out if there is none.",
+            "#/marks/pe: A mark can have at most two decimals.",
             "#/marks/$a: A subject cannot begin with '$'.",
             "#/marks/a.b: A subject cannot contain a dot; write '-' or a space instead.",
         ],
@@ -138,14 +138,14 @@ STUDENTS: list[Case] = [
     (
         "POST /students",
         S1 | {"marks": {"math": 1, " math": 2}},
-        ["#/marks: Two subjects have the same name, but for spaces or accents."],
+        ["#/marks: Two subjects differ only in spaces or in the encoding of accents."],
     ),
     (
         "POST /students",
         S1 | {"marks": {f"s{number}": 1 for number in range(101)}},
         ["#/marks: This must have at most 100 entries."],
     ),
-    ("PUT /students/S1", S1 | {"roll_no": "S2"}, ["#/roll_no: This must be S1, as in the address, or be left out."]),
+    ("PUT /students/S1", S1 | {"roll_no": "S2"}, ["#/roll_no: This must be S1, as in the URL, or be left out."]),
     ("GET /students/S9", "", ["There is no student S9."]),
     ("DELETE /students/S1/marks/art", "", ["The student S1 has no mark in art."]),
     ("POST /students/S1/restore", "", ["The student S1 is not deleted."]),
@@ -155,26 +155,26 @@ STUDENTS: list[Case] = [
         "",
         [
             (
-                "sort: A list can be sorted by roll_no, name, branch, created_at, updated_at, "
-                "marks.SUBJECT; '-' in front reverses."
+                "sort: Sort by roll_no, name, branch, created_at, updated_at, marks.SUBJECT. "
+                "Prefix '-' for descending order."
             ),
-            "q: Search for letters or digits.",
-            "fields: Choose from roll_no, name, branch, marks, created_at, updated_at.",
+            "q: Search for at least one letter or digit.",
+            "fields: Choose fields from roll_no, name, branch, marks, created_at, updated_at.",
         ],
     ),
     (
         "GET /students?sort=name,name&marks.math.near=5&marks.art.gte=x",
         "",
         [
-            "sort: Sort by one field or by two different ones.",
-            "marks.math.near: Write marks.SUBJECT.gte, or gt, lte, lt.",
-            "marks.art.gte: This must be one number, such as 40 or 72.5.",
+            "sort: Sort by one field or by two different fields.",
+            "marks.math.near: Write marks.SUBJECT.gte, marks.SUBJECT.gt, marks.SUBJECT.lte or marks.SUBJECT.lt.",
+            "marks.art.gte: This must be a single number, such as 40 or 72.5.",
         ],
     ),
     (
         "GET /changes?since=x",
         "",
-        ["since: This token is not one of this feed's. Begin again without it, with an empty copy."],
+        ["since: This token is not valid for this feed. Start again without it, and with an empty copy."],
     ),
 ]
 
@@ -210,7 +210,7 @@ TRANSFERS: list[Case] = [
             "2: This row has 2 cells; the header has 4.",
             "3: This is required for a new student.",
             "4: A mark lies between 0 and 100.",
-            "5: A mark is a number, such as 85 or 72.5. What has no mark is left out.",
+            "5: A mark is a number, such as 85 or 72.5. Leave it out if there is none.",
             "6: Lines 4 and 6 have the same roll number.",
         ],
     ),

@@ -1,4 +1,4 @@
-"""What marks tell when taken together: statistics, rankings and report cards."""
+"""Analytics of marks: statistics, rankings and report cards."""
 
 from core.module import Module
 from modules.analytics.router import router
@@ -8,7 +8,7 @@ __all__ = ["module"]
 
 module = Module(
     name="analytics",
-    description="Statistics, rankings and report cards: exact, and always of the current records.",
+    description="Statistics, rankings and report cards, computed exactly from the current records.",
     router=router,
     settings=AnalyticsSettings,
 )

@@ -1,4 +1,4 @@
-"""Which subjects and which branches there are, read from indexes alone."""
+"""The existing subjects and branches, read from indexes alone."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -8,7 +8,7 @@ from modules.students import SUBJECT_SEPARATOR, StudentDocument
 
 
 async def subjects(limit: int) -> list[str]:
-    """The subjects that someone has a mark in, in order; more than `limit` are not looked for beyond one."""
+    """Return the subjects with at least one mark, sorted. The search stops once more than `limit` are found."""
     found: set[str] = set()
     async for names in _distinct("keys.subjects"):
         found |= set(names.split(SUBJECT_SEPARATOR)) - {""}
@@ -18,7 +18,7 @@ async def subjects(limit: int) -> list[str]:
 
 
 async def branches(limit: int) -> list[str]:
-    """The branches that someone is in, in order; more than `limit` are not looked for beyond one."""
+    """Return the branches with at least one student, in index order. The search stops at `limit` + 1."""
     found: list[str] = []
     async for branch in _distinct("branch"):
         found.append(branch)
@@ -28,7 +28,7 @@ async def branches(limit: int) -> list[str]:
 
 
 async def largest_branches(among: Sequence[str], limit: int) -> list[str]:
-    """Branches, those with the most students first: of the ones named, or of all."""
+    """Return up to `limit` branches, largest first: of those in `among`, or of all if it is empty."""
     by_size = {"$sort": {"n": -1, "_id": 1}}
     counted = {"$group": {"_id": "$branch", "n": {"$sum": 1}}}
     rows = await query_concurrency.aggregate([{"$match": chosen(among)}, counted, by_size, {"$limit": limit}])
@@ -36,7 +36,7 @@ async def largest_branches(among: Sequence[str], limit: int) -> list[str]:
 
 
 async def _distinct(path: str) -> AsyncIterator[str]:
-    """The values that an index holds. Some may be those of deleted students only."""
+    """Yield the distinct values of an indexed field. Some may belong to deleted students only."""
     async for row in StudentDocument.get_motor_collection().aggregate([{"$group": {"_id": f"${path}"}}]):
         if row["_id"] is not None:
             yield row["_id"]

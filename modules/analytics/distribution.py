@@ -1,5 +1,8 @@
-"""Arithmetic on a distribution: how often each mark was given. Marks are whole hundredths and every sum is exact, so
-that no answer depends on an order, and each number is rounded once, when it becomes a float."""
+"""Exact statistics of a frequency distribution of marks.
+
+Marks are integers in hundredths, and every sum is exact. So no result depends on the order of the marks, and each
+result is rounded only once, on conversion to a float.
+"""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -15,14 +18,14 @@ HUNDREDTHS = 100
 
 @dataclass(frozen=True)
 class Distribution:
-    """Distinct marks in hundredths, rising, and how many students have each."""
+    """Distinct marks in hundredths, ascending, and the number of students with each."""
 
     marks: Sequence[int]
     counts: Sequence[int]
 
     @classmethod
     def of(cls, counted: Iterable[tuple[int, int]]) -> Self:
-        """The distribution of marks in hundredths, each with a count, in any order; a mark may come more than once."""
+        """Return the distribution of (mark in hundredths, count) pairs, in any order; marks may repeat."""
         sums: dict[int, int] = {}
         for mark, count in counted:
             sums[mark] = sums.get(mark, 0) + count
@@ -31,12 +34,12 @@ class Distribution:
 
     @cached_property
     def _up_to(self) -> list[int]:
-        """How many have this mark or a lower one, for each mark."""
+        """The cumulative counts: for each mark, the number of students with this mark or a lower one."""
         return list(accumulate(self.counts))
 
     @property
     def n(self) -> int:
-        """How many have a mark."""
+        """The number of students with a mark."""
         return self._up_to[-1] if self.counts else 0
 
     @cached_property
@@ -45,12 +48,12 @@ class Distribution:
 
     @property
     def mean(self) -> float | None:
-        """The arithmetic mean; None without marks."""
+        """The arithmetic mean, or None without marks."""
         return float(Fraction(self._sum, self.n * HUNDREDTHS)) if self.n else None
 
     @property
     def standard_deviation(self) -> float | None:
-        """That of a sample, with n - 1; None for fewer than two marks."""
+        """The sample standard deviation (n - 1), or None for fewer than two marks."""
         if self.n < 2:
             return None
         squares = sum(mark * mark * count for mark, count in zip(self.marks, self.counts, strict=True))
@@ -58,38 +61,40 @@ class Distribution:
         return math.sqrt(variance)
 
     def quartile(self, number: int) -> float | None:
-        """The first, second (the median) or third quartile by the linear method: R's type 7, numpy's default."""
+        """Return quartile 1, 2 (the median) or 3, or None without marks. Linear method: R's type 7, numpy's default."""
         if not self.n:
             return None
-        place, quarters = divmod((self.n - 1) * number, 4)
-        lower, upper = self._at(place), self._at(min(place + 1, self.n - 1))
+        index, quarters = divmod((self.n - 1) * number, 4)
+        lower, upper = self._at(index), self._at(min(index + 1, self.n - 1))
         return float(Fraction(4 * lower + quarters * (upper - lower), 4 * HUNDREDTHS))
 
     @property
     def lowest(self) -> float | None:
-        """The lowest mark."""
+        """The lowest mark, or None without marks."""
         return self.marks[0] / HUNDREDTHS if self.n else None
 
     @property
     def highest(self) -> float | None:
-        """The highest mark."""
+        """The highest mark, or None without marks."""
         return self.marks[-1] / HUNDREDTHS if self.n else None
 
     def at_least(self, mark: Fraction) -> int:
-        """How many have this mark or a higher one; the mark as it is, not in hundredths."""
+        """Return the number of students with this mark or a higher one. `mark` is not in hundredths."""
         return self.n - self._below(math.ceil(mark * HUNDREDTHS))
 
     def above(self, mark: int) -> int:
-        """How many have more hundredths than these."""
+        """Return the number of students with a higher mark. `mark` is in hundredths."""
         return self.n - self._below(mark + 1)
 
     def level(self, mark: int) -> int:
-        """How many have just these hundredths."""
+        """Return the number of students with exactly this mark. `mark` is in hundredths."""
         return self._below(mark + 1) - self._below(mark)
 
     def histogram(self, top: Fraction, bins: int) -> list[int]:
-        """How many marks lie in each of so many equal bins from 0 to `top`. A bin holds its lower end and not its upper
-        one; the last one also holds `top`, and what lies above."""
+        """Return the number of marks in each of `bins` equal bins from 0 to `top`.
+
+        A bin includes its lower limit and excludes its upper one; the last bin also includes `top` and higher marks.
+        """
         heights = [0] * bins
         width = top * HUNDREDTHS / bins
         for mark, count in zip(self.marks, self.counts, strict=True):
@@ -97,9 +102,9 @@ class Distribution:
         return heights
 
     def _below(self, mark: int) -> int:
-        place = bisect_left(self.marks, mark)
-        return self._up_to[place - 1] if place else 0
+        index = bisect_left(self.marks, mark)
+        return self._up_to[index - 1] if index else 0
 
-    def _at(self, place: int) -> int:
-        """The mark in a place of the list of all marks, in rising order, counted from 0."""
-        return self.marks[bisect_right(self._up_to, place)]
+    def _at(self, index: int) -> int:
+        """Return the mark at an index, counted from 0, of the sorted list of all marks."""
+        return self.marks[bisect_right(self._up_to, index)]

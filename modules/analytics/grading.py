@@ -1,4 +1,4 @@
-"""The scale of marks, as the settings say: the highest one, what passes by itself, and the letter grades."""
+"""The scale of marks from the settings: highest mark, default pass mark, histogram bins and letter grades."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -7,32 +7,32 @@ from modules.analytics.settings import AnalyticsSettings
 from modules.students import MarkSettings
 
 BINS = 10
-"""How many equal parts the scale has in a histogram."""
+"""The number of equal bins of a histogram."""
 
 _PASSING = Fraction(40, 100)
 
 
 def exact(number: float) -> Fraction:
-    """The number that people see: 0.1 is a tenth, although no float is."""
+    """Return the decimal number that a float is displayed as: 0.1 becomes exactly 1/10."""
     return Fraction(Decimal(repr(number)))
 
 
 def highest_mark() -> Fraction:
-    """The highest mark, `MARKS_MAX`."""
+    """Return the highest mark, `MARKS_MAX`."""
     return exact(MarkSettings.current().max)
 
 
 def passing_mark(given: Decimal | None) -> Fraction:
-    """The least mark that passes: the one that was given, or 40% of the highest."""
+    """Return the lowest mark that passes: `given`, or 40% of the highest mark."""
     return highest_mark() * _PASSING if given is None else Fraction(given)
 
 
 def bin_limits() -> list[float]:
-    """The limits of the bins, from 0 to the highest mark."""
+    """Return the limits of the histogram bins, from 0 to the highest mark."""
     return [float(highest_mark() * number / BINS) for number in range(BINS + 1)]
 
 
 def grade_of(mark: Fraction) -> str:
-    """The best letter grade whose threshold, a percentage of the highest mark, the mark reaches."""
+    """Return the best letter grade whose threshold the mark reaches. Thresholds are percentages of `MARKS_MAX`."""
     percentage = mark * 100 / highest_mark()
     return next(grade for grade, threshold in AnalyticsSettings.current().grades if percentage >= Fraction(threshold))

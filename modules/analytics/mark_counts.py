@@ -1,7 +1,8 @@
-"""How often each mark was given, counted in MongoDB.
+"""Counts of students by mark, computed in MongoDB.
 
-All subjects are counted in one pass (`$facet`), as reading the students costs more than counting: with five subjects it
-takes a third of the time of one `$group` a subject, and a fifth of that of `$objectToArray` with `$unwind`.
+All subjects are counted in one pass (`$facet`), because reading the students takes longer than counting. With five
+subjects, this takes a third of the time of one `$group` per subject, and a fifth of that of `$objectToArray` with
+`$unwind`.
 """
 
 from collections import defaultdict
@@ -16,8 +17,8 @@ from modules.analytics import query_concurrency
 from modules.analytics.distribution import HUNDREDTHS
 from modules.analytics.ranking_measure import MARKS
 
-# Facets share 100 MB of memory and have no file to go to: with more subjects than this, or where even so many are too
-# much for them, there is a pass for some of the subjects at a time.
+# The maximum number of subjects per pass. Facets share 100 MB of memory and cannot spill to disk; if this number still
+# exceeds a limit, each subject gets a pass of its own.
 SUBJECTS_AT_ONCE = 20
 
 _TOO_MUCH = {
@@ -32,23 +33,25 @@ _TOO_MUCH = {
 _STUDENTS = "students"
 
 Apart = str | Filter | None
-"""How branches are told apart: `EACH_BRANCH`, `these_branches(…)`, or not at all."""
+"""How to group by branch: `EACH_BRANCH`, `these_branches(…)`, or None for no grouping."""
 
 Counted = Sequence[tuple[int, int]]
-"""Marks in hundredths, each with the number of students who have it."""
+"""Pairs of a mark in hundredths and the number of students who have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was counted: the students of each branch, and the marks of each subject and branch. Where branches were not
-    told apart, all students are of the branch None."""
+    """The number of students by branch, and the counted marks by subject and branch.
+
+    Without grouping, the key of all students is the branch None.
+    """
 
     students: dict[str | None, int]
     marks: dict[str, dict[str | None, Counted]]
 
 
 def chosen(branches: Sequence[str]) -> Filter:
-    """What selects the students of these branches; all, where none is named. Deleted ones never count."""
+    """Return the query of the students in these branches, or of all if empty. Deleted students never match."""
     return {"keys.live": True} | ({"branch": {"$in": list(branches)}} if branches else {})
 
 
@@ -56,13 +59,15 @@ EACH_BRANCH = "$branch"
 
 
 def these_branches(branches: Sequence[str]) -> Filter:
-    """Tells these branches apart; the students of all others are of the branch None."""
+    """Return the grouping by these branches. Students of all other branches are grouped as the branch None."""
     return {"$cond": [{"$in": ["$branch", {"$literal": list(branches)}]}, "$branch", None]}
 
 
 async def tally(subjects: Sequence[str], branches: Sequence[str], apart: Apart = None) -> Tally:
-    """Count the marks of the students of these branches (of all, where none is named) in these subjects; call it in a
-    `heavy.turn()`."""
+    """Count the marks in these subjects of the students in these branches, or of all students if empty.
+
+    Call it inside `query_concurrency.turn()`.
+    """
     result = Tally({}, {})
     parts = [subjects[at : at + SUBJECTS_AT_ONCE] for at in range(0, len(subjects), SUBJECTS_AT_ONCE)]
     for part in parts or [subjects]:
@@ -94,13 +99,13 @@ async def _in_one_pass(subjects: Sequence[str], branches: Sequence[str], apart: 
         {"$facet": {**facets, _STUDENTS: [_students(apart)]}},
         {"$project": {"facet": {"$objectToArray": "$$ROOT"}}},
         {"$unwind": "$facet"},
-        {"$unwind": "$facet.v"},  # so that each row, and not all of them, must keep to the limit of 16 MB
+        {"$unwind": "$facet.v"},  # so that the limit of 16 MB applies to each row and not to all together
         {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$facet.v", {"of": "$facet.k"}]}}},
     )
 
 
 async def _one_by_one(subjects: Sequence[str], branches: Sequence[str], apart: Apart) -> list[dict[str, Any]]:
-    """The same rows in a pass for each subject, which can use files and answers mark by mark."""
+    """Return the same rows from one pass per subject, which can spill to disk and returns one row per mark."""
     rows = [{**row, "of": _STUDENTS} for row in await _read(branches, _students(apart))]
     for number, subject in enumerate(subjects):
         for row in await _read(branches, *_counts_of(subject, apart)):
@@ -110,7 +115,7 @@ async def _one_by_one(subjects: Sequence[str], branches: Sequence[str], apart: A
 
 
 async def _read(branches: Sequence[str], *stages: Filter) -> list[dict[str, Any]]:
-    # All students are read faster in the order in which they lie than in that of an index.
+    # A collection scan reads all students faster than an index scan.
     options = {} if branches else {"hint": {"$natural": 1}}
     needed = {"$project": {"_id": 0, "branch": 1, "marks": 1}}
     return await query_concurrency.aggregate([{"$match": chosen(branches)}, needed, *stages], **options)
@@ -121,12 +126,12 @@ def _students(apart: Apart) -> Filter:
 
 
 def _counts_of(subject: str, apart: Apart) -> Iterator[Filter]:
-    """A row for each mark (of each branch)."""
+    """Yield the stages that return one row per mark and group."""
     yield {"$group": {"_id": {"b": apart, "m": f"${MARKS}{subject}"}, "n": {"$sum": 1}}}
-    yield {"$match": {"_id.m": {"$gte": 0}}}  # not the students without one
+    yield {"$match": {"_id.m": {"$gte": 0}}}  # excludes students without a mark
 
 
 def _marks_of(subject: str, apart: Apart) -> list[Filter]:
-    """One row (a branch) with all of its marks, which is much less to send."""
+    """Return the stages that return one row per group with all of its marks, which transfers much less data."""
     together = {"$group": {"_id": "$_id.b", "marks": {"$push": "$_id.m"}, "counts": {"$push": "$n"}}}
     return [*_counts_of(subject, apart), together]

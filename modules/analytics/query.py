@@ -1,4 +1,4 @@
-"""What statistics, pictures and rankings can be asked for."""
+"""Query parameters of statistics, the chart and rankings."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ Branches = Annotated[
     list[PrintableLine],
     Field(
         max_length=MAX_CHOSEN,
-        description="Only students of this branch; repeat it for others.",
+        description="Only students in this branch. Repeatable.",
         examples=[["Physics"]],
     ),
 ]
@@ -32,7 +32,10 @@ def _check_pass_mark(mark: Decimal | None) -> Decimal | None:
 PassMark = Annotated[
     Decimal | None,
     Field(
-        ge=0, max_digits=9, decimal_places=2, description="The least mark that passes; without it, 40% of `MARKS_MAX`."
+        ge=0,
+        max_digits=9,
+        decimal_places=2,
+        description="The lowest mark that passes. The default is 40% of `MARKS_MAX`.",
     ),
     AfterValidator(_check_pass_mark),
     DocumentedMark(),
@@ -40,32 +43,32 @@ PassMark = Annotated[
 
 
 class PictureQuery(BaseModel):
-    """Whose marks a picture is drawn of."""
+    """Query parameters of the chart."""
 
     model_config = ConfigDict(extra="forbid")
 
     branch: Branches = []
-    subject: Annotated[
-        list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject; repeat it for others.")
-    ] = []
+    subject: Annotated[list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject. Repeatable.")] = []
 
 
 class StatisticsQuery(PictureQuery):
-    """Whose marks are told of, and how."""
+    """Query parameters of the statistics."""
 
-    by: Annotated[Literal["branch"] | None, Field(description="`branch`: tell of each branch, too.")] = None
+    by: Annotated[
+        Literal["branch"] | None, Field(description="With `branch`, also return the figures of each branch.")
+    ] = None
     pass_mark: PassMark = None
 
 
 class RankingsQuery(PageQuery):
-    """A page of a ranking."""
+    """Query parameters of a ranking."""
 
     by: Annotated[
         str,
         StringConstraints(max_length=100),
         AfterValidator(check_measure),
         Field(
-            description="`total`, `average`, or a subject. `marks.SUBJECT` is a subject, too, whatever it is called: "
+            description="What to rank by: `total`, `average` or a subject. `marks.SUBJECT` always means a subject: "
             "`marks.total` ranks by the marks in a subject named total.",
             examples=["total", "math"],
             json_schema_extra={"pattern": rf"^(marks\.)?{SUBJECT_PATTERN}$"},

@@ -1,4 +1,4 @@
-"""Queries that read all students: with more time than others have, and only a few at once, so that they leave room."""
+"""Limits for queries that read all students: a longer timeout, and few at once, so that other queries stay fast."""
 
 from asyncio import AbstractEventLoop, Semaphore, get_running_loop
 from collections.abc import AsyncIterator, Sequence
@@ -12,16 +12,16 @@ from core.database import Filter
 from core.errors import Unavailable
 from modules.students import StudentDocument
 
-# The client's own limit is five seconds.
+# The timeout of these queries. The default of the client is five seconds.
 SECONDS = 30
 
-# Each takes a core of the database's, and a thread of the driver's pool, which short queries need as well.
+# Each query occupies a CPU core of the database and a thread of the driver's pool, which short queries need as well.
 AT_ONCE = 2
 WAITING = 16
 
 
 class _Gate:
-    """Lets a few through at once, keeps some waiting, and turns the rest away."""
+    """A semaphore with a bounded queue: `AT_ONCE` run, `WAITING` wait, and further requests are rejected."""
 
     def __init__(self) -> None:
         self._free = Semaphore(AT_ONCE)
@@ -30,7 +30,7 @@ class _Gate:
     @asynccontextmanager
     async def entered(self) -> AsyncIterator[None]:
         if self._waiting >= WAITING:
-            raise Unavailable("Too many statistics are being computed at once.", retry_after=SECONDS)
+            raise Unavailable("Too many statistics requests are running at once.", retry_after=SECONDS)
         self._waiting += 1
         try:
             await self._free.acquire()
@@ -47,20 +47,22 @@ _gates: WeakKeyDictionary[AbstractEventLoop, _Gate] = WeakKeyDictionary()
 
 @asynccontextmanager
 async def turn() -> AsyncIterator[None]:
-    """One of the few turns of this process to read all students. Waiting for it and the queries inside may take
-    `SECONDS` together. Raises `Unavailable` when too many wait for theirs."""
+    """Hold one of the `AT_ONCE` slots of this process for queries that read all students.
+
+    Waiting for the slot and the queries inside may take `SECONDS` in total. Raise `Unavailable` if the queue is full.
+    """
     with more_time():
         async with _gates.setdefault(get_running_loop(), _Gate()).entered():
             yield
 
 
 def more_time() -> AbstractContextManager[object]:
-    """Lets the queries inside take `SECONDS` together."""
+    """Set the timeout of the queries inside to `SECONDS` in total."""
     return pymongo.timeout(SECONDS)
 
 
 async def aggregate(pipeline: Sequence[Filter], **options: Any) -> list[dict[str, Any]]:
-    """What a pipeline makes of all students."""
+    """Run a pipeline on the collection of students and return all rows."""
     cursor = StudentDocument.get_motor_collection().aggregate(list(pipeline), **options)
     rows: list[dict[str, Any]] = await cursor.to_list(None)
     return rows

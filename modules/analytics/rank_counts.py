@@ -1,4 +1,4 @@
-"""How many students come before a value, how many share it, and how many have none."""
+"""Counts of students for ranks: how many have a higher value, the same value, or no value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ LIVE: Filter = {"keys.live": True}
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Numbers of students, for a row of values, best first.
+    """Numbers of students, relative to a page of values in descending order.
 
-    better      have more than the first value
-    first       have the first value
-    last        have the last value
-    unranked    have none
+    better      students with a value above the first one
+    first       students with the first value
+    last        students with the last value
+    unranked    students without a value
     """
 
     better: int
@@ -30,7 +30,7 @@ class Places:
 
 
 async def among_all(measure: Measure, first: float, last: float) -> Places:
-    """Counted in indexes, among all students."""
+    """Count among all students, using indexes."""
     condition = LIVE if measure.subject is None else {}
     better, level, level_last = [
         await _matching(condition | {measure.path: bound}) for bound in ({"$gt": first}, first, last)
@@ -38,21 +38,24 @@ async def among_all(measure: Measure, first: float, last: float) -> Places:
     unranked = await _unranked(measure)
     if measure.subject is None:
         return Places(better, level, level_last, unranked)
-    # The index on marks knows nothing of deletions, and to look each student up takes 15 times as long.
+    # The index on marks contains deleted students. Counting and subtracting them is 15 times faster than a filter by
+    # `keys.live`, which would read each student.
     gone = await _summed({"keys.live": False}, measure, first, last)
     return Places(better - gone.better, level - gone.first, level_last - gone.last, unranked)
 
 
 async def among(branches: Sequence[str], measure: Measure, first: float, last: float) -> Places:
-    """Counted among the students of some branches, who are all read, as no index knows their values; call it in a
-    `heavy.turn()`."""
+    """Count among the students of some branches. All of them are read, because no index has the values by branch.
+
+    Call it inside `query_concurrency.turn()`.
+    """
     return await _summed(chosen(branches), measure, first, last)
 
 
 async def _summed(among: Filter, measure: Measure, first: float, last: float) -> Places:
-    """Counted by reading the students."""
+    """Count by reading the students that match `among`."""
     value = f"${measure.path}"
-    # Nothing is less than any number.
+    # In an aggregation, a missing value compares as less than any number.
     conditions = {
         "better": {"$gt": [value, first]},
         "first": {"$eq": [value, first]},

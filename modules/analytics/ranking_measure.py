@@ -1,4 +1,4 @@
-"""What students can be ranked by: their total, their average, or their mark in a subject."""
+"""Measures that students can be ranked by: total, average, or the mark in a subject."""
 
 import math
 from collections.abc import Mapping
@@ -15,62 +15,65 @@ MARKS = "marks."
 
 _SUBJECT: TypeAdapter[str] = TypeAdapter(Subject)
 
-# Beyond any total, and within what MongoDB can hold.
+# Above any total, and within the range of MongoDB's integers.
 _HIGHEST = 2**53
 
 
 def _number(text: str) -> int | float:
-    """Reads a value from a cursor."""
+    """Parse a value from a cursor. Raise `ValueError` if it is invalid."""
     number = int(text) if text.isascii() and text.isdecimal() else float(text)
-    if not 0 <= number <= _HIGHEST:  # which NaN is not, either
+    if not 0 <= number <= _HIGHEST:  # also rejects NaN
         raise ValueError(text)
     return number
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The stored field that students are ranked by, and by what its numbers are to be divided."""
+    """The stored field that students are ranked by, and the divisor that converts stored to displayed values."""
 
     path: str
     divisor: int = 1
 
     @property
     def subject(self) -> str | None:
-        """The subject whose marks these are; None for a total or an average."""
+        """The subject, or None for the total and the average."""
         return self.path.removeprefix(MARKS) if self.path.startswith(MARKS) else None
 
     @property
     def order(self) -> Order:
-        """Best first; equal students by roll number."""
+        """The sort order: descending by value, ties by roll number."""
         return SortKey(self.path, descending=True, parse=_number, write=repr), SortKey("roll_no")
 
     def stored(self, record: Mapping[str, Any]) -> int | float:
-        """A ranked student's number, as it is stored."""
+        """Return the stored value of a ranked student."""
         field, _, key = self.path.partition(".")
         number: int | float = record[field][key]
         return number
 
     def shown(self, number: int | float) -> int | float:
-        """A stored number as people know it. Whole numbers stay whole."""
+        """Return a stored value as displayed. Whole numbers are integers."""
         if self.divisor == 1:
             return number
         shown = number / self.divisor
         return int(shown) if shown == math.floor(shown) else shown
 
 
-# Students keep both in hundredths.
+# Both are stored in hundredths.
 BY_TOTAL = Measure("keys.total", 100)
 BY_AVERAGE = Measure("keys.average", 100)
 
 
 def by_subject(subject: str) -> Measure:
-    """The marks in a subject."""
+    """Return the measure for the marks in a subject."""
     return Measure(MARKS + subject)
 
 
 def measure_of(by: str) -> Measure:
-    """What a client means by `total`, `average`, `SUBJECT` or `marks.SUBJECT`. No subject has a dot in it, so that
-    the last one is never mistaken. Raises pydantic's `ValidationError` for what is no subject."""
+    """Return the measure for `total`, `average`, `SUBJECT` or `marks.SUBJECT`.
+
+    The last form is unambiguous, because no subject contains a dot. Raise pydantic's `ValidationError` for an invalid
+    subject.
+    """
     match by:
         case "total":
             return BY_TOTAL
@@ -81,7 +84,7 @@ def measure_of(by: str) -> Measure:
 
 
 def check_measure(by: str) -> str:
-    """A `by` that means something; raises `PydanticCustomError` for any other."""
+    """Validate `by` and return it. Raise `PydanticCustomError` if it is invalid."""
     try:
         measure_of(by)
     except ValidationError as error:

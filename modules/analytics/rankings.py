@@ -1,4 +1,4 @@
-"""Rankings: who is the best, and which place a student has. Competition ranking: 1, 2, 2, 4."""
+"""Rankings of students, as standard competition ranking: 1, 2, 2, 4."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The students of some branches (of all, where none is named) who have a value, best first."""
+    """The students with a value, best first; of some branches, or of all if none is given."""
 
     measure: Measure
     branches: Sequence[str] = ()
 
     async def page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
-        """One page, as it is stored and as it is shown; and how many students have no value and so no rank."""
-        if self.branches:  # no index knows the values of one branch: its students are read
+        """Return one page, as stored and as displayed, and the number of students without a value, who have no rank."""
+        if self.branches:  # no index has the values by branch: all students of these branches are read
             async with query_concurrency.turn():
                 return await self._page(window)
         with query_concurrency.more_time():
@@ -38,8 +38,11 @@ class Ranking:
         return page, list(self._ranked(page.items, values, counted)), counted.unranked
 
     async def _read(self, window: Window) -> list[Row]:
-        """The page and one more. Students of one value are read in order of roll number, which an index holds; and
-        values in their order, which another one does: so there is never more to sort than a page."""
+        """Return the rows of the page, and one more.
+
+        Students with the same value are read in order of roll number, from one index, and values in order from another
+        index. So never more than a page is sorted.
+        """
         wanted = window.limit + 1
         lead, _ = window.reading_order
         rows = await self._level(window, window.position, wanted) if window.position else []
@@ -49,20 +52,20 @@ class Ranking:
         ahead = await self._find(further or {}, window.reading_order[:1], wanted - len(rows))
         if len(rows) + len(ahead) < wanted:
             return rows + self._sorted(ahead, window)
-        # There may be more students of the last value, with roll numbers that come before those which were found.
+        # Other students may have the last value and roll numbers before those found.
         last = self.measure.stored(ahead[-1])
         rows += self._sorted([row for row in ahead if self.measure.stored(row) != last], window)
         return rows + await self._level(window, (last, None), wanted - len(rows))
 
     async def _level(self, window: Window, position: Position, limit: int) -> list[Row]:
-        """The students of one value, from a roll number on."""
+        """Return students with the same value, after a roll number."""
         value, roll_no = position
         _, tie = window.reading_order
         further = tie.beyond(roll_no) if roll_no is not None else None
         return await self._find({self.measure.path: value} | (further or {}), (tie,), limit)
 
     def _sorted(self, rows: list[Row], window: Window) -> list[Row]:
-        """Rows in reading order."""
+        """Sort rows in reading order."""
         rows.sort(key=lambda row: row["roll_no"], reverse=window.backwards)
         rows.sort(key=self.measure.stored, reverse=not window.backwards)
         return rows
@@ -81,8 +84,10 @@ class Ranking:
         return await rank_counts.among_all(self.measure, first, last)
 
     def _ranked(self, rows: Sequence[Row], values: Sequence[float], counted: Places) -> Iterator[RankedStudent]:
-        """The rows with their ranks: the first one's was counted, and the others follow from it. Only of the first and
-        of the last value there can be students on other pages."""
+        """Yield the rows with their ranks. The first rank is counted by the database, and the others follow from it.
+
+        Only the first and the last value of a page can be shared with students on other pages.
+        """
         level = Counter(values)
         if values:
             level[values[0]], level[values[-1]] = counted.first, counted.last

@@ -1,4 +1,4 @@
-"""Report cards: a student's marks, and where each one stands among those of all students."""
+"""Report cards: a student's marks, each with rank and percentile among all students."""
 
 import asyncio
 from fractions import Fraction
@@ -15,7 +15,7 @@ from modules.students import StudentSnapshot
 
 
 async def get(roll_no: str) -> ReportCard:
-    """The report card of a student; raises `StudentNotFound`, and `Unavailable` when too many ask at once."""
+    """Return the report card of a student. Raise `StudentNotFound`, or `Unavailable` if the query queue is full."""
     student = await students.get(roll_no)
     async with query_concurrency.turn():
         tally = await mark_counts.tally(sorted(student.marks), ()) if student.marks else Tally({}, {})
@@ -33,7 +33,7 @@ async def get(roll_no: str) -> ReportCard:
 
 
 def _average(student: StudentSnapshot) -> Fraction:
-    """The average as it is: a float might miss a threshold that it should reach."""
+    """Return the exact average: a rounded float could miss a grade's threshold."""
     return Fraction(student.keys.total or 0, HUNDREDTHS * len(student.marks))
 
 
@@ -62,8 +62,8 @@ def _subject(name: str, mark: float, tally: Tally) -> SubjectReport:
 
 
 def _standing(better: int, level: int, of: int) -> dict[str, Any]:
-    """A rank, and the percentile rank: of all who are ranked, the lower ones and half of those who are level. The
-    student counts also where they were changed or deleted a moment ago."""
+    """Return the rank and the percentile rank: the percentage of ranked students who are lower, plus half of those who
+    are equal. The student always counts, even if a concurrent change or deletion has removed the value meanwhile."""
     level, of = max(level, 1), max(of, better + max(level, 1))
     lower = of - better - level
     return {"rank": better + 1, "of": of, "percentile": float(Fraction(100 * (2 * lower + level), 2 * of))}

@@ -1,4 +1,4 @@
-"""The addresses of statistics, rankings and report cards."""
+"""Routes of statistics, rankings and report cards."""
 
 from typing import Annotated
 
@@ -17,25 +17,28 @@ from modules.students import RollNo, StudentNotFound
 router = ProtectedRouter()
 
 UNRANKED = header(
-    "Unranked-Count", "How many of the chosen students have no mark to rank them by.", example=202, always=True
+    "Unranked-Count",
+    "The number of selected students without a rank because they have no mark.",
+    example=202,
+    always=True,
 )
 
 SVG = "image/svg+xml"
 
 SVG_EXAMPLE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 480"><title>Marks</title></svg>'
 
-# The picture holds its own style sheet, and needs nothing else.
+# The chart contains its own style sheet and needs no other resources.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
 
 @router.get("/statistics")
 async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRead:
-    """Describe the marks in each subject: mean, spread, quartiles, pass rate, histogram.
+    """Retrieve the statistics of each subject: mean, standard deviation, quartiles, pass rate and histogram.
 
-    With `by=branch` also in each branch. All is computed from the current records and exact: each number is rounded
-    once, at the end. Quartiles follow the linear method (R's type 7, numpy's default); the standard deviation is that
-    of a sample. A subject that is asked for and that nobody has a mark in is there with `n` 0. One answer has at most
-    2,000 rows: subjects, or with `by=branch` subjects times branches.
+    With `by=branch`, the response also contains the statistics of each branch. All figures are computed exactly from
+    the current records, and rounded once at the end. Quartiles use the linear method (R's type 7, numpy's default); the
+    standard deviation is that of a sample. A requested subject without marks is returned with `n` 0. A response has at
+    most 2,000 rows: the number of subjects, or with `by=branch` the number of subjects times the number of branches.
     """
     return await service.statistics(query)
 
@@ -44,14 +47,14 @@ async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRe
     "/statistics.svg",
     response_class=Response,
     responses={
-        200: {"content": {SVG: {"schema": {"type": "string"}, "example": SVG_EXAMPLE}}, "description": "The picture."}
+        200: {"content": {SVG: {"schema": {"type": "string"}, "example": SVG_EXAMPLE}}, "description": "The chart."}
     },
 )
 async def draw_statistics(query: Annotated[PictureQuery, Query()]) -> Response:
-    """Draw the marks in each subject: a histogram, and a box plot of each branch.
+    """Draw a chart of each subject: a histogram, and a box plot of each branch.
 
-    A picture to be opened in a browser or put into a report. It fits into light and dark pages. The first 6 subjects
-    and, in each, the 12 branches with the most students are drawn; it names how many are left out.
+    The SVG chart can be opened in a browser or embedded in a report, and supports light and dark colour schemes. It
+    shows the first 6 subjects and, for each, the 12 branches with the most students, and states how many it leaves out.
     """
     drawing = await picture.picture(query)
     return Response(drawing, media_type=SVG, headers={"Content-Security-Policy": PICTURE_POLICY})
@@ -61,10 +64,10 @@ async def draw_statistics(query: Annotated[PictureQuery, Query()]) -> Response:
 async def list_rankings(
     query: Annotated[RankingsQuery, Query()], request: Request, response: Response
 ) -> list[RankedStudent]:
-    """Rank students by total, average or a subject, best first, page by page.
+    """Rank students by total, average or subject, best first.
 
-    Equal students share a rank (1, 2, 2, 4) and are in order of roll number. Sums are exact. Students without a mark
-    have no rank: `Unranked-Count` tells how many.
+    Students with equal values share a rank (1, 2, 2, 4) and are sorted by roll number. Sums are exact. Students without
+    a mark have no rank; `Unranked-Count` returns their number.
     """
     measure = measure_of(query.by)
     listing = Listing(f"rankings {measure.path} {sorted(query.branch)}", measure.order)
@@ -78,9 +81,9 @@ async def list_rankings(
 async def get_report_card(
     roll_no: Annotated[RollNo, Path(description="The student's roll number.")],
 ) -> ReportCard:
-    """Read a student's report card: each mark with rank, percentile, class mean and grade.
+    """Retrieve a student's report card: each mark with rank, percentile, class mean and grade.
 
-    All students with a mark in the subject are the class. The percentile is the percentage of them with a lower mark,
-    counting half of those with the same one.
+    The class consists of all students with a mark in the subject. The percentile is the percentage of them with a lower
+    mark, plus half of those with the same mark.
     """
     return await report_cards.get(roll_no)

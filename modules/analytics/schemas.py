@@ -1,4 +1,4 @@
-"""What clients receive of marks taken together."""
+"""Response bodies of statistics, rankings and report cards."""
 
 from typing import Annotated
 
@@ -25,57 +25,60 @@ def _example(example: dict[str, JsonValue]) -> ConfigDict:
 
 
 class Figures(BaseModel):
-    """The figures of some marks. Quartiles follow the linear method (R's type 7, numpy's default); without marks what
-    cannot be told is null."""
+    """Statistics of a set of marks. Quartiles use the linear method (R's type 7, numpy's default). Figures that are not
+    defined without marks are null."""
 
-    n: Annotated[int, Field(description="How many students have a mark.")]
-    missing: Annotated[int, Field(description="How many have none.")]
+    n: Annotated[int, Field(description="The number of students with a mark.")]
+    missing: Annotated[int, Field(description="The number of students without a mark.")]
     mean: float | None
-    standard_deviation: Annotated[float | None, Field(description="Of a sample (n - 1); null below two marks.")]
+    standard_deviation: Annotated[
+        float | None, Field(description="The sample standard deviation (n - 1); null for fewer than two marks.")
+    ]
     min: float | None
     q1: float | None
     median: float | None
     q3: float | None
     max: float | None
-    passed: Annotated[int, Field(description="How many marks are `pass_mark` or more.")]
-    pass_rate: Annotated[float | None, Field(description="`passed` by `n`, from 0 to 1.")]
+    passed: Annotated[int, Field(description="The number of marks that are `pass_mark` or higher.")]
+    pass_rate: Annotated[float | None, Field(description="`passed` divided by `n`, from 0 to 1.")]
     histogram: Annotated[
         list[int],
-        Field(description="How many marks lie between each two neighbours of `bins`: from the lower one up to, but "
-              "without, the upper one. The last bin also holds the highest mark."),
+        Field(description="The number of marks in each bin, between two successive limits of `bins`: including the lower "
+              "limit, excluding the upper one. The last bin also includes its upper limit and higher marks."),
     ]  # fmt: skip
 
 
 class BranchName(BaseModel):
-    """A branch, in front of its figures."""
+    """The name of a branch; the first field of its statistics."""
 
     branch: str
 
 
 class BranchStatistics(Figures, BranchName):
-    """The figures of one subject in one branch."""
+    """Statistics of one subject in one branch."""
 
     model_config = _example({"branch": "Physics", **_FIGURES})
 
 
 class SubjectName(BaseModel):
-    """A subject, in front of its figures."""
+    """The name of a subject; the first field of its statistics."""
 
     subject: str
 
 
 class SubjectStatistics(Figures, SubjectName):
-    """The figures of one subject."""
+    """Statistics of one subject."""
 
     model_config = _example({"subject": "math", **_FIGURES, "branches": None})
 
     branches: Annotated[
-        list[BranchStatistics] | None, Field(description="The same of each branch, with `by=branch`; else null.")
+        list[BranchStatistics] | None,
+        Field(description="The statistics of each branch with `by=branch`; otherwise null."),
     ] = None
 
 
 class StatisticsRead(BaseModel):
-    """The figures of all subjects that someone has a mark in, or of those that were asked for, in order of name."""
+    """Statistics of all subjects with marks, or of the requested subjects, sorted by name."""
 
     model_config = _example(
         {
@@ -86,14 +89,14 @@ class StatisticsRead(BaseModel):
         }
     )
 
-    students: Annotated[int, Field(description="How many students there are, with or without marks.")]
+    students: Annotated[int, Field(description="The number of selected students, with or without marks.")]
     pass_mark: float
-    bins: Annotated[list[float], Field(description="The limits of the histograms' bins, from 0 to `MARKS_MAX`.")]
+    bins: Annotated[list[float], Field(description="The limits of the histogram bins, from 0 to `MARKS_MAX`.")]
     subjects: list[SubjectStatistics]
 
 
 class RankedStudent(BaseModel):
-    """A student's place in a ranking. Equal students share a rank, and the next one is by so many lower: 1, 2, 2, 4."""
+    """A student in a ranking. Students with equal values share a rank, and the next ranks are skipped: 1, 2, 2, 4."""
 
     model_config = _example(
         {
@@ -107,20 +110,22 @@ class RankedStudent(BaseModel):
     )
 
     rank: int
-    tied: Annotated[bool, Field(description="Whether others share this rank.")]
+    tied: Annotated[bool, Field(description="Whether other students share this rank.")]
     roll_no: str
     name: str
     branch: str
-    value: Annotated[int | float, Field(description="What is ranked by: the total, the average or the mark.")]
+    value: Annotated[
+        int | float, Field(description="The value that students are ranked by: the total, the average or the mark.")
+    ]
 
 
 class Standing(BaseModel):
-    """A place among all students who have a value: "12 of 1703"."""
+    """A rank among all students with a value, such as 12 of 1703."""
 
-    rank: Annotated[int, Field(description="1 is the best; equal students share a rank.")]
-    of: Annotated[int, Field(description="How many students are ranked.")]
+    rank: Annotated[int, Field(description="The rank; 1 is the best. Students with equal values share a rank.")]
+    of: Annotated[int, Field(description="The number of ranked students.")]
     percentile: Annotated[
-        float, Field(description="The percentage of those ranked who are lower, with half of those who are level.")
+        float, Field(description="The percentage of ranked students who are lower, plus half of those who are equal.")
     ]
 
 
@@ -128,14 +133,14 @@ _STANDING: dict[str, JsonValue] = {"rank": 12, "of": 1703, "percentile": 99.2953
 
 
 class SubjectMark(SubjectName):
-    """A mark, in front of where it stands."""
+    """A mark with its grade; the first fields of a subject's report."""
 
     mark: int | float
-    grade: Annotated[str, Field(description="By the thresholds of the setting `GRADES`.")]
+    grade: Annotated[str, Field(description="The letter grade, by the thresholds of the setting `GRADES`.")]
 
 
 class SubjectReport(Standing, SubjectMark):
-    """A mark on a report card."""
+    """A mark on a report card, with grade, rank and class mean."""
 
     model_config = _example({"subject": "math", "mark": 91, "grade": "A", **_STANDING, "class_mean": 46.365238})
 
@@ -143,19 +148,19 @@ class SubjectReport(Standing, SubjectMark):
 
 
 class Value(BaseModel):
-    """A total or an average, in front of where it stands."""
+    """A total or an average; the first field of its report."""
 
     value: int | float
 
 
 class OverallReport(Standing, Value):
-    """A total or an average on a report card."""
+    """A total or an average on a report card, with its rank."""
 
     model_config = _example({"value": 169.5, **_STANDING})
 
 
 class AverageReport(OverallReport):
-    """The average on a report card."""
+    """The average on a report card, with its rank and grade."""
 
     model_config = _example({"value": 84.75, **_STANDING, "grade": "A"})
 
@@ -163,7 +168,7 @@ class AverageReport(OverallReport):
 
 
 class ReportCard(BaseModel):
-    """All of a student's marks, and where they stand among those of all students."""
+    """All marks of a student, with their ranks among all students."""
 
     model_config = _example(
         {
@@ -179,6 +184,6 @@ class ReportCard(BaseModel):
     roll_no: str
     name: str
     branch: str
-    subjects: Annotated[list[SubjectReport], Field(description="In order of name.")]
+    subjects: Annotated[list[SubjectReport], Field(description="The student's marks, sorted by subject.")]
     total: Annotated[OverallReport | None, Field(description="Null for a student without marks.")]
     average: Annotated[AverageReport | None, Field(description="Null for a student without marks.")]

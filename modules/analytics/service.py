@@ -1,4 +1,4 @@
-"""The statistics of subjects and branches."""
+"""Statistics of subjects and branches."""
 
 import asyncio
 from fractions import Fraction
@@ -13,25 +13,27 @@ from modules.analytics.query import StatisticsQuery
 from modules.analytics.schemas import BranchStatistics, StatisticsRead, SubjectStatistics
 
 MAX_ROWS = 2_000
-"""The most rows in one answer: a row for each subject, and with `by=branch` one for each of its branches."""
+"""The maximum number of rows in a response: one per subject, or with `by=branch` one per subject and branch."""
 
 
 async def statistics(query: StatisticsQuery) -> StatisticsRead:
-    """The figures that are asked for; raises `InvalidRequest` for more than one answer holds, and `Unavailable` when
-    too many ask at once."""
+    """Return the requested statistics.
+
+    Raise `InvalidRequest` for more than `MAX_ROWS` rows, and `Unavailable` if the query queue is full.
+    """
     by_branch = query.by == "branch"
     async with query_concurrency.turn():
         subjects = sorted(set(query.subject)) or await distinct_values.subjects(MAX_ROWS)
         branches = query.branch or (await distinct_values.branches(MAX_ROWS) if by_branch else [])
         _check_size(len(subjects), len(set(branches)) if by_branch else 0)
         tally = await mark_counts.tally(subjects, query.branch, EACH_BRANCH if by_branch else None)
-    # Long sums would hold up everyone else in the loop.
+    # Long computations would block the event loop.
     return await asyncio.to_thread(_read, tally, query)
 
 
 def _check_size(subjects: int, branches: int) -> None:
     if subjects * max(branches, 1) > MAX_ROWS:
-        detail = f"One answer has room for {MAX_ROWS:,} rows. There are more: choose some subjects"
+        detail = f"The response would exceed {MAX_ROWS:,} rows. Select some subjects"
         detail += " or some branches." if branches else "."
         raise InvalidRequest(errors=[FieldError(detail=detail, parameter="by" if branches else "subject")])
 

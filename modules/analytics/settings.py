@@ -11,7 +11,7 @@ from core.settings import ModuleSettings
 
 
 def _read_grades(value: object) -> object:
-    """Grades with their thresholds, from `A:80,B:70,F:0`; raises `ValueError` in words for who wrote them."""
+    """Parse grades with their thresholds, such as `A:80,B:70,F:0`. Raise `ValueError` with a text for operators."""
     if not isinstance(value, str):
         return value
     parts = [part.strip() for part in value.split(",")]
@@ -19,11 +19,11 @@ def _read_grades(value: object) -> object:
     grades = tuple((pair[1], Decimal(pair[2])) for pair in pairs if pair)
     names, thresholds = [name for name, _ in grades], [threshold for _, threshold in grades]
     if len(grades) < len(parts):
-        raise ValueError("write each grade and its least percentage, such as A:80,B:70,F:0")
+        raise ValueError("write each grade with its minimum percentage, such as A:80,B:70,F:0")
     if len(set(names)) < len(names):
-        raise ValueError("a grade is there twice")
+        raise ValueError("each grade can be listed only once")
     if thresholds != sorted(set(thresholds), reverse=True) or thresholds[0] > 100 or thresholds[-1] != 0:
-        raise ValueError("percentages must fall from 100 at most, and the last one must be 0")
+        raise ValueError("percentages must be at most 100 and in descending order, and the last one must be 0")
     return grades
 
 
@@ -31,7 +31,7 @@ _GRADES = {"A": 80, "B": 70, "C": 60, "D": 50, "E": 40, "F": 0}
 
 
 class AnalyticsSettings(ModuleSettings):
-    """How marks are graded: best first, each with the least percentage of the highest mark; written as
+    """The letter grades, best first, each with its minimum percentage of the highest mark, written as
     `A:80,B:70,F:0`."""
 
     grades: Annotated[tuple[tuple[str, Decimal], ...], NoDecode, BeforeValidator(_read_grades)] = tuple(

@@ -1,4 +1,4 @@
-"""The kinds of values that records are made of, with errors for the person who mistyped one."""
+"""The types of student fields (roll number, subject, mark), with error messages for end users."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -24,11 +24,11 @@ from modules.students.settings import MarkSettings
 MAX_SUBJECTS = 100
 
 RollNo = Annotated[Code, Field(examples=["S101"])]
-"""What names a student, in an address as it is."""
+"""A student's roll number; safe in a URL path without percent-encoding."""
 
 
 def _check_subject(subject: str) -> str:
-    # MongoDB reads a leading `$` and any dot in a key as its own language.
+    # MongoDB treats a leading `$` as an operator and a dot as a path separator.
     if subject.startswith("$"):
         raise PydanticCustomError("subject_dollar", "A subject cannot begin with '$'.")
     if "." in subject:
@@ -36,7 +36,7 @@ def _check_subject(subject: str) -> str:
     return subject
 
 
-# Within the text, and so without trimming.
+# Without anchors and surrounding spaces, so that longer patterns can embed it.
 SUBJECT_PATTERN = r"[^\s$.\x00-\x1f\x7f-\x9f]([^.\x00-\x1f\x7f-\x9f]{0,62}[^\s.\x00-\x1f\x7f-\x9f])?"
 
 _WHOLE_SUBJECT = rf"^\s*{SUBJECT_PATTERN}\s*$"
@@ -51,13 +51,13 @@ _SubjectKey = Annotated[
 ]
 
 Subject = Annotated[_SubjectKey, DocumentedPattern(_WHOLE_SUBJECT)]
-"""What a mark is for: one line of 1 to 64 printable characters that MongoDB can hold as a key."""
+"""The subject of a mark: one line of 1 to 64 printable characters that is valid as a MongoDB key."""
 
 _SUBJECT: TypeAdapter[str] = TypeAdapter(Subject)
 
 
 def subject_of(text: str) -> str:
-    """A subject out of a longer name, such as `marks.math`; raises `PydanticCustomError` if it is none."""
+    """Validate the subject in a longer name, such as `marks.math`. Raise `PydanticCustomError` if it is invalid."""
     try:
         return _SUBJECT.validate_python(text)
     except ValidationError as error:
@@ -66,17 +66,19 @@ def subject_of(text: str) -> str:
 
 def _check_mark(mark: Any) -> int | float:
     if isinstance(mark, bool) or not isinstance(mark, int | float):
-        raise PydanticCustomError("mark_type", "A mark is a number, such as 85 or 72.5. What has no mark is left out.")
+        raise PydanticCustomError(
+            "mark_type", "A mark must be a number, such as 85 or 72.5. Leave it out if there is none."
+        )
     highest = MarkSettings.current().max
-    if not 0 <= mark <= highest:  # which NaN is not, either
+    if not 0 <= mark <= highest:  # also rejects NaN
         raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
     if isinstance(mark, float) and mark != round(mark, 2):
-        raise PydanticCustomError("mark_decimals", "A mark has at most two decimals.")
-    return abs(mark)  # what is left of the sign is that of -0.0
+        raise PydanticCustomError("mark_decimals", "A mark can have at most two decimals.")
+    return abs(mark)  # turns -0.0 into 0.0
 
 
 class DocumentedMark:
-    """Documents a mark, up to the highest one that the settings allow."""
+    """JSON Schema of a mark, with the maximum from the settings."""
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
         highest = MarkSettings.current().max
@@ -89,25 +91,28 @@ class DocumentedMark:
 
 
 Mark = Annotated[int | float, PlainValidator(_check_mark), DocumentedMark()]
-"""A finite number from 0 to `MARKS_MAX`, with at most two decimals. Whole numbers stay whole."""
+"""A finite number from 0 to `MARKS_MAX`, with at most two decimals. Integers stay integers."""
 
 
 def check_number_of_subjects(marks: Mapping[str, Any]) -> None:
-    """Raise `PydanticCustomError` for more subjects than a record may have."""
+    """Raise `PydanticCustomError` if there are more than `MAX_SUBJECTS` subjects."""
     if len(marks) > MAX_SUBJECTS:
         raise PydanticCustomError("subjects", "This must have at most {most} entries.", {"most": MAX_SUBJECTS})
 
 
 def _check_marks(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, Any]:
-    if isinstance(marks, dict):  # before anyone looks at each of them
+    if isinstance(marks, dict):  # before each mark is validated, which takes time
         check_number_of_subjects(marks)
     checked: dict[str, Any] = check(marks)
     if len(checked) != len(marks):
-        raise PydanticCustomError("subject_twice", "Two subjects have the same name, but for spaces or accents.")
+        raise PydanticCustomError(
+            "subject_twice",
+            "Two subjects differ only in spaces or in the encoding of accents.",
+        )
     return checked
 
 
-# The generator would make a pattern of the keys into `patternProperties`, which few programs understand.
+# By default pydantic puts the pattern of the keys into `patternProperties`, which few clients support.
 _SUBJECTS: JsonDict = {
     "maxProperties": MAX_SUBJECTS,
     "propertyNames": {"minLength": 1, "maxLength": 64, "pattern": _WHOLE_SUBJECT},
@@ -117,8 +122,8 @@ Marks = Annotated[
     dict[_SubjectKey, Mark],
     Field(
         json_schema_extra=_SUBJECTS,
-        description="Subject to mark: from 0 to `MARKS_MAX` (100 by default), at most two decimals. "
-        "A subject that is left out has no mark, which is not zero.",
+        description="Marks by subject. Each is from 0 to `MARKS_MAX` (100 by default), with at most two decimals. "
+        "A subject that is left out has no mark, which differs from a mark of 0.",
     ),
     WrapValidator(_check_marks),
 ]
@@ -127,7 +132,7 @@ MarksPatch = Annotated[
     dict[_SubjectKey, Mark | None],
     Field(
         json_schema_extra=_SUBJECTS,
-        description="Subject to mark; null takes the mark away. Subjects that are left out stay as they are.",
+        description="Marks by subject; null removes the mark. Subjects that are left out are not changed.",
     ),
     WrapValidator(_check_marks),
 ]

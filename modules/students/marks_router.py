@@ -1,4 +1,4 @@
-"""The addresses of single marks. A subject may have a slash in it."""
+"""Routes for single marks. A subject may contain a slash, hence the path converter `text`."""
 
 from typing import Annotated
 
@@ -29,7 +29,10 @@ async def set_mark(
     subject: SubjectInPath,
     data: MarkWrite,
 ) -> Response:
-    """Give a student one mark."""
+    """Set a student's mark in one subject.
+
+    Creates the mark or replaces it; other marks are not changed.
+    """
     return read(await service.set_mark(roll_no, subject, data.mark, writer))
 
 
@@ -41,6 +44,6 @@ async def set_mark(
     responses={204: {"headers": ETAG}, **problem_responses(*CONDITIONAL, MarkNotFound)},
 )
 async def remove_mark(writer: CurrentWriter, roll_no: RollNoInPath, subject: SubjectInPath) -> Response:
-    """Take one mark away from a student."""
+    """Delete a student's mark in one subject."""
     student = await service.remove_mark(roll_no, subject, writer)
     return Response(status_code=204, headers={"ETag": student.etag})

@@ -1,4 +1,4 @@
-"""What is stored of students: the current record, the versions before it, and the order in which they changed."""
+"""The stored documents: students, their earlier versions, the feed of changes and the audit of erasures."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ from modules.students.search_terms import words_of
 
 
 class Action(StrEnum):
-    """What made a version of a record."""
+    """The operation that created a version."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -27,8 +27,11 @@ class Action(StrEnum):
 
 
 class StudentVersionData(BaseModel):
-    """One version of a student's record. `version` counts them from 1, without gaps. A subject without an entry in
-    `marks` has no mark. A version with `deleted_at` says that the student is deleted, and what was there."""
+    """One version of a student's record.
+
+    `version` counts from 1, without gaps. A subject without an entry in `marks` has no mark. If `deleted_at` is set,
+    the student is deleted in this version, and the other fields keep the last content.
+    """
 
     roll_no: str
     name: str
@@ -41,9 +44,9 @@ class StudentVersionData(BaseModel):
     updated_at: datetime = Field(default_factory=utc_now)
     deleted_at: datetime | None = None
     source: str | None = None
-    """What the version was part of, where that was more than one student; such as an import."""
+    """The operation on several students that created this version, such as an import; None for a single write."""
     stamp: PydanticObjectId | None = None
-    """Tells the write that made this version from any other that might have made it."""
+    """The id of the write that created this version. It distinguishes this write from concurrent ones."""
 
 
 # No subject contains a dot.
@@ -51,14 +54,15 @@ SUBJECT_SEPARATOR = "."
 
 
 class Keys(BaseModel):
-    """What the indexes need, made from the rest of the record. That of a deleted student is empty.
+    """Values for the indexes, derived from the rest of the record. All are empty for a deleted student.
 
     live        whether the student is not deleted
-    words       of name and roll number, for searches
-    subjects    the names of the subjects with a mark, in order and joined: a school has few of these, so they tell
-                quickly who has no mark in one
-    total       the sum of the marks in hundredths, so that it is exact; without marks there is none
-    average     the total by the number of marks, in hundredths: equal ones are equal, as division rounds correctly
+    words       the search terms of name and roll number
+    subjects    the names of the subjects with a mark, sorted and joined. A school has few distinct combinations, which
+                makes it fast to find the students without a mark in a subject.
+    total       the sum of the marks in hundredths, an exact integer; None without marks
+    average     the total divided by the number of marks, in hundredths. Equal averages have equal floats, because
+                division rounds correctly. None without marks.
     """
 
     live: bool = False
@@ -69,7 +73,7 @@ class Keys(BaseModel):
 
 
 def keys_of(record: Mapping[str, Any]) -> Keys:
-    """What the indexes need of a record, given field by field."""
+    """Return the index values of a record, given as a mapping of its fields."""
     if record["deleted_at"] is not None:
         return Keys()
     marks = record["marks"]
@@ -84,7 +88,7 @@ def keys_of(record: Mapping[str, Any]) -> Keys:
 
 
 class Erased(BaseModel):
-    """When a student was erased, by whom and from where; nothing of whom it concerned."""
+    """Time, user, client address and request of an erasure. Nothing in it identifies the erased student."""
 
     at: datetime = Field(default_factory=utc_now)
     who: str
@@ -93,24 +97,26 @@ class Erased(BaseModel):
 
 
 class Erasing(Erased):
-    """The same while the student is being erased. `waits_for` names the modules that must forget the student before."""
+    """An erasure in progress. `waits_for` names the modules that must delete their data of the student first."""
 
     waits_for: list[str] = []
 
 
 class StudentSnapshot(StudentVersionData):
-    """A student's current record, deleted or not, as the service works with it. With `erasing` it is about to be
-    removed, and as good as gone."""
+    """A student's current record, deleted or not, in memory.
+
+    If `erasing` is set, the student is being erased, and callers treat the record as not found.
+    """
 
     id: PydanticObjectId | None
     erasing: Erasing | None = None
     keys: Keys = Field(default_factory=keys_of)
     unsequenced: bool = True
-    """Whether the feed of changes has still to give this version a place; absent when it has one."""
+    """Whether this version has no number in the feed of changes yet; the stored field is removed when it gets one."""
 
     @classmethod
     def new(cls, by: str, source: str | None = None, **content: Any) -> Self:
-        """A student who is not stored yet, made by the user `by`. The content has been checked."""
+        """Return a new student, created by the user `by` and not stored yet. `content` must be validated."""
         now = utc_now()
         made = {"version": 1, "action": Action.CREATED, "updated_by": by, "source": source, "deleted_at": None}
         times = {"created_at": now, "updated_at": now}
@@ -118,7 +124,7 @@ class StudentSnapshot(StudentVersionData):
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        """The student that MongoDB holds: what is in there was checked on its way in."""
+        """Return the student of a MongoDB document, without validation: stored values were validated when written."""
         read = {"id": stored["_id"], "action": Action(stored["action"]), "keys": Keys.model_construct(**stored["keys"])}
         return cls.model_construct(**{**stored, **read})
 
@@ -129,12 +135,12 @@ class StudentSnapshot(StudentVersionData):
 
     @property
     def etag(self) -> str:
-        """The entity tag of this state of the record."""
+        """The entity tag of this version."""
         assert self.id, "only a stored record has an entity tag"
         return strong_etag(self.id, self.version)
 
     def successor(self, action: Action, by: str, **changes: Any) -> Self:
-        """The next version of this record, made by the user `by`; not stored yet. The changes have been checked."""
+        """Return the next version, created by the user `by` and not stored yet. `changes` must be validated."""
         made = {
             "version": self.version + 1,
             "action": action,
@@ -145,25 +151,27 @@ class StudentSnapshot(StudentVersionData):
         return self._made({"id": self.id, **self.record(), **made, **changes})
 
     def record(self) -> dict[str, Any]:
-        """What the history keeps of this version."""
+        """Return the fields of this version that the history stores."""
         return {name: getattr(self, name) for name in StudentVersionData.model_fields}
 
     def deleted(self, by: str, source: str | None = None) -> Self:
-        """The version that says that the student is deleted; not stored yet."""
+        """Return the next version, in which the student is deleted; not stored yet."""
         return self.successor(Action.DELETED, by, deleted_at=utc_now(), source=source)
 
     def stored(self) -> dict[str, Any]:
-        """The whole record as MongoDB keeps it, other than its `_id`."""
+        """Return the MongoDB document without its `_id`."""
         return self.model_dump(exclude={"id"})
 
 
 class StudentDocument(Document, StudentSnapshot):
-    """The same as MongoDB keeps it. Not for the way of a request: a document takes far longer to make and to read."""
+    """The Beanie document of a student. Requests use `StudentSnapshot`: Beanie documents are much slower to create."""
 
     class Settings:
-        """The indexes: one for each order of a list, and for each of the filters that narrow a list down. Only one of
-        them begins with what all queries ask for, so that the database has few plans to try for each; the others end
-        with it, and so can tell a deleted student without reading the record."""
+        """Collection name and indexes: one index for each sort order of a list and for each selective filter.
+
+        Only one index begins with `keys.live`, which all queries filter by: so the query planner has few candidate
+        plans to try. The others end with it, so that deleted students are skipped without reading their documents.
+        """
 
         name = "students"
         indexes = [
@@ -171,7 +179,7 @@ class StudentDocument(Document, StudentSnapshot):
             IndexModel([("keys.live", 1), ("roll_no", 1)], name="by_roll_no"),
             IndexModel([("name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_name"),
             IndexModel([("branch", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch"),
-            # Beanie takes two indexes of the same fields for one, whatever their directions: hence the `_id`.
+            # Beanie treats indexes on the same fields as equal, whatever their directions: `_id` makes this one differ.
             IndexModel([("branch", -1), ("roll_no", 1), ("keys.live", 1), ("_id", 1)], name="by_branch_falling"),
             IndexModel([("branch", 1), ("name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch_and_name"),
             IndexModel([("created_at", 1), ("roll_no", 1), ("keys.live", 1)], name="by_created_at"),
@@ -187,46 +195,46 @@ class StudentDocument(Document, StudentSnapshot):
 
 
 class StudentVersion(StudentVersionData, Document):
-    """A version that has been replaced. Kept by the student's `_id`, so that a renamed student keeps its past."""
+    """A replaced version. It refers to the student's `_id`, so that a renamed student keeps its history."""
 
     student: PydanticObjectId
 
     class Settings:
-        """Each version is there once, however often it is copied."""
+        """Collection name and indexes. The unique index keeps one copy of each version when writers retry."""
 
         name = "student_history"
         indexes = [IndexModel([("student", 1), ("version", 1)], name="version_unique", unique=True)]
 
 
 class Change(Document):
-    """A place in the feed of changes: its number, and the student that had changed when the number was given."""
+    """An entry in the feed of changes: its number, and the student whose current version got that number."""
 
     id: int  # type: ignore[assignment]  # numbered from 1, without gaps
     student: PydanticObjectId
 
     class Settings:
-        """Read by number; a student's older places are cleared away."""
+        """Collection name and indexes. The index finds a student's older entries, which are deleted."""
 
         name = "student_changes"
         indexes = [IndexModel([("student", 1), ("_id", 1)], name="by_student")]
 
 
 class Erasure(Erased, Document):
-    """The audit's row for a student who was erased. Its `_id` is what was the student's, so that it is written once."""
+    """The audit entry of an erased student. It has the student's `_id`, so that it is inserted only once."""
 
     class Settings:
-        """Read from the newest back."""
+        """Collection name and indexes. The audit is listed newest first."""
 
         name = "student_erasures"
         indexes = [IndexModel([("at", -1), ("_id", -1)], name="newest_first")]
 
 
 class ErasureFollower(Document):
-    """A module that has to forget each student who is erased, by its name: also while it is switched off."""
+    """The name of a module that must delete its data of each erased student, even if the module is now disabled."""
 
     id: str  # type: ignore[assignment]  # the module's name instead of an ObjectId
 
     class Settings:
-        """Read as a whole."""
+        """Collection name. Without further indexes: queries read the whole collection."""
 
         name = "erasure_followers"

@@ -1,4 +1,4 @@
-"""What can stand behind the question mark of an address."""
+"""Query parameters of the routes of student records."""
 
 from typing import Annotated
 
@@ -16,31 +16,33 @@ MAX_VERSION = 2**31 - 1
 
 def _check_fields(fields: str | None) -> str | None:
     if fields is not None and not set(fields.split(",")) <= set(FIELDS):
-        raise PydanticCustomError("fields", "Choose from {known}.", {"known": ", ".join(FIELDS)})
+        raise PydanticCustomError("fields", "Choose fields from {known}.", {"known": ", ".join(FIELDS)})
     return fields
 
 
 class DeleteQuery(BaseModel):
-    """How a student is deleted."""
+    """Query parameters of a deletion."""
 
     model_config = ConfigDict(extra="forbid")
 
-    purge: Annotated[bool, Field(description="Erase the record and its history for good; for admins.")] = False
+    purge: Annotated[
+        bool, Field(description="Erase the record and its history permanently. Requires the role `admin`.")
+    ] = False
 
 
 class RestoreQuery(BaseModel):
-    """What a student is restored to."""
+    """Query parameters of a restoration."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: Annotated[
         int | None,
-        Field(ge=1, le=MAX_VERSION, description="Let name, branch and marks be what they were then.", examples=[1]),
+        Field(ge=1, le=MAX_VERSION, description="The version whose name, branch and marks to restore.", examples=[1]),
     ] = None
 
 
 class ChangesQuery(BaseModel):
-    """Which part of the feed of changes."""
+    """Query parameters of the feed of changes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,29 +50,32 @@ class ChangesQuery(BaseModel):
         str | None,
         Field(
             max_length=200,
-            description="`next` of the answer before; the first time, leave it out.",
+            description="The `next` token of the previous response; leave it out of the first request.",
             examples=["qYAdeA-PMA"],
         ),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=500, description="The most students in one answer.")] = 100
+    limit: Annotated[int, Field(ge=1, le=500, description="The maximum number of students in the response.")] = 100
 
 
 class StudentQuery(Selection, PageQuery):
-    """A page of a selection of students, and what to tell of each."""
+    """Query parameters of the list of students: filters, sort order, page and fields."""
 
     fields: Annotated[
         str | None,
         AfterValidator(_check_fields),
         Field(
-            description="Only these fields of each student, joined by commas.",
+            description="The fields of each student to return, separated by commas. All by default.",
             examples=["roll_no,name"],
             json_schema_extra={"pattern": rf"^({'|'.join(FIELDS)})(,({'|'.join(FIELDS)}))*$"},
         ),
     ] = None
-    count: Annotated[bool, Field(description="Whether to answer with `Total-Count`, which takes time.")] = False
+    count: Annotated[
+        bool,
+        Field(description="Whether to return the header `Total-Count`, which takes longer the more students match."),
+    ] = False
 
     @property
     def chosen(self) -> list[str]:
-        """The fields to answer with."""
+        """The fields to return, in the order of `StudentRead`."""
         names = FIELDS if self.fields is None else self.fields.split(",")
         return [field for field in FIELDS if field in names]

@@ -1,4 +1,4 @@
-"""What the routes of student records have in common."""
+"""Dependencies, responses and OpenAPI declarations that the routes of student records share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -24,27 +24,29 @@ async def _writer(user: CurrentUser, expects: Expected) -> Writer:
 
 
 CurrentWriter = Annotated[Writer, Depends(_writer)]
-"""Who changes a student, and in which state they expect it to be."""
+"""The user who changes a student, with the preconditions of the request."""
 
 LOCATION = location("/students/S101")
 
 CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequired)
-"""What any change of a student may answer."""
+"""The problems that any change of a student may respond with."""
 
 
 def read(student: StudentSnapshot, status_code: int = 200) -> Response:
-    """The student as clients read it, with the entity tag in the answer's header."""
+    """Return a response with the student as a `StudentRead` and the entity tag as `ETag`."""
     return answer(student.record(), student.etag, status_code)
 
 
 def answer(record: Mapping[str, Any], etag: str, status_code: int = 200) -> Response:
-    """The same of a record in the shape in which it is stored. It was checked on its way in, and is written as it is;
-    the routes document it as a `StudentRead`."""
-    shown = to_json({field: record[field] for field in StudentRead.model_fields})
-    return Response(shown, status_code, {"ETag": etag}, media_type="application/json")
+    """Return a response with a stored record as a `StudentRead` and the entity tag as `ETag`.
+
+    The record is serialized without validation: stored values were validated when written.
+    """
+    body = to_json({field: record[field] for field in StudentRead.model_fields})
+    return Response(body, status_code, {"ETag": etag}, media_type="application/json")
 
 
 def with_location(answer: Response, student: StudentSnapshot, request: Request) -> Response:
-    """The answer, with the address at which the student is found from now on."""
+    """Set `Location` to the URL of the student, and return the response."""
     answer.headers["Location"] = address(request, "students", student.roll_no)
     return answer

@@ -1,4 +1,4 @@
-"""The addresses of student records."""
+"""Routes of student records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,8 +49,8 @@ from modules.students.schemas import Rename, StudentCreate, StudentPart, Student
 
 router = ProtectedRouter()
 
-DELETED_ETAG = header("ETag", "Names the deleted state; nothing does after `purge=true`.", example=ETAG_EXAMPLE)
-TOTAL = header("Total-Count", "How many students are selected, where `count=true` asks for it.", example=1905)
+DELETED_ETAG = header("ETag", "Identifies the deleted state. Absent with `purge=true`.", example=ETAG_EXAMPLE)
+TOTAL = header("Total-Count", "The number of students that match the filters. Present with `count=true`.", example=1905)
 
 
 @router.post(
@@ -63,7 +63,7 @@ TOTAL = header("Total-Count", "How many students are selected, where `count=true
 async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Response:
     """Create a student.
 
-    One who was deleted goes on with the versions of before.
+    If a deleted student has this roll number, that student is created again and keeps the history.
     """
     student = await service.create(data, Writer(user.username))
     return with_location(read(student, 201), student, request)
@@ -75,22 +75,22 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Re
     responses={200: {"headers": LINK | TOTAL}},
 )
 async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Response:
-    """List students, filtered and sorted, page by page.
+    """List students, with filters, sort order and pagination.
 
-    Walking all pages by the `next` links meets every student who stays as they are exactly once, whatever others do
-    meanwhile.
+    If you follow the `next` links, each student who does not change meanwhile is returned exactly once, even if other
+    students are created, changed or deleted at the same time.
     """
-    shown = await _show_page(query, key=request.scope["query_string"])
-    response = Response(shown.students, media_type="application/json")
-    shown.listing.link(shown.page, request, response)
-    if shown.total is not None:
-        response.headers["Total-Count"] = str(shown.total)
+    rendered = await _render_page(query, key=request.scope["query_string"])
+    response = Response(rendered.students, media_type="application/json")
+    rendered.listing.link(rendered.page, request, response)
+    if rendered.total is not None:
+        response.headers["Total-Count"] = str(rendered.total)
     return response
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """A page of a list, and its students as JSON."""
+class _RenderedPage:
+    """A page of the list, with its students serialized as JSON."""
 
     listing: Listing
     page: Page[Row]
@@ -98,20 +98,20 @@ class _Shown:
     total: int | None
 
 
-async def _show(queries: Sequence[StudentQuery]) -> list[_Shown]:
-    """The page for all who ask for the same."""
+async def _render_pages(queries: Sequence[StudentQuery]) -> list[_RenderedPage]:
+    """Read one page for several equal queries."""
     query = queries[0]
     students = Listing(f"students {query.name}", query.order)
     fields = query.chosen
     page = await pages.list_(query, students.window(query), fields)
-    # What the database holds was checked on its way in: it is written as it is.
+    # Stored values were validated when written, so they are serialized without validation.
     rows = to_json([{field: row[field] for field in fields} for row in page.items])
-    shown = _Shown(students, page, rows, await pages.count(query) if query.count else None)
-    return [shown] * len(queries)
+    rendered = _RenderedPage(students, page, rows, await pages.count(query) if query.count else None)
+    return [rendered] * len(queries)
 
 
-# Many look at the same page at the same moment: the first one, at nine in the morning.
-_show_page = Batcher(_show)
+# Concurrent requests for the same page, usually the first one, share one query.
+_render_page = Batcher(_render_pages)
 
 
 @router.get(
@@ -120,7 +120,7 @@ _show_page = Batcher(_show)
     responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problem_responses(StudentNotFound)},
 )
 async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
-    """Read one student."""
+    """Retrieve a student."""
     stored = await store.read(roll_no)
     etag = strong_etag(stored["_id"], stored["version"])
     return not_modified(etag, known) or answer(stored, etag)
@@ -139,7 +139,7 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
 async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentReplace, request: Request) -> Response:
     """Replace a student's record.
 
-    With `If-None-Match: *` it creates the student instead, and fails if there is one.
+    With `If-None-Match: *`, create the student instead; the request fails if the student exists.
     """
     student, created = await service.put(roll_no, data, writer)
     return with_location(read(student, 201), student, request) if created else read(student)
@@ -153,9 +153,10 @@ async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentRep
     openapi_extra=also_as_merge_patch(StudentPatch),
 )
 async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch) -> Response:
-    """Change some of a student's record.
+    """Update some fields of a student.
 
-    The body is a JSON merge patch (RFC 7396): what it leaves out stays, and a subject with null loses its mark.
+    The body is a JSON merge patch (RFC 7396): fields that it leaves out are not changed, and a mark of null deletes the
+    mark.
     """
     return read(await service.patch(roll_no, data, writer))
 
@@ -172,8 +173,9 @@ async def delete(
 ) -> Response:
     """Delete a student.
 
-    The history is kept, and `POST /students/{roll_no}/restore` brings the student back. The `ETag` is that of the
-    deleted state. An admin can erase both for good, also of a student who is deleted already, with `purge=true`.
+    The history is kept, and `POST /students/{roll_no}/restore` restores the student. The `ETag` is that of the deleted
+    state. With `purge=true`, an admin erases the record and its history permanently, even if the student is already
+    deleted.
     """
     if query.purge:
         user.require(Role.ADMIN)
@@ -190,9 +192,9 @@ async def delete(
     responses={200: {"headers": LOCATION | ETAG}, **problem_responses(*CONDITIONAL, RollNoTaken)},
 )
 async def rename(writer: CurrentWriter, roll_no: RollNoInPath, data: Rename, request: Request) -> Response:
-    """Give a student another roll number.
+    """Change a student's roll number.
 
-    The history goes with the student.
+    The student keeps the history.
     """
     student = await service.rename(roll_no, data.roll_no, writer)
     return with_location(read(student), student, request)

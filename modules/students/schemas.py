@@ -1,4 +1,4 @@
-"""What clients send and receive of a student."""
+"""Request and response bodies of the routes of student records."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -42,32 +42,32 @@ class StudentCreate(_StudentContent):
     roll_no: RollNo
 
 
-def _optional(schema: dict[str, Any]) -> None:
-    # May be left out, but not null: the default only stands for "left out", and must not be told.
+def _drop_default(schema: dict[str, Any]) -> None:
+    # The field is optional but not nullable: its default None only means "left out", and must not be documented.
     schema.pop("default")
 
 
-def _left_out(description: str) -> Any:
-    return Field(default=None, description=description, json_schema_extra=_optional)
+def _optional_field(description: str) -> Any:
+    return Field(default=None, description=description, json_schema_extra=_drop_default)
 
 
-_SAME_ROLL_NO = "May be left out; must equal the one in the address."
+_SAME_ROLL_NO = "Optional. Must equal the roll number in the URL."
 
 
 class StudentReplace(_StudentContent):
-    """A whole record, in place of the one that is stored."""
+    """The complete record that replaces the stored one."""
 
-    roll_no: RollNo = _left_out(_SAME_ROLL_NO)
+    roll_no: RollNo = _optional_field(_SAME_ROLL_NO)
 
 
 class StudentPatch(RequestBody):
-    """What is to change of a record (RFC 7396). Whatever is left out stays as it is."""
+    """A JSON merge patch (RFC 7396). Fields that are left out are not changed."""
 
     model_config = _example({"marks": {"math": 93, "physics": None}})
 
-    roll_no: RollNo = _left_out(_SAME_ROLL_NO)
-    name: PrintableLine = _left_out("The new name.")
-    branch: PrintableLine = _left_out("The new branch.")
+    roll_no: RollNo = _optional_field(_SAME_ROLL_NO)
+    name: PrintableLine = _optional_field("The new name.")
+    branch: PrintableLine = _optional_field("The new branch.")
     marks: MarksPatch = {}
 
 
@@ -80,7 +80,7 @@ class MarkWrite(RequestBody):
 
 
 class Rename(RequestBody):
-    """Another roll number for the same student."""
+    """The new roll number of a student."""
 
     model_config = _example({"roll_no": "S102"})
 
@@ -88,7 +88,7 @@ class Rename(RequestBody):
 
 
 class StudentRead(BaseModel):
-    """A student, as the service keeps it."""
+    """A student."""
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_READ_EXAMPLE]})
 
@@ -101,20 +101,20 @@ class StudentRead(BaseModel):
 
 
 class StudentPart(BaseModel):
-    """Those fields of a student that `fields` asked for."""
+    """A student with only the fields that the parameter `fields` names."""
 
     model_config = _example({"roll_no": "S101", "name": "Asha Rao"})
 
-    roll_no: str = _left_out("")
-    name: str = _left_out("")
-    branch: str = _left_out("")
-    marks: dict[str, int | float] = _left_out("")
-    created_at: datetime = _left_out("")
-    updated_at: datetime = _left_out("")
+    roll_no: str = _optional_field("")
+    name: str = _optional_field("")
+    branch: str = _optional_field("")
+    marks: dict[str, int | float] = _optional_field("")
+    created_at: datetime = _optional_field("")
+    updated_at: datetime = _optional_field("")
 
 
 class FieldChange(BaseModel):
-    """One field that a version changed: `name`, `branch`, `roll_no` or `marks.<subject>`; null is no value."""
+    """A field that a version changed: `name`, `branch`, `roll_no` or `marks.<subject>`. Null means no value."""
 
     model_config = ConfigDict(
         serialize_by_alias=True,
@@ -128,7 +128,7 @@ class FieldChange(BaseModel):
 
 
 class VersionSummary(BaseModel):
-    """One version of a record: who made it, when, and what it changed."""
+    """A version of a record: its author, its time and its changes."""
 
     model_config = _example(
         {
@@ -145,12 +145,15 @@ class VersionSummary(BaseModel):
     action: Action
     at: datetime
     by: str
-    source: Annotated[str | None, Field(description="What it was part of, such as an import.")]
+    source: Annotated[
+        str | None,
+        Field(description="The bulk operation, such as an import, that created it."),
+    ]
     changes: list[FieldChange]
 
 
 class VersionRead(BaseModel):
-    """The whole record as one version left it. With `deleted`, the student was deleted then."""
+    """The complete record in one version. If `deleted` is true, this version deleted the student."""
 
     model_config = _example(
         {
@@ -172,7 +175,7 @@ class VersionRead(BaseModel):
 
     @classmethod
     def of(cls, record: StudentVersionData) -> Self:
-        """The version that a stored record is."""
+        """Return the representation of a stored version."""
         return cls(
             version=record.version,
             action=record.action,
@@ -184,17 +187,19 @@ class VersionRead(BaseModel):
 
 
 class ChangedStudent(BaseModel):
-    """A student who was created, changed or deleted: the newest state. `key` names the student for good, also when
-    the roll number changes."""
+    """The current state of a student who was created, changed or deleted.
+
+    `key` identifies the student permanently, even if the roll number changes.
+    """
 
     key: str
-    roll_no: Annotated[str | None, Field(description="Null once the student has been erased.")]
+    roll_no: Annotated[str | None, Field(description="Null if the student has been erased.")]
     deleted: bool
-    student: Annotated[StudentRead | None, Field(description="The whole record; null for a deleted student.")]
+    student: Annotated[StudentRead | None, Field(description="The complete record; null if the student is deleted.")]
 
 
 class ChangesRead(BaseModel):
-    """What has changed since a token was given."""
+    """The students who changed since a token was issued."""
 
     model_config = _example(
         {
@@ -208,12 +213,12 @@ class ChangesRead(BaseModel):
     )
 
     changes: list[ChangedStudent]
-    next: Annotated[str, Field(description="The token to ask with next time.")]
-    more: Annotated[bool, Field(description="Whether there is more already: ask again at once.")]
+    next: Annotated[str, Field(description="The token to send as `since` in the next request.")]
+    more: Annotated[bool, Field(description="Whether more changes are available now: request them immediately.")]
 
 
 class ErasureRead(BaseModel):
-    """That a student was erased: when, by whom, and from where. Nothing tells who it was."""
+    """An erasure: its time, user, client address and request id. It does not identify the student."""
 
     model_config = ConfigDict(
         from_attributes=True,

@@ -1,9 +1,9 @@
-"""How a search compares text: by the words of it, whatever their case and accents."""
+"""Search terms: the words of a text without case and accents."""
 
 import re
 import unicodedata
 
-# Letters that Unicode does not take apart into a base letter and an accent.
+# Letters that Unicode does not decompose into a base letter and an accent.
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
 )
@@ -12,12 +12,12 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
 def words_of(text: str) -> list[str]:
-    """The distinct words of a text, each folded, in order: `Zoë O'Neil-Łuk` has `zoe`, `o`, `neil` and `luk`.
+    """Return the distinct words of a text in order, case-folded and without accents.
 
-    A word is what stands between characters that are neither letters, digits nor marks. Vowel signs, as of Hindi, are
-    no accents: they stay.
+    `Zoë O'Neil-Łuk` gives `zoe`, `o`, `neil` and `luk`. A word is a sequence of letters, digits and combining marks.
+    Vowel signs, such as those of Hindi, are not accents and are kept.
     """
-    if text.isascii():  # as most are, and much faster
+    if text.isascii():  # much faster, and the usual case
         return list(dict.fromkeys(_ASCII_WORD.findall(text.lower())))
     folded = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     kept = "".join(c for c in unicodedata.normalize("NFKD", folded) if not _is_dropped(c))
@@ -26,5 +26,5 @@ def words_of(text: str) -> list[str]:
 
 
 def _is_dropped(character: str) -> bool:
-    """Whether this is an accent, or a joiner, which shows nothing."""
+    """Return whether the character is an accent or invisible, such as a zero-width joiner."""
     return unicodedata.combining(character) != 0 or unicodedata.category(character) == "Cf"

@@ -1,4 +1,4 @@
-"""What can be done with student records. Each write makes one more version."""
+"""Operations on one student. Each write creates a new version."""
 
 from contextlib import suppress
 from typing import Any
@@ -16,19 +16,22 @@ from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 
 
 class MarkNotFound(NotFound):
-    """The student has no mark in this subject. `GET /students/{roll_no}` shows those there are."""
+    """The student has no mark in this subject. `GET /students/{roll_no}` returns all marks of the student."""
 
     title = "No such mark"
 
 
 async def create(data: StudentCreate, writer: Writer) -> StudentSnapshot:
-    """Store a new student; one that was deleted goes on with its store. Raises `RollNoTaken`. The unique index
-    decides, so two at once cannot both succeed."""
+    """Insert a new student; a deleted student with the same roll number is created again and keeps its history.
+
+    The unique index ensures that only one of two concurrent requests succeeds. Raise `RollNoTaken`, or `Unavailable`
+    while a student with this roll number is being erased.
+    """
     student = StudentSnapshot.new(writer.name, **data.model_dump())
     for _ in range(store.MAX_TRIES):
         if await write(Write(None, student)) is Outcome.MADE:
             return student
-        with suppress(StudentNotFound):  # being erased just now
+        with suppress(StudentNotFound):  # that student is being erased: try the insert again
             return await _create_again(student)
     raise Unavailable(f"The student {data.roll_no} is being erased.")
 
@@ -45,16 +48,20 @@ async def _create_again(new: StudentSnapshot) -> StudentSnapshot:
 
 
 async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> StudentSnapshot:
-    """Put `data` in place of what is stored; raises what `versions.change` raises, and `InvalidRequest` when `data`
-    names another roll number."""
+    """Replace the content of the record by `data`.
+
+    Raise `InvalidRequest` if `data` has another roll number, and the errors of `store.change`.
+    """
     _check_same_roll_no(roll_no, data.roll_no)
     content = data.model_dump(exclude={"roll_no"})
     return await store.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
 
 
 async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[StudentSnapshot, bool]:
-    """As `replace`, but where there is no such student and the client expects none (`If-None-Match: *`), create it;
-    whether that was done."""
+    """Create the student if the request has `If-None-Match: *`; otherwise, or if the student exists, call `replace`.
+
+    Return the student, and whether it was created.
+    """
     expects = writer.expects
     if expects.if_match or not (expects.if_none_match and expects.if_none_match.any):
         return await replace(roll_no, data, writer), False
@@ -67,7 +74,7 @@ async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Stude
 
 
 async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> StudentSnapshot:
-    """Merge `data` into the record (RFC 7396); raises what `replace` raises."""
+    """Merge `data` into the record (RFC 7396). Raise the errors of `replace`."""
     changes = data.model_dump(exclude_unset=True)
     _check_same_roll_no(roll_no, changes.pop("roll_no", None))
     marks = changes.pop("marks", {})
@@ -79,12 +86,12 @@ async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> StudentSnap
 
 
 async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> StudentSnapshot:
-    """Give the student one mark; raises what `patch` raises."""
+    """Set the mark of one subject. Raise the errors of `patch`."""
     return await patch(roll_no, StudentPatch(marks={subject: mark}), writer)
 
 
 async def remove_mark(roll_no: str, subject: str, writer: Writer) -> StudentSnapshot:
-    """Take one mark away; raises `MarkNotFound`, and what `versions.change` raises."""
+    """Delete the mark of one subject. Raise `MarkNotFound`, and the errors of `store.change`."""
 
     def edit(student: StudentSnapshot) -> StudentSnapshot | None:
         if subject not in student.marks:
@@ -95,7 +102,7 @@ async def remove_mark(roll_no: str, subject: str, writer: Writer) -> StudentSnap
 
 
 async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> StudentSnapshot:
-    """Give the student another roll number; raises `RollNoTaken`, and what `versions.change` raises."""
+    """Change the roll number. Raise `RollNoTaken`, and the errors of `store.change`."""
 
     def edit(student: StudentSnapshot) -> StudentSnapshot | None:
         if student.roll_no == new_roll_no:
@@ -106,18 +113,18 @@ async def rename(roll_no: str, new_roll_no: str, writer: Writer) -> StudentSnaps
 
 
 async def delete(roll_no: str, writer: Writer) -> StudentSnapshot:
-    """Hide the student and keep its history; raises what `versions.change` raises."""
+    """Mark the student as deleted and keep its history. Raise the errors of `store.change`."""
     return await store.change(roll_no, lambda student: student.deleted(writer.name), writer.expects)
 
 
 def _check_same_roll_no(roll_no: str, given: str | None) -> None:
     if given not in (None, roll_no):
-        detail = f"This must be {roll_no}, as in the address, or be left out."
+        detail = f"This must be {roll_no}, as in the URL, or be left out."
         raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/roll_no")])
 
 
 def _updated(student: StudentSnapshot, writer: Writer, content: dict[str, Any]) -> StudentSnapshot | None:
-    """The record with other content; None if the content is as it was, so that nothing is written."""
+    """Return the next version with this content, or None if the content is unchanged: then nothing is written."""
     same = all(getattr(student, field) == value for field, value in content.items())
     return None if same else student.successor(Action.UPDATED, writer.name, **content)
 

@@ -8,7 +8,7 @@ from core.settings import ModuleSettings
 
 
 class MarkSettings(ModuleSettings, env_prefix="MARKS_"):
-    """What a mark may be."""
+    """The range of valid marks: from 0 to `max`."""
 
     max: Annotated[float, Field(gt=0, le=1_000_000)] = 100
     """The highest mark."""

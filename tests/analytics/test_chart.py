@@ -104,9 +104,9 @@ def test_the_largest_branches_and_the_first_subjects_are_drawn_and_the_others_na
     assert headings(drawn) == [f"subject {number}" for number in range(picture.MAX_SUBJECTS)]
     assert branches(drawn)[:12] == [f"Branch {number}" for number in range(12, 24)]
     notes = " ".join(texts(drawn))
-    assert "Subjects that are not drawn: subject 6, subject 7." in notes
+    assert "Subjects not shown: subject 6, subject 7." in notes
     assert "36 students in 24 branches." in notes
-    assert "Smaller branches that are not drawn: Branch 00, Branch 01," in notes
+    assert "Smaller branches not shown: Branch 00, Branch 01," in notes
     assert "Branch 07 and 4 others." in notes
     (first, *_) = [element.text for element in drawn.iterfind(".//svg:text[@class='soft']", NAMES)
                    if "marks, mean" in (element.text or "")]  # fmt: skip
@@ -124,7 +124,7 @@ def test_only_what_was_asked_for_is_drawn(api: TestClient) -> None:
 def test_a_school_without_students_has_a_picture_that_says_so(api: TestClient) -> None:
     drawn = draw(api)
 
-    assert "There are no students here." in texts(drawn)
+    assert "There are no students to show." in texts(drawn)
     assert "no students" in description(drawn)
 
 

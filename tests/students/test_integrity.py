@@ -63,24 +63,27 @@ WAYS: dict[str, tuple[Break, str]] = {
     ),
     "not a number": (lambda db, one: db.students.update_one(one, {"$set": {"marks.math": "x"}}), "marks.math.int: "),
     "a broken line": (lambda db, one: db.students.update_one(one, {"$set": {"branch": "a\nb"}}), "branch: "),
-    "keys": (lambda db, one: db.students.update_one(one, {"$set": {"keys.total": 1}}), "what the indexes know of it"),
-    "no keys": (lambda db, one: db.students.update_one(one, {"$unset": {"keys": 1}}), "what the indexes know of it"),
-    "no version": (lambda db, one: db.students.update_one(one, {"$unset": {"version": 1}}), "version: it is missing"),
+    "keys": (lambda db, one: db.students.update_one(one, {"$set": {"keys.total": 1}}), "its index values do not match"),
+    "no keys": (lambda db, one: db.students.update_one(one, {"$unset": {"keys": 1}}), "its index values do not match"),
+    "no version": (
+        lambda db, one: db.students.update_one(one, {"$unset": {"version": 1}}),
+        "version: this field is missing",
+    ),
     "a gap": (
         lambda db, one: db.student_history.delete_one({"student": one["_id"], "version": 2}),
-        "the history lacks version 2 of 4 versions",
+        "the history lacks version 2, but the student is at version 4",
     ),
     "no history": (
         lambda db, one: db.student_history.delete_many({"student": one["_id"]}),
-        "the history lacks 3 between version 1 and 3 of 4 versions",
+        "the history lacks 3 versions between 1 and 3, but the student is at version 4",
     ),
     "the future": (
         lambda db, one: db.students.update_one(one, {"$set": {"version": 2}}),
-        "the history has version 3, which the student, at 2, has never had",
+        "the history contains version 3, but the student is at version 2",
     ),
     "version zero": (
         lambda db, one: db.student_history.update_one({"student": one["_id"], "version": 1}, {"$set": {"version": 0}}),
-        "the history has version 0, which",
+        "the history contains version 0, but",
     ),
     "an old version": (
         lambda db, one: db.student_history.update_one(
@@ -90,7 +93,7 @@ WAYS: dict[str, tuple[Break, str]] = {
     ),
     "no place": (
         lambda db, one: db.student_changes.delete_many({"student": one["_id"]}),
-        "it has no place in the feed of changes",
+        "it has no entry in the feed of changes",
     ),
 }
 
@@ -114,7 +117,7 @@ def test_a_version_that_is_there_twice_is_named_where_the_index_is_gone(school: 
         assert copy
         stored.student_history.insert_one(copy)
         (found,) = findings(school)
-        assert "the history has a version twice" in found
+        assert "the history contains a duplicate version" in found
     finally:
         stored.student_history.delete_many({})
         stored.student_history.create_index([("student", 1), ("version", 1)], name="version_unique", unique=True)
@@ -127,9 +130,9 @@ def test_what_belongs_to_no_student_is_named(school: TestClient, stored: Stored)
     stored.student_history.insert_many([{"student": lost, "version": 1}, {"student": erased, "version": 1}])
     assert sorted(findings(school)) == sorted(
         [
-            f"The history has versions of a student who does not exist: {lost}.",
-            f"The history has versions of a student who does not exist: {erased}.",
-            f"The feed of changes has a place for a student who neither exists nor was erased: {lost}.",
+            f"The history contains versions of a student who does not exist: {lost}.",
+            f"The history contains versions of a student who does not exist: {erased}.",
+            f"The feed of changes has an entry for a student who neither exists nor was erased: {lost}.",
         ]
     )
 

@@ -1,1 +1,1 @@
-"""The chart of the statistics, as SVG."""
+"""The statistics chart, as SVG."""

@@ -1,7 +1,7 @@
-"""The picture of the statistics: for each subject a histogram and, below it on the same scale, box plots of branches.
+"""Layout of the statistics chart: a histogram per subject and, below it on the same scale, box plots of branches.
 
-Colours are of the palette by Okabe and Ito, which people with colour-blindness can tell apart; nothing is told by
-colour alone. There are no CSS variables, which many programs that show SVG do not know.
+The colours are from the palette by Okabe and Ito, which people with colour blindness can distinguish; no information
+is conveyed by colour alone. The style sheet has no CSS variables, because many SVG viewers do not support them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from modules.analytics.distribution import Distribution
 from modules.analytics.grading import BINS, bin_limits, highest_mark
 
 WIDTH, MARGIN = 780, 24
-LEFT, RIGHT = 212, 692  # of the scale
+LEFT, RIGHT = 212, 692  # x coordinates of the scale
 HEADING, BARS, PAD, SCALE, ROW, GAP, LINE = 44, 120, 5, 44, 24, 32, 17
 
 STYLE = """
@@ -28,14 +28,14 @@ text{font-family:system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;f
 """
 
 LEGEND = (
-    "Bars: how many marks lie there. Boxes: the middle half of a branch's marks, with the median as a thick line and "
-    "the mean as a dot; the thin line goes from the lowest to the highest mark. n: students with a mark."
+    "Bars: the number of marks in a range. Boxes: the middle half of a branch's marks, with the median as a thick line "
+    "and the mean as a dot; the thin line extends from the lowest to the highest mark. n: students with a mark."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What is drawn of one subject: all of its marks, and those of some branches."""
+    """The data of one subject: the distribution of all its marks, and of the marks of some branches."""
 
     subject: str
     marks: Distribution
@@ -43,17 +43,17 @@ class Panel:
 
     @property
     def height(self) -> float:
-        """How much of the picture it takes."""
+        """The height of the panel in pixels."""
         return HEADING + BARS + PAD + SCALE + ROW * len(self.branches) + GAP
 
     def described(self) -> str:
-        """The panel in words."""
+        """Return the description of the panel for screen readers."""
         parts = [(self.subject, self.marks), *self.branches]
         return " ".join(f"{name}: {_described(marks)}." for name, marks in parts)
 
 
 def draw(panels: Sequence[Panel], heading: str, notes: Sequence[str]) -> str:
-    """The whole picture. The notes are sentences below the heading."""
+    """Return the chart as SVG. The notes are sentences below the heading."""
     room = WIDTH - 2 * MARGIN
     sentences = [*([LEGEND] if panels else []), *notes]
     small = [line for sentence in sentences for line in lines(sentence.split(" "), room, 12)]
@@ -88,15 +88,15 @@ def _described(marks: Distribution) -> str:
         return "no marks"
     names = ("lowest", "lower quartile", "median", "upper quartile", "highest", "mean")
     values = (marks.lowest, *(marks.quartile(which) for which in (1, 2, 3)), marks.highest, marks.mean)
-    told = (f"{name} {number(value)}" for name, value in zip(names, values, strict=True) if value is not None)
-    return f"n {number(marks.n)}, " + ", ".join(told)
+    labeled = (f"{name} {number(value)}" for name, value in zip(names, values, strict=True) if value is not None)
+    return f"n {number(marks.n)}, " + ", ".join(labeled)
 
 
 def _in_short(marks: Distribution) -> str:
     names = ("mean", "standard deviation", "median")
     values = (marks.mean, marks.standard_deviation, marks.quartile(2))
-    told = (f"{name} {number(value)}" for name, value in zip(names, values, strict=True) if value is not None)
-    return ", ".join([f"{marks.n:,} marks" if marks.n != 1 else "1 mark", *told])
+    labeled = (f"{name} {number(value)}" for name, value in zip(names, values, strict=True) if value is not None)
+    return ", ".join([f"{marks.n:,} marks" if marks.n != 1 else "1 mark", *labeled])
 
 
 def _panel(panel: Panel, y: float) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _panel(panel: Panel, y: float) -> Iterator[str]:
 
 
 def _scale() -> Callable[[float], float]:
-    """Where a mark lies. One from times when marks could be higher lies at the end."""
+    """Return a function from a mark to its x coordinate. Marks above the current maximum are drawn at the end."""
     highest = float(highest_mark())
     return lambda mark: LEFT + (RIGHT - LEFT) * min(mark / highest, 1)
 
@@ -149,7 +149,7 @@ def _branch(branch: str, marks: Distribution, x: Callable[[float], float], y: fl
     if low is None or high is None or q1 is None or q3 is None or middle is None or mean is None:
         yield text(LEFT + 8, y + 4, "no marks", "soft")
         return
-    told = element("title", plain(f"{branch}: {_described(marks)}"))
+    tooltip = element("title", plain(f"{branch}: {_described(marks)}"))
     box = [
         element("line", x1=x(low), x2=x(high), y1=y, y2=y, class_="whisker"),
         *(element("line", x1=x(end), x2=x(end), y1=y - 4, y2=y + 4, class_="whisker") for end in (low, high)),
@@ -157,4 +157,4 @@ def _branch(branch: str, marks: Distribution, x: Callable[[float], float], y: fl
         element("line", x1=x(middle), x2=x(middle), y1=y - 7, y2=y + 7, class_="median"),
         element("circle", cx=x(mean), cy=y, r=3, class_="mean"),
     ]
-    yield element("g", "".join([told, *box]))
+    yield element("g", "".join([tooltip, *box]))

@@ -1,4 +1,4 @@
-"""What the picture of the statistics shows: as many subjects and branches as fit, and the names of the others."""
+"""The statistics chart: the subjects and branches that fit, with a note that names the others."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from modules.analytics.query import PictureQuery
 MAX_SUBJECTS = 6
 MAX_BRANCHES = 12
 
-# Of those that are not drawn.
+# Limits for subjects and branches that are not drawn: how many are named, and how many are counted.
 MAX_NAMED = 8
 MAX_COUNTED = 1_000
 
 
 async def picture(query: PictureQuery) -> str:
-    """The picture, as SVG; raises `Unavailable` when too many ask at once."""
+    """Return the chart as SVG. Raise `Unavailable` if the query queue is full."""
     async with query_concurrency.turn():
         subjects = sorted(set(query.subject)) or await distinct_values.subjects(MAX_COUNTED)
         branches = await distinct_values.largest_branches(query.branch, MAX_COUNTED)
@@ -27,8 +27,8 @@ async def picture(query: PictureQuery) -> str:
         tally = await mark_counts.tally(subjects[:MAX_SUBJECTS], query.branch, apart)
     notes = [
         *_students(tally, branches),
-        *_left_out("Subjects", subjects[MAX_SUBJECTS:]),
-        *_left_out("Smaller branches", branches[MAX_BRANCHES:]),
+        *_omitted("Subjects", subjects[MAX_SUBJECTS:]),
+        *_omitted("Smaller branches", branches[MAX_BRANCHES:]),
     ]
     panels = [panel for panel in _panels(tally, drawn) if panel.marks.n or query.subject]
     return await asyncio.to_thread(draw, panels, "Marks by subject and branch", notes)
@@ -44,16 +44,16 @@ def _students(tally: Tally, branches: Sequence[str]) -> Iterator[str]:
     students = sum(tally.students.values())
     several = "" if len(branches) == 1 else "es"
     if not students:
-        yield "There are no students here."
+        yield "There are no students to show."
     elif len(branches) < MAX_COUNTED:
         yield f"{students:,} student{'' if students == 1 else 's'} in {len(branches):,} branch{several}."
     else:
         yield f"{students:,} students in {MAX_COUNTED:,} branches or more."
 
 
-def _left_out(what: str, left: Sequence[str]) -> Iterator[str]:
-    """A sentence that names those which are counted but have no drawing of their own."""
-    if left:
-        others = len(left) - MAX_NAMED
+def _omitted(kind: str, names: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence that names the subjects or branches that are not drawn."""
+    if names:
+        others = len(names) - MAX_NAMED
         more = f" and {others:,} {'other' if others == 1 else 'others'}" if others > 0 else ""
-        yield f"{what} that are not drawn: {', '.join(left[:MAX_NAMED])}{more}."
+        yield f"{kind} not shown: {', '.join(names[:MAX_NAMED])}{more}."

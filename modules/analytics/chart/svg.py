@@ -1,46 +1,46 @@
-"""Pieces of an SVG picture, as text. Whatever comes from users is escaped here."""
+"""SVG elements as strings. All text from users is escaped here."""
 
 import unicodedata
 from collections.abc import Sequence
 from html import escape
 
-# Of text in pixels: usually, and of the kinds that are headings.
+# Font sizes in pixels: the default, and those of headings by class.
 SIZE, SIZES = 12, {"h1": 20, "h2": 16}
 
-# Widths of characters in a usual sans-serif typeface, as parts of its size; rather too wide than too narrow.
+# Estimated character widths in a sans-serif typeface, relative to the font size; too wide rather than too narrow.
 _NARROW, _USUAL, _CAPITAL, _FULL = 0.4, 0.65, 0.79, 1.05
 
 
 def plain(words: str) -> str:
-    """Text as content of an element."""
+    """Return text escaped as the content of an element."""
     return escape(words)
 
 
 def element(name: str, content: str = "", **attributes: str | float) -> str:
-    """An element with content that is SVG already. Underscores in names of attributes are hyphens."""
+    """Return an element. `content` must be valid SVG; underscores in attribute names become hyphens."""
     written = "".join(f' {key.strip("_").replace("_", "-")}="{_value(value)}"' for key, value in attributes.items())
     return f"<{name}{written}>{content}</{name}>" if content else f"<{name}{written}/>"
 
 
 def text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
-    """A line of text; its kind is what the style sheet knows it by."""
+    """Return a line of text; `kind` is its class in the style sheet."""
     return element("text", plain(words), x=x, y=y, class_=kind, text_anchor=anchor)
 
 
 def cut_text(x: float, y: float, words: str, kind: str, room: float) -> str:
-    """A line of text, cut where there is no more room. A pointer that rests on it is shown the whole."""
+    """Return a line of text, truncated to `room` pixels. If truncated, the whole text is its tooltip."""
     shown = fitted(words, room, SIZES.get(kind, SIZE))
     whole = "" if shown == words else element("title", plain(words))
     return element("text", plain(shown) + whole, x=x, y=y, class_=kind)
 
 
 def width(words: str, size: float) -> float:
-    """About how wide text is."""
+    """Return the estimated width of a text in pixels."""
     return sum(_width(character) for character in words) * size
 
 
 def fitted(words: str, room: float, size: float) -> str:
-    """As much of the text as fits, with an ellipsis where something is cut."""
+    """Return the text, truncated with an ellipsis if it is wider than `room` pixels."""
     if width(words, size) <= room:
         return words
     while words and width(words + "…", size) > room:
@@ -49,7 +49,7 @@ def fitted(words: str, room: float, size: float) -> str:
 
 
 def lines(words: Sequence[str], room: float, size: float) -> list[str]:
-    """Words in lines that fit; a word that is too long for a line is cut."""
+    """Wrap words into lines of at most `room` pixels; a word that is too long for a line is truncated."""
     filled: list[str] = []
     for word in words:
         longer = f"{filled[-1]} {word}" if filled else word
@@ -61,7 +61,7 @@ def lines(words: Sequence[str], room: float, size: float) -> list[str]:
 
 
 def number(value: float) -> str:
-    """A number for people: at most two decimals, groups of three digits."""
+    """Return a number for display: at most two decimals, with thousands separators."""
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""The address of the feed of changes."""
+"""Route of the feed of changes."""
 
 from typing import Annotated
 
@@ -14,10 +14,10 @@ router = ProtectedRouter()
 
 @router.get("/changes")
 async def list_changes(query: Annotated[ChangesQuery, Query()]) -> ChangesRead:
-    """Follow what changes: students created, changed or deleted since a token was given.
+    """List students who were created, changed or deleted since a token was issued.
 
-    Each student is there once, as the newest state. Keep a copy by `key`: put what is there, remove what is deleted,
-    ask again at once while `more` is true, and later with the last `next`. Nothing is ever skipped, however slow a
-    writer is; a student may be told twice.
+    A response contains each student once, in the current state. To keep a copy, store students by `key`, and remove
+    those that are `deleted`. Send `next` as `since` of the next request: immediately while `more` is true, otherwise
+    later. No change is skipped, however long a write takes; the same change can be returned twice.
     """
     return await service.since(query.since, query.limit)

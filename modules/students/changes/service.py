@@ -1,12 +1,12 @@
-"""The feed of changes, which skips nothing, however late a write becomes visible.
+"""The feed of changes. It skips no change, however late a write becomes visible.
 
-A number that is taken before a write would be no guide: a slow writer's smaller number could appear behind a reader
-who has passed it. So nothing is numbered before it can be seen. Each write marks its version `unsequenced`, in the
-same atomic command; whoever reads the feed first gives each marked version the next number, and only then takes the
-mark away. A number is the key of a document of its own and is taken by inserting that, one after the highest there is;
-it counts only if it is the highest one still when that has been done. So a number that counts is greater than any that
-a reader has seen before, and a reader who has seen number n will find every later change behind n. A process that dies
-in between leaves a mark: the student gets a number once more, which tells the newest state again.
+Numbers cannot be assigned before a write: the smaller number of a slow write could become visible after a reader has
+passed it. So a version gets its number only when it is visible. Each write sets `unsequenced` on its version in the
+same atomic command; the next request that reads the feed assigns the next numbers to these versions, and only then
+unsets the field. A number is the `_id` of an entry, and is assigned by inserting the entry after the highest existing
+one. It is valid only if it still is the highest number after the insert. So a valid number is greater than any number
+that a reader has seen before, and a reader who has seen number n finds every later change after n. If a process dies
+in between, `unsequenced` stays set: the student gets another number, and the feed returns the current state again.
 """
 
 from base64 import urlsafe_b64encode
@@ -30,41 +30,42 @@ _MAX_TRIES = 10
 _MAX_NUMBER = 2**63 - 1
 
 _Stored = Mapping[str, Any]
-"""A student as it is stored, or a part of that."""
+"""A stored document of a student, or some of its fields."""
 
 
 async def since(token: str | None, limit: int) -> ChangesRead:
-    """Up to `limit` students who have changed since a token was given, each once; all there ever were, where no token
-    is given. Raises `InvalidRequest` for a token that is not one of ours."""
+    """Return up to `limit` students who changed since the token was issued, each once.
+
+    If `token` is None, start with the first change ever made. Raise `InvalidRequest` if the token is invalid.
+    """
     number = 0 if token is None else _read_token(token)
     marked = await read_majority(StudentDocument).find({"unsequenced": True}, {"version": 1}).limit(limit).to_list(None)
-    left = await _give_places(marked)
+    left = await _assign_numbers(marked)
     found = await read_majority(Change).find({"_id": {"$gt": number}}).sort("_id", 1).limit(limit + 1).to_list(None)
     if not found and number > await _highest():
         raise _wrong_token()
     page = found[:limit]
-    newest = {place["student"]: place["_id"] for place in page}
+    newest = {entry["student"]: entry["_id"] for entry in page}
     students = await _students(list(newest))
     return ChangesRead(
-        changes=[_changed(place["student"], students) for place in page if newest[place["student"]] == place["_id"]],
+        changes=[_changed(entry["student"], students) for entry in page if newest[entry["student"]] == entry["_id"]],
         next=encode_cursor(_SCOPE, str(page[-1]["_id"] if page else number)),
         more=len(found) > limit or len(marked) == limit or bool(left),
     )
 
 
 async def tell(student: StudentSnapshot) -> None:
-    """Give a student's current version its place in the feed now; raises `Unavailable` if it gets none."""
-    if await _give_places([{"_id": student.id, "version": student.version}]):
-        raise Unavailable("Too many are reading the feed of changes at once.")
+    """Add a student's current version to the feed now. Raise `Unavailable` if concurrent requests prevent it."""
+    if await _assign_numbers([{"_id": student.id, "version": student.version}]):
+        raise Unavailable("Too many requests are reading the feed of changes at once.")
 
 
-async def _give_places(marked: Sequence[_Stored]) -> Sequence[_Stored]:
-    """Give these versions the next numbers, as far as others who do the same at the same time let us; answers with
-    those that got none.
+async def _assign_numbers(marked: Sequence[_Stored]) -> Sequence[_Stored]:
+    """Assign the next numbers to these versions. Return the versions that got none because of concurrent requests.
 
-    A number that was cleared away could be taken once more, by someone who saw the highest one long ago. So numbers
-    count only if they are the highest ones still, after they were inserted; a version whose number does not count keeps
-    its mark, and is told twice.
+    The number of a deleted entry could be inserted again by a request that read the highest number long ago. So numbers
+    are valid only if they still are the highest after the insert. A version whose number is not valid keeps
+    `unsequenced`, and the feed returns it twice.
     """
     for _ in range(_MAX_TRIES):
         if not marked:
@@ -77,31 +78,31 @@ async def _give_places(marked: Sequence[_Stored]) -> Sequence[_Stored]:
     return marked
 
 
-async def _take(places: list[dict[str, Any]]) -> int:
-    """Insert places in their order, up to the first whose number is taken; how many that were."""
+async def _take(entries: list[dict[str, Any]]) -> int:
+    """Insert entries in order, up to the first whose number exists already. Return how many were inserted."""
     try:
-        await Change.get_motor_collection().insert_many(places)
+        await Change.get_motor_collection().insert_many(entries)
     except BulkWriteError as error:
         refused = error.details["writeErrors"]
         if [one["code"] for one in refused] != [_DUPLICATE_KEY] or error.details["writeConcernErrors"]:
             raise
         return int(refused[0]["index"])
-    return len(places)
+    return len(entries)
 
 
-async def _settle(placed: Sequence[_Stored], first: int) -> None:
-    """Take away the marks of these versions, unless they have been replaced meanwhile, and the older places of their
+async def _settle(numbered: Sequence[_Stored], first: int) -> None:
+    """Unset `unsequenced` on these versions, unless they have been replaced, and delete older entries of the same
     students."""
-    if placed:
-        versions = [{"_id": one["_id"], "version": one["version"]} for one in placed]
+    if numbered:
+        versions = [{"_id": one["_id"], "version": one["version"]} for one in numbered]
         await StudentDocument.get_motor_collection().update_many({"$or": versions}, {"$unset": {"unsequenced": ""}})
-        older = {"student": {"$in": [one["_id"] for one in placed]}, "_id": {"$lt": first}}
+        older = {"student": {"$in": [one["_id"] for one in numbered]}, "_id": {"$lt": first}}
         await Change.get_motor_collection().delete_many(older)
 
 
 async def _highest() -> int:
-    places = await read_majority(Change).find().sort("_id", -1).limit(1).to_list(None)
-    return int(places[0]["_id"]) if places else 0
+    entries = await read_majority(Change).find().sort("_id", -1).limit(1).to_list(None)
+    return int(entries[0]["_id"]) if entries else 0
 
 
 async def _students(ids: list[ObjectId]) -> dict[ObjectId, _Stored]:
@@ -136,5 +137,5 @@ def _read_token(token: str) -> int:
 
 
 def _wrong_token() -> InvalidRequest:
-    detail = "This token is not one of this feed's. Begin again without it, with an empty copy."
+    detail = "This token is not valid for this feed. Start again without it, and with an empty copy."
     return InvalidRequest(errors=[FieldError(detail=detail, parameter="since")])

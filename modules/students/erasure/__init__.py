@@ -1,1 +1,1 @@
-"""Erasing a student for good."""
+"""Permanent erasure of a student."""

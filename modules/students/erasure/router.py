@@ -1,4 +1,4 @@
-"""The address of the audit of erasures."""
+"""Route of the audit of erasures."""
 
 from datetime import datetime
 from typing import Annotated
@@ -31,7 +31,10 @@ ERASURES = Listing("erasures", NEWEST_FIRST)
 async def list_erasures(
     query: Annotated[PageQuery, Query()], request: Request, response: Response
 ) -> list[ErasureRead]:
-    """List when students were erased and by whom, newest first."""
+    """List the erasures of students, newest first.
+
+    Each entry has the time, the user and the client address. It does not identify the student.
+    """
     page = await service.list_(ERASURES.window(query))
     ERASURES.link(page, request, response)
     return [ErasureRead.model_validate(one) for one in page.items]

@@ -1,4 +1,4 @@
-"""Erasing a person: the right of everyone to be forgotten (GDPR, article 17)."""
+"""Erasure of all data of a student: the right to erasure (GDPR, article 17)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,13 +25,13 @@ from modules.students.models import (
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 
-# How many of the newest erasures are looked at again.
+# How many of the newest erasures are checked for leftovers at startup.
 _SWEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ErasedStudent:
-    """Who is being erased: the `_id`, and all roll numbers and names that the student has ever had."""
+    """A student who is being erased: the `_id`, and all current and former roll numbers and names."""
 
     id: ObjectId
     roll_nos: frozenset[str]
@@ -39,8 +39,8 @@ class ErasedStudent:
 
 
 Forget = Callable[[ErasedStudent], Awaitable[None]]
-"""Removes what a module has stored of a student. It may be called several times for one student, and raises if it must
-be called again."""
+"""A function that deletes a module's data of a student. It may be called several times for one student, and raises an
+exception if it must be called again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +55,12 @@ _followers: list[_Follower] = []
 
 @asynccontextmanager
 async def follow_erasures(name: str, forget: Forget) -> AsyncIterator[None]:
-    """Let a module forget each student who is erased while this lasts, before the erasure is final: part of the
-    module's lifespan. `name` is the module's; an erasure that has begun is not finished without it."""
-    # An erasure waits for it also while it is switched off.
+    """Register a module that must delete its data of each erased student, as part of the module's lifespan.
+
+    `forget` is called before an erasure is completed. `name` is the module's name. An erasure that began after the
+    registration is not completed without the module.
+    """
+    # The registration is stored, so that an erasure also waits for a module that is disabled now.
     await ErasureFollower.get_motor_collection().replace_one({"_id": name}, {"_id": name}, upsert=True)
     follower = _Follower(name, forget, asyncio.get_running_loop())
     _followers.append(follower)
@@ -69,19 +72,20 @@ async def follow_erasures(name: str, forget: Forget) -> AsyncIterator[None]:
 
 
 def _followers_here() -> dict[str, Forget]:
-    """The followers in the app of this event loop: a process may have several apps."""
+    """Return the followers in the app of this event loop: a process may run several apps."""
     loop = asyncio.get_running_loop()
     return {follower.name: follower.forget for follower in _followers if follower.loop is loop}
 
 
 async def erase(roll_no: str, writer: Writer) -> None:
-    """Remove the student, deleted or not, with all its history; raises what `versions.change` raises.
+    """Erase the student, deleted or not, and the whole history.
 
-    First the student is deleted as any other, and the feed of changes told, which has no way to tell it later. Then one
-    command empties the record and marks it as being erased: from there on nobody else sees it or writes it, and whoever
-    finds the work half done can finish it. Then other modules forget the student, and at last the history and the
-    record, which tell the names and roll numbers, are removed. Raises `Unavailable` if a module must forget the student
-    that is not running.
+    First, the student is deleted normally and added to the feed of changes, which cannot report the deletion once the
+    record is gone. Then one command empties the record and sets `erasing`: from then on nothing else reads or writes
+    the record, and an interrupted erasure can be completed later. Then the other modules delete their data of the
+    student. Finally the history and the record, which contain the names and roll numbers, are deleted.
+
+    Raise `Unavailable` if a registered module is not running, and the errors of `store.change`.
     """
     begun = await StudentDocument.find_one({"roll_no": roll_no, "erasing.at": {"$exists": True}})
     if begun:
@@ -96,19 +100,20 @@ async def erase(roll_no: str, writer: Writer) -> None:
         if claimed:
             await _finish_now(claimed)
             return
-        writer = Writer(writer.name)  # restored in between: what was expected held when the work began
-    raise Unavailable("This student is being changed by too many at once.")
+        writer = Writer(writer.name)  # restored meanwhile: the preconditions were met on the first try
+    raise Unavailable("Too many requests are changing this student at once.")
 
 
 def _deleted(student: StudentSnapshot, *, by: str, same: StudentSnapshot | None) -> StudentSnapshot | None:
-    if same and student.id != same.id:  # somebody else has the roll number by now
-        raise StudentNotFound(f"There is no student {student.roll_no} any more.")
+    if same and student.id != same.id:  # the roll number belongs to another student now
+        raise StudentNotFound(f"There is no longer a student {student.roll_no}.")
     return student.deleted(by) if student.deleted_at is None else None
 
 
 async def _claim(student: StudentSnapshot, by: str) -> StudentDocument | None:
-    """The emptied record, marked as being erased; None if it is not as it was read."""
-    known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}  # by the index
+    """Empty the record, set `erasing`, and return the document; None if the version is not the current one."""
+    # The filter matches all followers, and lets the query use the index.
+    known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}
     erasing = Erasing(who=by, waits_for=sorted(known | _followers_here().keys()))
     nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
     erased = await StudentDocument.get_motor_collection().find_one_and_update(
@@ -121,11 +126,11 @@ async def _claim(student: StudentSnapshot, by: str) -> StudentDocument | None:
 
 async def _finish_now(student: StudentDocument) -> None:
     if not await _finish(student):
-        raise Unavailable("A module that must forget this student first is switched off.", retry_after=60)
+        raise Unavailable("A module that must first delete its data of this student is disabled.", retry_after=60)
 
 
 async def _finish(student: StudentDocument) -> bool:
-    """Finish what was begun. Return False, with nothing done, if somebody must forget the student who is not here."""
+    """Complete an erasure. Return False and do nothing if a module that must delete its data is not running."""
     assert student.erasing, "only a student who is being erased is removed"
     followers = _followers_here()
     if not followers.keys() >= set(student.erasing.waits_for):
@@ -135,10 +140,10 @@ async def _finish(student: StudentDocument) -> bool:
         await forget(person)
     history = StudentVersion.find(StudentVersion.student == student.id)
     await history.delete()
-    with suppress(DuplicateKeyError):  # written by someone whose work was cut short
+    with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
         await Erasure(id=student.id, **student.erasing.model_dump(exclude={"waits_for"})).insert()
     await student.delete()
-    await history.delete()  # what a writer who came too late has copied
+    await history.delete()  # versions that a concurrent write copied meanwhile
     return True
 
 
@@ -159,20 +164,22 @@ async def _finish_all() -> None:
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """The time in which the service runs, which begins by finishing what a crash may have left. Erasures that wait for
-    a module that starts later are finished by that."""
+    """Complete erasures that a crash interrupted, and delete their leftovers, when the service starts.
+
+    Erasures that wait for a module whose lifespan starts later are completed when that module registers.
+    """
     await _finish_all()
     await _sweep()
     yield
 
 
 async def _sweep() -> None:
-    """Remove what may have been left of students who were erased: versions that somebody copied into the history too
-    late, and died before taking them out again."""
+    """Delete versions of erased students: a write may have copied one into the history during the erasure, and its
+    process may have died before it deleted the copy."""
     erased = [erasure.id for erasure in await Erasure.find().sort("-at").limit(_SWEPT).to_list()]
     await StudentVersion.find({"student": {"$in": erased}}).delete()
 
 
 async def list_(window: Window) -> Page[Erasure]:
-    """One page of the audit of erasures."""
+    """Return one page of the audit of erasures."""
     return window.page(await Erasure.find(window.filter).sort(window.sort).limit(window.limit + 1).to_list())

@@ -1,4 +1,4 @@
-"""The addresses of what was: the versions of a student, and the way back to one."""
+"""Routes of the versions of a student, and of restoring one."""
 
 from typing import Annotated
 
@@ -34,7 +34,7 @@ async def list_history(
 ) -> list[VersionSummary]:
     """List the versions of a student's record, newest first.
 
-    Deleted students have a history, too.
+    The history of a deleted student can be listed as well.
     """
     versions = Listing(f"history of {roll_no}", NEWEST_FIRST)
     page = await history.list_(roll_no, versions.window(query))
@@ -47,9 +47,9 @@ async def list_history(
     responses={200: {"headers": ETAG}, **problem_responses(StudentNotFound, VersionNotFound)},
 )
 async def get_version(roll_no: RollNoInPath, version: VersionInPath, response: Response) -> VersionRead:
-    """Read a student's record as a version left it.
+    """Retrieve one version of a student's record.
 
-    Its `ETag` is the one that the student had then, and has still if the version is the current one.
+    The `ETag` is that of this version. It equals the student's current `ETag` if the version is the current one.
     """
     record, student_id = await history.get(roll_no, version)
     response.headers["ETag"] = strong_etag(student_id, record.version)
@@ -67,9 +67,9 @@ async def restore(
     roll_no: RollNoInPath,
     query: Annotated[RestoreQuery, Query()],
 ) -> Response:
-    """Bring a deleted student back, or go back to an earlier version.
+    """Restore a deleted student, or an earlier version.
 
-    Without `version` the record is what it was when it was deleted. With it, a student who is not deleted can be
-    restored as well.
+    Without `version`, restore a deleted student with the content at the time of the deletion. With `version`, restore
+    the content of that version, whether or not the student is deleted.
     """
     return read(await history.restore(roll_no, query.version, writer))

@@ -1,4 +1,4 @@
-"""The past of a student: what each version changed, how the record was then, and the way back to it."""
+"""The versions of a student: their changes, their content, and how to restore one."""
 
 from collections.abc import Iterator
 
@@ -13,31 +13,33 @@ from modules.students.schemas import FieldChange, VersionSummary
 
 
 class VersionNotFound(NotFound):
-    """The student has no version of this number. `GET /students/{roll_no}/history` lists those there are."""
+    """The student has no version with this number. `GET /students/{roll_no}/history` lists the existing versions."""
 
     title = "No such version"
 
 
 class NotDeleted(Conflict):
-    """The student is not deleted. To go back to an earlier version, name it with `version`."""
+    """The student is not deleted. To restore an earlier version, pass its number as `version`."""
 
     title = "Not deleted"
 
 
 async def list_(roll_no: str, window: Window) -> Page[VersionSummary]:
-    """One page of the versions of a student, deleted or not; raises `StudentNotFound`. Versions have no gaps, so a
-    page is a range of numbers."""
+    """Return one page of the versions of a student, deleted or not. Raise `StudentNotFound`.
+
+    Versions have no gaps, so a page is a range of numbers.
+    """
     student = await store.get_also_deleted(roll_no)
     lowest, highest = _range(window, student.version)
-    records = await _between(student, lowest - 1, highest)  # one more, to tell what the lowest changed
+    records = await _between(student, lowest - 1, highest)  # one more, to compute the changes of the lowest
     pairs = zip([None, *records], records, strict=False)
     found = [_summary(before, record) for before, record in pairs if record.version >= lowest]
-    there = bool(found)  # nothing, where a cursor is of another student who had this number before
+    there = bool(found)  # empty if the cursor belongs to another student who had this roll number before
     return Page(found[::-1], has_previous=there and highest < student.version, has_next=there and lowest > 1)
 
 
 def _range(window: Window, current: int) -> tuple[int, int]:
-    """The lowest and the highest version of a page whose list runs from the newest to the oldest."""
+    """Return the lowest and the highest version of a page. The list runs from the newest to the oldest."""
     if window.position is not None and window.backwards:
         lowest = window.position[0] + 1
         return lowest, min(current, lowest + window.limit - 1)
@@ -46,15 +48,17 @@ def _range(window: Window, current: int) -> tuple[int, int]:
 
 
 async def _between(student: StudentSnapshot, lowest: int, highest: int) -> list[StudentVersionData]:
-    """The versions of these numbers that there are, in order. The current one is the student itself: a copy of it may
-    already be in the history."""
+    """Return the existing versions of a range, in order.
+
+    The current version is always taken from `student`, since a copy of it may already be in the history.
+    """
     numbers = {"version": {"$gte": lowest, "$lte": min(highest, student.version - 1)}}
     past = await StudentVersion.find(StudentVersion.student == student.id, numbers).sort("+version").to_list()
     return [*past, student] if lowest <= student.version <= highest else [*past]
 
 
 async def get(roll_no: str, version: int) -> tuple[StudentVersionData, PydanticObjectId]:
-    """One version of a student, deleted or not, and the student's `_id`. Raises `StudentNotFound`,
+    """Return one version of a student, deleted or not, and the student's `_id`. Raise `StudentNotFound` or
     `VersionNotFound`."""
     student = await store.get_also_deleted(roll_no)
     assert student.id
@@ -65,8 +69,10 @@ async def get(roll_no: str, version: int) -> tuple[StudentVersionData, PydanticO
 
 
 async def restore(roll_no: str, version: int | None, writer: Writer) -> StudentSnapshot:
-    """Bring a deleted student back; with a version, let name, branch and marks be what they were then, deleted or not.
-    Raises `NotDeleted`, `VersionNotFound`, and what `versions.change` raises."""
+    """Restore a deleted student, or with `version` the name, branch and marks of that version, deleted or not.
+
+    Raise `NotDeleted`, `VersionNotFound`, and the errors of `store.change`.
+    """
     past = None if version is None else await get(roll_no, version)
 
     def edit(student: StudentSnapshot) -> StudentSnapshot:
@@ -76,7 +82,7 @@ async def restore(roll_no: str, version: int | None, writer: Writer) -> StudentS
             return student.successor(Action.RESTORED, writer.name, deleted_at=None)
         record, owner = past
         if owner != student.id:
-            raise VersionNotFound(f"The student {roll_no} is not the one that had this version.")
+            raise VersionNotFound(f"This version belongs to another student who had the roll number {roll_no} before.")
         content = record.model_dump(include={"name", "branch", "marks"})
         return student.successor(Action.RESTORED, writer.name, deleted_at=None, **content)
 
@@ -95,7 +101,7 @@ def _summary(before: StudentVersionData | None, record: StudentVersionData) -> V
 
 
 def _fields(record: StudentVersionData) -> dict[str, str | int | float]:
-    """What can change of a record, each field by its name."""
+    """Return the fields that a version can change, by name."""
     marks = {f"marks.{subject}": mark for subject, mark in record.marks.items()}
     return {"roll_no": record.roll_no, "name": record.name, "branch": record.branch, **marks}
 

@@ -1,4 +1,4 @@
-"""Which students a list holds, and in which order: what a client writes, checked, and as MongoDB wants it."""
+"""Filters and sort order of a list of students: validation of the parameters, and translation to MongoDB queries."""
 
 import json
 import re
@@ -30,7 +30,7 @@ MAX_WORDS = 10
 MAX_BOUNDS = 20
 
 _BOUNDS = ("gte", "gt", "lte", "lt")
-_HOW_TO_BOUND = "Write marks.SUBJECT.gte, or gt, lte, lt."
+_HOW_TO_BOUND = "Write marks.SUBJECT.gte, marks.SUBJECT.gt, marks.SUBJECT.lte or marks.SUBJECT.lt."
 
 
 def _check_bound_name(name: str) -> str:
@@ -41,17 +41,17 @@ def _check_bound_name(name: str) -> str:
 
 
 def _check_bounds(bounds: Any, check: ValidatorFunctionWrapHandler) -> dict[str, float]:
-    if not isinstance(bounds, dict):  # a parameter that is just called `marks`
+    if not isinstance(bounds, dict):  # the parameter is just `marks`
         raise PydanticCustomError("bound", _HOW_TO_BOUND)
     checked: dict[str, float] = check(bounds)
     if len(checked) != len(bounds):
-        raise PydanticCustomError("bound_twice", "Two of these are the same, but for spaces or accents.")
+        raise PydanticCustomError("bound_twice", "Two of these differ only in spaces or in the encoding of accents.")
     return checked
 
 
 def _check_bound(value: Any) -> float:
     if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", value, re.ASCII):
-        raise PydanticCustomError("bound_value", "This must be one number, such as 40 or 72.5.")
+        raise PydanticCustomError("bound_value", "This must be a single number, such as 40 or 72.5.")
     return float(value)
 
 
@@ -68,8 +68,8 @@ MarkBounds = Annotated[
     dict[Annotated[str, AfterValidator(_check_bound_name)], Annotated[float, PlainValidator(_check_bound)]],
     Field(
         max_length=MAX_BOUNDS,
-        description="Each as a parameter of its own, `marks.SUBJECT.gte=40`: only students with a mark in that subject "
-        "that is at least (`gte`), above (`gt`), at most (`lte`) or below (`lt`) a number.",
+        description="Only students whose mark in a subject is at least (`gte`), above (`gt`), at most (`lte`) or below "
+        "(`lt`) a number. Each bound is a separate parameter, such as `marks.math.gte=40`.",
     ),
     WrapValidator(_check_bounds),
     WithJsonSchema(_MARK_BOUNDS),
@@ -77,9 +77,9 @@ MarkBounds = Annotated[
 
 
 def _as_time(text: Any) -> Any:
-    """A text that only a time can be; with the plus of `…+01:00` where a client has left it unencoded."""
-    if isinstance(text, str) and re.fullmatch(r"[-+]?[\d.]+", text):  # seconds since 1970, to the library
-        raise PydanticCustomError("datetime_parsing", "A number is no time.")
+    """Reject numbers, and restore the plus sign of `…+01:00` if the client did not percent-encode it."""
+    if isinstance(text, str) and re.fullmatch(r"[-+]?[\d.]+", text):  # pydantic would read it as seconds since 1970
+        raise PydanticCustomError("datetime_parsing", "A number is not a time.")
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", text) if isinstance(text, str) else text
 
 
@@ -89,14 +89,14 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_as_time), AfterValidator(in_u
 def _check_query(text: str | None) -> str | None:
     words = words_of(text or "")
     if text is not None and not words:
-        raise PydanticCustomError("no_words", "Search for letters or digits.")
+        raise PydanticCustomError("no_words", "Search for at least one letter or digit.")
     if len(words) > MAX_WORDS:
         raise PydanticCustomError("many_words", "Search for at most {most} words.", {"most": MAX_WORDS})
     return text
 
 
 class Selection(BaseModel):
-    """Filters and sort of a list of students. A student must pass all of the filters."""
+    """Filters and sort order of a list of students. A student must match all filters."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -106,31 +106,36 @@ class Selection(BaseModel):
         AfterValidator(check_sort),
         Field(
             description="One or two of `roll_no`, `name`, `branch`, `created_at`, `updated_at` and `marks.SUBJECT`, "
-            "joined by a comma; `-` in front for descending. Equal students are in order of roll number; one without a "
-            "mark counts as lower than any mark. Text is in order of code points: capitals first.",
+            "separated by a comma; prefix `-` for descending order. Ties are sorted by roll number. A missing mark is "
+            "lower than any mark. Text is sorted by code point, so upper case comes first.",
             examples=["-marks.math,name"],
             json_schema_extra={"pattern": SORT_PATTERN},
         ),
     ] = "roll_no"
     branch: Annotated[
         list[PrintableLine],
-        Field(max_length=20, description="Only this branch; repeat for others.", examples=[["Physics"]]),
+        Field(
+            max_length=20,
+            description="Only students in this branch. Repeatable.",
+            examples=[["Physics"]],
+        ),
     ] = []
     marks: MarkBounds = {}
     missing: Annotated[
-        list[Subject], Field(max_length=20, description="Only students without a mark in this subject; repeatable.")
+        list[Subject],
+        Field(max_length=20, description="Only students without a mark in this subject. Repeatable."),
     ] = []
     updated_since: Annotated[
         Moment | None,
-        Field(description="Only students changed at this time or later.", examples=["2026-11-22T09:30:00Z"]),
+        Field(description="Only students that were changed at this time or later.", examples=["2026-11-22T09:30:00Z"]),
     ] = None
     q: Annotated[
         str | None,
         StringConstraints(max_length=200),
         AfterValidator(_check_query),
         Field(
-            description="Search: every word must begin a word of the name or the roll number, in any case, with or "
-            "without accents.",
+            description="Search terms. Each must be a prefix of a word in the name or the roll number; case and "
+            "accents are ignored.",
             examples=["ash rao"],
         ),
     ] = None
@@ -138,7 +143,7 @@ class Selection(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _gather_mark_bounds(cls, data: Any) -> Any:
-        """Make one field of the parameters `marks.…`, whose names are not known beforehand."""
+        """Collect the parameters `marks.…`, whose names are not known in advance, into one field."""
         if not isinstance(data, dict):
             return data
         bounds = {name.removeprefix(MARKS): value for name, value in data.items() if name.startswith(MARKS)}
@@ -147,7 +152,7 @@ class Selection(BaseModel):
 
     @property
     def name(self) -> str:
-        """Tells this selection from all others."""
+        """A key that identifies this selection; equal selections have equal keys."""
         return json.dumps(self.model_dump(mode="json", include=set(Selection.model_fields)), sort_keys=True)
 
     @property
@@ -157,8 +162,8 @@ class Selection(BaseModel):
 
     @property
     def filter(self) -> Filter:
-        """What selects the students, other than what `missing` says."""
-        # A deleted student has no words, so a search need not look whether one is.
+        """The MongoDB query of all filters except `missing`."""
+        # A deleted student has no search terms, so a search does not need to filter by `keys.live`.
         query: Filter = {} if self.q else {"keys.live": True}
         if self.branch:
             query["branch"] = {"$in": self.branch}

@@ -1,8 +1,7 @@
-"""Pages of students, each read at a cost that depends on its size and not on where it lies.
+"""Pages of students. The cost of a page depends on its size and not on its position.
 
-Where no index holds the very order that is asked for, it is sorted by its first key only. One small query then finds
-how far that key goes on this page, so that the database has no more to sort than the page and what is level with its
-end.
+If no index has the requested sort order, only the index of its first key is used. One small query finds the last value
+of that key on the page, so that the database sorts only the page and the students with that same last value.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -27,8 +26,8 @@ from modules.students.models import SUBJECT_SEPARATOR, StudentDocument
 
 Row = dict[str, Any]
 
-# How much the sets of subjects that students have may be together; a school's timetables are a few kilobytes. With
-# more, those without a mark are found one by one.
+# The maximum total size of the distinct sets of subjects; those of a usual school take a few kilobytes. Above it,
+# students without a mark are found by examining each student.
 MAX_SETS_BYTES = 1_000_000
 
 LOWEST_MARK = 0
@@ -37,7 +36,7 @@ COUNT_SECONDS = 30
 
 
 async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> Page[Row]:
-    """One page of the selected students: those `fields` of each, and the ones that it is sorted by."""
+    """Return one page of the selected students, with `fields` and the fields of the sort order."""
     projection = {path.partition(".")[0]: 1 for path in [*fields, *(key.path for key in window.order)]} | {"_id": 0}
     base, wanted = await _filter(selection), window.limit + 1
     found: list[Row] = []
@@ -49,7 +48,7 @@ async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> 
 
 
 async def count(selection: Selection) -> int:
-    """How many students are selected. Counting is the one thing here that takes longer the more there are."""
+    """Return the number of selected students. Unlike a page, this takes longer the more students match."""
     with pymongo.timeout(COUNT_SECONDS):
         return int(await StudentDocument.get_motor_collection().count_documents(await _filter(selection)))
 
@@ -60,13 +59,16 @@ async def _filter(selection: Selection) -> Filter:
 
 
 async def without_marks(subjects: Sequence[str]) -> Filter:
-    """What selects the students without a mark in any of these subjects. No index knows what is not there; but the
-    subjects that a student has are one of a few sets."""
+    """Return the query of the students without a mark in any of these subjects.
+
+    An index cannot find missing fields efficiently. But students have few distinct sets of subjects, and these are
+    indexed as `keys.subjects`.
+    """
     sets, size = [], 0
     distinct: list[Filter] = [{"$group": {"_id": "$keys.subjects"}}]
     async for found in StudentDocument.get_motor_collection().aggregate(distinct):
         names: str | None = found["_id"]
-        if names is not None:  # a deleted student has no set, not even an empty one
+        if names is not None:  # None for deleted students, unlike the empty string for no marks
             sets.append(names)
             size += len(names.encode())
         if size > MAX_SETS_BYTES:
@@ -79,8 +81,11 @@ Part = tuple[Filter, Order, Position | None]
 
 
 async def _parts(base: Filter, window: Window) -> AsyncIterator[Part]:
-    """What is to be read, one after the other. A list by marks has two parts, as an index on marks holds only those
-    who have one: those without come first where the order rises, and last where it falls."""
+    """Yield the queries of a page, to be read one after the other.
+
+    A list sorted by marks has two parts, because the index on marks contains only students with a mark. The students
+    without a mark come first in ascending order and last in descending order.
+    """
     order, position = window.reading_order, window.position
     lead = order[0]
     if not lead.nullable:
@@ -98,7 +103,7 @@ async def _parts(base: Filter, window: Window) -> AsyncIterator[Part]:
 
 
 async def _read(part: Part, limit: int, projection: Filter) -> list[Row]:
-    """Up to `limit` students of one part, from its position on."""
+    """Return up to `limit` students of one part, after its position."""
     base, order, position = part
     query = {"$and": [base, beyond(order, position)]} if position else base
     if not _is_indexed(order):
@@ -106,18 +111,18 @@ async def _read(part: Part, limit: int, projection: Filter) -> list[Row]:
         found = await _find({"$and": [query, *_between(order[0], position, farthest)]}, order, limit, projection)
         if farthest is None or len(found) == limit:
             return found
-        # Some of those counted on have gone since: what lies behind them must not seem to be absent.
+        # Students within the bound were deleted meanwhile: read without the bound, so that later ones are not missed.
     return await _find(query, order, limit, projection)
 
 
 def _is_indexed(order: Order) -> bool:
-    """Whether an index holds this very order: that of one field and the roll number, both rising or both falling."""
+    """Return whether an index has this order: one field and the roll number, both ascending or both descending."""
     directions = {key.descending for key in order}
     return len(order) <= 2 and len(directions) == 1 and not order[0].nullable
 
 
 async def _farthest(base: Filter, lead: SortKey, position: Position | None, limit: int) -> Any:
-    """The value of an order's first key behind which nothing can be on this page; None if there is no such value."""
+    """Return the value of the first sort key that bounds this page, or None if there is no bound."""
     further = lead.beyond(position[0]) if position else {}
     if further is None:
         return None
@@ -131,7 +136,7 @@ def _between(lead: SortKey, position: Position | None, farthest: Any) -> Iterato
     if lowest is not None:
         yield {lead.path: {"$gte": lowest}}
     if highest is not None:
-        # Where there is a lowest one, those without are out already; and of a negation an index makes no bound.
+        # A lower bound already excludes missing values; and an index cannot use a negation as a bound.
         without_too = lead.nullable and lowest is None
         yield {lead.path: {"$not": {"$gt": highest}} if without_too else {"$lte": highest}}
 
@@ -143,7 +148,7 @@ async def _find(query: Filter, order: Order, limit: int, projection: Filter, ski
 
 
 async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) -> AsyncIterator[list[Row]]:
-    """All selected students, page by page, in their order."""
+    """Yield all selected students in their order, in pages of `size`."""
     position: Position | None = None
     while True:
         with operation_timeout():
@@ -155,9 +160,9 @@ async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) ->
 
 
 async def subjects_of(selection: Selection) -> list[str]:
-    """The subjects in which the selected students have marks, in order."""
+    """Return the subjects in which the selected students have marks, sorted."""
     chosen = await _filter(selection)
-    # Of all students an index tells it at once; it knows nothing of the deleted ones.
+    # Without filters the index alone answers this; it has no values of deleted students.
     match: list[Filter] = [] if chosen == await _filter(Selection()) else [{"$match": chosen}]
     names: set[str] = set()
     with operation_timeout():

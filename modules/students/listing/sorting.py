@@ -1,4 +1,4 @@
-"""The orders in which a list of students can be."""
+"""Sort orders of a list of students."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,21 +13,21 @@ MARKS = "marks."
 
 def _number(text: str) -> float:
     number = float(text)
-    if not number >= 0:  # which NaN is not, either
+    if not number >= 0:  # also rejects NaN
         raise ValueError(text)
     return number
 
 
 def in_utc(time: datetime) -> datetime:
-    """The same time in UTC; raises `PydanticCustomError`, a `ValueError`, for one that UTC has no year for."""
+    """Return the time in UTC. Raise `PydanticCustomError`, a `ValueError`, if it is out of the range of UTC years."""
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("time_range", "This time is too far away.") from None
+        raise PydanticCustomError("time_range", "This time is out of range.") from None
 
 
 def moment(text: str) -> datetime:
-    """Reads a time from a cursor."""
+    """Parse a time from a cursor. Raise `ValueError` if it is invalid or has no time zone."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(text)
@@ -51,7 +51,7 @@ _SORTABLE = {"roll_no": _text, "name": _text, "branch": _text, "created_at": _ti
 
 _KEY_PATTERN = rf"-?({'|'.join(_SORTABLE)}|marks\.{SUBJECT_PATTERN.replace('.', '.,')})"
 SORT_PATTERN = rf"^{_KEY_PATTERN}(,{_KEY_PATTERN})?$"
-"""What a `sort` looks like; that its two fields are different ones is left to `check_sort`."""
+"""The pattern of `sort`. Only `check_sort` verifies that the two fields are different."""
 
 
 def _sort_keys(sort: str) -> Iterator[SortKey]:
@@ -63,21 +63,19 @@ def _sort_keys(sort: str) -> Iterator[SortKey]:
             yield _mark(MARKS + subject_of(name.removeprefix(MARKS)), descending)
         else:
             known = ", ".join([*_SORTABLE, "marks.SUBJECT"])
-            raise PydanticCustomError(
-                "sort", "A list can be sorted by {known}; '-' in front reverses.", {"known": known}
-            )
+            raise PydanticCustomError("sort", "Sort by {known}. Prefix '-' for descending order.", {"known": known})
 
 
 def check_sort(sort: str) -> str:
-    """A `sort` that a list can have; raises `PydanticCustomError` for any other."""
+    """Validate `sort` and return it. Raise `PydanticCustomError` if it is invalid."""
     paths = [key.path for key in _sort_keys(sort)]
     if len(paths) > 2 or len(set(paths)) < len(paths):
-        raise PydanticCustomError("sort_fields", "Sort by one field or by two different ones.")
+        raise PydanticCustomError("sort_fields", "Sort by one field or by two different fields.")
     return sort
 
 
 def order_of(sort: str) -> Order:
-    """The order that a checked `sort` stands for. The roll number, which is unique, comes last."""
+    """Return the order of a validated `sort`. The roll number, which is unique, is always the last key."""
     keys: list[SortKey] = []
     for key in _sort_keys(sort):
         keys.append(key)

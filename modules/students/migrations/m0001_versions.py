@@ -1,4 +1,4 @@
-"""Students of the first release, who had no history, get what lists, versions and the feed of changes need."""
+"""Adds the fields for lists, versions and the feed of changes to students of the first release, without history."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from beanie import Document, free_fall_migration
 from core.database import bulk_update
 from modules.students.models import Action, StudentVersionData, keys_of
 
-# Who wrote the versions of the first release, which did not say. No user can have this name.
+# The author of versions of the first release, which did not store it. No user can have this name.
 UNKNOWN = "(unknown)"
 
 _BATCH = 1_000
@@ -22,11 +22,11 @@ class _StoredStudent(Document):
 
 
 class Forward:
-    """Give students without `keys` all that a record has now. Their versions before the current one are not known."""
+    """Complete students without `keys`. Their earlier versions are unknown."""
 
     @free_fall_migration(document_models=[_StoredStudent])
     async def complete(self, session: None) -> None:
-        """Complete batch after batch; and again, for those that older code has changed meanwhile."""
+        """Update in batches, and repeat until no such student is left: older code may still write some meanwhile."""
         while await _StoredStudent.find({"keys": {"$exists": False}}).exists():
             async for batch in _batches():
                 await bulk_update(_StoredStudent, [(_as_read(row), {"$set": _completed(row)}) for row in batch])

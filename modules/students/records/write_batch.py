@@ -1,9 +1,9 @@
-"""How students are written without losing what they were: many at once, in three commands at the most.
+"""Batched writes of students that keep the earlier versions: a batch takes at most three commands.
 
-A new student is inserted. One who is replaced is copied to the history first, and then its successor put in its place,
-provided that it still is the current version. A process that dies between the two leaves at most a copy too many, of a
-version that is the current one still: the history is read only up to the version before the current one, and the next
-write finds its copy made.
+A new student is inserted. To replace a student, the current version is copied to the history first; then the next
+version replaces it, provided that it still is the current one. A process that dies between the two leaves only a
+superfluous copy of a version that is still the current one. This is harmless: the history is read only up to the
+version before the current one, and the next write finds the copy already made.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,19 @@ from modules.students.models import StudentDocument, StudentSnapshot, StudentVer
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A student's current record, or None where there is none, and what is to take its place."""
+    """A student's current version, or None for a new student, and the version that replaces it."""
 
     current: StudentSnapshot | None
     successor: StudentSnapshot
 
 
 class Outcome(Enum):
-    """What became of a write: it was made; somebody else was faster and the current record is another one; or the roll
-    number is another student's."""
+    """The outcome of a write.
+
+    MADE      it was made
+    OUTRUN    a concurrent write was faster: another version is the current one
+    TAKEN     another student has the roll number
+    """
 
     MADE = auto()
     OUTRUN = auto()
@@ -34,7 +38,7 @@ class Outcome(Enum):
 
 
 async def write_all(writes: Sequence[Write]) -> list[Outcome]:
-    """Store all of these; answers what became of each. What was not made has changed nothing."""
+    """Write all of these, and return the outcome of each. A write that is not `MADE` has changed nothing."""
     new = [one for one in writes if one.current is None]
     further = [one for one in writes if one.current is not None]
     outcomes = await _create(new) | await _replace(further)
@@ -42,10 +46,10 @@ async def write_all(writes: Sequence[Write]) -> list[Outcome]:
 
 
 write: Batcher[Write, Outcome] = Batcher(write_all)
-"""Store one student, together with others who are written at the same moment; answers what became of it."""
+"""Write one student and return the outcome. Concurrent calls share the commands of one batch."""
 
 _Outcomes = dict[ObjectId | None, Outcome]
-"""What became of writes, by their stamps."""
+"""Outcomes of writes, by their stamps."""
 
 
 async def _create(writes: Sequence[Write]) -> _Outcomes:
@@ -74,19 +78,19 @@ async def _replace(writes: Sequence[Write]) -> _Outcomes:
 
 
 async def _copy_to_history(students: Sequence[StudentSnapshot]) -> None:
-    # Those that are refused were copied by a writer who came first, or who died: a version never changes.
+    # A duplicate was copied by a faster or an interrupted write, and is identical: a version never changes.
     await insert_ignoring_duplicates(
         StudentVersion, [{"student": student.id, **student.record()} for student in students]
     )
 
 
 async def _made(writes: Sequence[Write]) -> set[ObjectId | None]:
-    """The stamps of those of these replacements that were made: they are the current version, or in the history."""
+    """Return the stamps of the replacements that were made: those found in the current versions or in the history."""
     ids = [one.successor.id for one in writes]
     query = {"_id": {"$in": ids}, "erasing": None}
     current = await StudentDocument.get_motor_collection().find(query, {"stamp": 1}).to_list(None)
     gone = set(ids) - {row["_id"] for row in current}
-    if gone:  # erased meanwhile, perhaps before the copies were made
+    if gone:  # erased meanwhile, possibly before the copies were made, which would then remain
         await StudentVersion.find({"student": {"$in": list(gone)}}).delete()
     clauses = [{"student": one.successor.id, "version": one.successor.version} for one in writes]
     past = await StudentVersion.get_motor_collection().find({"$or": clauses}, {"stamp": 1}).to_list(None)
