@@ -63,7 +63,7 @@ def _subject(name: str, mark: float, tally: Tally) -> SubjectReport:
 
 def _standing(better: int, level: int, of: int) -> dict[str, Any]:
     """Return the rank and the percentile rank: the percentage of ranked students who are lower, plus half of those who
-    are equal. The student always counts, even if a concurrent change or deletion has removed the value meanwhile."""
+    are equal. The student always counts, even if a concurrent change or deletion has removed the value."""
     level, of = max(level, 1), max(of, better + max(level, 1))
     lower = of - better - level
     return {"rank": better + 1, "of": of, "percentile": float(Fraction(100 * (2 * lower + level), 2 * of))}

@@ -43,8 +43,8 @@ class Figures(BaseModel):
     pass_rate: Annotated[float | None, Field(description="`passed` divided by `n`, from 0 to 1.")]
     histogram: Annotated[
         list[int],
-        Field(description="The number of marks in each bin, between two successive limits of `bins`: including the lower "
-              "limit, excluding the upper one. The last bin also includes its upper limit and higher marks."),
+        Field(description="The number of marks between each two successive limits of `bins`, including the lower limit "
+              "and excluding the upper one. The last bin also includes its upper limit and higher marks."),
     ]  # fmt: skip
 
 

@@ -148,7 +148,7 @@ async def _finish(student: StudentDocument) -> bool:
 
 
 async def _person(student: StudentDocument) -> ErasedStudent:
-    """Who is being erased, as the history tells: it has the version before the deletion, with the last name."""
+    """Return the student's identifiers from the history, which includes the version before the deletion."""
     assert student.id
     history = StudentVersion.get_motor_collection()
     of_student = {"student": student.id}
