@@ -1,4 +1,4 @@
-"""Making the next thing while somebody is busy with the one before."""
+"""Prefetching from an async generator."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -44,7 +44,7 @@ async def test_what_fails_does_so_in_its_turn() -> None:
 
 
 async def never_made(begun: asyncio.Event, ended: list[str]) -> AsyncGenerator[int]:
-    """A source whose second one takes very long, and some time to be called off."""
+    """A source whose second item takes very long, and whose cancellation takes some time."""
     try:
         yield 1
         begun.set()

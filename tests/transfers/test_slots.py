@@ -1,4 +1,4 @@
-"""Imports at once: a process has so many, and of one user fewer, so that one user cannot keep others out."""
+"""Limits of concurrent imports per process and per user, so that one user cannot block the others."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ TOO_MANY = ("/problems/too-many-imports", 429)
 
 @pytest.fixture
 def may_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """Imports that go on until this is set."""
+    """Keep imports running until the returned event is set."""
     event = Event()
     carry_out = import_job.carry_out
 
@@ -51,7 +51,7 @@ def post(person: Person, content: str | Iterable[bytes], path: str = "/imports",
 
 
 def start(person: Person, path: str = "/imports", **headers: str) -> Response:
-    """Ask for an import, or something like it, without waiting for its end."""
+    """Request an import or a similar job without waiting for its end."""
     return post(person, FILE, path, Prefer="respond-async", **headers)
 
 
