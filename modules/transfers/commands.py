@@ -64,8 +64,8 @@ async def _run_with_progress_bar(job: Import) -> None:
     """Run an import and show its progress. If it is interrupted, print how to resume or undo it."""
     try:
         async with job_runner.lifespan():
-            with job_runner.place_of(TERMINAL) as place:
-                task = place.start(job, import_job.carry_out)
+            with job_runner.hold_slot(TERMINAL) as slot:
+                task = slot.start(job, import_job.carry_out)
             with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
                 while not task.done():
                     await asyncio.wait({task}, timeout=0.2)

@@ -106,11 +106,11 @@ class Import(Document):
         keep_nulls = False
         indexes = [IndexModel("key", name="key_unique", unique=True, sparse=True)]
 
-    async def note(self, **changes: Any) -> None:
+    async def update_fields(self, **changes: Any) -> None:
         """Store changed fields. Raise `Unavailable` if another process has claimed the import, or if it was deleted."""
         mine = {"_id": self.id, "turn": self.turn}
-        noted = await self.get_motor_collection().update_one(mine, {"$set": changes})
-        if not noted.matched_count:
+        stored = await self.get_motor_collection().update_one(mine, {"$set": changes})
+        if not stored.matched_count:
             raise Unavailable(
                 "This server did not respond for a while, and the import was claimed by another process or sent again. "
                 f"GET /imports/{self.id} returns its state."

@@ -9,7 +9,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
+async def prefetch(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
     """Yield the items of a source, and compute the next item while the consumer processes the current one.
 
     No item may be None. A consumer that may stop early must close this generator (`contextlib.aclosing`). On closing,

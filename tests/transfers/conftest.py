@@ -1,4 +1,4 @@
-"""A teacher at work, and the database that is looked at behind the service's back."""
+"""Fixtures for a client of a teacher, and for direct access to the database."""
 
 from collections.abc import Iterator
 

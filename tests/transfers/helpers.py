@@ -1,4 +1,4 @@
-"""Sending files, and looking at what became of them."""
+"""Helpers that send files and read the results."""
 
 import csv
 import json
@@ -38,25 +38,25 @@ def send(
     headers: Mapping[str, str] | None = None,
     **params: str,
 ) -> httpx2.Response:
-    """Import a file whose content is the body."""
+    """Import a file that is sent as the request body."""
     data = content.encode() if isinstance(content, str) else content
     return client.post("/imports", content=data, params=params, headers={"Content-Type": media, **(headers or {})})
 
 
 def imported(client: TestClient | httpx2.Client, content: str | bytes, media: str = CSV, **params: Any) -> JSON:
-    """The same for a file that is expected to be taken."""
+    """Import a file and assert that it is accepted."""
     answer = send(client, content, media, **params)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
-def counts(told: Mapping[str, Any]) -> tuple[int, ...]:
-    """Rows, created, updated, unchanged, failed."""
-    return tuple(told[name] for name in COUNTS)
+def counts(report: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the counts of all, created, updated, unchanged and failed rows."""
+    return tuple(report[name] for name in COUNTS)
 
 
 def students(client: Client) -> dict[str, JSON]:
-    """Every student by roll number: name, branch and marks."""
+    """Return the name, branch and marks of every student by roll number."""
     found: dict[str, JSON] = {}
     address: str | None = "/students?limit=500&fields=roll_no,name,branch,marks"
     while address:
@@ -77,14 +77,14 @@ def add(client: TestClient, roll_no: str, name: str = "Asha", branch: str = "Phy
 
 
 def table(rows: Sequence[Sequence[object]], separator: str = ",", end: str = "\n") -> str:
-    """Rows as CSV."""
+    """Return rows as CSV."""
     text = StringIO()
     csv.writer(text, delimiter=separator, lineterminator=end).writerows(rows)
     return text.getvalue()
 
 
 def lines(rows: Sequence[object]) -> str:
-    """Rows as NDJSON."""
+    """Return rows as NDJSON."""
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
@@ -94,21 +94,21 @@ def read_table(text: str) -> list[list[str]]:
 
 @contextmanager
 def database_of(settings: Settings) -> Iterator[Database[JSON]]:
-    """The tests' database, asked directly."""
+    """Return the tests' database for direct access."""
     assert settings.mongodb_url
     with MongoClient[JSON](settings.mongodb_url.get_secret_value(), tz_aware=True) as client:
         yield client[settings.mongodb_database]
 
 
 def stored(database: Database[JSON]) -> dict[str, list[JSON]]:
-    """All that is stored of students."""
+    """Return all stored data of students."""
     names = ("students", "student_history", "student_changes")
     return {name: list(database[name].find().sort("_id")) for name in names}
 
 
 @contextmanager
 def embedded_database(folder: Path) -> Iterator[Database[JSON]]:
-    """The database of a server on `folder/data`, asked directly."""
+    """Connect directly to the database of a server on `folder/data`."""
     mongod = find_mongod(None, folder / "data")
     assert mongod
     with (
@@ -120,7 +120,7 @@ def embedded_database(folder: Path) -> Iterator[Database[JSON]]:
 
 
 def sign_in_at(client: httpx2.Client, name: str = "alice") -> str:
-    """Register at a real server, if need be, and sign in; the token."""
+    """Register at a real server if necessary, sign in, and return the token."""
     body = {"username": name, "email": f"{name}@example.com", "password": "secure123"}
     assert client.post("/register", json=body).status_code in (201, 409)
     answer = client.post("/login", data={"username": name, "password": "secure123"}).json()

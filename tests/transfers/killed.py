@@ -26,7 +26,7 @@ def start(folder: Path, app: str) -> Server:
 
 @dataclass
 class School:
-    """A data folder with a server on it, which is killed and started anew."""
+    """A data folder with a server that is killed and restarted."""
 
     folder: Path
     database: Database[JSON]
@@ -42,7 +42,7 @@ class School:
         sign_in_at(self.client)
 
     def restart(self, end: Callable[[Server], object] = Server.kill) -> None:
-        """End the server, as a power cut would, and start the next one. Nobody waits for the patience to run out."""
+        """Kill the server and start the next one. Heartbeats are set to expired, so that the test need not wait."""
         end(self.server)
         self.client.close()
         working = {"state": {"$in": ["receiving", "running", "undoing"]}}
@@ -51,27 +51,27 @@ class School:
         self.connect()
 
     def clear(self) -> None:
-        """Remove all students and imports."""
+        """Delete all students and imports."""
         for name in ("students", "student_history", "student_changes", "imports", "import_changes", "import_files"):
             self.database[name].delete_many({})
 
     def ask(self, method: str, path: str, status: int, **options: Any) -> JSON:
         answer = self.client.request(method, path, **options)
         assert answer.status_code == status, answer.text[:500]
-        told: JSON = answer.json()
-        return told
+        report: JSON = answer.json()
+        return report
 
     def send(self, text: str, status: int = 202, key: str | None = None, **params: str) -> JSON:
         headers = ASYNC | {"Content-Type": CSV} | ({"Idempotency-Key": key} if key else {})
         return self.ask("POST", "/imports", status, content=text.encode(), params=params, headers=headers)
 
     def kill_at(self, import_id: str, **least: int) -> None:
-        """Kill the server once the import has come so far in the pass that writes, or in its undo; and let the import
-        be interrupted."""
+        """Kill the server once the fields of the import, while it is written or undone, have at least these values.
+        Assert that the import is interrupted."""
         until(lambda: self._has_come_to(import_id, least))
         self.restart()
-        told = self.ask("GET", f"/imports/{import_id}", 200)
-        assert (told["state"], told["finished_at"]) == ("interrupted", None)
+        report = self.ask("GET", f"/imports/{import_id}", 200)
+        assert (report["state"], report["finished_at"]) == ("interrupted", None)
 
     def _has_come_to(self, import_id: str, least: dict[str, int]) -> bool:
         now = next(one for one in self.database["imports"].find() if str(one["_id"]) == import_id)
@@ -90,7 +90,7 @@ def content(rows: int) -> dict[str, JSON]:
 
 
 def prepare(school: School, rows: int) -> tuple[dict[str, JSON], tuple[int, ...]]:
-    """Some students who are there before, a part of them as in the file; what an import of the file counts."""
+    """Create some students, a part of them as in the file. Return them, and the counts that an import should report."""
     there = HEADER + "".join(
         f"S{number:05},{'Student' if number % 3 else 'Pupil'} {number},Physics,{number % 101}\n"
         for number in range(0, rows, 2)
@@ -102,7 +102,7 @@ def prepare(school: School, rows: int) -> tuple[dict[str, JSON], tuple[int, ...]
 
 
 def assert_in_order(school: School, import_id: str, rows: int) -> None:
-    """The whole content of the file is there, each student once, and each was written once by this import."""
+    """Assert that all rows of the file are stored, each student once, and each written once by this import."""
     assert students(school.client) == content(rows)
     collection = school.database["students"]
     assert len(collection.distinct("roll_no")) == collection.count_documents({}) == rows
@@ -116,7 +116,7 @@ def assert_in_order(school: School, import_id: str, rows: int) -> None:
 
 @contextmanager
 def open_school(folder: Path, app: str = "main:app") -> Iterator[School]:
-    """A school, for as long as the tests need it."""
+    """Run a school while the context is open."""
     server = start(folder, app)
     with embedded_database(folder) as database:
         school = School(folder, database, server, app)

@@ -1,4 +1,4 @@
-"""Files that cannot be read: each gets an answer that says what is wrong, and leaves nothing behind."""
+"""Files that cannot be read: each gets a response that names the error, and nothing of it remains stored."""
 
 import gzip
 import io
@@ -30,7 +30,7 @@ def form(content: str, name: str = "class.csv", field: str = "file") -> bytes:
 
 
 def assert_nothing_is_left(database: Database[JSON]) -> None:
-    """No student, no piece of a file, and no import that seems to be at work."""
+    """Assert that there is no student, no piece of a file, and no import that seems to run."""
     assert [database[name].count_documents({}) for name in ("students", "import_files", "import_changes")] == [0, 0, 0]
     at_work = {"state": {"$in": ["receiving", "running", "undoing"]}}
     assert list(database["imports"].find(at_work)) == []
@@ -92,13 +92,13 @@ def test_a_file_that_cannot_be_read_names_what_to_mend(
 
     assert answer.status_code == 422, answer.text[:500]
     assert answer.headers["Content-Type"] == "application/problem+json"
-    told = answer.json()
-    assert (told["type"], told["state"]) == ("/problems/invalid-file", "failed")
-    assert named in told["detail"]
-    assert (told["created"], told["updated"]) == (0, 0)
+    report = answer.json()
+    assert (report["type"], report["state"]) == ("/problems/invalid-file", "failed")
+    assert named in report["detail"]
+    assert (report["created"], report["updated"]) == (0, 0)
     assert len(answer.content) < 2_000
     listed = teacher.get("/imports").json()[0]
-    assert (listed["id"], listed["state"]) == (told["id"], "failed")
+    assert (listed["id"], listed["state"]) == (report["id"], "failed")
     assert (listed["created"], listed["updated"]) == (0, 0)
     assert students(teacher) == {}
     assert database["import_files"].count_documents({}) == 0

@@ -1,4 +1,4 @@
-"""Imports, and somebody else who is at work in between their steps."""
+"""Imports with concurrent changes between their steps."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from tests.transfers.helpers import JSON, add, counts, imported, send, student, 
 
 @dataclass
 class Colleague:
-    """Somebody who does things between the steps of an import, whose batches are of one row each."""
+    """A second user who acts between the steps of an import whose batches have one row each."""
 
     database: Database[JSON]
     monkeypatch: pytest.MonkeyPatch
 
     def before(self, step: Literal["prepare", "write"], row: int, do: Callable[[], object]) -> None:
-        """Do something before this row is made ready, or written."""
+        """Register an action that runs before this row is prepared or written."""
         real = getattr(row_writer, step)
 
         async def late(batch: Any, of: Import) -> Any:
@@ -38,8 +38,8 @@ class Colleague:
         self.monkeypatch.setattr(row_reader, "BATCH", 1)
         self.monkeypatch.setattr(import_job, step, late)
 
-    def is_noted(self, row: int) -> None:
-        """Await that this row is made ready."""
+    def wait_until_logged(self, row: int) -> None:
+        """Wait until this row is prepared."""
         until(lambda: self.database["import_changes"].find_one({"row": row}))
 
     def changes(self, roll_no: str, /, **fields: Any) -> None:
@@ -58,12 +58,12 @@ UPDATES = "roll_no,math\nS1,1\nS2,2\n"
 
 
 def test_what_was_only_made_ready_is_not_told_as_kept(teacher: TestClient, colleague: Colleague) -> None:
-    """The first row fails in the second pass. The second one is noted already, and its student a colleague's."""
+    """The first row fails in the second pass. The second one is already logged, but its student is a colleague's."""
     for roll_no in ("S1", "S2"):
         add(teacher, roll_no, "Before")
 
     def change_the_second() -> None:
-        colleague.is_noted(2)
+        colleague.wait_until_logged(2)
         colleague.changes("S2", name="A colleague's")
 
     colleague.before("prepare", 1, lambda: colleague.changes("S1", deleted_at=utc_now()))
@@ -71,9 +71,9 @@ def test_what_was_only_made_ready_is_not_told_as_kept(teacher: TestClient, colle
 
     import_id = send(teacher, UPDATES, mode="update").json()["id"]
 
-    told = teacher.get(f"/imports/{import_id}").json()
-    assert (told["state"], [error["code"] for error in told["errors"]]) == ("rejected", ["absent"])
-    assert (told["kept"], told["kept_count"]) == ([], 0)
+    report = teacher.get(f"/imports/{import_id}").json()
+    assert (report["state"], [error["code"] for error in report["errors"]]) == ("rejected", ["absent"])
+    assert (report["kept"], report["kept_count"]) == ([], 0)
     assert students(teacher)["S2"] == student("A colleague's", "Physics")
 
 
@@ -82,7 +82,7 @@ def test_what_an_interrupted_import_never_wrote_is_not_told_as_kept(teacher: Tes
         add(teacher, roll_no, "Before")
 
     def change_both_and_fail() -> None:
-        colleague.is_noted(2)
+        colleague.wait_until_logged(2)
         for roll_no in ("S1", "S2"):
             colleague.changes(roll_no, name="A colleague's")
         raise Unavailable("Lost.")
@@ -91,17 +91,17 @@ def test_what_an_interrupted_import_never_wrote_is_not_told_as_kept(teacher: Tes
 
     import_id = interrupted(teacher, UPDATES, on_error="skip")
 
-    told = teacher.post(f"/imports/{import_id}/undo").json()
-    assert (told["restored"], told["kept"], told["kept_count"]) == (0, [], 0)
+    report = teacher.post(f"/imports/{import_id}/undo").json()
+    assert (report["restored"], report["kept"], report["kept_count"]) == (0, [], 0)
     assert {one["name"] for one in students(teacher).values()} == {"A colleague's"}
 
 
 def interrupted(client: TestClient, text: str, **params: Any) -> str:
-    """The id of an import that cannot be finished."""
+    """Return the id of an import that was interrupted."""
     assert send(client, text, **params).status_code == 503
-    (told,) = client.get("/imports").json()
-    assert told["state"] == "interrupted"
-    return str(told["id"])
+    (report,) = client.get("/imports").json()
+    assert report["state"] == "interrupted"
+    return str(report["id"])
 
 
 def test_a_student_who_is_renamed_between_two_rows_is_written_once(
@@ -115,17 +115,17 @@ def test_a_student_who_is_renamed_between_two_rows_is_written_once(
 
     colleague.before("prepare", 2, rename)
 
-    told = imported(teacher, "roll_no,name\nS1,First\nS2,Second\n", on_error="skip")
+    report = imported(teacher, "roll_no,name\nS1,First\nS2,Second\n", on_error="skip")
 
-    assert counts(told) == (2, 0, 1, 0, 1)
-    assert [(one["line"], one["code"], one["value"]) for one in told["errors"]] == [(3, "renamed", "S2")]
+    assert counts(report) == (2, 0, 1, 0, 1)
+    assert [(one["line"], one["code"], one["value"]) for one in report["errors"]] == [(3, "renamed", "S2")]
     assert students(teacher) == {"S2": student("First", "Physics")}
 
 
 def test_who_has_lost_an_import_to_another_leaves_it_alone(
     teacher: TestClient, database: Database[JSON], colleague: Colleague
 ) -> None:
-    """As a server does that was cut off for a while."""
+    """Simulate a server that lost its connection for a while."""
     resumed: list[Any] = []
 
     def resume() -> None:
@@ -143,11 +143,11 @@ def test_who_has_lost_an_import_to_another_leaves_it_alone(
 
     assert answer.status_code == 503
     assert answer.json()["type"] == "/problems/unavailable"
-    _, told = resumed
-    assert (told["state"], counts(told)) == ("done", (2, 2, 0, 0, 0))
-    assert teacher.get(f"/imports/{told['id']}").json() == told
+    _, report = resumed
+    assert (report["state"], counts(report)) == ("done", (2, 2, 0, 0, 0))
+    assert teacher.get(f"/imports/{report['id']}").json() == report
     assert students(teacher)["S1"]["name"] == "Hers"
-    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+    undone = teacher.post(f"/imports/{report['id']}/undo").json()
     assert (undone["restored"], undone["kept"]) == (1, ["S1"])
     assert set(students(teacher)) == {"S1"}
 
@@ -155,7 +155,7 @@ def test_who_has_lost_an_import_to_another_leaves_it_alone(
 def test_what_a_lost_command_writes_late_is_part_of_the_import(
     teacher: TestClient, database: Database[JSON], colleague: Colleague
 ) -> None:
-    """The students are there already, as this import made them, when the batch is written; their note is not."""
+    """This import's students already exist when the batch is written, but their change log entries do not."""
 
     def write_behind_its_back() -> None:
         (work,) = database["imports"].find()
@@ -164,27 +164,27 @@ def test_what_a_lost_command_writes_late_is_part_of_the_import(
 
     colleague.before("write", 1, write_behind_its_back)
 
-    told = imported(teacher, "roll_no,name,branch\nS1,First,A\n", mode="insert", on_error="skip")
+    report = imported(teacher, "roll_no,name,branch\nS1,First,A\n", mode="insert", on_error="skip")
 
-    assert counts(told) == (1, 1, 0, 0, 0)
-    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+    assert counts(report) == (1, 1, 0, 0, 0)
+    undone = teacher.post(f"/imports/{report['id']}/undo").json()
     assert (undone["restored"], undone["kept_count"]) == (1, 0)
     assert students(teacher) == {}
 
 
 @pytest.mark.parametrize(("row", "expected"), [(1, (1, 0, 1, 0, 0)), (7, (1, 0, 0, 0, 1))], ids=["own", "another's"])
-def test_a_note_that_comes_late_is_in_the_way_of_other_rows_only(
+def test_a_late_change_log_entry_blocks_other_rows_only(
     teacher: TestClient, database: Database[JSON], colleague: Colleague, row: int, expected: tuple[int, ...]
 ) -> None:
     add(teacher, "S1", "Before")
 
-    def note_behind_its_back() -> None:
+    def log_concurrently() -> None:
         (work,), (one,) = database["imports"].find(), database["students"].find()
-        note = {"import_id": work["_id"], "row": row, "student": one["_id"], "before": 1, "created": False}
-        database["import_changes"].insert_one(note | {"expires_at": FUTURE})
+        entry = {"import_id": work["_id"], "row": row, "student": one["_id"], "before": 1, "created": False}
+        database["import_changes"].insert_one(entry | {"expires_at": FUTURE})
 
-    colleague.before("prepare", 1, note_behind_its_back)
+    colleague.before("prepare", 1, log_concurrently)
 
-    told = imported(teacher, "roll_no,name\nS1,After\n", on_error="skip")
+    report = imported(teacher, "roll_no,name\nS1,After\n", on_error="skip")
 
-    assert counts(told) == expected
+    assert counts(report) == expected

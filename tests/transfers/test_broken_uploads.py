@@ -1,4 +1,4 @@
-"""Uploads to a real server that break off half-way: nothing is left of them, and the server goes on."""
+"""Truncated uploads to a real server: nothing of them remains, and the server continues."""
 
 import socket
 import uuid
@@ -37,7 +37,7 @@ def database(server: Server, folder: Path) -> Iterator[Database[JSON]]:
 
 
 def send_half(server: Server, token: str, media: str, content: bytes, *, announced: bool) -> str:
-    """Send the beginning of a request, and hang up; the id of the request."""
+    """Send the beginning of a request, close the connection, and return the id of the request."""
     address, request_id = urlsplit(server.url), uuid.uuid4().hex
     length = f"Content-Length: {2 * len(content)}" if announced else "Transfer-Encoding: chunked"
     head = (

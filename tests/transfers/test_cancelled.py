@@ -1,4 +1,4 @@
-"""The work of an import that is cancelled: when it is over, so are the threads and the tasks that it has begun."""
+"""Cancellation of an import: when it has ended, its threads and tasks have ended too."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -18,7 +18,7 @@ from modules.transfers.models import Import
 pytestmark = pytest.mark.anyio
 
 IMPORT = cast("Import", SimpleNamespace(format="csv", position=0))
-"""As much of an import as is looked at before anything is written."""
+"""The fields of an import that are used before anything is written."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An import that is killed at any step can be finished, or taken back, to the last row."""
+"""An import that is killed at any step can be finished or undone completely."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.transfers.killed import School, assert_in_order, content, open_school
 
 pytestmark = pytest.mark.process
 
-ROWS = BATCH + 100  # so that one batch is made ready while another is written
+ROWS = BATCH + 100  # so that one batch is prepared while another is written
 FEWEST_COMMANDS = 15
 
 
@@ -24,8 +24,8 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
 
 
 def dies(school: School, after: int) -> bool:
-    """Import the file, and kill the server after the command of this number; there is a new one afterwards. Whether
-    the import was not done before."""
+    """Import the file, kill the server after this number of commands, and restart it. Return whether the import was
+    unfinished when the server was killed."""
     headers = {"Content-Type": CSV, "X-Die-After": str(after)}
     try:
         answer = school.client.post("/imports?on_error=skip", content=the_file(ROWS).encode(), headers=headers)
@@ -44,14 +44,14 @@ def test_an_import_that_dies_at_any_step_can_be_finished_or_taken_back(school: S
         school.database["imports"].delete_many({})
         if not dies(school, step):
             break
-        ends.append(go_on(school, before, expected, undo=step % 2 == 0))
+        ends.append(recover(school, before, expected, undo=step % 2 == 0))
 
     assert len(ends) >= FEWEST_COMMANDS
     assert {"sent again", "finished", "taken back"} <= set(ends)
 
 
-def go_on(school: School, before: object, expected: tuple[int, ...], *, undo: bool) -> str:
-    """Do what is left to do after a death, and see that it ends well; what it was."""
+def recover(school: School, before: object, expected: tuple[int, ...], *, undo: bool) -> str:
+    """Resume or finish the import after a crash, assert its result, and return the action taken."""
     work = school.database["imports"].find_one({})
     if work is None or work["state"] == "receiving":
         assert students(school.client) == before

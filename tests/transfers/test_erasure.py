@@ -1,4 +1,4 @@
-"""Erasing a student leaves nothing of the student in what imports have stored."""
+"""The erasure of a student removes the student's data from imports."""
 
 import json
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def purge(admin: Person, roll_no: str = ROLL_NO) -> None:
 
 
 def traces(database: Database[JSON]) -> list[str]:
-    """The collections in which a name or a roll number of the student is still written, in any document's bytes."""
+    """Return the collections with a document whose bytes still contain a name or a roll number of the student."""
     words = [NAME, "erasmus", ROLL_NO, FORMER]
     spellings = [word.encode() for word in (*words, json.dumps(NAME)[1:-1])]
     return [
@@ -49,7 +49,7 @@ def traces(database: Database[JSON]) -> list[str]:
 
 
 def interrupt(database: Database[JSON], import_id: str, content: bytes) -> None:
-    """Let an import be as one whose server was killed while it wrote."""
+    """Change an import to look like one whose server was killed while it wrote."""
     found = next(one for one in database["imports"].find() if str(one["_id"]) == import_id)
     changes = {"state": "running", "alive_at": EPOCH, "position": 0, "writing": True, "size": len(content)}
     database["imports"].update_one({"_id": found["_id"]}, {"$set": changes, "$unset": {"finished_at": ""}})
@@ -101,25 +101,25 @@ def test_an_interrupted_import_whose_file_was_removed_can_be_undone_and_not_resu
 ) -> None:
     add(teacher, ROLL_NO, NAME)
     content = table([HEADER, GOOD, ["S2", "Bo", "Art", "2"]])
-    told = imported(teacher, content)
-    interrupt(database, told["id"], content.encode())
+    report = imported(teacher, content)
+    interrupt(database, report["id"], content.encode())
 
     purge(admin)
 
-    resumed = teacher.post(f"/imports/{told['id']}/resume")
+    resumed = teacher.post(f"/imports/{report['id']}/resume")
     assert (resumed.status_code, resumed.json()["type"]) == (409, "/problems/nothing-to-do")
-    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+    undone = teacher.post(f"/imports/{report['id']}/undo").json()
     assert (undone["state"], undone["restored"]) == ("undone", 2)
 
 
 def test_a_file_that_is_not_whole_is_never_imported(teacher: TestClient, database: Database[JSON]) -> None:
     content = table([HEADER, GOOD, ["S2", "Bo", "Art", "2"]])
-    told = imported(teacher, content)
-    interrupt(database, told["id"], content.encode())
+    report = imported(teacher, content)
+    interrupt(database, report["id"], content.encode())
     half = content.encode()[: content.index("S2")]
     database["import_files"].update_many({}, {"$set": {"content": half}})
 
-    resumed = teacher.post(f"/imports/{told['id']}/resume")
+    resumed = teacher.post(f"/imports/{report['id']}/resume")
 
     assert (resumed.status_code, resumed.json()["type"]) == (422, "/problems/invalid-file")
     assert resumed.json()["state"] == "failed"
@@ -166,25 +166,25 @@ def test_keys_of_earlier_releases_are_removed_and_others_still_hold(
 def test_an_undo_that_goes_on_does_not_bring_a_trace_back(
     teacher: TestClient, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = imported(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "2"], GOOD]))
+    report = imported(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "2"], GOOD]))
     for roll_no in (ROLL_NO, "S1"):
         assert teacher.put(f"/students/{roll_no}/marks/math", json={"mark": 3}).status_code == 200
     real = undo._undo_entries
     batches: list[Any] = []
 
-    async def take_back(work: Any, notes: Any) -> Any:
+    async def undo_entries(work: Any, entries: Any) -> Any:
         if batches:
             await erasure.erase(ROLL_NO, Writer("principal"))
-        batches.append(notes)
-        return await real(work, notes)
+        batches.append(entries)
+        return await real(work, entries)
 
     monkeypatch.setattr(undo, "BATCH", 1)
-    monkeypatch.setattr(undo, "_undo_entries", take_back)
-    undone = teacher.post(f"/imports/{told['id']}/undo").json()
+    monkeypatch.setattr(undo, "_undo_entries", undo_entries)
+    undone = teacher.post(f"/imports/{report['id']}/undo").json()
 
     assert len(batches) == 2
     assert (undone["kept"], undone["kept_count"]) == (["S1"], 2)
-    assert teacher.get(f"/imports/{told['id']}").json()["kept"] == ["S1"]
+    assert teacher.get(f"/imports/{report['id']}").json()["kept"] == ["S1"]
 
 
 def test_an_erasure_is_not_final_before_imports_have_forgotten(
@@ -222,11 +222,11 @@ def test_an_erasure_that_began_with_imports_is_not_finished_without_them(
 
 def test_counts_are_kept(teacher: TestClient, admin: Person) -> None:
     add(teacher, ROLL_NO, NAME)
-    told = send(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "950"]])).json()
+    report = send(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "950"]])).json()
 
     purge(admin)
 
-    assert counts(teacher.get(f"/imports/{told['id']}").json()) == counts(told)
+    assert counts(teacher.get(f"/imports/{report['id']}").json()) == counts(report)
 
 
 def test_an_erasure_waits_for_a_module_that_is_switched_off(
@@ -256,7 +256,7 @@ def test_a_row_that_fails_after_the_purge_names_nobody(
 
 
 def purge_before(monkeypatch: pytest.MonkeyPatch, roll_no: str) -> None:
-    """Let a student be erased just before failed rows are stored."""
+    """Erase a student just before failed rows are stored."""
     store = failed_rows.store
 
     async def erase_and_store(*arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""Students on their way out: as a table or as JSON lines, filtered and sorted as the list, and fit to come back."""
+"""Exports of students as CSV or NDJSON, filtered and sorted like the list, and suitable for an import."""
 
 import json
 from pathlib import Path
@@ -80,8 +80,10 @@ def test_an_export_selects_and_sorts_as_the_list_does(school: TestClient) -> Non
         header, *rows = read_table(as_table.content.decode("utf-8-sig"))
         subjects = sorted({subject for one in listed for subject in one["marks"]})
         assert header == ["roll_no", "name", "branch", *subjects], query
-        told = [[*row[:3], {s: float(cell) for s, cell in zip(subjects, row[3:], strict=True) if cell}] for row in rows]
-        assert told == [list(one.values()) for one in expected], query
+        exported = [
+            [*row[:3], {s: float(cell) for s, cell in zip(subjects, row[3:], strict=True) if cell}] for row in rows
+        ]
+        assert exported == [list(one.values()) for one in expected], query
 
 
 @pytest.mark.parametrize(
@@ -151,9 +153,9 @@ def test_an_export_of_a_thousand_subjects_comes_back(teacher: TestClient) -> Non
     ]
     imported(teacher, lines(rows), NDJSON)
 
-    told = imported(teacher, teacher.get("/exports/students").content)
+    report = imported(teacher, teacher.get("/exports/students").content)
 
-    assert counts(told) == (11, 0, 0, 11, 0)
+    assert counts(report) == (11, 0, 0, 11, 0)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_subjects_that_are_called_like_fields_go_by_their_longer_names(teacher: 
 AWKWARD = st.text("=+-@';,\"|\t ab1Zé\u200d\u0e01\U0001f600#%&<>\\", min_size=1, max_size=8).map(
     lambda text: text.replace("\t", "").strip(" \u200d") + "x"
 )
-# What must not be a subject.
+# Names that must not be subjects.
 SUBJECTS = AWKWARD.filter(lambda text: not text.startswith("$"))
 MARKS = st.one_of(st.integers(0, 100), st.integers(0, 10_000).map(lambda number: number / 100))
 CLASSES = st.dictionaries(
@@ -224,9 +226,9 @@ def test_what_was_exported_comes_back_the_same(
 
     export = teacher.get(f"{EXPORT}?format={format_}").content
     database["students"].delete_many({})
-    told = imported(teacher, export, CSV if format_ == "csv" else NDJSON)
+    report = imported(teacher, export, CSV if format_ == "csv" else NDJSON)
 
-    assert counts(told) == (len(content), len(content), 0, 0, 0)
+    assert counts(report) == (len(content), len(content), 0, 0, 0)
     assert students(teacher) == before
 
 
@@ -235,8 +237,8 @@ def test_an_export_arrives_piece_by_piece(tmp_path: Path) -> None:
     text = "roll_no,name,branch\n" + "".join(f"S{number:05},{'x' * 180},B\n" for number in range(6_000))
     with serve(tmp_path) as server, server.client() as client:
         sign_in_at(client)
-        told: dict[str, Any] = client.post("/imports", content=text.encode(), headers={"Content-Type": CSV}).json()
-        assert told["created"] == 6_000
+        report: dict[str, Any] = client.post("/imports", content=text.encode(), headers={"Content-Type": CSV}).json()
+        assert report["created"] == 6_000
 
         with client.stream("GET", EXPORT) as answer:
             pieces = answer.iter_raw()

@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet would evaluate: escaped in each file that is downloaded, and the same when imported."""
+"""Cells that a spreadsheet would evaluate: escaped in all downloads, and unchanged when imported again."""
 
 import csv
 from io import StringIO
@@ -64,7 +64,7 @@ STARTS = set("=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212\t\r\n")
 
 
 def live(cell: str) -> list[str]:
-    """What a program would evaluate of a cell, whichever character it splits a line at."""
+    """Return the parts of a cell that a program would evaluate, for every possible separator."""
     parts = [part for separator in ",;|\t\r\n" for part in cell.split(separator)]
     return [part for part in parts if part.lstrip(' "\u200b')[:1] in STARTS - {"\t", "\r", "\n"} and part.lstrip()]
 
@@ -88,7 +88,7 @@ def test_the_number_of_a_mark_stays_a_number(number: str) -> None:
     assert escape_as_read("-1+1", is_mark=True) == "'-1+1"
 
 
-# What a name may be: one line, trimmed.
+# Names must be one line without surrounding spaces.
 NAMES = [text for text in CASES if text.strip() == text and text.isprintable() and text]
 
 
@@ -100,10 +100,10 @@ def test_names_and_subjects_pass_an_export_and_an_import_unchanged(teacher: Test
     before = students(teacher)
 
     content = teacher.get("/exports/students").content
-    told = imported(teacher, content)
+    report = imported(teacher, content)
 
     assert [cell for row in read_table(content.decode("utf-8-sig")) for cell in row if live(cell)] == []
-    assert counts(told) == (len(NAMES), 0, 0, len(NAMES), 0)
+    assert counts(report) == (len(NAMES), 0, 0, len(NAMES), 0)
     assert students(teacher) == before
 
 
@@ -119,11 +119,11 @@ def test_failed_rows_are_inert_and_can_be_mended(teacher: TestClient, separator:
     read = list(csv.reader(StringIO(failed), delimiter=separator))
     shown = {row[3] for row in read[1:-1]}
     mended = table([read[0], *([*row[:3], "9", *row[4:]] for row in read[1:-1])], separator)
-    told = imported(teacher, mended)
+    report = imported(teacher, mended)
 
     assert shown == {"-950"}
     assert [cell for row in read for cell in row if live(cell) and cell != "-950"] == []
-    assert told["created"] == len(NAMES)
+    assert report["created"] == len(NAMES)
     marks_of_all = {"math": 9, "\uff1dart": 7}
     names = {f"S{n}": content_of(name) for n, name in enumerate(NAMES)}
     expected = {key: {"name": name, "branch": name, "marks": marks_of_all} for key, name in names.items()}

@@ -1,4 +1,4 @@
-"""Files that are made to be slow: none of them stops the event loop, and little of them is stored."""
+"""Files that are designed to be slow: none of them blocks the event loop, and little of them is stored."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ from modules.transfers.models import Import
 from modules.transfers.schemas import ImportRead
 from tests.transfers.helpers import CSV, JSON, NDJSON, imported, read_table, send
 
-# CPU seconds of the loop's thread in one callback. What was found took seconds; a batch takes some milliseconds.
+# Limit of the CPU seconds of one callback. The bugs found took seconds; a batch takes some milliseconds.
 LONGEST = 0.15
 
 WIDE = ",".join(["roll_no", *(f"rol_{number:05}" for number in range(9_999))]) + "\n"
@@ -52,9 +52,11 @@ FILES = {
 
 @pytest.fixture
 def longest(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The most CPU time that one callback of an event loop has taken. The debug mode of asyncio would measure the time
-    of the clock, in which other threads and processes work as well. The garbage collector is off: it looks through all
-    that the tests have imported, which a server has frozen."""
+    """Measure the maximum CPU time of one callback of an event loop.
+
+    The debug mode of asyncio would measure wall-clock time, which includes other threads and processes. The garbage
+    collector is off, because it would scan all objects that the tests have imported; a server has frozen those.
+    """
     run, longest = asyncio.Handle._run, [0.0]
 
     def run_timed(handle: asyncio.Handle) -> None:
@@ -117,10 +119,10 @@ def test_failures_are_stored_up_to_a_number(
     rejected = send(teacher, text).json()
     skipped = imported(teacher, text, on_error="skip")
 
-    for told in (rejected, skipped):
-        assert (told["rows"], told["failed"], told["errors_stored"]) == (1_300, 1_300, 700)
-        assert (len(told["errors"]), told["errors_left_out"]) == (100, 1_200)
-        failed = read_table(teacher.get(f"/imports/{told['id']}/errors.csv").text)
+    for report in (rejected, skipped):
+        assert (report["rows"], report["failed"], report["errors_stored"]) == (1_300, 1_300, 700)
+        assert (len(report["errors"]), report["errors_left_out"]) == (100, 1_200)
+        failed = read_table(teacher.get(f"/imports/{report['id']}/errors.csv").text)
         assert [row[0] for row in failed[1:-1]] == [f"S{number}" for number in range(700)]
         assert failed[-1][:4] == [""] * 4
         assert failed[-1][4].startswith("600 ")
@@ -131,37 +133,37 @@ def test_failures_are_stored_up_to_a_size(teacher: TestClient, database: Databas
     name = "x" * 50_000
     text = "roll_no,name,branch\n" + "".join(f"S{number},{name},B\n" for number in range(120))
 
-    told = imported(teacher, text, on_error="skip")
+    report = imported(teacher, text, on_error="skip")
 
-    assert (told["failed"], told["errors_stored"]) == (120, 100)
+    assert (report["failed"], report["errors_stored"]) == (120, 100)
     assert sum(len(encode(row)) for row in database["import_errors"].find()) < 6_000_000
 
 
 def test_a_row_that_is_too_long_to_be_stored_is_told_without_its_cells(teacher: TestClient) -> None:
-    told = send(teacher, "roll_no,name,branch\n" + "x" + "," * 900_000 + "\nS1,A,\n").json()
+    report = send(teacher, "roll_no,name,branch\n" + "x" + "," * 900_000 + "\nS1,A,\n").json()
 
-    failed = read_table(teacher.get(f"/imports/{told['id']}/errors.csv").text)
+    failed = read_table(teacher.get(f"/imports/{report['id']}/errors.csv").text)
 
-    assert [error["code"] for error in told["errors"]] == ["ragged", "missing"]
+    assert [error["code"] for error in report["errors"]] == ["ragged", "missing"]
     assert [row[:-1] for row in failed[1:]] == [[""] * 3, ["S1", "A", ""]]
 
 
 def test_a_row_has_a_limited_number_of_errors(teacher: TestClient) -> None:
-    told = send(teacher, MARKS + f"S1,A,B{',950' * 100}\n").json()
+    report = send(teacher, MARKS + f"S1,A,B{',950' * 100}\n").json()
 
-    errors = told["errors"]
+    errors = report["errors"]
     assert (len(errors), errors[-1]["code"]) == (21, "more")
     assert errors[-1]["detail"].startswith("80 ")
 
 
 def test_a_long_roll_number_is_told_in_part(teacher: TestClient) -> None:
-    told = send(teacher, f"{FIELDS}\n" + f"{'x' * 100_000},A,B\n" * 2).json()
+    report = send(teacher, f"{FIELDS}\n" + f"{'x' * 100_000},A,B\n" * 2).json()
 
-    assert {len(error["value"]) for error in told["errors"]} == {200}
+    assert {len(error["value"]) for error in report["errors"]} == {200}
 
 
 def test_reports_and_lists_load_neither_cells_nor_columns(teacher: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = send(teacher, f"{FIELDS}\nS1,A,\n").json()
+    report = send(teacher, f"{FIELDS}\nS1,A,\n").json()
     loaded: list[tuple[list[str], list[Any]]] = []
     real = ImportRead.of
 
@@ -170,9 +172,9 @@ def test_reports_and_lists_load_neither_cells_nor_columns(teacher: TestClient, m
         return real(work, failed)
 
     monkeypatch.setattr(ImportRead, "of", of)
-    for path in ("", f"/{told['id']}"):
+    for path in ("", f"/{report['id']}"):
         assert teacher.get(f"/imports{path}").status_code == 200
-    events = teacher.get(f"/imports/{told['id']}", headers={"Accept": "text/event-stream"})
+    events = teacher.get(f"/imports/{report['id']}", headers={"Accept": "text/event-stream"})
 
     assert events.status_code == 200
     assert loaded == [([], [])] * 3

@@ -1,4 +1,4 @@
-"""`python -m core import` and `export`, as they are typed."""
+"""The commands `python -m core import` and `export`."""
 
 import signal
 
@@ -25,10 +25,10 @@ def test_a_file_is_imported(terminal: Terminal, teacher: TestClient) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 rows: 2 created, 0 updated, 0 unchanged, 0 failed." in done.stdout
     assert students(teacher) == {"S1": student("Asha", "Physics", math=91), "S2": student("Zoë", "Art")}
-    (told,) = teacher.get("/imports").json()
-    assert (told["by"], told["state"], told["filename"]) == ("(terminal)", "done", "class.csv")
-    assert told["id"] in done.stdout
-    assert teacher.post(f"/imports/{told['id']}/undo").json()["restored"] == 2
+    (report,) = teacher.get("/imports").json()
+    assert (report["by"], report["state"], report["filename"]) == ("(terminal)", "done", "class.csv")
+    assert report["id"] in done.stdout
+    assert teacher.post(f"/imports/{report['id']}/undo").json()["restored"] == 2
 
 
 def test_an_import_that_is_stopped_can_be_taken_up_at_once(
@@ -42,13 +42,13 @@ def test_an_import_that_is_stopped_can_be_taken_up_at_once(
         importing.send_signal(signal.SIGINT)
         _, errors = importing.communicate(timeout=PATIENCE)
 
-    (told,) = teacher.get("/imports").json()
-    address = f"POST /imports/{told['id']}"
+    (report,) = teacher.get("/imports").json()
+    address = f"POST /imports/{report['id']}"
     assert all(f"{address}/{action}" in errors for action in ("resume", "undo"))
     assert importing.returncode == 130
     assert "Traceback" not in errors
-    assert told["state"] == "interrupted"
-    assert teacher.post(f"/imports/{told['id']}/resume").json()["created"] == rows
+    assert report["state"] == "interrupted"
+    assert teacher.post(f"/imports/{report['id']}/resume").json()["created"] == rows
 
 
 def test_a_dry_run_writes_nothing(terminal: Terminal, teacher: TestClient) -> None:

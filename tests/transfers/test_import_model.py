@@ -1,4 +1,4 @@
-"""Imports against a plain model of what they should do, and at the same time as other writers."""
+"""Imports compared with a simple model of their effect, and imports with concurrent writers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -31,7 +31,7 @@ ROW = st.tuples(
 
 
 def model(before: dict[str, JSON], rows: list[tuple[object, ...]], options: dict[str, str]) -> tuple[JSON, list[int]]:
-    """What there should be after an import, and the counts of created, updated, unchanged and failed rows."""
+    """Return the expected students after an import, and the counts of created, updated, unchanged and failed rows."""
     after = {roll_no: {**one, "marks": dict(one["marks"])} for roll_no, one in before.items()}
     created = updated = unchanged = failed = 0
     seen = set[object]()
@@ -117,9 +117,9 @@ def test_what_others_write_during_an_import_is_not_lost(teacher: TestClient, on_
 
     with ThreadPoolExecutor(4) as pool:
         marks = {subject: pool.submit(give_marks, subject) for subject in ("art", "music")}
-        told = pool.submit(imported, teacher, text, on_error=on_error).result()
+        report = pool.submit(imported, teacher, text, on_error=on_error).result()
 
-    assert (told["state"], told["failed"], told["rows"]) == ("done", 0, 60)
+    assert (report["state"], report["failed"], report["rows"]) == ("done", 0, 60)
     found = students(teacher)
     assert set(found) == set(rolls)
     assert all((one["name"], one["marks"]["math"]) == ("After", 50) for one in found.values())
@@ -129,7 +129,7 @@ def test_what_others_write_during_an_import_is_not_lost(teacher: TestClient, on_
         } == writer.result()
     for roll_no in rolls:
         history = teacher.get(f"/students/{roll_no}/history").json()
-        assert [one["source"] for one in history].count(f"import {told['id']}") == 1
+        assert [one["source"] for one in history].count(f"import {report['id']}") == 1
 
 
 def test_two_imports_at_once_both_count_what_they_did(teacher: TestClient) -> None:
@@ -137,10 +137,10 @@ def test_two_imports_at_once_both_count_what_they_did(teacher: TestClient) -> No
     text = table([["roll_no", "name", "branch"], *rows])
 
     with ThreadPoolExecutor(2) as pool:
-        told = [each.result() for each in [pool.submit(imported, teacher, text) for _ in range(2)]]
+        reports = [each.result() for each in [pool.submit(imported, teacher, text) for _ in range(2)]]
 
-    assert sum(one["created"] for one in told) == 300
-    assert sum(one["unchanged"] for one in told) == 300
+    assert sum(one["created"] for one in reports) == 300
+    assert sum(one["unchanged"] for one in reports) == 300
     assert len(students(teacher)) == 300
 
 

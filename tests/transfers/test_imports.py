@@ -1,4 +1,4 @@
-"""Whole classes in one request: what a file says is what is stored afterwards."""
+"""Imports of whole classes in one request: the stored students equal the file."""
 
 import csv
 import re
@@ -68,9 +68,9 @@ FILES = {
 
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
 def test_a_table_is_imported_however_it_is_written(teacher: TestClient, text: str) -> None:
-    told = imported(teacher, text)
+    report = imported(teacher, text)
 
-    assert counts(told) == (3, 3, 0, 0, 0)
+    assert counts(report) == (3, 3, 0, 0, 0)
     assert students(teacher) == CLASS
 
 
@@ -78,9 +78,9 @@ def test_ndjson_is_imported(any_teacher: TestClient) -> None:
     rows: list[JSON] = [{"roll_no": roll_no, **content} for roll_no, content in CLASS.items()]
     rows[0]["marks"] = {"math": 91, "art": None}
 
-    told = imported(any_teacher, "\n" + lines(rows) + "\n", NDJSON)
+    report = imported(any_teacher, "\n" + lines(rows) + "\n", NDJSON)
 
-    assert counts(told) == (3, 3, 0, 0, 0)
+    assert counts(report) == (3, 3, 0, 0, 0)
     assert students(any_teacher) == CLASS
 
 
@@ -150,9 +150,9 @@ def test_a_mark_of_null_names_its_subject_in_any_spelling(teacher: TestClient) -
 def test_a_blank_name_keeps_the_stored_one(teacher: TestClient) -> None:
     add(teacher, "S1", "Asha", "Physics", math=5)
 
-    told = imported(teacher, "roll_no,name,branch,math\nS1,,,6\n")
+    report = imported(teacher, "roll_no,name,branch,math\nS1,,,6\n")
 
-    assert told["updated"] == 1
+    assert report["updated"] == 1
     assert students(teacher) == {"S1": student("Asha", "Physics", math=6)}
 
 
@@ -215,19 +215,19 @@ def test_one_bad_row_rejects_all(teacher: TestClient, database: Database[JSON]) 
 def test_the_first_hundred_failed_rows_are_told_and_the_rest_counted(teacher: TestClient) -> None:
     text = "roll_no,name,branch,math\n" + "".join(f"S{number},A,B,{950 + number}\n" for number in range(1_234))
 
-    told = send(teacher, text).json()
+    report = send(teacher, text).json()
 
-    assert (told["failed"], len(told["errors"]), told["errors_left_out"]) == (1_234, 100, 1_134)
-    assert [one["row"] for one in told["errors"]] == list(range(1, 101))
-    failed = read_table(teacher.get(f"/imports/{told['id']}/errors.csv").text)
+    assert (report["failed"], len(report["errors"]), report["errors_left_out"]) == (1_234, 100, 1_134)
+    assert [one["row"] for one in report["errors"]] == list(range(1, 101))
+    failed = read_table(teacher.get(f"/imports/{report['id']}/errors.csv").text)
     assert [row[0] for row in failed[1:]] == [f"S{number}" for number in range(1_234)]
 
 
 def test_failed_rows_can_be_mended_and_sent_again(teacher: TestClient) -> None:
     text = table([*ROWS, ["S4", 'Asha, "A"', "=Physics", "9,5", ""], ["S5", "B"], ["S1", "C", "D", 1, ""]])
 
-    told = imported(teacher, text, on_error="skip")
-    answer = teacher.get(f"/imports/{told['id']}/errors.csv")
+    report = imported(teacher, text, on_error="skip")
+    answer = teacher.get(f"/imports/{report['id']}/errors.csv")
     assert answer.content.startswith(b"\xef\xbb\xbfroll_no,")
     failed = read_table(answer.content.decode("utf-8-sig"))
 
@@ -244,9 +244,9 @@ def test_failed_rows_can_be_mended_and_sent_again(teacher: TestClient) -> None:
 
 
 def test_a_reason_is_no_formula(teacher: TestClient) -> None:
-    told = send(teacher, "roll_no,name,branch,=cmd\nS1,A,B,950\n").json()
+    report = send(teacher, "roll_no,name,branch,=cmd\nS1,A,B,950\n").json()
 
-    assert read_table(teacher.get(f"/imports/{told['id']}/errors.csv").text)[1][-1].startswith("'=cmd: ")
+    assert read_table(teacher.get(f"/imports/{report['id']}/errors.csv").text)[1][-1].startswith("'=cmd: ")
 
 
 @pytest.mark.parametrize("distance", [1, 700], ids=["near", "far"])
@@ -254,10 +254,10 @@ def test_a_roll_number_that_is_there_twice_names_both_lines(teacher: TestClient,
     between = [[f"X{number}", "A", "B"] for number in range(distance)]
     text = table([["roll_no", "name", "branch"], ["S1", "First", "B"], *between, [" S1", "Second", "B"]])
 
-    told = imported(teacher, text, on_error="skip")
+    report = imported(teacher, text, on_error="skip")
 
-    assert (told["created"], told["failed"]) == (distance + 1, 1)
-    error = told["errors"][0]
+    assert (report["created"], report["failed"]) == (distance + 1, 1)
+    error = report["errors"][0]
     assert (error["line"], error["code"], error["value"]) == (distance + 3, "duplicate", "S1")
     assert re.findall(r"\d+", error["detail"]) == ["2", str(distance + 3)]
     assert students(teacher)["S1"]["name"] == "First"
@@ -267,9 +267,9 @@ def test_deleted_students_are_created_again(any_teacher: TestClient) -> None:
     add(any_teacher, "S1", "Old", math=5, music=6)
     assert any_teacher.delete("/students/S1").status_code == 204
 
-    told = imported(any_teacher, "roll_no,name,branch,math\nS1,New,Art,\n", mode="insert")
+    report = imported(any_teacher, "roll_no,name,branch,math\nS1,New,Art,\n", mode="insert")
 
-    assert counts(told) == (1, 1, 0, 0, 0)
+    assert counts(report) == (1, 1, 0, 0, 0)
     assert students(any_teacher) == {"S1": student("New", "Art")}
     assert [one["version"] for one in any_teacher.get("/students/S1/history").json()] == [3, 2, 1]
 
@@ -281,10 +281,10 @@ def test_history_and_changes_tell_what_an_import_wrote(any_teacher: TestClient) 
     assert any_teacher.put("/students/S3", json=CLASS["S3"]).status_code == 200
     token = any_teacher.get("/changes", params={"since": token}).json()["next"]
 
-    told = imported(any_teacher, table(ROWS))
+    report = imported(any_teacher, table(ROWS))
 
-    assert counts(told) == (3, 1, 1, 1, 0)
-    source = f"import {told['id']}"
+    assert counts(report) == (3, 1, 1, 1, 0)
+    source = f"import {report['id']}"
     for roll_no, action in (("S1", "updated"), ("S2", "created")):
         newest = any_teacher.get(f"/students/{roll_no}/history").json()[0]
         assert (newest["source"], newest["action"], newest["by"]) == (source, action, "alice")
@@ -344,9 +344,9 @@ def test_who_would_rather_not_wait_is_told_where_to_look(teacher: TestClient) ->
     percents: list[int] = []
 
     def finished() -> JSON | None:
-        told: JSON = teacher.get(address).json()
-        percents.append(told["percent"])
-        return told if told["state"] == "done" else None
+        report: JSON = teacher.get(address).json()
+        percents.append(report["percent"])
+        return report if report["state"] == "done" else None
 
     assert counts(until(finished)) == (3_000, 3_000, 0, 0, 0)
     assert percents == sorted(percents)
@@ -409,9 +409,9 @@ def test_the_examination_data_is_imported_and_exported(teacher: TestClient) -> N
         pytest.skip(f"{WHOLE} is not there")
     rows: list[dict[str, Any]] = list(csv.DictReader(WHOLE.read_text(encoding="utf-8").splitlines()))
 
-    told = imported(teacher, WHOLE.read_bytes())
+    report = imported(teacher, WHOLE.read_bytes())
 
-    assert counts(told) == (1905, 1905, 0, 0, 0)
+    assert counts(report) == (1905, 1905, 0, 0, 0)
     found = students(teacher)
     missing = {name: sum(name not in one["marks"] for one in found.values()) for name in ("written", "coursework")}
     assert missing == {"written": 202, "coursework": 180}

@@ -1,4 +1,4 @@
-"""Imports whose server is killed: they say so, and can be finished or taken back, to the last row."""
+"""Imports whose server is killed: their state is `interrupted`, and they can be finished or undone completely."""
 
 import random
 from collections.abc import Iterator
@@ -33,52 +33,52 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
 
 @pytest.fixture
 def school(running: School) -> School:
-    """The school, without any students and imports."""
+    """Return the school without any students and imports."""
     running.clear()
     return running
 
 
 def test_a_killed_import_is_finished_later(school: School) -> None:
     _, expected = prepare(school, ROWS)
-    told = school.send(the_file(ROWS))
+    report = school.send(the_file(ROWS))
 
-    school.kill_at(told["id"], position=2_000)
-    finished = school.ask("POST", f"/imports/{told['id']}/resume", 200)
+    school.kill_at(report["id"], position=2_000)
+    finished = school.ask("POST", f"/imports/{report['id']}/resume", 200)
 
     assert (finished["state"], counts(finished), finished["percent"]) == ("done", expected, 100)
-    assert_in_order(school, told["id"], ROWS)
-    again = school.client.post(f"/imports/{told['id']}/resume")
+    assert_in_order(school, report["id"], ROWS)
+    again = school.client.post(f"/imports/{report['id']}/resume")
     assert (again.status_code, again.json()["type"]) == (409, "/problems/nothing-to-do")
 
 
 def test_an_import_that_is_killed_again_and_again_ends_with_the_whole_file(school: School) -> None:
     _, expected = prepare(school, ROWS)
-    told = school.send(the_file(ROWS))
+    report = school.send(the_file(ROWS))
 
     places = sorted(random.Random(5).sample(range(ROWS - 2_000), 3))
     for place in places:
-        school.kill_at(told["id"], position=place)
-        school.ask("POST", f"/imports/{told['id']}/resume", 202, headers=ASYNC)
+        school.kill_at(report["id"], position=place)
+        school.ask("POST", f"/imports/{report['id']}/resume", 202, headers=ASYNC)
 
-    finished = until(lambda: finished_import(school, told["id"]))
+    finished = until(lambda: finished_import(school, report["id"]))
     assert (finished["state"], counts(finished)) == ("done", expected)
-    assert_in_order(school, told["id"], ROWS)
+    assert_in_order(school, report["id"], ROWS)
 
 
 def finished_import(school: School, import_id: str) -> JSON | None:
-    told = school.ask("GET", f"/imports/{import_id}", 200)
-    return told if told["state"] not in ("running", "undoing") else None
+    report = school.ask("GET", f"/imports/{import_id}", 200)
+    return report if report["state"] not in ("running", "undoing") else None
 
 
 def test_a_killed_import_can_be_taken_back(school: School) -> None:
     before, _ = prepare(school, ROWS)
-    told = school.send(the_file(ROWS))
-    school.kill_at(told["id"], position=2_000)
-    own = {"source": f"import {told['id']}"}
+    report = school.send(the_file(ROWS))
+    school.kill_at(report["id"], position=2_000)
+    own = {"source": f"import {report['id']}"}
     written = school.database["students"].count_documents(own)
     assert written > 0
 
-    undone = school.ask("POST", f"/imports/{told['id']}/undo", 200)
+    undone = school.ask("POST", f"/imports/{report['id']}/undo", 200)
 
     assert (undone["state"], undone["restored"], undone["kept_count"]) == ("undone", written, 0)
     assert students(school.client) == before
@@ -99,21 +99,21 @@ def test_an_undo_that_is_killed_is_finished_later(school: School) -> None:
 
 
 def test_the_idempotency_key_of_a_killed_import_names_it_still(school: School) -> None:
-    told = school.send(the_file(ROWS), key="class 7b")
-    school.kill_at(told["id"], position=1_000)
+    report = school.send(the_file(ROWS), key="class 7b")
+    school.kill_at(report["id"], position=1_000)
     written = school.database["students"].count_documents({})
 
     again = school.send(the_file(ROWS), 200, key="class 7b")
 
-    assert (again["id"], again["state"]) == (told["id"], "interrupted")
+    assert (again["id"], again["state"]) == (report["id"], "interrupted")
     assert school.database["students"].count_documents({}) == written
     assert school.send(the_file(10), 422, key="class 7b")["type"] == "/problems/key-reused"
-    assert counts(school.ask("POST", f"/imports/{told['id']}/resume", 200)) == (ROWS, ROWS, 0, 0, 0)
+    assert counts(school.ask("POST", f"/imports/{report['id']}/resume", 200)) == (ROWS, ROWS, 0, 0, 0)
     assert students(school.client) == content(ROWS)
 
 
 def test_a_server_that_is_stopped_lets_go_of_its_imports_at_once(school: School) -> None:
-    told = school.send(the_file(12_000))
+    report = school.send(the_file(12_000))
     until(lambda: school.database["students"].count_documents({}) > 0)
 
     assert school.server.stop() == 0
@@ -122,8 +122,8 @@ def test_a_server_that_is_stopped_lets_go_of_its_imports_at_once(school: School)
 
     assert left
     assert left["alive_at"] == FORGOTTEN
-    assert school.ask("GET", f"/imports/{told['id']}", 200)["state"] == "interrupted"
-    assert counts(school.ask("POST", f"/imports/{told['id']}/resume", 200)) == (12_000, 12_000, 0, 0, 0)
+    assert school.ask("GET", f"/imports/{report['id']}", 200)["state"] == "interrupted"
+    assert counts(school.ask("POST", f"/imports/{report['id']}/resume", 200)) == (12_000, 12_000, 0, 0, 0)
     assert school.database["students"].count_documents({}) == 12_000
 
 

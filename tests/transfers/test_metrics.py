@@ -1,4 +1,4 @@
-"""What is counted of imports."""
+"""Metrics of imports."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def figures() -> dict[str, float]:
 
 
 class Counted:
-    """What has been added since the last look."""
+    """Return the increases since the last call."""
 
     def __init__(self) -> None:
         self.before = figures()

@@ -1,4 +1,4 @@
-"""Rights that end while an import is under way, or while an answer is read."""
+"""Permissions that end during an import, or while a response is read."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,12 +52,12 @@ def amy(client: TestClient, settings: Settings) -> Person:
 
 @pytest.fixture
 def head(client: TestClient, settings: Settings, amy: Person) -> Person:
-    """An admin, who can still look at what became of it."""
+    """An admin, who can still read the result."""
     return make(client, settings, "principal", Role.ADMIN)
 
 
 def after_receiving(monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
-    """Let something happen once the file has arrived, before the work on it begins."""
+    """Run an action after the file has arrived and before its job begins."""
     receive = service.receive
 
     async def receive_then(*arguments: Any) -> None:
@@ -150,7 +150,7 @@ def test_an_event_stream_ends_with_the_right_to_read_it(
 
 
 def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which imports have been read, one entry for each time."""
+    """Return a list that gets an entry for each read of an import."""
     found: list[str] = []
     get = service.get
 

@@ -1,4 +1,4 @@
-"""Making the next thing while somebody is busy with the one before."""
+"""Prefetching from an async generator."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from modules.transfers.prefetch import ahead, in_thread
+from modules.transfers.prefetch import in_thread, prefetch
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ async def test_the_next_one_is_made_while_the_one_before_is_dealt_with() -> None
             yield number
 
     seen = []
-    async for number in ahead(source()):
+    async for number in prefetch(source()):
         for event in begun[number : number + 2]:
             await asyncio.wait_for(event.wait(), 20)
         assert not any(event.is_set() for event in begun[number + 2 :])
@@ -35,7 +35,7 @@ async def test_what_fails_does_so_in_its_turn() -> None:
         yield 1
         raise LookupError
 
-    numbers = ahead(source())
+    numbers = prefetch(source())
 
     assert await anext(numbers) == 1
     await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def test_what_fails_does_so_in_its_turn() -> None:
 
 
 async def never_made(begun: asyncio.Event, ended: list[str]) -> AsyncGenerator[int]:
-    """A source whose second one takes very long, and some time to be called off."""
+    """A source whose second item takes very long, and whose cancellation takes some time."""
     try:
         yield 1
         begun.set()
@@ -60,7 +60,7 @@ async def never_made(begun: asyncio.Event, ended: list[str]) -> AsyncGenerator[i
 async def test_who_stops_before_the_end_has_what_was_begun_cancelled_and_waits_for_that() -> None:
     begun, ended = asyncio.Event(), list[str]()
 
-    async with aclosing(ahead(never_made(begun, ended))) as numbers:
+    async with aclosing(prefetch(never_made(begun, ended))) as numbers:
         async for _ in numbers:
             await begun.wait()
             break
@@ -72,7 +72,7 @@ async def test_who_is_cancelled_does_so_too() -> None:
     begun, ended = asyncio.Event(), list[str]()
 
     async def consume() -> None:
-        async with aclosing(ahead(never_made(begun, ended))) as numbers:
+        async with aclosing(prefetch(never_made(begun, ended))) as numbers:
             async for _ in numbers:
                 pass
 

@@ -1,4 +1,4 @@
-"""Reading a file in batches that no memory is too small for."""
+"""Reading of a file in batches of limited size."""
 
 import asyncio
 from pathlib import Path

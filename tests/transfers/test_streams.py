@@ -1,4 +1,4 @@
-"""Downloads and event streams: a process has so many at once, and of one user only a few."""
+"""Limits of concurrent downloads and event streams per process and per user."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,14 +17,14 @@ PATHS = ("/exports/students", "/exports/students?format=ndjson", "/imports/{id}/
 
 
 class Streams:
-    """Streams to clients who read one piece and then wait."""
+    """Streams to clients that read one piece and then wait."""
 
     def __init__(self) -> None:
         self.may_go_on = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
     async def open(self, user: str) -> type[Problem] | None:
-        """Begin one more; what it is refused with."""
+        """Open another stream, and return the error with which it is refused."""
         begun = asyncio.Event()
 
         async def content() -> AsyncIterator[bytes]:

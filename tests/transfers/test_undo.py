@@ -1,4 +1,4 @@
-"""Taking an import back: who is still as it left them becomes what they were; all others stay."""
+"""Undo of an import: unchanged students get their previous version back; changed ones are left as they are."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ CLASS = "roll_no,name,branch,math,art\nS1,Asha,Physics,91,\nS2,Zoë,Physics,,64\
 def undone(client: TestClient, import_id: str) -> JSON:
     answer = client.post(f"/imports/{import_id}/undo")
     assert answer.status_code == 200, answer.text
-    told: JSON = answer.json()
-    assert told["state"] == "undone"
-    assert client.get(f"/imports/{import_id}").json() == told
-    return told
+    report: JSON = answer.json()
+    assert report["state"] == "undone"
+    assert client.get(f"/imports/{import_id}").json() == report
+    return report
 
 
 def test_new_students_are_gone_again(any_teacher: TestClient) -> None:
     first = imported(any_teacher, CLASS)
 
-    told = undone(any_teacher, first["id"])
+    report = undone(any_teacher, first["id"])
 
-    assert (told["restored"], told["kept"], told["kept_count"]) == (3, [], 0)
+    assert (report["restored"], report["kept"], report["kept_count"]) == (3, [], 0)
     assert students(any_teacher) == {}
     history = any_teacher.get("/students/S1/history").json()
     assert [(one["action"], one["source"]) for one in history] == [
@@ -47,9 +47,9 @@ def test_changed_students_become_what_they_were(any_teacher: TestClient) -> None
     first = imported(any_teacher, CLASS, blank="remove")
     assert (first["created"], first["updated"], first["unchanged"]) == (1, 1, 1)
 
-    told = undone(any_teacher, first["id"])
+    report = undone(any_teacher, first["id"])
 
-    assert (told["restored"], told["kept_count"]) == (2, 0)
+    assert (report["restored"], report["kept_count"]) == (2, 0)
     assert students(any_teacher) == before
     assert len(any_teacher.get("/students/S2/history").json()) == 1
 
@@ -72,9 +72,9 @@ def test_who_was_changed_since_is_left_and_listed(teacher: TestClient) -> None:
     assert teacher.patch("/students/S1", json={"marks": {"math": 92}}).status_code == 200
     assert teacher.post("/students/S2/rename", json={"roll_no": "S20"}).status_code == 200
 
-    told = undone(teacher, first["id"])
+    report = undone(teacher, first["id"])
 
-    assert (told["restored"], sorted(told["kept"]), told["kept_count"]) == (1, ["S1", "S20"], 2)
+    assert (report["restored"], sorted(report["kept"]), report["kept_count"]) == (1, ["S1", "S20"], 2)
     assert students(teacher) == {
         "S1": student("Asha", "Physics", math=92),
         "S20": student("Zoë", "Physics", art=64),
@@ -103,9 +103,9 @@ def test_only_the_first_hundred_that_are_left_are_named(teacher: TestClient) -> 
     first = imported(teacher, "roll_no,name,branch\n" + rows)
     imported(teacher, "roll_no,name,branch\n" + rows.replace("Asha", "Zoë"))
 
-    told = undone(teacher, first["id"])
+    report = undone(teacher, first["id"])
 
-    assert (told["restored"], len(told["kept"]), told["kept_count"]) == (0, 100, 150)
+    assert (report["restored"], len(report["kept"]), report["kept_count"]) == (0, 100, 150)
 
 
 def test_an_import_can_be_undone_once(teacher: TestClient, database: Database[JSON]) -> None:
@@ -148,9 +148,9 @@ def test_erased_students_stay_erased(client: TestClient, settings: Settings, dat
     for roll_no in ("S1", "S2"):
         assert admin.ask("DELETE", f"/students/{roll_no}?purge=true").status_code == 204
 
-    told = undone(client, first["id"])
+    report = undone(client, first["id"])
 
-    assert (told["restored"], told["kept"], told["kept_count"]) == (1, [], 2)
+    assert (report["restored"], report["kept"], report["kept_count"]) == (1, [], 2)
     assert students(client) == {}
     assert [one["roll_no"] for one in stored(database)["students"]] == ["S3"]
     assert {one["roll_no"] for one in stored(database)["student_history"]} == {"S3"}

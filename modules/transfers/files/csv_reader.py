@@ -193,18 +193,18 @@ def _refuse_misspelt(names: Sequence[str]) -> None:
             raise InvalidFile(f'Unknown column "{likeness[close][:80]}". Did you mean {wanted}?')
 
 
-def _subject(place: int, name: str) -> str:
+def _subject(column: int, name: str) -> str:
     try:
         return subject_of(name.removeprefix(_MARKS))
     except PydanticCustomError as error:
-        raise InvalidFile(f'Column {place}, "{name[:80]}", cannot be a subject: {error.message()}') from None
+        raise InvalidFile(f'Column {column}, "{name[:80]}", cannot be a subject: {error.message()}') from None
 
 
 def _subjects(names: Sequence[str]) -> list[str]:
     """Return the subject of each column, or its name if it is a field. Raise `InvalidFile` for an invalid or repeated
     column."""
     fields = (*FIELDS, REASON)
-    subjects = [name if name in fields else _subject(place, name) for place, name in enumerate(names, 1)]
+    subjects = [name if name in fields else _subject(column, name) for column, name in enumerate(names, 1)]
     known = set[tuple[bool, str]]()
     for column in [(name in fields, subject) for name, subject in zip(names, subjects, strict=True)]:
         if column in known:

@@ -37,7 +37,7 @@ async def store(work: Import, results: Sequence[RowResult]) -> None:
     failed = [result for result in results if result.errors]
     if not failed:
         return
-    await work.note(alive_at=utc_now())  # fails if another process has claimed the import
+    await work.update_fields(alive_at=utc_now())  # fails if another process has claimed the import
     if work.resumed:
         numbers = [result.row.number for result in failed]
         # Stored by an earlier run that crashed before it saved its position.

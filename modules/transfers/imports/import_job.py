@@ -21,7 +21,7 @@ from modules.transfers.imports.row_validation import RowOutcome, RowResult, vali
 from modules.transfers.imports.row_writer import Batch, prepare, write
 from modules.transfers.metrics import ROWS
 from modules.transfers.models import Import, State, Verify
-from modules.transfers.prefetch import ahead, in_thread
+from modules.transfers.prefetch import in_thread, prefetch
 
 NOT_PERMITTED = "The user who sent the file lost the permission to import before the first row was written."
 
@@ -47,16 +47,16 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
     if state is not State.DONE and work.writing:
         await undo.roll_back(work)
     elif state is not State.DONE:
-        await work.note(created=0, updated=0)
+        await work.update_fields(created=0, updated=0)
     now = utc_now()
-    await work.note(state=state, detail=detail, finished_at=now, alive_at=now)
+    await work.update_fields(state=state, detail=detail, finished_at=now, alive_at=now)
     await file_store.forget(work)
 
 
 async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     if work.format == "csv":
         header, separator = await in_thread(header_of, path)
-        await work.note(header=header, separator=separator)
+        await work.update_fields(header=header, separator=separator)
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
             await _validate_all(work, path)
@@ -65,7 +65,7 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
             if work.failed:
                 return State.REJECTED
         await verify()
-        await work.note(writing=True, position=0, offset=0)
+        await work.update_fields(writing=True, position=0, offset=0)
     return State.DONE if await _write_all(work, path) else State.REJECTED
 
 
@@ -81,13 +81,13 @@ async def _validate_all(work: Import, path: Path) -> None:
                 counts.update(result.outcome for result in results)
                 await _progress(work, rows, counts)
                 _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
-    await work.note(rows=counts.total())
+    await work.update_fields(rows=counts.total())
 
 
 async def _write_all(work: Import, path: Path) -> bool:
     """Write all rows after `position`. Return False if a row failed and the import must be rolled back."""
     counts = Counter({outcome: getattr(work, outcome) for outcome in RowOutcome} if work.position else {})
-    async with aclosing(ahead(_prepared(work, path))) as prepared:
+    async with aclosing(prefetch(_prepared(work, path))) as prepared:
         async for batch in prepared:
             with operation_timeout():
                 results = await write(batch, work)
@@ -97,7 +97,7 @@ async def _write_all(work: Import, path: Path) -> bool:
                 _count(results)
             if counts[RowOutcome.FAILED] and not work.options.skip_errors:
                 return False  # students were changed between the two passes
-    await work.note(rows=work.position)
+    await work.update_fields(rows=work.position)
     return work.options.skip_errors or not counts[RowOutcome.FAILED]
 
 
@@ -121,4 +121,4 @@ def _count(results: Sequence[RowResult]) -> None:
 async def _progress(work: Import, rows: Sequence[Row], counts: Counter[RowOutcome]) -> None:
     numbers = {outcome.value: counts[outcome] for outcome in RowOutcome}
     stored = {"errors_stored": work.errors_stored, "errors_bytes": work.errors_bytes}
-    await work.note(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)
+    await work.update_fields(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)

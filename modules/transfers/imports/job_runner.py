@@ -1,6 +1,6 @@
 """The runner of import jobs in this process: limits, heartbeats and release at shutdown.
 
-An import holds a place from the first byte of its upload to the end of its job. A user gets fewer places than jobs can
+An import holds a slot from the first byte of its upload to the end of its job. A user gets fewer slots than jobs can
 run at once, so that one user cannot block all others. An upload alone does not count as a running job, because it may
 last for days.
 """
@@ -28,7 +28,7 @@ RETRY_SECONDS = 10
 
 Job = Callable[[Import], Awaitable[None]]
 
-_places: list["Place"] = []
+_slots: list["Slot"] = []
 _at_work: set[asyncio.Task[None]] = set()
 
 
@@ -38,31 +38,31 @@ class TooManyImports(TooManyRequests):
     title = "Too many imports"
 
 
-class Place:
+class Slot:
     """One user's share of the imports that this process can run at once."""
 
     def __init__(self, user: str) -> None:
         self.user = user
-        self.is_for_work = False
+        self.has_job = False
         self.is_started = False
 
-    def refuse_if_busy(self) -> None:
+    def check_capacity(self) -> None:
         """Raise `Unavailable` while this process runs as many jobs as it can."""
-        if sum(place.is_for_work for place in _places) >= MAX_AT_ONCE:
+        if sum(slot.has_job for slot in _slots) >= MAX_AT_ONCE:
             raise Unavailable(
                 "This server is running as many imports as it can. Try again later.", retry_after=RETRY_SECONDS
             )
 
-    def take_for_work(self) -> None:
+    def reserve_job(self) -> None:
         """Reserve capacity for the job that follows the upload. Raise `Unavailable` if there is none."""
-        self.refuse_if_busy()
-        self.is_for_work = True
+        self.check_capacity()
+        self.has_job = True
 
     async def after(self, upload: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield the pieces of an upload, and reserve capacity for the job at its end."""
         async for piece in upload:
             yield piece
-        self.take_for_work()
+        self.reserve_job()
 
     def start(self, work: Import, job: Job) -> "asyncio.Task[None]":
         """Run a job in the background and return its task. If the job does not finish, the import is released: its
@@ -75,24 +75,24 @@ class Place:
         return task
 
     def _end(self, task: "asyncio.Task[None]") -> None:
-        _places.remove(self)
+        _slots.remove(self)
         _at_work.discard(task)
         if not task.cancelled():
             task.exception()  # already logged; avoids asyncio's warning if the task is not awaited
 
 
 @contextmanager
-def place_of(user: str) -> Iterator[Place]:
-    """Hold a place for an import of this user; once its job is started, until the job ends. Raise `TooManyImports`."""
-    if sum(place.user == user for place in _places) >= MAX_OF_USER:
+def hold_slot(user: str) -> Iterator[Slot]:
+    """Hold a slot for an import of this user; once its job is started, until the job ends. Raise `TooManyImports`."""
+    if sum(slot.user == user for slot in _slots) >= MAX_OF_USER:
         raise TooManyImports(f"You already have {MAX_OF_USER} imports in progress.", retry_after=RETRY_SECONDS)
-    place = Place(user)
-    _places.append(place)
+    slot = Slot(user)
+    _slots.append(slot)
     try:
-        yield place
+        yield slot
     finally:
-        if not place.is_started:
-            _places.remove(place)
+        if not slot.is_started:
+            _slots.remove(slot)
 
 
 async def _run(work: Import, job: Job) -> None:
@@ -134,7 +134,7 @@ async def _beat(work: Import, over: asyncio.Event) -> None:
             await asyncio.wait_for(over.wait(), PULSE_SECONDS)
             return
         with suppress(Exception):
-            await work.note(alive_at=utc_now())
+            await work.update_fields(alive_at=utc_now())
 
 
 @asynccontextmanager

@@ -65,8 +65,8 @@ async def create(
     The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), NDJSON, or a form with the field
     `file`. A blank cell means no mark, never zero.
     """
-    with job_runner.place_of(user.username) as place:
-        place.refuse_if_busy()
+    with job_runner.hold_slot(user.username) as slot:
+        slot.check_capacity()
         allow_body(request, ImportSettings.current().max_bytes)
         async with uploaded(request) as upload:
             job = _job(upload, query, user.username, headers.idempotency_key)
@@ -76,8 +76,8 @@ async def create(
                 response.status_code = 200
                 return await _outcome(found)
             async with job_runner.pulse(job):
-                await service.receive(job, place.after(upload.stream))
-        started = place.start(job, _import_task(request))
+                await service.receive(job, slot.after(upload.stream))
+        started = slot.start(job, _import_task(request))
         return await _carry_on(job, started, response, headers.prefer, request)
 
 
@@ -197,11 +197,11 @@ async def resume(
     user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
 ) -> ImportRead:
     """Resume an interrupted import, or the interrupted undo of an import."""
-    with job_runner.place_of(user.username) as place:
-        place.take_for_work()
+    with job_runner.hold_slot(user.username) as slot:
+        slot.reserve_job()
         job = await service.claim(import_id)
         task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
-        return await _carry_on(job, place.start(job, task), response, prefer, request)
+        return await _carry_on(job, slot.start(job, task), response, prefer, request)
 
 
 @router.post(
@@ -218,7 +218,7 @@ async def undo_(
     Each student that has not changed since the import is restored to its previous version. Students changed since are
     left unchanged and listed in `kept`.
     """
-    with job_runner.place_of(user.username) as place:
-        place.take_for_work()
+    with job_runner.hold_slot(user.username) as slot:
+        slot.reserve_job()
         job = await service.claim(import_id, undone_by=user.username)
-        return await _carry_on(job, place.start(job, undo.finish_undo), response, prefer, request)
+        return await _carry_on(job, slot.start(job, undo.finish_undo), response, prefer, request)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modules.transfers.files.csv_reader import Row, RowError, open_text, read_csv, read_ndjson
 from modules.transfers.imports.row_validation import MAX_VALUE, check
-from modules.transfers.prefetch import ahead, in_thread
+from modules.transfers.prefetch import in_thread, prefetch
 
 # Limits of a batch: the number of rows, and the bytes read from the file.
 BATCH = 500
@@ -17,7 +17,7 @@ BATCH_BYTES = 1_000_000
 def batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
     """Yield the checked rows of a file, and read the next batch while the caller processes the current one. Raise
     `InvalidFile` if the file cannot be read."""
-    return ahead(_batches(path, format_))
+    return prefetch(_batches(path, format_))
 
 
 async def _batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:

@@ -48,7 +48,8 @@ async def write(batch: Batch, work: Import) -> list[RowResult]:
     times."""
     done = list(batch.settled)
     for _ in range(MAX_TRIES):
-        await work.note(alive_at=utc_now())  # fails if another process has claimed the import, and renews our claim
+        # Fails if another process has claimed the import, and otherwise keeps others from claiming it.
+        await work.update_fields(alive_at=utc_now())
         outcomes = await write_all([one for _, one in batch.writes])
         tried = [(result, outcome) for (result, _), outcome in zip(batch.writes, outcomes, strict=True)]
         done += [result for result, outcome in tried if outcome is Outcome.MADE]
@@ -131,5 +132,6 @@ async def _log(entries: Sequence[dict[str, Any]]) -> set[int]:
 
 
 async def _delete_entries(work: Import, rows: Sequence[Row]) -> None:
-    await work.note(alive_at=utc_now())  # fails if another process has claimed the import: the entries are then its own
+    # Fails if another process has claimed the import: the entries then belong to that process.
+    await work.update_fields(alive_at=utc_now())
     await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": [row.number for row in rows]}}).delete()

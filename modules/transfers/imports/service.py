@@ -69,7 +69,7 @@ async def receive(work: Import, stream: AsyncIterator[bytes]) -> None:
     """Store the uploaded file. On any error, delete the import and what was stored of its file."""
     try:
         size, fingerprint = await file_store.store(work, stream)
-        await work.note(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
+        await work.update_fields(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
     except BaseException:
         await file_store.forget(work)
         await work.delete()
@@ -128,7 +128,7 @@ def _why_not(work: Import) -> str:
 
 async def release(work: Import) -> None:
     """Mark an import as no longer running, so that another process can claim it."""
-    await work.note(alive_at=datetime.fromtimestamp(0, UTC))
+    await work.update_fields(alive_at=datetime.fromtimestamp(0, UTC))
 
 
 async def report(work: Import) -> ImportRead:

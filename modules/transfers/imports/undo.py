@@ -18,20 +18,20 @@ MAX_NAMED = 100
 async def roll_back(work: Import) -> None:
     """Undo what was written of an import that must write all rows or none."""
     await _undo(work)
-    await work.note(created=0, updated=0, restored=0)
+    await work.update_fields(created=0, updated=0, restored=0)
 
 
 async def finish_undo(work: Import) -> None:
     """Undo a finished or interrupted import, or resume its undo."""
     await _undo(work)
     now = utc_now()
-    await work.note(state=State.UNDONE, finished_at=now, alive_at=now)
+    await work.update_fields(state=State.UNDONE, finished_at=now, alive_at=now)
     await file_store.forget(work)  # the file of an interrupted import is still stored
 
 
 async def _undo(work: Import) -> None:
     restored = kept_count = row = 0
-    await work.note(kept=[])
+    await work.update_fields(kept=[])
     while (
         entries := await ChangeLogEntry.find({"import_id": work.id, "row": {"$gt": row}})
         .sort("+row")
@@ -44,7 +44,7 @@ async def _undo(work: Import) -> None:
         restored += reverted_count
         kept_count += len(left)
         row = entries[-1].row
-        await work.note(restored=restored, kept_count=kept_count, alive_at=utc_now())
+        await work.update_fields(restored=restored, kept_count=kept_count, alive_at=utc_now())
         # Appended, not replaced: an erasure may have removed a roll number from `kept` in the meantime.
         await work.append(kept=list(filter(None, left)), most=MAX_NAMED)
 

@@ -1,4 +1,4 @@
-"""Imports at once: a process has so many, and of one user fewer, so that one user cannot keep others out."""
+"""Limits of concurrent imports per process and per user, so that one user cannot block the others."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ TOO_MANY = ("/problems/too-many-imports", 429)
 
 @pytest.fixture
 def may_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """Imports that go on until this is set."""
+    """Keep imports running until the returned event is set."""
     event = Event()
     carry_out = import_job.carry_out
 
@@ -37,7 +37,7 @@ def may_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     monkeypatch.setattr(import_job, "carry_out", wait)
     yield event
     event.set()
-    until(lambda: not job_runner._places)
+    until(lambda: not job_runner._slots)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def post(person: Person, content: str | Iterable[bytes], path: str = "/imports",
 
 
 def start(person: Person, path: str = "/imports", **headers: str) -> Response:
-    """Ask for an import, or something like it, without waiting for its end."""
+    """Request an import or a similar job without waiting for its end."""
     return post(person, FILE, path, Prefer="respond-async", **headers)
 
 
@@ -71,7 +71,7 @@ def test_one_user_cannot_keep_others_from_importing(people: list[Person], may_en
     assert refusal(start(eve, f"/imports/{begun.json()['id']}/undo")) == BUSY
 
     may_end.set()
-    until(lambda: not job_runner._places)
+    until(lambda: not job_runner._slots)
     assert start(eve).status_code == 202
 
 
@@ -84,19 +84,19 @@ def test_an_upload_that_is_refused_at_its_end_leaves_nothing(people: list[Person
     with ExitStack() as others:
 
         def upload() -> Iterator[bytes]:
-            """Send a file, while others take all places for job."""
+            """Send a file, while others take all slots for jobs."""
             yield FILE[:10].encode()
             for number in range(job_runner.MAX_AT_ONCE):
-                others.enter_context(job_runner.place_of(f"user {number}")).take_for_work()
+                others.enter_context(job_runner.hold_slot(f"user {number}")).reserve_job()
             yield FILE[10:].encode()
 
         assert refusal(post(people[0], upload())) == BUSY
-        assert len(job_runner._places) == job_runner.MAX_AT_ONCE
-    assert job_runner._places == []
+        assert len(job_runner._slots) == job_runner.MAX_AT_ONCE
+    assert job_runner._slots == []
     assert [database[name].count_documents({}) for name in ("imports", "import_files")] == [0, 0]
 
 
-def test_places_are_free_again_after_refusals(people: list[Person]) -> None:
+def test_slots_are_free_again_after_refusals(people: list[Person]) -> None:
     undo = partial(start, people[0], f"/imports/{'0' * 24}/undo")
     assert [undo().status_code for _ in range(job_runner.MAX_AT_ONCE + 1)] == [404] * (job_runner.MAX_AT_ONCE + 1)
-    assert job_runner._places == []
+    assert job_runner._slots == []
