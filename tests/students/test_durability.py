@@ -53,7 +53,7 @@ def test_a_majority_that_is_behind_is_waited_for(
     older = client.portal.call(StudentDocument.get_motor_collection().find_one, {"roll_no": "S1"})
     newest = client.patch("/students/S1", json={"name": "second"}).headers["ETag"]
     behind = Behind(None if known == "nothing" else older)
-    monkeypatch.setattr(store, "settled", lambda _: behind)
+    monkeypatch.setattr(store, "read_majority", lambda _: behind)
 
     answer = client.patch("/students/S1", json={"name": name}, headers={"If-Match": newest})
 
@@ -79,6 +79,6 @@ class Behind:
 
 def test_who_is_not_there_is_not_waited_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     behind = Behind(None)
-    monkeypatch.setattr(store, "settled", lambda _: behind)
+    monkeypatch.setattr(store, "read_majority", lambda _: behind)
     assert client.patch("/students/S1", json={"name": "n"}).status_code == 404
     assert behind.asked == 1
