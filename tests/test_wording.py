@@ -129,7 +129,7 @@ STUDENTS: list[Case] = [
         S1 | {"marks": {"math": 101, "art": "x", "pe": 1.005, "$a": 1, "a.b": 1}},
         [
             "#/marks/math: A mark lies between 0 and 100.",
-            "#/marks/art: A mark is a number, such as 85 or 72.5. Leave it out if there is none.",
+            "#/marks/art: A mark must be a number, such as 85 or 72.5. Leave it out if there is none.",
             "#/marks/pe: A mark can have at most two decimals.",
             "#/marks/$a: A subject cannot begin with '$'.",
             "#/marks/a.b: A subject cannot contain a dot; write '-' or a space instead.",
@@ -210,7 +210,7 @@ TRANSFERS: list[Case] = [
             "2: This row has 2 cells; the header has 4.",
             "3: This is required for a new student.",
             "4: A mark lies between 0 and 100.",
-            "5: A mark is a number, such as 85 or 72.5. Leave it out if there is none.",
+            "5: A mark must be a number, such as 85 or 72.5. Leave it out if there is none.",
             "6: Lines 4 and 6 have the same roll number.",
         ],
     ),
