@@ -137,7 +137,12 @@ def test_the_same_registration_twenty_times_at_once_makes_one_account(client: Te
     with ThreadPoolExecutor(20) as pool:
         statuses = list(pool.map(lambda _: client.post("/register", json=body).status_code, range(20)))
 
-    assert sorted(statuses) == [201] + [409] * 19
+    assert statuses.count(201) == 1
+    assert set(statuses) <= {
+        201,
+        409,
+        429,
+    }  # 429: they filled the queue for hashes
     assert users.count_documents({}) == 1
 
 

@@ -48,7 +48,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
     ("plural", "singular"),
     [
         ("courses", "course"),
-        ("houses", "checkout"),
+        ("houses", "house"),
         ("libraries", "library"),
         ("extra_curricular_activities", "extra_curricular_activity"),
         ("classes", "class"),

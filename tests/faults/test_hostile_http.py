@@ -178,14 +178,15 @@ def test_http_1_0_is_answered_once(raw: Raw) -> None:
     assert raw.is_closed()
 
 
-@pytest.mark.parametrize(("path", "status"), [("/register", 400), ("/students", 0)])
-def test_half_a_body_is_no_error_of_ours(raw: Raw, server: Server, path: str, status: int) -> None:
+@pytest.mark.parametrize("path", ["/register", "/students"])
+def test_half_a_body_is_no_error_of_ours(raw: Raw, server: Server, path: str) -> None:
     with signed_in(server) as client:
         token = f"Authorization: {client.headers['Authorization']}"
-    raw.send(post(path, "Content-Length: 100", f"X-Request-ID: half{status}", token) + "{")
+    id_ = f"half-of{path.replace('/', '-')}"
+    raw.send(post(path, "Content-Length: 100", f"X-Request-ID: {id_}", token) + "{")
     raw.__exit__()
-    line = until(lambda: next((line for line in server.log_lines() if line.get("id") == f"half{status}"), None))
-    assert line["status"] == status
+    line = until(lambda: next((line for line in server.log_lines() if line.get("id") == id_), None))
+    assert line["status"] == 400
 
 
 def test_uvicorn_can_be_told_to_refuse_the_same(tmp_path: Path) -> None:
