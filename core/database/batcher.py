@@ -58,7 +58,8 @@ class Batcher(Generic[Request, Result]):
         own = self._groups[key] = _Group()
         try:
             await asyncio.sleep(0)  # lets the requests that arrived in the same round of the event loop join
-            if own.waiting:
+            # After a pause of the event loop the timer may have started the next batch already, without this request.
+            if own.waiting and self._groups.get(key) is own:
                 future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
                 own.waiting.insert(0, (request, future))
                 self._start_next(key, own)

@@ -102,6 +102,22 @@ async def test_a_request_of_a_batch_that_is_cancelled_does_not_cancel_the_others
     assert all(result.endswith("run 0") for result in await results(tasks))
 
 
+async def test_a_request_is_not_lost_when_the_timer_starts_the_others_before_it() -> None:
+    work = Work()
+    first = asyncio.create_task(work.batched("a"))
+    second = asyncio.create_task(work.batched("b"))
+
+    def end_timer() -> None:
+        """Do what the timer does after the event loop has paused for longer than `max_wait`."""
+        work.batched._start_next(None, work.batched._groups[None])
+
+    asyncio.get_running_loop().call_soon(end_timer)
+    await work.wait_for_start(1)
+    for number in range(2):
+        work.released[number].set()
+    assert sorted(await results([first, second])) == ["a: run 0", "b: run 1"]
+
+
 async def test_a_client_that_just_got_its_result_can_join_the_next_batch() -> None:
     work = Work()
 
