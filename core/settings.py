@@ -47,6 +47,12 @@ _Proxies = Annotated[IPvAnyNetwork, AfterValidator(unmapped_network)]
 _Origin = Annotated[str, Field(pattern=r"^\*$|^https?://[^/\s]+$")]
 
 
+# A local client address proves nothing for /metrics: requests through a proxy on this machine have one, too.
+_PRODUCTION_REQUIRES = {
+    "metrics_token": "a token for /metrics, as a proxy would make it public",
+    "mongodb_url": "a MongoDB server; the embedded and in-memory databases are for trials",
+}
+
 MIN_SECRET_CHARACTERS = 32
 MAX_CONNECTIONS = 2000
 
@@ -157,8 +163,8 @@ class Settings(ModuleSelection):
 
     metrics_token: Annotated[LongSecret | None, Field(validate_default=True)] = None
     """The token that `/metrics` requires as `Authorization: Bearer ...`, of 32 characters or more. Empty: `/metrics`
-    responds only to this machine, to requests without a sign of a proxy; production refuses that. Generate one with
-    `python3 -c "import secrets; print(secrets.token_hex(32))"`."""
+    responds only to requests from this machine to one of its local names, such as `localhost`, without a sign of a
+    proxy; production refuses that. Generate one with `python3 -c "import secrets; print(secrets.token_hex(32))"`."""
 
     # A MongoDB URL may contain a password, so it is never printed.
     mongodb_url: Annotated[SecretStr | None, Field(validate_default=True)] = None
@@ -206,22 +212,12 @@ class Settings(ModuleSelection):
             raise _invalid("credentials are only allowed for origins that CORS_ORIGINS names, not for * (any origin)")
         return credentials
 
-    @field_validator("metrics_token")
+    @field_validator("metrics_token", "mongodb_url")
     @classmethod
-    def _require_metrics_token_in_production(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        # A local client address proves nothing: requests through a proxy on this machine have one, too.
-        if token is None and info.data.get("environment") == "production":
-            raise _invalid("ENVIRONMENT=production requires a token for /metrics, as a proxy would make it public")
-        return token
-
-    @field_validator("mongodb_url")
-    @classmethod
-    def _require_mongodb_url_in_production(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if url is None and info.data.get("environment") == "production":
-            raise _invalid(
-                "ENVIRONMENT=production requires a MongoDB server; the embedded and in-memory databases are for trials"
-            )
-        return url
+    def _require_in_production(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("environment") == "production":
+            raise _invalid(f"ENVIRONMENT=production requires {_PRODUCTION_REQUIRES[str(info.field_name)]}")
+        return value
 
     def part(self, kind: type[Kind]) -> Kind:
         """Return a module's settings, which are read once. Raise `StartupError` if a value is invalid."""

@@ -1,6 +1,7 @@
 """The private parts of libraries that ADR 12 lists. A test fails by its name when an upgrade removes a part."""
 
 import asyncio
+from inspect import getsource
 
 from fastapi import APIRouter, FastAPI, Security
 from fastapi.testclient import TestClient
@@ -75,8 +76,6 @@ def test_uvicorn_has_the_parts_of_its_protocol_that_ours_builds_upon() -> None:
 
 
 def _source_of(function: object) -> str:
-    from inspect import getsource  # noqa: PLC0415
-
     return getsource(function)  # type: ignore[arg-type]
 
 
