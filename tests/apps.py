@@ -1,6 +1,7 @@
 """Start the apps that tests talk to, and keep one of them running for the next test that wants the same."""
 
 import asyncio
+import logging
 import operator
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ class RunningApp:
         self._client.__enter__()
         self._tasks = self._count_tasks()
         self._bound_to = _bindings(modules)
+        self._log_level = logging.getLogger().level
         self._written_at_start = _documents_of(database)
         self.began_empty = not before
 
@@ -54,9 +56,11 @@ class RunningApp:
         return self._count_tasks() <= self._tasks
 
     def is_current(self) -> bool:
-        """Return whether documents are still bound to this app's database, and logs go where they went at its start: no
-        other app was started since, and no fixture has replaced the standard error."""
-        return self._stderr is sys.stderr and all(map(operator.is_, self._bound_to, _bindings(self.modules)))
+        """Return whether documents are still bound to this app's database, and the same logs go where they went at its
+        start: no other app was started since, and no fixture has replaced the standard error or put back the log level
+        of before the start."""
+        logs_alike = self._stderr is sys.stderr and logging.getLogger().level == self._log_level
+        return logs_alike and all(map(operator.is_, self._bound_to, _bindings(self.modules)))
 
     def restore(self) -> None:
         """Put back what the app wrote at its start, such as the migrations that it needs not apply."""

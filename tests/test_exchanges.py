@@ -1,8 +1,11 @@
 """A test that fails prints what was asked, answered and logged."""
 
+import logging
+
 from fastapi.testclient import TestClient
 
 from tests import exchanges
+from tests.conftest import AppClient
 
 
 def test_the_last_requests_are_kept_with_their_answers_and_log_lines(client: TestClient) -> None:
@@ -21,3 +24,14 @@ def test_no_token_is_printed(client: TestClient) -> None:
     client.get("/me", headers={"Authorization": "Bearer hunter2"})
 
     assert "hunter2" not in exchanges.current.render()
+
+
+def test_a_started_app_is_not_used_again_once_the_log_level_is_another(open_client: AppClient) -> None:
+    first = open_client()
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)  # as `caplog.at_level` does at its end
+
+    second = open_client()
+
+    assert second.app is not first.app
+    assert root.level == logging.INFO
