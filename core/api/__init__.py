@@ -15,7 +15,7 @@ from core.api.documented_responses import (
 )
 from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
 from core.api.location import address, location
-from core.api.optimistic_locking import Versioned, write_current
+from core.api.optimistic_locking import Versioned, change_if, delete_if, retry_conflicts, write_current
 from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
@@ -50,7 +50,9 @@ __all__ = [
     "address",
     "also_as_merge_patch",
     "as_problem",
+    "change_if",
     "decode_cursor",
+    "delete_if",
     "encode_cursor",
     "header",
     "install_error_handlers",
@@ -58,6 +60,7 @@ __all__ = [
     "not_modified",
     "operation_id",
     "problem_responses",
+    "retry_conflicts",
     "sentence_of",
     "strong_etag",
     "write_current",

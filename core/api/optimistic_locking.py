@@ -10,6 +10,7 @@ from pymongo import ReturnDocument
 
 from core.api.etag import Preconditions, strong_etag
 from core.clock import utc_now
+from core.database import Filter, collection
 from core.errors import Unavailable
 
 # An attempt fails only if another write to the same record succeeded in between.
@@ -32,21 +33,43 @@ class Versioned(Document):
     async def change(self, changes: Mapping[str, Any]) -> Self | None:
         """Change the stored record atomically if it is still in this state; return None otherwise."""
         update = {**changes, "version": self.version + 1, "updated_at": utc_now()}
-        stored = await self.get_motor_collection().find_one_and_update(
-            self._this_state(), {"$set": update}, return_document=ReturnDocument.AFTER
-        )
-        return None if stored is None else self.model_validate(stored)
+        return await change_if(type(self), self._as_read(), {"$set": update})
 
     async def remove(self) -> Self | None:
         """Delete the stored record if it is still in this state, and return it; return None otherwise."""
-        result = await self.get_motor_collection().delete_one(self._this_state())
-        return self if result.deleted_count else None
+        return self if await delete_if(type(self), self._as_read()) else None
 
-    def _this_state(self) -> dict[str, Any]:
+    def _as_read(self) -> Filter:
         return {"_id": self.id, "version": self.version}
 
 
+T = TypeVar("T")
+AnyDocument = TypeVar("AnyDocument", bound=Document)
 VersionedDocument = TypeVar("VersionedDocument", bound=Versioned)
+
+
+async def change_if(document: type[AnyDocument], state: Filter, update: Mapping[str, Any]) -> AnyDocument | None:
+    """Update the record that matches `state`, its `_id` and the fields as they were read, and return it. The update is
+    atomic. Return None if the record has changed or was deleted."""
+    changed = await collection(document).find_one_and_update(state, update, return_document=ReturnDocument.AFTER)
+    return None if changed is None else document.model_validate(changed)
+
+
+async def delete_if(document: type[Document], state: Filter) -> bool:
+    """Delete the record that matches `state`, as in `change_if`; return whether it was deleted."""
+    result = await collection(document).delete_one(state)
+    return bool(result.deleted_count)
+
+
+async def retry_conflicts(
+    attempt: Callable[[], Awaitable[T | None]], failure: str = "Too many concurrent changes to this record."
+) -> T:
+    """Call `attempt` until it returns a result other than None, which means that another write came in between. Return
+    the result. Raise what `attempt` raises, and `Unavailable` with the text `failure` after `MAX_TRIES` attempts."""
+    for _ in range(MAX_TRIES):
+        if (result := await attempt()) is not None:
+            return result
+    raise Unavailable(failure)
 
 
 async def write_current(
@@ -59,10 +82,10 @@ async def write_current(
 
     Raise what `find` raises, `PreconditionFailed`, and `Unavailable` if every attempt conflicted with another write.
     """
-    for _ in range(MAX_TRIES):
+
+    async def attempt() -> VersionedDocument | None:
         record = await find()
         expects.check(record.etag)
-        written = await write(record)
-        if written is not None:
-            return written
-    raise Unavailable("Too many concurrent changes to this record.")
+        return await write(record)
+
+    return await retry_conflicts(attempt)

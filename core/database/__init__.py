@@ -5,6 +5,7 @@ from core.database.batcher import Batcher
 from core.database.bulk import (
     ChangeStreamsUnsupported,
     bulk_update,
+    collection,
     collection_name,
     insert_ignoring_duplicates,
     read_majority,
@@ -43,6 +44,7 @@ __all__ = [
     "beyond",
     "bulk_update",
     "check_room",
+    "collection",
     "collection_name",
     "duplicate_field",
     "find_mongod",

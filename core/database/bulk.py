@@ -15,6 +15,14 @@ from core.database.driver_threads import long_running
 from core.database.errors import duplicate_indexes
 
 
+def collection(document: type[Document]) -> Any:
+    """Return the driver's collection of a document, for what Beanie's own queries cannot do or are too slow for.
+
+    This is the only place that asks Beanie for the driver's object: see ADR 4.
+    """
+    return document.get_motor_collection()
+
+
 class ChangeStreamsUnsupported(Exception):
     """The database has no change streams, because it is a standalone server or in memory."""
 
@@ -29,13 +37,13 @@ async def watch_ids(document: type[Document]) -> AsyncIterator[ObjectId | None]:
 
     Never end by itself. Raise `ChangeStreamsUnsupported`, or `PyMongoError`, after which changes may have been missed.
     """
-    collection = document.get_motor_collection()
-    if is_in_memory(collection):
+    target = collection(document)
+    if is_in_memory(target):
         raise ChangeStreamsUnsupported
     long_running.set(True)  # its calls wait for changes most of the time
     with pymongo.timeout(None):
         try:
-            async with collection.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:
+            async with target.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:
                 yield None
                 async for change in changes:
                     if "documentKey" in change:
@@ -50,7 +58,7 @@ async def insert_ignoring_duplicates(document: type[Document], rows: Sequence[di
     """Insert many documents, in any order, with as few commands as possible. Return the positions of the rows that
     violate a unique index."""
     try:
-        await document.get_motor_collection().insert_many(rows, ordered=False)
+        await collection(document).insert_many(rows, ordered=False)
     except BulkWriteError as error:
         return _duplicates(error)
     return set()
@@ -63,21 +71,21 @@ Update = tuple[dict[str, Any], dict[str, Any]]
 async def bulk_update(document: type[Document], updates: Sequence[Update]) -> tuple[int, set[int]]:
     """Run many updates of one document each, in any order, with as few commands as possible. Return how many filters
     matched a document, and the positions of the updates that violate a unique index."""
-    collection = document.get_motor_collection()
-    if is_in_memory(collection):  # mongomock's bulk_write supports an older driver only
-        return await _bulk_update_in_memory(collection, updates)
+    target = collection(document)
+    if is_in_memory(target):  # mongomock's bulk_write supports an older driver only
+        return await _bulk_update_in_memory(target, updates)
     try:
-        result = await collection.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
+        result = await target.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
     except BulkWriteError as error:
         return int(error.details["nMatched"]), _duplicates(error)
     return int(result.matched_count), set()
 
 
-async def _bulk_update_in_memory(collection: Any, updates: Sequence[Update]) -> tuple[int, set[int]]:
+async def _bulk_update_in_memory(target: Any, updates: Sequence[Update]) -> tuple[int, set[int]]:
     matched, duplicates = 0, set[int]()
     for position, update in enumerate(updates):
         try:
-            matched += (await collection.update_one(*update)).matched_count
+            matched += (await target.update_one(*update)).matched_count
         except DuplicateKeyError:
             duplicates.add(position)
     return matched, duplicates
@@ -94,12 +102,12 @@ def _duplicates(error: BulkWriteError) -> set[int]:
 def read_majority(document: type[Document]) -> Any:
     """Return a document's collection with read concern "majority": reads return the newest state that an election
     cannot roll back."""
-    collection = document.get_motor_collection()
-    if is_in_memory(collection):
-        return collection  # nothing is rolled back in memory
-    return collection.with_options(
+    target = collection(document)
+    if is_in_memory(target):
+        return target  # nothing is rolled back in memory
+    return target.with_options(
         read_concern=ReadConcern("majority"),
-        read_preference=ReadPreference.PRIMARY,  # type: ignore[arg-type]  # the stubs name the class of constants
+        read_preference=ReadPreference.PRIMARY,
     )
 
 

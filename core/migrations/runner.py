@@ -14,7 +14,7 @@ from beanie import Document
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.clock import utc_now
-from core.database import Database, operation_timeout
+from core.database import Database, collection, operation_timeout
 from core.errors import StartupError
 from core.migrations.applied import Migration, note, settle
 from core.module import Module
@@ -102,7 +102,7 @@ async def _acquire(owner: str, wait_seconds: float, tell: Tell) -> None:
 async def _try_acquire(owner: str) -> bool:
     now = utc_now()
     try:
-        await MigrationLock.get_motor_collection().update_one(
+        await collection(MigrationLock).update_one(
             {"_id": _LOCK, "expires_at": {"$lte": now}},
             {"$set": {"owner": owner, "expires_at": now + LAPSE}},
             upsert=True,
@@ -120,7 +120,7 @@ async def _renew(owner: str) -> NoReturn:
     while True:
         await asyncio.sleep(_BEAT_SECONDS)
         with suppress(PyMongoError):
-            result = await MigrationLock.get_motor_collection().update_one(
+            result = await collection(MigrationLock).update_one(
                 {"_id": _LOCK, "owner": owner}, {"$set": {"expires_at": utc_now() + LAPSE}}
             )
             if not result.matched_count:

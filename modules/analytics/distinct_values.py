@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from core.database import collection
 from modules.analytics import query_concurrency
 from modules.analytics.mark_counts import chosen
 from modules.students import SUBJECT_SEPARATOR, StudentDocument
@@ -37,6 +38,6 @@ async def largest_branches(among: Sequence[str], limit: int) -> list[str]:
 
 async def _distinct(path: str) -> AsyncIterator[str]:
     """Yield the distinct values of an indexed field. Some may belong to deleted students only."""
-    async for row in StudentDocument.get_motor_collection().aggregate([{"$group": {"_id": f"${path}"}}]):
+    async for row in collection(StudentDocument).aggregate([{"$group": {"_id": f"${path}"}}]):
         if row["_id"] is not None:
             yield row["_id"]

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import pymongo
 
-from core.database import Filter
+from core.database import Filter, collection
 from core.errors import Unavailable
 from modules.students import StudentDocument
 
@@ -63,6 +63,6 @@ def more_time() -> AbstractContextManager[object]:
 
 async def aggregate(pipeline: Sequence[Filter], **options: Any) -> list[dict[str, Any]]:
     """Run a pipeline on the collection of students and return all rows."""
-    cursor = StudentDocument.get_motor_collection().aggregate(list(pipeline), **options)
+    cursor = collection(StudentDocument).aggregate(list(pipeline), **options)
     rows: list[dict[str, Any]] = await cursor.to_list(None)
     return rows

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.database import Filter
+from core.database import Filter, collection
 from modules.analytics import query_concurrency
 from modules.analytics.mark_counts import chosen
 from modules.analytics.ranking_measure import Measure
@@ -74,4 +74,4 @@ async def _unranked(measure: Measure) -> int:
 
 
 async def _matching(query: Filter) -> int:
-    return int(await StudentDocument.get_motor_collection().count_documents(query))
+    return int(await collection(StudentDocument).count_documents(query))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.database import Filter, Order, Page, Position, Window, sort_of
+from core.database import Filter, Order, Page, Position, Window, collection, sort_of
 from modules.analytics import query_concurrency, rank_counts
 from modules.analytics.mark_counts import chosen
 from modules.analytics.rank_counts import Places
@@ -73,7 +73,7 @@ class Ranking:
     async def _find(self, query: Filter, order: Order, limit: int) -> list[Row]:
         projection = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, self.measure.path: 1}
         among = {"$and": [chosen(self.branches), {self.measure.path: {"$gte": 0}}, query]}
-        cursor = StudentDocument.get_motor_collection().find(among, projection).sort(sort_of(order)).limit(limit)
+        cursor = collection(StudentDocument).find(among, projection).sort(sort_of(order)).limit(limit)
         rows: list[Row] = await cursor.to_list(None)
         return rows
 

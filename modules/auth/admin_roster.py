@@ -8,9 +8,10 @@ one admin remains.
 
 from typing import Any
 
+from core.database import collection
 from core.errors import Conflict
 from core.identity import Role
-from modules.auth import usernames
+from modules.auth import account_store, usernames
 from modules.auth.models import AdminRoster, User
 
 
@@ -46,7 +47,7 @@ async def delete(user: User) -> bool:
     if user.is_active_admin:
         await withdraw(user)
     await usernames.retire(user.username)
-    return await user.remove()
+    return await account_store.delete(user)
 
 
 async def _drop_former_admins() -> None:
@@ -59,6 +60,5 @@ async def _drop_former_admins() -> None:
 
 async def _step(condition: dict[str, Any], change: dict[str, Any], *, upsert: bool = False) -> bool:
     """Update the roster atomically if it meets the condition; return whether it did."""
-    collection = AdminRoster.get_motor_collection()
-    result = await collection.update_one({"_id": "admins", **condition}, change, upsert=upsert)
+    result = await collection(AdminRoster).update_one({"_id": "admins", **condition}, change, upsert=upsert)
     return bool(result.matched_count)

@@ -15,6 +15,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from core.clock import utc_now
+from core.database import collection
 from core.errors import TooManyRequests
 from core.middleware import current_request
 from modules.auth.metrics import THROTTLED
@@ -129,7 +130,7 @@ async def _increment(key: str) -> tuple[int, datetime]:
 
     The count is exact with any number of processes, as each step is one atomic command.
     """
-    counters = LoginFailures.get_motor_collection()
+    counters = collection(LoginFailures)
     now = utc_now()
     while True:
         running = {"_id": key, "expires_at": {"$gt": now}}

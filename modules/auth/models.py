@@ -1,16 +1,14 @@
 """The documents of accounts."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 from beanie import Document, PydanticObjectId
 from pydantic import BaseModel, ConfigDict, Field
-from pymongo import IndexModel, ReturnDocument
+from pymongo import IndexModel
 
 from core.clock import utc_now
 from core.identity import Role
-from modules.auth.token_cache import verified_tokens
 
 Secret = Annotated[str, Field(repr=False)]
 
@@ -55,40 +53,6 @@ class User(Document):
     def is_active_admin(self) -> bool:
         """Return whether this account can manage accounts."""
         return self.active and self.role is Role.ADMIN
-
-    async def change(
-        self, changes: Mapping[str, object], *, given: Mapping[str, object] | None = None
-    ) -> "User | None":
-        """Change the stored account atomically if its key is unchanged since it was read, and its fields are as
-        `given`. Return None otherwise: after a sign-out everywhere, a change of the password or the role, or a
-        deletion. A new key removes a pending one-time code."""
-        update: dict[str, object] = {"$set": changes}
-        if "secret_key" in changes:
-            update |= {"$inc": {"key_version": 1}, "$unset": dict.fromkeys(("reset_hash", "reset_expires_at"), "")}
-        try:
-            stored = await User.get_motor_collection().find_one_and_update(
-                self._as_read() | dict(given or {}), update, return_document=ReturnDocument.AFTER
-            )
-        finally:
-            self._evict()
-        return None if stored is None else User.model_validate(stored)
-
-    async def remove(self) -> bool:
-        """Delete the stored account if its key is unchanged since it was read; return whether it was deleted."""
-        try:
-            result = await User.get_motor_collection().delete_one(self._as_read())
-        finally:
-            self._evict()
-        return bool(result.deleted_count)
-
-    def _evict(self) -> None:
-        # Also called after an error, when it is unknown whether the change was made.
-        assert self.id, "only a stored account is changed"
-        verified_tokens.forget(self.id)
-
-    def _as_read(self) -> dict[str, object]:
-        # The filter contains the key's version, not the key, as the database logs the filters of failed commands.
-        return {"_id": self.id, "key_version": self.key_version}
 
 
 class SigningKey(BaseModel):

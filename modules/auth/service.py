@@ -11,7 +11,7 @@ from core.database import duplicate_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, TooManyRequests, Unauthenticated, Unavailable
 from core.identity import Principal, Role
 from core.security import new_secret_key
-from modules.auth import admin_roster, audit, login_throttle, password_hashing, tokens, usernames
+from modules.auth import account_store, admin_roster, audit, login_throttle, password_hashing, tokens, usernames
 from modules.auth.audit import Event
 from modules.auth.metrics import WRONG_PASSWORD
 from modules.auth.models import User
@@ -128,7 +128,7 @@ async def sign_in(username: str, password: str) -> Token:
         await login_throttle.forget_failures(attempt)
     if password_hashing.needs_renewal(user.password):
         with suppress(TooManyRequests, Unavailable):  # the next sign-in renews it
-            await user.change({"password": await password_hashing.hash_of(password)})
+            await account_store.change(user, {"password": await password_hashing.hash_of(password)})
     await audit.record(Event.SIGNED_IN, who=user.username, whom=user.username)
     return tokens.issue(user)
 
@@ -161,7 +161,7 @@ async def change_email(principal: Principal, data: EmailChange) -> User:
     """Change the account's e-mail address. Raise `EmailTaken`, and what `_confirmed` raises."""
     user = await _confirmed(principal, data.current_password, "changing the e-mail address")
     try:
-        changed = await user.change({"email": data.email, "email_key": data.email.lower()})
+        changed = await account_store.change(user, {"email": data.email, "email_key": data.email.lower()})
     except DuplicateKeyError as error:
         raise _taken(duplicate_field(error)) from error
     if changed is None:
@@ -205,13 +205,13 @@ async def set_password(user: User, password: str, *, given: Mapping[str, object]
     """Replace an account's password and key if its fields are as `given`; return None if the account has changed since
     it was read. Raise `InvalidRequest` for a weak password."""
     hashed = await password_hashing.hash_new(password, "#/new_password", user.username, user.email)
-    return await user.change({"password": hashed, "secret_key": new_secret_key()}, given=given)
+    return await account_store.change(user, {"password": hashed, "secret_key": new_secret_key()}, given=given)
 
 
 async def sign_out_everywhere(principal: Principal) -> None:
     """Replace the user's key, which revokes all tokens of the user immediately."""
     # If the account has changed since it was read, it already has a new key.
-    await (await account_of(principal)).change({"secret_key": new_secret_key()})
+    await account_store.change(await account_of(principal), {"secret_key": new_secret_key()})
     await audit.record(Event.SIGNED_OUT_EVERYWHERE, who=principal.username, whom=principal.username)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from beanie import PydanticObjectId
 
 from core.clock import utc_now
+from core.database import collection
 from core.errors import Unauthenticated
 from core.identity import Principal, Role
 from core.security import InvalidToken, sign_token, unverified_subject, verify_token
@@ -64,7 +65,7 @@ class TokenAuthenticator:
         if use_cache and verified_tokens.holds(user, principal.key_version):
             return principal
         filter_ = {"_id": user, "key_version": principal.key_version, "active": True}
-        stored = await User.get_motor_collection().find_one(filter_, ["role"])
+        stored = await collection(User).find_one(filter_, ["role"])
         if stored is None:
             raise revoked()
         return replace(principal, role=Role(stored["role"]))
@@ -110,7 +111,7 @@ async def _named_by(token: str) -> SigningKey:
     name = unverified_subject(token)
     if is_username(name):
         fields = ["_id", "username", "secret_key", "key_version", "role", "active"]
-        stored = await User.get_motor_collection().find_one({"username_key": name.lower()}, fields)
+        stored = await collection(User).find_one({"username_key": name.lower()}, fields)
         if stored and stored["active"]:
             return SigningKey.model_validate(stored)
     raise InvalidToken

@@ -9,7 +9,7 @@ from core.database import Page, Window
 from core.errors import FieldError, InvalidRequest, NotFound
 from core.identity import Principal, Role
 from core.security import new_secret_key
-from modules.auth import admin_roster, audit, login_throttle, service
+from modules.auth import account_store, admin_roster, audit, login_throttle, service
 from modules.auth.admin_roster import AccountChanged
 from modules.auth.audit import Event
 from modules.auth.models import User
@@ -52,7 +52,7 @@ async def update_account(principal: Principal, user: User, data: AccountUpdate) 
         return user
     if user.is_active_admin and not will_be_admin:
         await admin_roster.withdraw(user)
-    changed = await user.change({"role": role, "active": active, "secret_key": new_secret_key()})
+    changed = await account_store.change(user, {"role": role, "active": active, "secret_key": new_secret_key()})
     if changed is None:
         raise AccountChanged
     if will_be_admin:
@@ -76,7 +76,7 @@ async def start_reset(principal: Principal, username: str) -> ResetCode:
     """Return a one-time code with which the user can set a new password, and store its hash. Raise `UserNotFound` and
     `AccountChanged`."""
     user, code, expires_at = await get(username), secrets.token_urlsafe(32), utc_now() + CODE_LIFETIME
-    if await user.change({"reset_hash": _hash(code), "reset_expires_at": expires_at}) is None:
+    if await account_store.change(user, {"reset_hash": _hash(code), "reset_expires_at": expires_at}) is None:
         raise AccountChanged
     await _record(Event.RESET_STARTED, principal, user)
     return ResetCode(code=code, expires_at=expires_at)

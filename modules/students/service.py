@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from core.api import UNCONDITIONAL
-from core.errors import FieldError, InvalidRequest, NotFound, Unavailable
+from core.api import UNCONDITIONAL, retry_conflicts
+from core.errors import FieldError, InvalidRequest, NotFound
 from modules.students.fields import check_number_of_subjects
 from modules.students.models import Action, StudentSnapshot
 from modules.students.records import store
@@ -28,12 +28,15 @@ async def create(data: StudentCreate, writer: Writer) -> StudentSnapshot:
     while a student with this roll number is being erased.
     """
     student = StudentSnapshot.new(writer.name, **data.model_dump())
-    for _ in range(store.MAX_TRIES):
+
+    async def attempt() -> StudentSnapshot | None:
         if await write(Write(None, student)) is Outcome.MADE:
             return student
         with suppress(StudentNotFound):  # that student is being erased: try the insert again
             return await _create_again(student)
-    raise Unavailable(f"The student {data.roll_no} is being erased.")
+        return None
+
+    return await retry_conflicts(attempt, f"The student {data.roll_no} is being erased.")
 
 
 async def _create_again(new: StudentSnapshot) -> StudentSnapshot:

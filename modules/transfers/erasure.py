@@ -15,7 +15,7 @@ from typing import Any
 
 from bson import ObjectId, Regex
 
-from core.database import operation_timeout
+from core.database import collection, operation_timeout
 from modules.students import ErasedStudent, follow_erasures
 from modules.transfers.files import file_store
 from modules.transfers.imports import job_runner
@@ -47,13 +47,13 @@ async def forget(student: ErasedStudent) -> None:
     """Remove the stored data of a student. It is idempotent, and can be called again after an error."""
     with operation_timeout():
         await file_store.forget_all()
-        imports = Import.get_motor_collection()
+        imports = collection(Import)
         roll_nos = list(student.roll_nos)
         await imports.update_many({**_ALL, "kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})
         await imports.update_many({**_ALL, "filename": {"$exists": True}}, {"$unset": {"filename": ""}})
         await imports.update_many({**_ALL, "key": _KEY_AS_SENT}, {"$unset": {"key": ""}})
     patterns = list(_patterns(student))
-    for import_id in await FailedRow.get_motor_collection().distinct("import_id"):
+    for import_id in await collection(FailedRow).distinct("import_id"):
         with operation_timeout():  # one timeout per import, because the number of its stored rows is limited
             await _blank_rows(import_id, student, patterns)
     with operation_timeout():
@@ -62,7 +62,7 @@ async def forget(student: ErasedStudent) -> None:
 
 
 async def _blank_rows(import_id: Any, student: ErasedStudent, patterns: Iterable[Regex[str]]) -> None:
-    rows = FailedRow.get_motor_collection()
+    rows = collection(FailedRow)
     about = [*student.roll_nos, *student.names]
     await rows.update_many({"import_id": import_id, "about": {"$in": about}}, {"$set": _BLANK})
     for pattern in patterns:
@@ -71,7 +71,7 @@ async def _blank_rows(import_id: Any, student: ErasedStudent, patterns: Iterable
 
 
 async def _blank_imports(pattern: Regex[str]) -> None:
-    imports = Import.get_motor_collection()
+    imports = collection(Import)
     await imports.update_many({**_ALL, "detail": pattern}, {"$set": {"detail": _REMOVED}})
     await imports.update_many({**_ALL, "header": pattern}, {"$set": {"header": []}})
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from pymongo import IndexModel, ReturnDocument
 
 from core.clock import utc_now
+from core.database import collection
 from core.errors import Unavailable
 from modules.transfers.settings import ImportSettings
 
@@ -109,7 +110,7 @@ class Import(Document):
     async def update_fields(self, **changes: Any) -> None:
         """Store changed fields. Raise `Unavailable` if another process has claimed the import, or if it was deleted."""
         mine = {"_id": self.id, "turn": self.turn}
-        stored = await self.get_motor_collection().update_one(mine, {"$set": changes})
+        stored = await collection(type(self)).update_one(mine, {"$set": changes})
         if not stored.matched_count:
             raise Unavailable(
                 "This server did not respond for a while, and the import was claimed by another process or sent again. "
@@ -122,7 +123,7 @@ class Import(Document):
         """Append roll numbers of students that an undo leaves unchanged, up to `most` in total."""
         mine = {"_id": self.id, "turn": self.turn}
         added = {"$push": {"kept": {"$each": kept, "$slice": most}}}
-        stored = await self.get_motor_collection().find_one_and_update(
+        stored = await collection(type(self)).find_one_and_update(
             mine, added, {"kept": 1}, return_document=ReturnDocument.AFTER
         )
         self.kept = stored["kept"] if stored else []

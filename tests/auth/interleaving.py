@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from modules.auth import account_store
 from modules.auth.models import User
 
 
 async def rotate_key(user: User) -> None:
-    await user.change({"secret_key": "0" * 64})
+    await account_store.change(user, {"secret_key": "0" * 64})
 
 
 def before(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable[None]]) -> Callable[..., Any]:

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from core.clock import utc_now
-from modules.auth import service
-from modules.auth.models import User
+from modules.auth import account_store, service
 from tests.auth.interleaving import before, rotate_key
 from tests.auth.people import PASSWORD, Person, signed_in, stored
 
@@ -43,7 +42,7 @@ def test_a_code_that_is_replaced_while_it_is_used_sets_no_password(
 
     async def replace() -> None:
         changes = {"reset_hash": "another", "reset_expires_at": utc_now()}
-        assert await (await stored("teacher")).change(changes)
+        assert await account_store.change(await stored("teacher"), changes)
 
     monkeypatch.setattr(service, "set_password", before(service.set_password, replace))
     used = teacher.client.post("/password-reset", json={"code": code, "new_password": BETTER})
@@ -59,7 +58,7 @@ def test_a_code_is_not_made_for_a_key_that_has_gone(
     async def sign_out() -> None:
         await rotate_key(await stored("teacher"))
 
-    monkeypatch.setattr(User, "change", before(User.change, sign_out))
+    monkeypatch.setattr(account_store, "change", before(account_store.change, sign_out))
     answer = admin.ask("POST", "/users/teacher/password-reset")
 
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/account-changed")

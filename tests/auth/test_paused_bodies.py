@@ -25,7 +25,7 @@ from core.module import Module
 from core.registry import discover
 from core.routing.router import ProtectedRouter
 from core.settings import Settings
-from modules.auth import admin_roster
+from modules.auth import account_store, admin_roster
 from tests.auth.people import PASSWORD, Person, make, stored
 from tests.conftest import AppClient
 
@@ -122,15 +122,15 @@ async def nothing(name: str) -> None:
 
 
 async def sign_out(name: str) -> None:
-    assert await (await stored(name)).change({"secret_key": "0" * 64})
+    assert await account_store.change(await stored(name), {"secret_key": "0" * 64})
 
 
 async def deactivate(name: str) -> None:
-    assert await (await stored(name)).change({"secret_key": "0" * 64, "active": False})
+    assert await account_store.change(await stored(name), {"secret_key": "0" * 64, "active": False})
 
 
 async def demote(name: str) -> None:
-    assert await (await stored(name)).change({"secret_key": "0" * 64, "role": Role.VIEWER})
+    assert await account_store.change(await stored(name), {"secret_key": "0" * 64, "role": Role.VIEWER})
 
 
 async def delete(name: str) -> None:
@@ -138,7 +138,7 @@ async def delete(name: str) -> None:
 
 
 async def demote_in_the_database(name: str) -> None:
-    assert await (await stored(name)).change({"role": Role.VIEWER})
+    assert await account_store.change(await stored(name), {"role": Role.VIEWER})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from core.command import CommandError
 from core.errors import Conflict
 from core.settings import Settings, use_settings
-from modules.auth import commands, service
+from modules.auth import account_store, commands, service
 from tests.auth.people import PASSWORD, Person, signed_in, stored
 from tests.terminal import Terminal
 
@@ -119,7 +119,7 @@ def test_an_account_that_changes_while_it_is_confirmed_is_not_promoted(
     async def find_and_lose(name: str) -> object:
         user = await find(name)
         assert user
-        await user.remove()
+        await account_store.delete(user)
         return user
 
     monkeypatch.setattr(sys, "stdin", TypedAt("y\n"))

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from core.clock import utc_now
 from core.identity import Role
 from core.settings import Settings
+from modules.auth import account_store
 from modules.auth.models import AdminRoster, User
 from tests.auth.people import PASSWORD, Person, make, signed_in, stored
 
@@ -209,10 +210,10 @@ def test_a_former_admin_on_the_list_is_no_admin(admin: Person, teacher: Person) 
 def test_what_changed_meanwhile_is_not_overwritten(
     admin: Person, teacher: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def changed_after_reading(self: User, *args: object, **kwargs: object) -> None:
+    async def changed_after_reading(user: User, *args: object, **kwargs: object) -> None:
         return None
 
-    monkeypatch.setattr(User, "change", changed_after_reading)
+    monkeypatch.setattr(account_store, "change", changed_after_reading)
     for person, method, path, body in (
         (admin, "PATCH", "/users/teacher", {"role": "viewer"}),
         (admin, "POST", "/users/teacher/password-reset", None),

@@ -1,7 +1,7 @@
 """Each package of core has a surface, `__all__`: others import these names from the package, and nothing else."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -51,3 +51,19 @@ def test_an_import_past_the_root_and_an_unused_name_would_be_noticed(tmp_path: P
     file.write_text("import core.api.etag\nfrom core.database.bulk import watch_ids\nfrom core.api import Code as c\n")
 
     assert list(imports_of(file)) == [("core.api.etag", ""), ("core.database.bulk", "watch_ids"), ("core.api", "Code")]
+
+
+def callers_of(method: str, files: Iterable[Path]) -> set[str]:
+    """Return the files that mention a method, also without calling it."""
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
+    mentions = (
+        file for file, tree in trees.items() for node in ast.walk(tree) if getattr(node, "attr", None) == method
+    )
+    return {str(file.relative_to(ROOT)) for file in mentions}
+
+
+@pytest.mark.parametrize("method", ["get_motor_collection", "get_pymongo_collection"])
+def test_one_function_asks_beanie_for_the_collection_of_the_driver(method: str) -> None:
+    expected = {"core/database/bulk.py"} if method == "get_motor_collection" else set()
+
+    assert callers_of(method, USERS) == expected

@@ -13,7 +13,7 @@ from core import identity
 from core.clock import utc_now
 from core.identity import Role
 from core.settings import Settings
-from modules.auth import admin_roster
+from modules.auth import account_store, admin_roster
 from modules.transfers import streams
 from modules.transfers.exports import service as exports
 from modules.transfers.imports import import_job, progress_events, row_validation, service
@@ -28,15 +28,15 @@ Step = Callable[[], Awaitable[object]]
 
 
 async def sign_out() -> None:
-    assert await (await stored("teacher")).change({"secret_key": "0" * 64})
+    assert await account_store.change(await stored("teacher"), {"secret_key": "0" * 64})
 
 
 async def deactivate() -> None:
-    assert await (await stored("teacher")).change({"secret_key": "0" * 64, "active": False})
+    assert await account_store.change(await stored("teacher"), {"secret_key": "0" * 64, "active": False})
 
 
 async def demote() -> None:
-    assert await (await stored("teacher")).change({"role": Role.VIEWER})
+    assert await account_store.change(await stored("teacher"), {"role": Role.VIEWER})
 
 
 async def delete() -> None:

@@ -18,7 +18,7 @@ from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
 from core.api import decode_cursor, encode_cursor
-from core.database import read_majority
+from core.database import collection, read_majority
 from core.errors import FieldError, InvalidRequest, Unavailable
 from modules.students.models import Change, StudentDocument, StudentSnapshot
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
@@ -81,7 +81,7 @@ async def _assign_numbers(marked: Sequence[_Stored]) -> Sequence[_Stored]:
 async def _take(entries: list[dict[str, Any]]) -> int:
     """Insert entries in order, up to the first whose number exists already. Return how many were inserted."""
     try:
-        await Change.get_motor_collection().insert_many(entries)
+        await collection(Change).insert_many(entries)
     except BulkWriteError as error:
         refused = error.details["writeErrors"]
         if [one["code"] for one in refused] != [_DUPLICATE_KEY] or error.details["writeConcernErrors"]:
@@ -95,9 +95,9 @@ async def _settle(numbered: Sequence[_Stored], first: int) -> None:
     students."""
     if numbered:
         versions = [{"_id": one["_id"], "version": one["version"]} for one in numbered]
-        await StudentDocument.get_motor_collection().update_many({"$or": versions}, {"$unset": {"unsequenced": ""}})
+        await collection(StudentDocument).update_many({"$or": versions}, {"$unset": {"unsequenced": ""}})
         older = {"student": {"$in": [one["_id"] for one in numbered]}, "_id": {"$lt": first}}
-        await Change.get_motor_collection().delete_many(older)
+        await collection(Change).delete_many(older)
 
 
 async def _highest() -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from bson import ObjectId
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from core.database import Page, Window
+from core.api import UNCONDITIONAL, change_if, retry_conflicts
+from core.database import Page, Window, collection
 from core.errors import Unavailable
 from modules.students.changes import service as changes
 from modules.students.models import (
@@ -61,7 +61,7 @@ async def follow_erasures(name: str, forget: Forget) -> AsyncIterator[None]:
     registration is not completed without the module.
     """
     # The registration is stored, so that an erasure also waits for a module that is disabled now.
-    await ErasureFollower.get_motor_collection().replace_one({"_id": name}, {"_id": name}, upsert=True)
+    await collection(ErasureFollower).replace_one({"_id": name}, {"_id": name}, upsert=True)
     follower = _Follower(name, forget, asyncio.get_running_loop())
     _followers.append(follower)
     try:
@@ -92,16 +92,17 @@ async def erase(roll_no: str, writer: Writer) -> None:
         await _finish_now(begun)
         return
     student: StudentSnapshot | None = None
-    for _ in range(store.MAX_TRIES):
+    expects = writer.expects
+
+    async def attempt() -> StudentDocument | None:
+        nonlocal student, expects
         edit = partial(_deleted, by=writer.name, same=student)
-        student = await store.change(roll_no, edit, writer.expects, also_deleted=True)
+        student = await store.change(roll_no, edit, expects, also_deleted=True)
         await changes.tell(student)
-        claimed = await _claim(student, writer.name)
-        if claimed:
-            await _finish_now(claimed)
-            return
-        writer = Writer(writer.name)  # restored meanwhile: the preconditions were met on the first try
-    raise Unavailable("Too many requests are changing this student at once.")
+        expects = UNCONDITIONAL  # if the student is restored meanwhile: the preconditions were met on the first attempt
+        return await _claim(student, writer.name)
+
+    await _finish_now(await retry_conflicts(attempt))
 
 
 def _deleted(student: StudentSnapshot, *, by: str, same: StudentSnapshot | None) -> StudentSnapshot | None:
@@ -116,12 +117,8 @@ async def _claim(student: StudentSnapshot, by: str) -> StudentDocument | None:
     known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}
     erasing = Erasing(who=by, waits_for=sorted(known | _followers_here().keys()))
     nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
-    erased = await StudentDocument.get_motor_collection().find_one_and_update(
-        {"_id": student.id, "version": student.version},
-        {"$set": {**nothing, "erasing": erasing.model_dump()}, "$inc": {"version": 1}},
-        return_document=ReturnDocument.AFTER,
-    )
-    return None if erased is None else StudentDocument.model_validate(erased)
+    emptied = {"$set": {**nothing, "erasing": erasing.model_dump()}, "$inc": {"version": 1}}
+    return await change_if(StudentDocument, {"_id": student.id, "version": student.version}, emptied)
 
 
 async def _finish_now(student: StudentDocument) -> None:
@@ -150,7 +147,7 @@ async def _finish(student: StudentDocument) -> bool:
 async def _person(student: StudentDocument) -> ErasedStudent:
     """Return the student's identifiers from the history, which includes the version before the deletion."""
     assert student.id
-    history = StudentVersion.get_motor_collection()
+    history = collection(StudentVersion)
     of_student = {"student": student.id}
     roll_nos = {student.roll_no, *await history.distinct("roll_no", of_student)}
     names = await history.distinct("name", of_student)

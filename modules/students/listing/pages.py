@@ -17,6 +17,7 @@ from core.database import (
     SortKey,
     Window,
     beyond,
+    collection,
     operation_timeout,
     position_of,
     sort_of,
@@ -50,7 +51,7 @@ async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> 
 async def count(selection: Selection) -> int:
     """Return the number of selected students. Unlike a page, this takes longer the more students match."""
     with pymongo.timeout(COUNT_SECONDS):
-        return int(await StudentDocument.get_motor_collection().count_documents(await _filter(selection)))
+        return int(await collection(StudentDocument).count_documents(await _filter(selection)))
 
 
 async def _filter(selection: Selection) -> Filter:
@@ -66,7 +67,7 @@ async def without_marks(subjects: Sequence[str]) -> Filter:
     """
     sets, size = [], 0
     distinct: list[Filter] = [{"$group": {"_id": "$keys.subjects"}}]
-    async for found in StudentDocument.get_motor_collection().aggregate(distinct):
+    async for found in collection(StudentDocument).aggregate(distinct):
         names: str | None = found["_id"]
         if names is not None:  # None for deleted students, unlike the empty string for no marks
             sets.append(names)
@@ -142,7 +143,7 @@ def _between(lead: SortKey, position: Position | None, farthest: Any) -> Iterato
 
 
 async def _find(query: Filter, order: Order, limit: int, projection: Filter, skip: int = 0) -> list[Row]:
-    cursor = StudentDocument.get_motor_collection().find(query, projection).sort(sort_of(order)).skip(skip).limit(limit)
+    cursor = collection(StudentDocument).find(query, projection).sort(sort_of(order)).skip(skip).limit(limit)
     rows: list[Row] = await cursor.to_list(None)
     return rows
 
@@ -166,8 +167,6 @@ async def subjects_of(selection: Selection) -> list[str]:
     match: list[Filter] = [] if chosen == await _filter(Selection()) else [{"$match": chosen}]
     names: set[str] = set()
     with operation_timeout():
-        async for found in StudentDocument.get_motor_collection().aggregate(
-            [*match, {"$group": {"_id": "$keys.subjects"}}]
-        ):
+        async for found in collection(StudentDocument).aggregate([*match, {"$group": {"_id": "$keys.subjects"}}]):
             names.update((found["_id"] or "").split(SUBJECT_SEPARATOR))
     return sorted(names - {""})

@@ -5,7 +5,7 @@ from typing import Any
 
 from beanie import Document, free_fall_migration
 
-from core.database import bulk_update
+from core.database import bulk_update, collection
 from modules.students.models import Action, StudentVersionData, keys_of
 
 # The author of versions of the first release, which did not store it. No user can have this name.
@@ -34,8 +34,7 @@ class Forward:
 
 async def _batches() -> AsyncIterator[list[Row]]:
     query: dict[str, Any] = {"keys": {"$exists": False}}
-    collection = _StoredStudent.get_motor_collection()
-    while batch := await collection.find(query).sort("_id", 1).limit(_BATCH).to_list(None):
+    while batch := await collection(_StoredStudent).find(query).sort("_id", 1).limit(_BATCH).to_list(None):
         yield batch
         query["_id"] = {"$gt": batch[-1]["_id"]}
 

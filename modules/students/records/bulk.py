@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from core.database import read_majority
+from core.database import collection, read_majority
 from modules.students.models import (
     Action,
     Erasure,
@@ -34,7 +34,7 @@ async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
     """Return which of these `_id`s belonged to students who have been erased."""
     if not ids:
         return set()
-    found = Erasure.get_motor_collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})
+    found = collection(Erasure).find({"_id": {"$in": list(ids)}}, {"_id": 1})
     return {stored["_id"] for stored in await found.to_list(None)}
 
 

@@ -5,15 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.api import UNCONDITIONAL, Preconditions
-from core.database import Batcher, read_majority
-from core.errors import Conflict, FieldError, NotFound, Problem, Unavailable
+from core.api import UNCONDITIONAL, Preconditions, retry_conflicts
+from core.database import Batcher, collection, read_majority
+from core.errors import Conflict, FieldError, NotFound, Problem
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentRead
-
-# A try fails only if a concurrent write of the same student succeeded.
-MAX_TRIES = 100
 
 PAUSE_SECONDS = 0.02
 
@@ -69,8 +66,8 @@ def _finder(collection: Callable[[], Any], fields: Sequence[str] | None = None) 
     return Batcher(find)
 
 
-_find_public = _finder(StudentDocument.get_motor_collection, _PUBLIC_FIELDS)
-_find_whole = _finder(StudentDocument.get_motor_collection)
+_find_public = _finder(lambda: collection(StudentDocument), _PUBLIC_FIELDS)
+_find_whole = _finder(lambda: collection(StudentDocument))
 # Writes read with majority concern: a version that is not replicated, and so may be rolled back, must not enter the
 # history.
 _find_majority = _finder(lambda: read_majority(StudentDocument))
@@ -110,7 +107,8 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
     `PreconditionFailed`, the errors of `edit`, `RollNoTaken` if another student has the new roll number, and
     `Unavailable` if concurrent writes win every time.
     """
-    for _ in range(MAX_TRIES):
+
+    async def attempt() -> StudentSnapshot | None:
         found = await _find_majority(roll_no)
         try:
             stored = _existing(roll_no, found)
@@ -120,18 +118,16 @@ async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_delet
         except Problem:
             if await _is_newest(found, roll_no):
                 raise
-            continue
+            return None
         if successor is None:
-            if await _is_newest(found, roll_no):
-                return student
-            continue
+            return student if await _is_newest(found, roll_no) else None
         outcome = await write(Write(student, successor))
-        if outcome is Outcome.MADE:
-            return successor
         if outcome is Outcome.TAKEN:
             detail = "Another student has this roll number. If that student is deleted, an admin can erase it."
             raise taken(successor.roll_no, detail)
-    raise Unavailable("Too many requests are changing this student at once.")
+        return successor if outcome is Outcome.MADE else None
+
+    return await retry_conflicts(attempt)
 
 
 async def _is_newest(found: _Stored | None, roll_no: str) -> bool:

@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from bson import ObjectId
 
-from core.database import Batcher, bulk_update, insert_ignoring_duplicates
+from core.database import Batcher, bulk_update, collection, insert_ignoring_duplicates
 from modules.students.models import StudentDocument, StudentSnapshot, StudentVersion
 
 
@@ -88,10 +88,10 @@ async def _made(writes: Sequence[Write]) -> set[ObjectId | None]:
     """Return the stamps of the replacements that were made: those found in the current versions or in the history."""
     ids = [one.successor.id for one in writes]
     query = {"_id": {"$in": ids}, "erasing": None}
-    current = await StudentDocument.get_motor_collection().find(query, {"stamp": 1}).to_list(None)
+    current = await collection(StudentDocument).find(query, {"stamp": 1}).to_list(None)
     gone = set(ids) - {row["_id"] for row in current}
     if gone:  # erased meanwhile, possibly before the copies were made, which would then remain
         await StudentVersion.find({"student": {"$in": list(gone)}}).delete()
     clauses = [{"student": one.successor.id, "version": one.successor.version} for one in writes]
-    past = await StudentVersion.get_motor_collection().find({"$or": clauses}, {"stamp": 1}).to_list(None)
+    past = await collection(StudentVersion).find({"$or": clauses}, {"stamp": 1}).to_list(None)
     return {row.get("stamp") for row in [*current, *past]}

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.clock import utc_now
+from core.database import collection
 from modules.students import erased_since
 from modules.transfers.files.csv_reader import Row
 from modules.transfers.imports.row_validation import MAX_VALUE, RowResult
@@ -43,12 +44,12 @@ async def store(work: Import, results: Sequence[RowResult]) -> None:
         # Stored by an earlier run that crashed before it saved its position.
         await FailedRow.find({"import_id": work.id, "row": {"$in": numbers}}).delete()
     for documents in await in_thread(_commands, work, failed):
-        await FailedRow.get_motor_collection().insert_many(documents)
+        await collection(FailedRow).insert_many(documents)
         # An erasure that searched before this insert has not seen these rows.
         if await erased_since(work.created_at):
             rows = {"import_id": work.id, "row": {"$in": [document["row"] for document in documents]}}
             blank = {"cells": [], "about": [], "errors.$[].value": "", "errors.$[].detail": REMOVED}
-            await FailedRow.get_motor_collection().update_many(rows, {"$set": blank})
+            await collection(FailedRow).update_many(rows, {"$set": blank})
 
 
 def _commands(work: Import, failed: Sequence[RowResult]) -> list[list[dict[str, Any]]]:
@@ -95,7 +96,7 @@ def _about(row: Row) -> Iterator[str]:
 async def listed(work: Import) -> list[Stored]:
     """Return the first failed rows with their errors, without their cells."""
     query = {"import_id": work.id}
-    found = FailedRow.get_motor_collection().find(query, {"cells": 0}).sort("row", 1).limit(MAX_LISTED)
+    found = collection(FailedRow).find(query, {"cells": 0}).sort("row", 1).limit(MAX_LISTED)
     return list(await found.to_list(None))
 
 
@@ -103,6 +104,6 @@ async def stored(work: Import) -> AsyncIterator[Sequence[Stored]]:
     """Yield all stored failed rows in order, in portions."""
     average = work.errors_bytes // (work.errors_stored or 1)
     at_once = max(1, min(_READ_AT_ONCE, _COMMAND_BYTES // (average + 1)))
-    found = FailedRow.get_motor_collection().find({"import_id": work.id}).sort("row", 1).batch_size(at_once)
+    found = collection(FailedRow).find({"import_id": work.id}).sort("row", 1).batch_size(at_once)
     while rows := await found.to_list(at_once):
         yield rows

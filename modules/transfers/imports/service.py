@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from core.api import change_if
 from core.clock import utc_now
-from core.database import Page, Window
+from core.database import Page, Window, collection
 from core.errors import Conflict, NotFound, Problem
 from modules.transfers.files import file_store
 from modules.transfers.imports import failed_rows
@@ -88,7 +88,7 @@ async def get(import_id: str, *, with_header: bool = False) -> Import:
     stored = None
     if ObjectId.is_valid(import_id):
         fields = None if with_header else _SHOWN
-        stored = await Import.get_motor_collection().find_one({"_id": ObjectId(import_id)}, fields)
+        stored = await collection(Import).find_one({"_id": ObjectId(import_id)}, fields)
     if stored is None:
         raise ImportNotFound(f"There is no import {import_id}.")
     found: Import = Import.model_validate(stored)
@@ -109,15 +109,11 @@ async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
     if undone_by:
         wanted.append({"state": State.DONE, "options.dry_run": False})
         changes |= {"state": State.UNDOING, "undone_by": undone_by}
-    claimed = await Import.get_motor_collection().find_one_and_update(
-        {"_id": work.id, "$or": wanted},
-        {"$set": changes, "$unset": {"finished_at": ""}, "$inc": {"turn": 1}},
-        return_document=ReturnDocument.AFTER,
-    )
+    update = {"$set": changes, "$unset": {"finished_at": ""}, "$inc": {"turn": 1}}
+    claimed = await change_if(Import, {"_id": work.id, "$or": wanted}, update)
     if claimed is None:
         raise NothingToDo(_why_not(work))
-    taken: Import = Import.model_validate(claimed)
-    return taken
+    return claimed
 
 
 def _why_not(work: Import) -> str:
@@ -138,5 +134,5 @@ async def report(work: Import) -> ImportRead:
 
 async def list_(window: Window) -> Page[Import]:
     """Return one page of the imports."""
-    found = Import.get_motor_collection().find(window.filter, _SHOWN).sort(window.sort).limit(window.limit + 1)
+    found = collection(Import).find(window.filter, _SHOWN).sort(window.sort).limit(window.limit + 1)
     return window.page([Import.model_validate(stored) for stored in await found.to_list(None)])
