@@ -8,7 +8,7 @@ from core.database import Filter, collection
 from modules.analytics import query_concurrency
 from modules.analytics.mark_counts import chosen
 from modules.analytics.ranking_measure import Measure
-from modules.students import StudentDocument, without_marks
+from modules.students import StudentDocument, StudentReader
 
 LIVE: Filter = {"keys.live": True}
 
@@ -70,7 +70,7 @@ async def _summed(among: Filter, measure: Measure, first: float, last: float) ->
 async def _unranked(measure: Measure) -> int:
     if measure.subject is None:
         return await _matching(LIVE | {measure.path: None})
-    return await _matching(LIVE | await without_marks([measure.subject]))
+    return await _matching(LIVE | await StudentReader.without_marks([measure.subject]))
 
 
 async def _matching(query: Filter) -> int:

@@ -4,19 +4,18 @@ import asyncio
 from fractions import Fraction
 from typing import Any
 
-from modules import students
 from modules.analytics import mark_counts, query_concurrency, rank_counts
 from modules.analytics.distribution import HUNDREDTHS, Distribution
 from modules.analytics.grading import exact, grade_of
 from modules.analytics.mark_counts import Tally
 from modules.analytics.ranking_measure import BY_AVERAGE, BY_TOTAL, Measure
 from modules.analytics.schemas import AverageReport, OverallReport, ReportCard, SubjectReport
-from modules.students import StudentSnapshot
+from modules.students import StudentReader, StudentSnapshot
 
 
 async def get(roll_no: str) -> ReportCard:
     """Return the report card of a student. Raise `StudentNotFound`, or `Unavailable` if the query queue is full."""
-    student = await students.get(roll_no)
+    student = await StudentReader.get(roll_no)
     async with query_concurrency.turn():
         tally = await mark_counts.tally(sorted(student.marks), ()) if student.marks else Tally({}, {})
         total = await _overall(BY_TOTAL, student.keys.total, tally)

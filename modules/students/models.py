@@ -134,6 +134,11 @@ class StudentSnapshot(StudentVersionData):
         return cls.model_construct(**record, keys=keys_of(record), erasing=None, unsequenced=True)
 
     @property
+    def is_creation(self) -> bool:
+        """Whether this version created the student, for the first time or again."""
+        return self.action is Action.CREATED
+
+    @property
     def etag(self) -> str:
         """The entity tag of this version."""
         assert self.id, "only a stored record has an entity tag"

@@ -31,6 +31,7 @@ from modules.students.erasure.router import router as erasure_router
 from modules.students.history.router import router as history_router
 from modules.students.listing import pages
 from modules.students.listing.pages import Row
+from modules.students.listing.reader import StudentReader
 from modules.students.marks_router import router as marks_router
 from modules.students.query import DeleteQuery, StudentQuery
 from modules.students.records import store
@@ -106,7 +107,7 @@ async def _render_pages(queries: Sequence[StudentQuery]) -> list[_RenderedPage]:
     page = await pages.list_(query, students.window(query), fields)
     # Stored values were validated when written, so they are serialized without validation.
     rows = to_json([{field: row[field] for field in fields} for row in page.items])
-    rendered = _RenderedPage(students, page, rows, await pages.count(query) if query.count else None)
+    rendered = _RenderedPage(students, page, rows, await StudentReader(query).count() if query.count else None)
     return [rendered] * len(queries)
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from core.api import sentence_of
 from core.command import Command, create_private_file
 from core.errors import BadRequest
-from modules.students import Selection, count
+from modules.students import Selection, StudentReader
 from modules.transfers.exports import service as exports
 from modules.transfers.imports import import_job, job_runner, service
 from modules.transfers.models import Import, Mode, Options, State
@@ -112,7 +112,7 @@ async def _export(arguments: argparse.Namespace) -> str:
     path: Path = arguments.file
     selection = _selection(arguments.select)
     pieces = exports.as_ndjson if path.suffix.lower() in (".ndjson", ".jsonl") else exports.as_csv
-    total = await count(selection)
+    total = await StudentReader(selection).count()
     unfinished = path.with_name(f"{path.name}.part")
     try:
         with (

@@ -13,6 +13,7 @@ from pymongo import IndexModel, ReturnDocument
 from core.clock import utc_now
 from core.database import collection
 from core.errors import Unavailable
+from modules.students import StudentBulkStore
 from modules.transfers.settings import ImportSettings
 
 # An import without a heartbeat (`alive_at`) for this long counts as interrupted.
@@ -127,6 +128,11 @@ class Import(Document):
             mine, added, {"kept": 1}, return_document=ReturnDocument.AFTER
         )
         self.kept = stored["kept"] if stored else []
+
+    @property
+    def students(self) -> StudentBulkStore:
+        """The students, for reads and writes in the name of this import."""
+        return StudentBulkStore(self.by, self.source)
 
     @property
     def resumed(self) -> bool:

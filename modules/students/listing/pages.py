@@ -7,8 +7,6 @@ of that key on the page, so that the database sorts only the page and the studen
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
-import pymongo
-
 from core.database import (
     Filter,
     Order,
@@ -18,7 +16,6 @@ from core.database import (
     Window,
     beyond,
     collection,
-    operation_timeout,
     position_of,
     sort_of,
 )
@@ -33,13 +30,11 @@ MAX_SETS_BYTES = 1_000_000
 
 LOWEST_MARK = 0
 
-COUNT_SECONDS = 30
-
 
 async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> Page[Row]:
     """Return one page of the selected students, with `fields` and the fields of the sort order."""
     projection = {path.partition(".")[0]: 1 for path in [*fields, *(key.path for key in window.order)]} | {"_id": 0}
-    base, wanted = await _filter(selection), window.limit + 1
+    base, wanted = await filter_of(selection), window.limit + 1
     found: list[Row] = []
     async for part in _parts(base, window):
         found += await _read(part, wanted - len(found), projection)
@@ -48,13 +43,8 @@ async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> 
     return window.page(found)
 
 
-async def count(selection: Selection) -> int:
-    """Return the number of selected students. Unlike a page, this takes longer the more students match."""
-    with pymongo.timeout(COUNT_SECONDS):
-        return int(await collection(StudentDocument).count_documents(await _filter(selection)))
-
-
-async def _filter(selection: Selection) -> Filter:
+async def filter_of(selection: Selection) -> Filter:
+    """Return the query of the selected students."""
     missing = [await without_marks(selection.missing)] if selection.missing else []
     return {"$and": [selection.filter, *missing]}
 
@@ -66,16 +56,22 @@ async def without_marks(subjects: Sequence[str]) -> Filter:
     indexed as `keys.subjects`.
     """
     sets, size = [], 0
-    distinct: list[Filter] = [{"$group": {"_id": "$keys.subjects"}}]
-    async for found in collection(StudentDocument).aggregate(distinct):
-        names: str | None = found["_id"]
-        if names is not None:  # None for deleted students, unlike the empty string for no marks
-            sets.append(names)
-            size += len(names.encode())
+    async for names in subject_sets():
+        sets.append(names)
+        size += sum(len(name.encode()) + 1 for name in names)
         if size > MAX_SETS_BYTES:
             return {f"marks.{subject}": {"$exists": False} for subject in subjects}
-    without = [names for names in sets if not set(subjects) & set(names.split(SUBJECT_SEPARATOR))]
+    without = [SUBJECT_SEPARATOR.join(names) for names in sets if not set(names) & set(subjects)]
     return {"keys.subjects": {"$in": without}}
+
+
+async def subject_sets(match: Filter | None = None) -> AsyncIterator[list[str]]:
+    """Yield each distinct set of subjects in which a student that matches has marks, sorted. Without `match`, an index
+    alone answers this; deleted students have no set."""
+    matching: list[Filter] = [{"$match": match}] if match else []
+    async for found in collection(StudentDocument).aggregate([*matching, {"$group": {"_id": "$keys.subjects"}}]):
+        if found["_id"] is not None:  # None for deleted students, unlike the empty string for no marks
+            yield found["_id"].split(SUBJECT_SEPARATOR) if found["_id"] else []
 
 
 Part = tuple[Filter, Order, Position | None]
@@ -146,27 +142,3 @@ async def _find(query: Filter, order: Order, limit: int, projection: Filter, ski
     cursor = collection(StudentDocument).find(query, projection).sort(sort_of(order)).skip(skip).limit(limit)
     rows: list[Row] = await cursor.to_list(None)
     return rows
-
-
-async def walk(selection: Selection, fields: Sequence[str], size: int = 1000) -> AsyncIterator[list[Row]]:
-    """Yield all selected students in their order, in pages of `size`."""
-    position: Position | None = None
-    while True:
-        with operation_timeout():
-            page = await list_(selection, Window(selection.order, size, position), fields)
-        yield list(page.items)
-        if not page.has_next:
-            return
-        position = position_of(selection.order, page.items[-1])
-
-
-async def subjects_of(selection: Selection) -> list[str]:
-    """Return the subjects in which the selected students have marks, sorted."""
-    chosen = await _filter(selection)
-    # Without filters the index alone answers this; it has no values of deleted students.
-    match: list[Filter] = [] if chosen == await _filter(Selection()) else [{"$match": chosen}]
-    names: set[str] = set()
-    with operation_timeout():
-        async for found in collection(StudentDocument).aggregate([*match, {"$group": {"_id": "$keys.subjects"}}]):
-            names.update((found["_id"] or "").split(SUBJECT_SEPARATOR))
-    return sorted(names - {""})

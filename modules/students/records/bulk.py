@@ -1,12 +1,14 @@
-"""Bulk reads and writes of students, for modules that import or export many."""
+"""Bulk reads and writes of students, for other modules."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from bson import ObjectId
 
 from core.database import collection, read_majority
+from modules.students.fields import MAX_SUBJECTS
 from modules.students.models import (
     Action,
     Erasure,
@@ -15,59 +17,79 @@ from modules.students.models import (
     StudentVersion,
     StudentVersionData,
 )
-from modules.students.records.write_batch import Write
+from modules.students.records.write_batch import Outcome, Write, write_all
 
 
-async def find_many(roll_nos: Collection[str]) -> dict[str, StudentSnapshot]:
-    """Return the students with these roll numbers, including deleted ones, by roll number."""
-    found = read_majority(StudentDocument).find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
-    return {stored["roll_no"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
+@dataclass(frozen=True, slots=True)
+class StudentBulkStore:
+    """Reads and writes many students at once, for an operation such as an import. Each version that it makes names the
+    user `by` and the operation `source`."""
 
+    MAX_SUBJECTS: ClassVar[int] = MAX_SUBJECTS
 
-async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, StudentSnapshot]:
-    """Return the students with these `_id`s, including deleted ones, by `_id`."""
-    found = read_majority(StudentDocument).find({"_id": {"$in": list(ids)}, "erasing": None})
-    return {stored["_id"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
+    by: str
+    source: str
 
+    @staticmethod
+    async def find(roll_nos: Collection[str]) -> dict[str, StudentSnapshot]:
+        """Return the students with these roll numbers, including deleted ones, by roll number."""
+        found = read_majority(StudentDocument).find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
+        return {stored["roll_no"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
 
-async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
-    """Return which of these `_id`s belonged to students who have been erased."""
-    if not ids:
-        return set()
-    found = collection(Erasure).find({"_id": {"$in": list(ids)}}, {"_id": 1})
-    return {stored["_id"] for stored in await found.to_list(None)}
+    @staticmethod
+    async def find_by_id(ids: Collection[ObjectId]) -> dict[ObjectId, StudentSnapshot]:
+        """Return the students with these `_id`s, including deleted ones, by `_id`."""
+        found = read_majority(StudentDocument).find({"_id": {"$in": list(ids)}, "erasing": None})
+        return {stored["_id"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
 
+    @staticmethod
+    async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
+        """Return which of these `_id`s belonged to students who have been erased."""
+        if not ids:
+            return set()
+        found = collection(Erasure).find({"_id": {"$in": list(ids)}}, {"_id": 1})
+        return {stored["_id"] for stored in await found.to_list(None)}
 
-async def erased_since(moment: datetime) -> bool:
-    """Return whether any erasure began or was completed at `moment` or later."""
-    begun = await StudentDocument.find({"erasing.at": {"$gte": moment}}).exists()
-    return begun or await Erasure.find({"at": {"$gte": moment}}).exists()
+    @staticmethod
+    async def erased_since(moment: datetime) -> bool:
+        """Return whether any erasure began or was completed at `moment` or later."""
+        begun = await StudentDocument.find({"erasing.at": {"$gte": moment}}).exists()
+        return begun or await Erasure.find({"at": {"$gte": moment}}).exists()
 
+    @staticmethod
+    async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, StudentVersionData]:
+        """Return replaced versions, given as pairs of student `_id` and version number, by the student's `_id`."""
+        if not wanted:
+            return {}
+        clauses = [{"student": student, "version": version} for student, version in wanted]
+        found = await StudentVersion.find({"$or": clauses}).to_list()
+        return {ObjectId(version.student): version for version in found}
 
-async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, StudentVersionData]:
-    """Return replaced versions, given as pairs of student `_id` and version number, by the student's `_id`."""
-    if not wanted:
-        return {}
-    clauses = [{"student": student, "version": version} for student, version in wanted]
-    found = await StudentVersion.find({"$or": clauses}).to_list()
-    return {ObjectId(version.student): version for version in found}
+    def created(self, content: dict[str, Any]) -> Write:
+        """Return the write of a new student; `content` must be validated."""
+        return Write(None, StudentSnapshot.new(self.by, self.source, **content))
 
+    def changed(self, current: StudentSnapshot, content: dict[str, Any]) -> Write:
+        """Return the write of new content for a student; a deleted student is created again."""
+        action = Action.UPDATED if current.deleted_at is None else Action.CREATED
+        return self._replaced(current, action, content)
 
-def created(content: dict[str, Any], *, by: str, source: str) -> Write:
-    """Return the write of a new student; `content` must be validated."""
-    return Write(None, StudentSnapshot.new(by, source, **content))
+    def reverted(self, current: StudentSnapshot, before: StudentVersionData | None) -> Write:
+        """Return the write that restores the version `before`, or deletes the student if that is None or deleted."""
+        if before is None or before.deleted_at is not None:
+            return Write(current, current.deleted(self.by, self.source))
+        return self._replaced(current, Action.RESTORED, before.model_dump(include={"name", "branch", "marks"}))
 
+    def _replaced(self, current: StudentSnapshot, action: Action, content: dict[str, Any]) -> Write:
+        made = {"source": self.source, "deleted_at": None}
+        return Write(current, current.successor(action, self.by, **made, **content))
 
-def changed(current: StudentSnapshot, content: dict[str, Any], *, by: str, source: str) -> Write:
-    """Return the write of new content for a student; a deleted student is created again."""
-    if current.deleted_at is None:
-        return Write(current, current.successor(Action.UPDATED, by, source=source, **content))
-    return Write(current, current.successor(Action.CREATED, by, source=source, deleted_at=None, **content))
+    def has_made(self, version: StudentVersionData) -> bool:
+        """Return whether this operation made a version of a student."""
+        return version.source == self.source
 
-
-def reverted(current: StudentSnapshot, before: StudentVersionData | None, *, by: str, source: str) -> Write:
-    """Return the write that restores the version `before`, or deletes the student if that is None or deleted."""
-    if before is None or before.deleted_at is not None:
-        return Write(current, current.deleted(by, source))
-    content = before.model_dump(include={"name", "branch", "marks"})
-    return Write(current, current.successor(Action.RESTORED, by, source=source, deleted_at=None, **content))
+    @staticmethod
+    async def write_all(writes: Sequence[Write]) -> list[bool]:
+        """Write all of these; return for each whether it was made. One that was not made has changed nothing: a
+        concurrent write was faster, or another student has the roll number."""
+        return [outcome is Outcome.MADE for outcome in await write_all(writes)]

@@ -1,12 +1,13 @@
 """Exports of students as CSV or NDJSON, streamed page by page so that memory use is bounded."""
 
 import csv
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from io import StringIO
+from typing import Any
 
 from pydantic_core import to_json
 
-from modules.students import Row, Selection, subjects_of, walk
+from modules.students import Selection, StudentReader
 from modules.transfers.files.csv_reader import FIELDS, REASON
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape
@@ -21,10 +22,10 @@ _RESERVED = {*FIELDS, REASON, "created_at", "updated_at"}
 async def as_csv(selection: Selection) -> AsyncIterator[bytes]:
     """Yield a CSV file with a header and one line per student: roll number, name, branch, and one column per subject.
     The file can be imported unchanged."""
-    subjects = await subjects_of(selection)
+    subjects = await StudentReader(selection).subjects()
     yield BOM + await in_thread(_header, subjects)
     at_once = max(1, _MAX_CELLS // (len(subjects) + len(FIELDS)))
-    async for students in walk(selection, _COLUMNS):
+    async for students in StudentReader(selection).pages(_COLUMNS):
         for first in range(0, len(students), at_once):
             yield await in_thread(_lines, students[first : first + at_once], subjects)
 
@@ -33,7 +34,7 @@ def _header(subjects: Sequence[str]) -> bytes:
     return csv_line([*FIELDS, *(escape(_column(subject)) for subject in subjects)])
 
 
-def _lines(students: Sequence[Row], subjects: Sequence[str]) -> bytes:
+def _lines(students: Sequence[Mapping[str, Any]], subjects: Sequence[str]) -> bytes:
     text = StringIO()
     writer = csv.writer(text)
     for student in students:  # one call each, because a single call for all would hold the GIL too long
@@ -45,11 +46,11 @@ def _lines(students: Sequence[Row], subjects: Sequence[str]) -> bytes:
 
 async def as_ndjson(selection: Selection) -> AsyncIterator[bytes]:
     """Yield the students as one JSON object per line."""
-    async for students in walk(selection, _COLUMNS):
+    async for students in StudentReader(selection).pages(_COLUMNS):
         yield await in_thread(_objects, students)
 
 
-def _objects(students: Sequence[Row]) -> bytes:
+def _objects(students: Sequence[Mapping[str, Any]]) -> bytes:
     return b"".join(to_json({field: student[field] for field in _COLUMNS}) + b"\n" for student in students)
 
 

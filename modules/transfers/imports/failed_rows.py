@@ -8,7 +8,7 @@ from typing import Any
 
 from core.clock import utc_now
 from core.database import collection
-from modules.students import erased_since
+from modules.students import StudentBulkStore
 from modules.transfers.files.csv_reader import Row
 from modules.transfers.imports.row_validation import MAX_VALUE, RowResult
 from modules.transfers.models import FailedRow, Import
@@ -46,7 +46,7 @@ async def store(work: Import, results: Sequence[RowResult]) -> None:
     for documents in await in_thread(_commands, work, failed):
         await collection(FailedRow).insert_many(documents)
         # An erasure that searched before this insert has not seen these rows.
-        if await erased_since(work.created_at):
+        if await StudentBulkStore.erased_since(work.created_at):
             rows = {"import_id": work.id, "row": {"$in": [document["row"] for document in documents]}}
             blank = {"cells": [], "about": [], "errors.$[].value": "", "errors.$[].detail": REMOVED}
             await collection(FailedRow).update_many(rows, {"$set": blank})

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.api import sentence_of
-from modules.students import MAX_SUBJECTS, Action, StudentPatch, StudentSnapshot, Write, changed, created, find_many
+from modules.students import StudentBulkStore, StudentPatch, StudentSnapshot, Write
 from modules.transfers.files.csv_reader import Row, RowError
 from modules.transfers.models import Import, Mode
 from modules.transfers.prefetch import in_thread
@@ -42,8 +42,8 @@ class RowResult:
     def write(self, work: Import) -> Write:
         """Return the write for a row that creates or changes a student."""
         if self.current is None:
-            return created(self.content, by=work.by, source=work.source)
-        return changed(self.current, self.content, by=work.by, source=work.source)
+            return work.students.created(self.content)
+        return work.students.changed(self.current, self.content)
 
 
 def check(row: Row) -> Row:
@@ -85,7 +85,7 @@ def _error(error: Any) -> RowError:
 async def validate_all(rows: Sequence[Row], work: Import) -> list[RowResult]:
     """Validate checked rows against the students stored in the database."""
     wanted = {row.content["roll_no"] for row in rows if not row.errors}
-    current = await find_many(wanted) if wanted else {}
+    current = await work.students.find(wanted) if wanted else {}
     return await in_thread(_validate_each, rows, current, work)
 
 
@@ -98,13 +98,14 @@ def validate_row(row: Row, current: StudentSnapshot | None, work: Import) -> Row
     if row.errors:
         return RowResult(row, RowOutcome.FAILED, errors=row.errors)
     live = current is not None and current.deleted_at is None
-    if current and live and current.source == work.source:  # an earlier write took effect late
-        outcome = RowOutcome.CREATED if current.action is Action.CREATED else RowOutcome.UPDATED
+    if current and live and work.students.has_made(current):  # an earlier write took effect late
+        outcome = RowOutcome.CREATED if current.is_creation else RowOutcome.UPDATED
         return RowResult(row, outcome, current, is_written=True)
     errors = _mode_errors(row, work.options.mode, live=live)
     content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
-    if len(content["marks"]) > MAX_SUBJECTS:
-        errors.append(RowError("marks", "", "subjects", f"The student would have more than {MAX_SUBJECTS} subjects."))
+    if len(content["marks"]) > StudentBulkStore.MAX_SUBJECTS:
+        detail = f"The student would have more than {StudentBulkStore.MAX_SUBJECTS} subjects."
+        errors.append(RowError("marks", "", "subjects", detail))
     if errors:
         return RowResult(row, RowOutcome.FAILED, errors=errors)
     if live and all(getattr(current, name) == value for name, value in content.items()):

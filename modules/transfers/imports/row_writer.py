@@ -13,7 +13,7 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from core.database import insert_ignoring_duplicates
-from modules.students import Outcome, StudentSnapshot, Write, find_by_id, versions_of, write_all
+from modules.students import StudentSnapshot, Write
 from modules.transfers.files.csv_reader import Row, RowError
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.models import ChangeLogEntry, Import
@@ -50,10 +50,10 @@ async def write(batch: Batch, work: Import) -> list[RowResult]:
     for _ in range(MAX_TRIES):
         # Fails if another process has claimed the import, and otherwise keeps others from claiming it.
         await work.update_fields(alive_at=utc_now())
-        outcomes = await write_all([one for _, one in batch.writes])
-        tried = [(result, outcome) for (result, _), outcome in zip(batch.writes, outcomes, strict=True)]
-        done += [result for result, outcome in tried if outcome is Outcome.MADE]
-        left = [result.row for result, outcome in tried if outcome is not Outcome.MADE]
+        made = await work.students.write_all([one for _, one in batch.writes])
+        tried = [(result, is_made) for (result, _), is_made in zip(batch.writes, made, strict=True)]
+        done += [result for result, is_made in tried if is_made]
+        left = [result.row for result, is_made in tried if not is_made]
         if not left:
             return done
         await _delete_entries(work, left)
@@ -88,7 +88,7 @@ async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[RowR
     deleted."""
     by_number = {row.number: row for row in rows}
     logged = await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
-    made = await made_by(work, logged, await find_by_id([entry.student for entry in logged]))
+    made = await made_by(work, logged, await work.students.find_by_id([entry.student for entry in logged]))
     outcomes = {
         entry.row: RowOutcome.CREATED if entry.created else RowOutcome.UPDATED
         for entry in logged
@@ -105,9 +105,10 @@ async def made_by(
     """Return the ids of the `current` students whose logged version was made by this import, whether it is still the
     current version or has been replaced."""
     logged = {entry.student: (entry.after, current[entry.student]) for entry in entries if entry.student in current}
-    replaced = await versions_of([(key, after) for key, (after, student) in logged.items() if student.version > after])
+    older = [(key, after) for key, (after, student) in logged.items() if student.version > after]
+    replaced = await work.students.versions_of(older)
     as_logged = {key: student for key, (after, student) in logged.items() if student.version == after} | replaced
-    return {key for key, version in as_logged.items() if version.source == work.source}
+    return {key for key, version in as_logged.items() if work.students.has_made(version)}
 
 
 def _log_entry(result: RowResult, made: StudentSnapshot, work: Import) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from core.database import check_room, operation_timeout
-from modules.students import Outcome, erased, find_by_id, reverted, versions_of, write_all
+from modules.students import StudentBulkStore
 from modules.transfers.files import file_store
 from modules.transfers.imports.row_writer import made_by
 from modules.transfers.models import ChangeLogEntry, Import, State
@@ -51,21 +51,18 @@ async def _undo(work: Import) -> None:
 
 async def _undo_entries(work: Import, entries: Sequence[ChangeLogEntry]) -> tuple[int, list[str]]:
     """Return the number of restored students, and the roll numbers of those left unchanged ("" for an erased one)."""
-    current = await find_by_id([entry.student for entry in entries])
+    students = StudentBulkStore(work.undone_by or work.by, f"undo of {work.source}")
+    current = await students.find_by_id([entry.student for entry in entries])
     made = await made_by(work, entries, current)
-    before = await versions_of([(entry.student, entry.before) for entry in entries if entry.before])
+    before = await students.versions_of([(entry.student, entry.before) for entry in entries if entry.before])
     writes = [
-        reverted(current[entry.student], before.get(entry.student), by=work.undone_by or work.by, source=_source(work))
+        students.reverted(current[entry.student], before.get(entry.student))
         for entry in entries
         if entry.student in made and current[entry.student].version == entry.after
     ]
-    outcomes = zip(writes, await write_all(writes), strict=True)
-    restored = {ObjectId(write.successor.id) for write, outcome in outcomes if outcome is Outcome.MADE}
-    restored |= {key for key, student in current.items() if student.source == _source(work)}
-    gone = await erased([entry.student for entry in entries if entry.student not in current])
+    made_now = zip(writes, await students.write_all(writes), strict=True)
+    restored = {ObjectId(write.successor.id) for write, is_made in made_now if is_made}
+    restored |= {key for key, student in current.items() if students.has_made(student)}
+    gone = await students.erased([entry.student for entry in entries if entry.student not in current])
     left = [entry.student for entry in entries if entry.student in (made | gone) - restored]
     return len(restored), [current[student].roll_no if student in current else "" for student in left]
-
-
-def _source(work: Import) -> str:
-    return f"undo of {work.source}"

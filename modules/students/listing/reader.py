@@ -1,0 +1,63 @@
+"""Reading students, for other modules."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pymongo
+
+from core.database import Filter, Position, Window, collection, operation_timeout, position_of
+from modules.students.listing import pages
+from modules.students.listing.filters import Selection
+from modules.students.models import StudentDocument, StudentSnapshot
+from modules.students.records import store
+
+COUNT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class StudentReader:
+    """Reads the students of a selection: all of them by default."""
+
+    selection: Selection = field(default_factory=Selection)
+
+    async def count(self) -> int:
+        """Return the number of selected students. Unlike a page, this takes longer the more students match."""
+        with pymongo.timeout(COUNT_SECONDS):
+            query = await pages.filter_of(self.selection)
+            return int(await collection(StudentDocument).count_documents(query))
+
+    async def pages(self, fields: Sequence[str], size: int = 1000) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the `fields` of all selected students in their order, in pages of `size`."""
+        order = self.selection.order
+        position: Position | None = None
+        while True:
+            with operation_timeout():
+                page = await pages.list_(self.selection, Window(order, size, position), fields)
+            yield list(page.items)
+            if not page.has_next:
+                return
+            position = position_of(order, page.items[-1])
+
+    async def subjects(self, limit: int | None = None) -> list[str]:
+        """Return the subjects in which the selected students have marks, sorted. The search stops once more than
+        `limit` are found."""
+        chosen = await pages.filter_of(self.selection)
+        is_all = chosen == await pages.filter_of(Selection())
+        found: set[str] = set()
+        with operation_timeout():
+            async for names in pages.subject_sets(None if is_all else chosen):
+                found.update(names)
+                if limit is not None and len(found) > limit:
+                    break
+        return sorted(found)
+
+    @staticmethod
+    async def get(roll_no: str) -> StudentSnapshot:
+        """Return one student. Raise `StudentNotFound`."""
+        return await store.get(roll_no)
+
+    @staticmethod
+    async def without_marks(subjects: Sequence[str]) -> Filter:
+        """Return the query of the students without a mark in any of these subjects."""
+        return await pages.without_marks(subjects)
