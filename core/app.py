@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from core.api import install_error_handlers
 from core.conflicts import check_conflicts
-from core.database import Outage
+from core.database import DatabaseAvailability
 from core.metrics import workers
 from core.middleware import (
     Application,
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app = _fastapi_app(settings, modules, parts)
     app.state.settings = settings
     app.state.authenticator = get_authenticator(modules)
-    app.state.outage = Outage()
+    app.state.availability = DatabaseAvailability()
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
     install_error_handlers(app)
     install_openapi(app, settings)
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         install_problem_pages(app, modules)
     check_conflicts(parts, reserved=app.routes)
     for module in modules:
-        _include(app, module, app.state.outage)
+        _include(app, module, app.state.availability)
     _include(app, service)
     install_route_table(app)
     _add_middleware(app, settings)
@@ -111,14 +111,14 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(StartupErrors)
 
 
-def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None:
-    """Add the routes of a module; during an `outage`, requests to them are rejected."""
+def _include(app: FastAPI, module: Module, availability: DatabaseAvailability | None = None) -> None:
+    """Add the routes of a module; with `availability`, reject requests to them while the database is unavailable."""
     for router in (module.public_router, module.router):
         for route in router.tagged(module.name) if router else ():
-            if outage:
+            if availability:
                 # When the disk is full, users can still sign in to read: signing in writes little.
                 writes = router is module.router and route.methods != {"GET"}
-                route.app = DatabaseGate(route.app, outage, writes=writes)
+                route.app = DatabaseGate(route.app, availability, writes=writes)
             app.router.routes.append(route)
 
 
@@ -138,7 +138,7 @@ def _lifespan(
             stack.enter_context(workers.present())
             if traces:
                 await stack.enter_async_context(traces.sent())
-            await stack.enter_async_context(running(app, settings, modules, app.state.outage))
+            await stack.enter_async_context(running(app, settings, modules, app.state.availability))
             yield
 
     return lifespan

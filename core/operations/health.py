@@ -64,12 +64,12 @@ async def readyz(request: Request) -> Readiness:
 
     Queries MongoDB and runs the health checks of the modules.
     """
-    request.app.state.outage.check()
+    request.app.state.availability.check_reachable()
     try:
         await request.app.state.database.ping()
     except PyMongoError as error:
         raise Unavailable("The database does not answer.") from error
-    request.app.state.outage.check_room()
+    request.app.state.availability.check_disk_space()
     checks: dict[str, HealthCheck] = request.app.state.health_checks
     results = await asyncio.gather(*(_is_healthy(name, check) for name, check in checks.items()))
     if not all(results):

@@ -46,7 +46,7 @@ class Connection(HttpToolsProtocol):
         self.max_connections = max_connections
         self.over_limit = False
         self.awaited = _NEXT
-        self.patience: float = HEAD_SECONDS  # seconds left until the timeout
+        self.seconds_left: float = HEAD_SECONDS  # until the timeout
         self.received = 0  # size of the data being parsed, in bytes
         self.unparsed = 0  # bytes received earlier for which the parser has called no callback yet
         self.keep_alive = False  # whether the connection stays open after the current response
@@ -97,7 +97,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        self._await(_BODY, min(BODY_SECONDS, self.patience + len(body) / BODY_RATE))
+        self._await(_BODY, min(BODY_SECONDS, self.seconds_left + len(body) / BODY_RATE))
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -114,13 +114,13 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self.awaited == _NEXT and not self.flow.write_paused:
-            self.patience = self.timeout_keep_alive
+            self.seconds_left = self.timeout_keep_alive
 
     def _should_upgrade_to_ws(self) -> bool:
         return False
 
-    def _await(self, awaited: int, patience: float) -> None:
-        self.awaited, self.patience, self.unparsed = awaited, patience, -self.received
+    def _await(self, awaited: int, seconds: float) -> None:
+        self.awaited, self.seconds_left, self.unparsed = awaited, seconds, -self.received
 
     def _check_head(self) -> None:
         self.scope["method"] = self.parser.get_method().decode()
@@ -165,8 +165,8 @@ class Connection(HttpToolsProtocol):
     def tick(self) -> None:
         """Count down the timeout by one second, if the connection is waiting for its client."""
         if self._is_waiting():
-            self.patience -= 1
-            if self.patience < 0:
+            self.seconds_left -= 1
+            if self.seconds_left < 0:
                 self._time_out()
 
     def _is_waiting(self) -> bool:
@@ -187,12 +187,12 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.patience = ANSWER_SECONDS
+        self.seconds_left = ANSWER_SECONDS
 
     def _keep_reading(self) -> bool:
         """Return whether unread input remains when the connection closes; if so, keep reading and discard it."""
         if self.awaited == _NEXT:
-            self.patience = ANSWER_SECONDS
+            self.seconds_left = ANSWER_SECONDS
             return False
         self._await(_DEAF, LINGER_SECONDS)
         self.flow.resume_reading()

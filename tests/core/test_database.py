@@ -182,7 +182,7 @@ def test_the_mongod_found_is_started_on_the_data_folder(
     @asynccontextmanager
     async def run(mongod: Mongod, data_dir: Path) -> AsyncIterator[Embedded]:
         started.append((mongod, data_dir))
-        yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5", room=DiskSpace(data_dir))
+        yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5", disk_space=DiskSpace(data_dir))
 
     found = Mongod(path=tmp_path / "mongod", version="6.0.5")
     monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: found)

@@ -73,9 +73,9 @@ def installed(location: Path) -> ModuleSpec:
     return spec
 
 
-def run(mongod: Path, data: Path, *, patience: float = 10.0) -> None:
+def run(mongod: Path, data: Path, *, timeout: float = 10.0) -> None:
     async def main() -> None:
-        async with run_embedded(Mongod(mongod, "6.0.5"), data, grace=0.1, patience=patience):
+        async with run_embedded(Mongod(mongod, "6.0.5"), data, grace=0.1, start_timeout=timeout):
             raise AssertionError("it started")
 
     try:
@@ -152,7 +152,7 @@ def test_a_given_program_that_is_not_executable(tmp_path: Path) -> None:
 def test_a_given_program_that_does_not_answer(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mongod_binary, "_PATIENCE", 0.1)
+    monkeypatch.setattr(mongod_binary, "_VERSION_TIMEOUT", 0.1)
     with pytest.raises(StartupError, match="timed out"):
         find_mongod(script(version="exec sleep 5"), tmp_path)
 
@@ -365,13 +365,13 @@ def test_a_file_that_cannot_be_opened(script: Callable[..., Path], tmp_path: Pat
 
 def test_startup_times_out(script: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"0\.5 seconds.*mongod\.log"):
-        run(script("exec sleep 30"), tmp_path / "data", patience=0.5)
+        run(script("exec sleep 30"), tmp_path / "data", timeout=0.5)
 
 
 def test_a_killed_mongod_is_retried(script: Callable[..., Path], tmp_path: Path) -> None:
     tries = tmp_path / "tries"
     with pytest.raises(StartupError, match=r"2 seconds.*killed"):
-        run(script(f"echo >> {tries}; kill -9 $$"), tmp_path / "data", patience=2)
+        run(script(f"echo >> {tries}; kill -9 $$"), tmp_path / "data", timeout=2)
     assert len(tries.read_text()) > 1
 
 
@@ -431,7 +431,7 @@ def test_the_watch_continues_after_unexpected_errors(
 
 
 def test_an_unreachable_server_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica_set, "_PATIENCE", 50)
+    monkeypatch.setattr(replica_set, "_TIMEOUT_MS", 50)
     assert not asyncio.run(replica_set.is_writable(tmp_path / "m.sock"))
 
 

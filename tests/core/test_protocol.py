@@ -102,7 +102,7 @@ async def test_a_client_that_reads_the_response_slowly_stays_connected() -> None
     async with stage(endless) as on:
         on.writer.write(REQUEST)
         for _ in range(5):
-            await on.until(lambda: on.connection.flow.write_paused and on.connection.patience == ANSWER_SECONDS)
+            await on.until(lambda: on.connection.flow.write_paused and on.connection.seconds_left == ANSWER_SECONDS)
             on.pass_seconds(ANSWER_SECONDS - 1)
             await on.reader.readexactly(20 * len(PIECE))
         assert on.connection in on.state.connections
@@ -167,7 +167,7 @@ async def test_received_data_extends_the_body_timeout_only_up_to_its_maximum() -
         for _ in range(8):
             on.writer.write(PIECE)
         await on.writer.drain()
-        await on.until(lambda: on.connection.awaited == _BODY and on.connection.patience == BODY_SECONDS)
+        await on.until(lambda: on.connection.awaited == _BODY and on.connection.seconds_left == BODY_SECONDS)
         on.pass_seconds(BODY_SECONDS)
         assert on.connection.awaited != _DEAF
         on.pass_seconds(1)

@@ -13,7 +13,7 @@ from time import monotonic
 import httpx2
 import pytest
 
-from core.database.availability import PATIENCE_SECONDS
+from core.database.availability import MAX_WAIT_SECONDS
 from modules.analytics import query_concurrency
 from tests.processes import ROOT
 from tests.relay import Relay
@@ -150,7 +150,7 @@ async def under_load(relay: Relay, server: Server) -> tuple[Load, Course, dict[s
 def test_an_outage_under_load(server: Server, relay: Relay, capsys: pytest.CaptureFixture[str]) -> None:
     load, course, before = asyncio.run(under_load(relay, server))
     after = held(server)
-    fast = load.since(course.gone + PATIENCE_SECONDS + 1.5, course.back - 0.5)
+    fast = load.since(course.gone + MAX_WAIT_SECONDS + 1.5, course.back - 0.5)
     slowest, slowest_statistics = max(took for took, _ in fast), max(load.statistics)
     slowest_of_others = max({took for _, took, _ in load.answers} - set(load.statistics))
     statuses = Counter(status for _, _, status in load.answers)
@@ -166,9 +166,9 @@ def test_an_outage_under_load(server: Server, relay: Relay, capsys: pytest.Captu
     assert {status for _, status in load.since(0, course.gone)} <= {200, 201}
     assert {status for _, status in fast} == {503}
     assert slowest < 1
-    assert slowest_of_others < 3 * PATIENCE_SECONDS + 1, "for a thread, for a server, and once more to write"
+    assert slowest_of_others < 3 * MAX_WAIT_SECONDS + 1, "for a thread, for a server, and once more to write"
     assert slowest_statistics < query_concurrency.SECONDS + 3
-    assert course.most <= RATE * (2 * PATIENCE_SECONDS + 2), "no more than come while it is waited out"
+    assert course.most <= RATE * (2 * MAX_WAIT_SECONDS + 2), "no more than come while it is waited out"
     assert course.left <= RATE, "and those are answered"
     assert course.recovered < 10
     assert {status for _, status in load.since(course.back + course.recovered)} <= {200, 201}

@@ -10,7 +10,7 @@ from typing import Any
 
 from beanie import PydanticObjectId
 
-from core.database import check_room
+from core.database import check_disk_space
 from modules.transfers.files.csv_reader import InvalidFile
 from modules.transfers.models import FileChunk, Import
 from modules.transfers.prefetch import in_thread
@@ -30,7 +30,7 @@ async def store(work: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:
         digest.update(piece)
         waiting += piece
         while len(waiting) >= CHUNK:
-            check_room()
+            check_disk_space()
             await FileChunk(
                 import_id=_id(work), number=number, content=bytes(waiting[:CHUNK]), expires_at=work.expires_at
             ).insert()

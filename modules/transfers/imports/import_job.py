@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from core.clock import utc_now
-from core.database import check_room, operation_timeout
+from core.database import check_disk_space, operation_timeout
 from core.errors import Forbidden, Unauthenticated
 from modules.transfers.files import file_store
 from modules.transfers.files.csv_reader import InvalidFile, Row, header_of
@@ -74,7 +74,7 @@ async def _validate_all(work: Import, path: Path) -> None:
     work.errors_stored, work.errors_bytes = 0, 0
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
-            check_room()
+            check_disk_space()
             with operation_timeout():
                 results = await validate_all(rows, work)
                 await failed_rows.store(work, results)
@@ -107,7 +107,7 @@ async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
     async with aclosing(batches(path, work.format)) as read:
         async for rows in read:
             if left := [row for row in rows if row.number > position]:
-                check_room()
+                check_disk_space()
                 with operation_timeout():
                     batch = await prepare(left, work)
                 yield batch

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bson import ObjectId
 
 from core.clock import utc_now
-from core.database import check_room, operation_timeout
+from core.database import check_disk_space, operation_timeout
 from modules.students import StudentBulkStore
 from modules.transfers.files import file_store
 from modules.transfers.imports.row_writer import made_by
@@ -38,7 +38,7 @@ async def _undo(work: Import) -> None:
         .limit(BATCH)
         .to_list()
     ):
-        check_room()
+        check_disk_space()
         with operation_timeout():
             reverted_count, left = await _undo_entries(work, entries)
         restored += reverted_count
