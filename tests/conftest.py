@@ -176,7 +176,7 @@ def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Itera
     mongodb[name]["system.profile"].drop()
     for collection in mongodb[name].list_collection_names():
         mongodb[name][collection].delete_many({})
-    login_throttle._refused.clear()  # what a process remembers of the counters that were there
+    login_throttle._blocked.clear()  # what a process remembers of the counters that were there
 
 
 @pytest.fixture(scope="session")

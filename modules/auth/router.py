@@ -109,7 +109,7 @@ async def delete_me(user: CurrentUser, data: AccountDeletion) -> None:
     Requires your current password. Wrong passwords are limited as for `POST /login`. The user name cannot be registered
     again afterwards.
     """
-    await service.leave(user, data)
+    await service.delete_own_account(user, data)
 
 
 @router.post(

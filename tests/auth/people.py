@@ -57,7 +57,7 @@ def enter(client: TestClient, settings: Settings, name: str, role: Role) -> Pers
         )
         await user.insert()
         if role is Role.ADMIN:
-            await admin_roster.enter(user)
+            await admin_roster.add(user)
         return tokens.issue(user).access_token
 
     return Person(client, name, client.portal.call(create))

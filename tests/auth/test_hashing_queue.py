@@ -1,4 +1,4 @@
-"""Turns and shares in the queue for hashing."""
+"""Tests of the order and the limits of the hashing queue."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from core.errors import TooManyRequests, Unavailable
-from modules.auth.hashing_queue import HashingQueue, Share
+from modules.auth.hashing_queue import FlowLimits, HashingQueue
 
 pytestmark = pytest.mark.anyio
 
@@ -15,16 +15,18 @@ pytestmark = pytest.mark.anyio
 class Line:
     """A queue with one thread, which is busy until `release`; `done` names the jobs in the order of their work."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, capacity: int) -> None:
         self.queue = HashingQueue(1)
-        self.places = places
+        self.capacity = capacity
         self.done: list[str] = []
         self._release = threading.Event()
 
-    async def add(self, flow: str, *, holder: str = "", flow_places: int = 100, most: int = 100) -> asyncio.Task[None]:
+    async def add(
+        self, flow: str, *, client: str = "", max_per_flow: int = 100, max_per_client: int = 100
+    ) -> asyncio.Task[None]:
         """Start a job and let it take its place, or be refused."""
-        share = Share(flow, flow_places, holder or flow, most)
-        task = asyncio.create_task(self.queue.run(self._job(flow), share, self.places))
+        limits = FlowLimits(flow, max_per_flow, client or flow, max_per_client)
+        task = asyncio.create_task(self.queue.run(self._job(flow), limits, self.capacity))
         await asyncio.sleep(0)
         return task
 
@@ -43,7 +45,7 @@ class Line:
 
 @pytest.fixture
 async def line() -> AsyncIterator[Line]:
-    line = Line(places=12)
+    line = Line(capacity=12)
     yield line
     line._release.set()
 
@@ -58,12 +60,12 @@ async def test_a_newcomer_goes_before_the_next_job_of_a_flood(line: Line) -> Non
 
 
 async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
-    line = Line(places=100)
+    line = Line(capacity=100)
     tasks = [await line.add("school") for _ in range(3)]
     loop = asyncio.get_running_loop()
 
     async def arrive(number: int) -> asyncio.Task[None]:
-        share = Share(f"stranger {number}", 100, f"stranger {number}", 100)
+        limits = FlowLimits(f"stranger {number}", 100, f"stranger {number}", 100)
 
         def work() -> None:
             """Before it ends, the next newcomer arrives."""
@@ -71,7 +73,7 @@ async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
             if number < 20:
                 asyncio.run_coroutine_threadsafe(arrive(number + 1), loop).result(60)
 
-        task = asyncio.create_task(line.queue.run(work, share, 100))
+        task = asyncio.create_task(line.queue.run(work, limits, 100))
         await asyncio.sleep(0)
         return task
 
@@ -81,9 +83,9 @@ async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
     assert line.done.count("stranger") < 10
 
 
-async def test_a_holder_has_no_more_than_its_share(line: Line) -> None:
-    taken = [await line.add("flood", most=4) for _ in range(5)]
-    other = await line.add("school", most=4)
+async def test_a_client_has_no_more_jobs_than_its_limit(line: Line) -> None:
+    taken = [await line.add("flood", max_per_client=4) for _ in range(5)]
+    other = await line.add("school", max_per_client=4)
 
     ends = await line.release(*taken, other)
 
@@ -91,11 +93,13 @@ async def test_a_holder_has_no_more_than_its_share(line: Line) -> None:
     assert isinstance(ends[4], TooManyRequests)
     assert int(ends[4].headers["Retry-After"]) > 0
     assert ends[5] is None
-    assert (await line.release(await line.add("flood", most=4))) == [None], "places are free again"
+    assert (await line.release(await line.add("flood", max_per_client=4))) == [None], "places are free again"
 
 
 async def test_those_who_share_a_flow_have_its_turns_and_places_together(line: Line) -> None:
-    joined = [await line.add("join", holder=f"h{number}", flow_places=3, most=2) for number in (1, 1, 1, 2, 3)]
+    joined = [
+        await line.add("join", client=f"c{number}", max_per_flow=3, max_per_client=2) for number in (1, 1, 1, 2, 3)
+    ]
     signing_in = [await line.add("a"), await line.add("b")]
 
     ends = await line.release(*joined, *signing_in)
@@ -137,7 +141,7 @@ async def test_who_leaves_makes_room(line: Line) -> None:
 
 
 async def test_what_a_job_raises_is_raised_and_frees_its_place(line: Line) -> None:
-    share = Share("a", 1, "a", 1)
+    limits = FlowLimits("a", 1, "a", 1)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
-            await line.queue.run(lambda: 1 // 0, share, 1)
+            await line.queue.run(lambda: 1 // 0, limits, 1)

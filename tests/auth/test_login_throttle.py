@@ -187,7 +187,7 @@ def test_an_address_that_is_refused_costs_no_query(client: TestClient, monkeypat
     monkeypatch.setattr(LoginFailures, "get_motor_collection", lambda: 1 // 0)
     assert register(client, "alice", "192.0.2.5").status_code == 429
     assert register(client, "alice", "192.0.2.6").status_code == 500
-    login_throttle._refused.clear()
+    login_throttle._blocked.clear()
 
 
 def test_taken_addresses_are_told_to_nobody_without_limit(client: TestClient) -> None:

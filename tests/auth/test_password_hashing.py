@@ -11,7 +11,7 @@ from core.middleware.client_address import RequestContext, use_request_context
 from core.security import hash_password, verify_password
 from core.settings import Settings, use_settings
 from modules.auth import password_hashing
-from modules.auth.hashing_queue import Share
+from modules.auth.hashing_queue import FlowLimits
 from tests.conftest import configured
 
 pytestmark = pytest.mark.anyio
@@ -89,9 +89,9 @@ async def test_a_weak_password_waits_in_the_queue_and_is_not_hashed(
     entered: list[str] = []
     run = password_hashing._queue.run
 
-    async def counted(work: Callable[[], str], share: Share, places: int) -> str:
-        entered.append(share.flow)
-        return await run(work, share, places)
+    async def counted(work: Callable[[], str], limits: FlowLimits, capacity: int) -> str:
+        entered.append(limits.flow)
+        return await run(work, limits, capacity)
 
     monkeypatch.setattr(password_hashing._queue, "run", counted)
     with pytest.raises(InvalidRequest):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from zxcvbn import matching
 
-from modules.auth.password_strength import MAX_CHARACTERS, MAX_COST, estimate, judged_part, words_of
+from modules.auth.password_strength import MAX_CHARACTERS, MAX_COST, estimate, scored_prefix, words_of
 
 LEET = "4@8({[<3690#!1/|0$5+7%2"
 
@@ -55,13 +55,13 @@ def test_the_work_is_bounded(password: str, known: Sequence[str], searched: list
 
 @pytest.mark.parametrize("password", WORST)
 def test_at_least_eight_characters_are_judged(password: str) -> None:
-    assert 8 <= len(judged_part(password)) <= MAX_CHARACTERS
-    assert password.startswith(judged_part(password))
+    assert 8 <= len(scored_prefix(password)) <= MAX_CHARACTERS
+    assert password.startswith(scored_prefix(password))
 
 
 @pytest.mark.parametrize("password", ["secure123", "a quiet harbour", "P@ssw0rd!2026", "correct horse battery staple"])
 def test_an_ordinary_password_is_judged_as_a_whole(password: str) -> None:
-    assert judged_part(password) == password
+    assert scored_prefix(password) == password
 
 
 def test_few_of_the_users_own_words_count() -> None:

@@ -16,7 +16,7 @@ from core.settings import Settings, use_settings
 from modules.auth import token_cache_invalidation
 from modules.auth.models import User
 from modules.auth.settings import AuthSettings
-from modules.auth.token_cache import Verified, verified_tokens
+from modules.auth.token_cache import VerifiedToken, verified_tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,8 @@ PATIENCE = 30.0
 
 
 def believe(token: str) -> None:
-    entry = Verified(Principal("alice", Role.TEACHER), ObjectId(), time.time() + 60, time.monotonic() + 60)
-    verified_tokens.keep(token, entry, verified_tokens.changes)
+    entry = VerifiedToken(Principal("alice", Role.TEACHER), ObjectId(), time.time() + 60, time.monotonic() + 60)
+    verified_tokens.add(token, entry, verified_tokens.changes)
 
 
 def watches(mongo: MongoClient[dict[str, Any]], database: str) -> int:

@@ -1,4 +1,4 @@
-"""Delayed rejection of requests while many are rejected.
+"""Delays for rejected requests, while many are rejected.
 
 A client that sends its next request immediately after a rejection would keep the event loop as busy as regular requests
 do. Occasional rejections are not delayed.
@@ -20,7 +20,7 @@ _delayed = 0
 _sleep, _clock = asyncio.sleep, time.monotonic
 
 
-async def refuse(problem: Problem) -> NoReturn:
+async def reject_with_delay(problem: Problem) -> NoReturn:
     """Raise the problem, after a delay of one second if the process has rejected many requests within the last second.
 
     At most a fifth of the process's concurrent requests are delayed, so that they do not block other requests.

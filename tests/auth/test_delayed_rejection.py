@@ -1,4 +1,4 @@
-"""Refusals are slow while there are many."""
+"""Tests of the delay of rejections while there are many."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import TooManyRequests
 from core.settings import Settings, use_settings
-from modules.auth import refusals
+from modules.auth import delayed_rejection
 from tests.conftest import configured
 
 pytestmark = pytest.mark.anyio
@@ -22,30 +22,30 @@ def delays(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[asyn
     async def wait(_: float) -> None:
         await over.wait()
 
-    monkeypatch.setattr(refusals, "_sleep", wait)
-    monkeypatch.setattr(refusals, "_clock", lambda: 0.0)
-    refusals._latest.clear()
+    monkeypatch.setattr(delayed_rejection, "_sleep", wait)
+    monkeypatch.setattr(delayed_rejection, "_clock", lambda: 0.0)
+    delayed_rejection._latest.clear()
     yield over
-    refusals._latest.clear()
+    delayed_rejection._latest.clear()
 
 
-async def refuse() -> None:
-    await refusals.refuse(TooManyRequests("Too many.", retry_after=1))
+async def reject() -> None:
+    await delayed_rejection.reject_with_delay(TooManyRequests("Too many.", retry_after=1))
 
 
 async def start(count: int) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(refuse()) for _ in range(count)]
+    tasks = [asyncio.create_task(reject()) for _ in range(count)]
     for _ in range(3):
         await asyncio.sleep(0)
     return tasks
 
 
-async def test_a_flood_of_refusals_is_slowed_down_and_the_delay_is_bounded(delays: asyncio.Event) -> None:
-    tasks = await start(refusals.IMMEDIATE_PER_SECOND + 25)
+async def test_a_flood_of_rejections_is_slowed_down_and_the_delay_is_bounded(delays: asyncio.Event) -> None:
+    tasks = await start(delayed_rejection.IMMEDIATE_PER_SECOND + 25)
 
     waiting = [task for task in tasks if not task.done()]
     assert len(waiting) == 10
-    assert waiting == tasks[refusals.IMMEDIATE_PER_SECOND :][:10]
+    assert waiting == tasks[delayed_rejection.IMMEDIATE_PER_SECOND :][:10]
 
     delays.set()
     ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -53,7 +53,7 @@ async def test_a_flood_of_refusals_is_slowed_down_and_the_delay_is_bounded(delay
 
 
 async def test_a_client_that_leaves_is_delayed_no_longer(delays: asyncio.Event) -> None:
-    tasks = await start(refusals.IMMEDIATE_PER_SECOND + 10)
+    tasks = await start(delayed_rejection.IMMEDIATE_PER_SECOND + 10)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
