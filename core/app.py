@@ -23,7 +23,7 @@ from core.middleware import (
 )
 from core.module import Module
 from core.openapi import install_openapi
-from core.operations import configure_logs, running, service, telemetry, traces_asked_for
+from core.operations import configure_logs, running, service, telemetry, tracer_provider_for
 from core.pages import install_docs, install_problem_pages
 from core.registry import configure, discover, get_authenticator
 from core.routing import install_route_table
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
 
 def _fastapi_app(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]) -> FastAPI:
     """Return the FastAPI application without routes."""
-    traces = traces_asked_for(settings)
+    traces = tracer_provider_for(settings)
     return Application(
         title="Student Management API",
         description=DESCRIPTION,
@@ -114,7 +114,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _include(app: FastAPI, module: Module, availability: DatabaseAvailability | None = None) -> None:
     """Add the routes of a module; with `availability`, reject requests to them while the database is unavailable."""
     for router in (module.public_router, module.router):
-        for route in router.tagged(module.name) if router else ():
+        for route in router.with_tag(module.name) if router else ():
             if availability:
                 # When the disk is full, users can still sign in to read: signing in writes little.
                 writes = router is module.router and route.methods != {"GET"}
@@ -135,9 +135,9 @@ def _lifespan(
                 "METRICS_TOKEN is not set: /metrics accepts only direct requests from this machine, not via a proxy"
             )
         async with AsyncExitStack() as stack:
-            stack.enter_context(workers.present())
+            stack.enter_context(workers.leave_at_end())
             if traces:
-                await stack.enter_async_context(traces.sent())
+                await stack.enter_async_context(traces.export())
             await stack.enter_async_context(running(app, settings, modules, app.state.availability))
             yield
 

@@ -14,7 +14,7 @@ from core.api.documented_responses import (
     problem_responses,
 )
 from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
-from core.api.location import address, location
+from core.api.location import location, url_path
 from core.api.optimistic_locking import Versioned, change_if, delete_if, retry_conflicts, write_current
 from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
@@ -47,7 +47,6 @@ __all__ = [
     "RequestBody",
     "Responses",
     "Versioned",
-    "address",
     "also_as_merge_patch",
     "as_problem",
     "change_if",
@@ -63,5 +62,6 @@ __all__ = [
     "retry_conflicts",
     "sentence_of",
     "strong_etag",
+    "url_path",
     "write_current",
 ]

@@ -19,7 +19,7 @@ _MAX_COMPOSED = 1000
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
-def spoken(character: str) -> str:
+def describe_character(character: str) -> str:
     """Return a character as shown in an error message: visible ones in quotes, others as code point and name."""
     if character.isprintable() and not character.isspace():
         return f"'{character}'"
@@ -43,7 +43,7 @@ def _check_printable(text: str) -> str:
             raise PydanticCustomError(
                 "not_printable",
                 "This must be one line of printable characters; remove {character}.",
-                {"character": spoken(character)},
+                {"character": describe_character(character)},
             )
     if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS for character in text):
         raise PydanticCustomError("not_visible", "This must contain a visible character.")
@@ -90,7 +90,7 @@ def _check_code(code: str) -> str:
         raise PydanticCustomError(
             "code_character",
             "Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
-            {"strange": spoken(strange.group())},
+            {"strange": describe_character(strange.group())},
         )
     if code in (".", ".."):
         raise PydanticCustomError("code_dots", "This must not be '.' or '..', which are special in URLs.")

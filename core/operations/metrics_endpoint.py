@@ -134,9 +134,9 @@ def _registry() -> CollectorRegistry:
 
     Process metrics (memory, CPU, open files) are included only if this process is the only one.
     """
-    if workers.this is None:
+    if workers.current is None:
         return REGISTRY
-    workers.this.forget_the_dead()
+    workers.current.remove_dead_workers()
     shared = CollectorRegistry()
-    MultiProcessCollector(shared, path=str(workers.this.folder))  # type: ignore[no-untyped-call]  # it has no types
+    MultiProcessCollector(shared, path=str(workers.current.folder))  # type: ignore[no-untyped-call]  # it has no types
     return shared

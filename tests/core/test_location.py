@@ -3,7 +3,7 @@
 import pytest
 from fastapi import Request
 
-from core.api.location import address
+from core.api.location import url_path
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from core.api.location import address
 )
 def test_an_address_leads_to_the_record(prefix: str, code: str, expected: str) -> None:
     request = Request({"type": "http", "root_path": prefix})
-    assert address(request, "courses", code) == expected
+    assert url_path(request, "courses", code) == expected

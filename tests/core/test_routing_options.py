@@ -133,7 +133,7 @@ def client(log: Log) -> Iterator[TestClient]:
     declare(plain, log)
     declare(ours, log)
     app.include_router(plain)
-    for route in ours.tagged("ours"):
+    for route in ours.with_tag("ours"):
         app.router.routes.append(route)
     install_route_table(app)
     app.dependency_overrides[original] = lambda: "overridden"

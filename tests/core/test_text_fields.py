@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from core.api.text_fields import Code, PrintableLine, spoken
+from core.api.text_fields import Code, PrintableLine, describe_character
 
 line = TypeAdapter[str](PrintableLine)
 code_ = TypeAdapter[str](Code)
@@ -76,7 +76,7 @@ def test_an_invisible_character_is_named() -> None:
     ],
 )
 def test_a_character_is_named_so_that_it_can_be_found(character: str, expected: str) -> None:
-    assert spoken(character) == expected
+    assert describe_character(character) == expected
 
 
 @pytest.mark.parametrize("code", ["A", "a.b", "..a", "-", "_", "0", "x" * 64, " padded "])

@@ -8,7 +8,7 @@ from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from core.api import LINK, Listing, PageQuery, address, problem_responses
+from core.api import LINK, Listing, PageQuery, problem_responses, url_path
 from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
@@ -96,7 +96,7 @@ async def _carry_on(
     job: Import, started: "asyncio.Task[None]", response: Response, prefer: str | None, request: Request
 ) -> ImportRead:
     """Wait for the end of an import's job, unless the client prefers an asynchronous response."""
-    response.headers["Location"] = address(request, "imports", str(job.id))
+    response.headers["Location"] = url_path(request, "imports", str(job.id))
     if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
         response.status_code = 202
         response.headers["Preference-Applied"] = "respond-async"
