@@ -1,7 +1,7 @@
 """OpenAPI documentation of the request and response bodies of imports and exports."""
 
 from core.api import Responses, header, location
-from modules.transfers.files.csv_reader import REASON
+from modules.transfers.columns.column_names import REASON
 from modules.transfers.files.upload import MEDIA_TYPES
 from modules.transfers.schemas import ImportRead
 

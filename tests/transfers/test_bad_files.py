@@ -63,7 +63,7 @@ UNREADABLE = {
     "a cell of 10 MB": ((HEADER + f"S1,{'x' * 10_000_000},B,1\n").encode(), CSV, "1,000,000"),
     "a cell of 10 MB as NDJSON": (b'{"name":"' + b"x" * 10_000_000 + b'"}', NDJSON, "1,000,000"),
     "a cell of 200 kB": ((HEADER + f"S1,{'x' * 200_000},B,1\n").encode(), CSV, "line 2"),
-    "a column's name of 200 kB": (f"roll_no,{'x' * 200_000}\nS1,1\n".encode(), CSV, "olumn"),
+    "a column's name of 200 kB": (f"roll_no,{'x' * 200_000}\nS1,1\n".encode(), CSV, "line 1"),
     "a quotation mark left open": ((HEADER + GOOD + 'S2,"Asha,Physics,91\nS3,B,C,1\n').encode(), CSV, "line 3"),
     "text behind a quotation mark": ((HEADER + 'S2,"As"ha,Physics,91\n').encode(), CSV, "line 2"),
     "a row of 2 MB on many lines": (

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from modules.transfers.files.csv_reader import Row
+from modules.transfers.files.table import Row
 from modules.transfers.imports import import_job, row_reader
+from modules.transfers.imports.row_reader import open_table
 from modules.transfers.imports.row_validation import check
 from modules.transfers.imports.row_writer import Batch
 from modules.transfers.models import Import
@@ -58,7 +59,7 @@ async def test_what_is_made_ready_meanwhile_is_called_off(file: Path, monkeypatc
     monkeypatch.setattr(import_job, "prepare", prepare)
     monkeypatch.setattr(import_job, "write", write)
 
-    await cancel(import_job._write_all(IMPORT, file), begun)
+    await cancel(import_job._write_all(IMPORT, file, open_table(file)), begun)
 
     assert ended == ["called off"]
 
@@ -82,6 +83,6 @@ async def test_what_is_read_meanwhile_is_waited_for(file: Path, monkeypatch: pyt
     monkeypatch.setattr(row_reader, "check", slow_check)
     monkeypatch.setattr(import_job, "validate_all", validate_all)
 
-    await cancel(import_job._validate_all(IMPORT, file), begun)
+    await cancel(import_job._validate_all(IMPORT, file, open_table(file)), begun)
 
     assert ended == ["read"]

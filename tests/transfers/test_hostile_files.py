@@ -13,9 +13,10 @@ from bson import encode
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
-from modules.transfers.files.csv_reader import Header, InvalidFile
+from modules.transfers.columns.columns import Columns
+from modules.transfers.files.table import InvalidFile
 from modules.transfers.imports import failed_rows, row_reader
-from modules.transfers.imports.row_reader import batches
+from modules.transfers.imports.row_reader import batches, open_table
 from modules.transfers.models import Import
 from modules.transfers.schemas import ImportRead
 from tests.transfers.helpers import CSV, JSON, NDJSON, imported, read_table, send
@@ -91,7 +92,7 @@ def test_no_file_stops_the_loop(
 def test_parsing_a_header_takes_time_in_proportion_to_it() -> None:
     def seconds(columns: int) -> float:
         begun = process_time()
-        Header.parse(["roll_no", *(f"rol_{number:05}" for number in range(columns))])
+        Columns.parse(["roll_no", *(f"rol_{number:05}" for number in range(columns))])
         return process_time() - begun
 
     seconds(1_000)
@@ -190,7 +191,7 @@ def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pyt
         return real(rows)
 
     async def read() -> list[int]:
-        return [row.line async for batch in batches(file, "csv") for row in batch]
+        return [row.line async for batch in batches(file, open_table(file)) for row in batch]
 
     monkeypatch.setattr(row_reader, "_next_batch", next_batch)
     monkeypatch.setattr(row_reader, "BATCH_BYTES", 20_000)
@@ -200,4 +201,4 @@ def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pyt
 
 def test_a_header_with_a_column_twice_is_refused() -> None:
     with pytest.raises(InvalidFile):
-        Header.parse(["roll_no", "math", "art", "math"])
+        Columns.parse(["roll_no", "math", "art", "math"])

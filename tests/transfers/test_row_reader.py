@@ -6,15 +6,15 @@ from threading import Event
 
 import pytest
 
-from modules.transfers.files.csv_reader import Row
+from modules.transfers.files.table import Row
 from modules.transfers.imports import row_reader
-from modules.transfers.imports.row_reader import BATCH, BATCH_BYTES, batches
+from modules.transfers.imports.row_reader import BATCH, BATCH_BYTES, batches, open_table
 from modules.transfers.imports.row_validation import check
 
 
 def sizes(path: Path) -> list[int]:
     async def read() -> list[int]:
-        return [len(batch) async for batch in batches(path, "csv")]
+        return [len(batch) async for batch in batches(path, open_table(path))]
 
     return asyncio.run(read())
 
@@ -46,7 +46,7 @@ def test_reading_that_is_cancelled_ends_when_its_thread_has(tmp_path: Path, monk
         return check(row)
 
     async def read() -> None:
-        async for _ in batches(file, "csv"):
+        async for _ in batches(file, open_table(file)):
             pass
 
     async def cancel() -> None:

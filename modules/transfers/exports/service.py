@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from modules.students import Selection, StudentReader
-from modules.transfers.files.csv_reader import FIELDS, REASON
+from modules.transfers.columns.column_names import FIELDS, REASON
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape
 from modules.transfers.prefetch import in_thread

@@ -11,7 +11,7 @@ from typing import Any
 from beanie import PydanticObjectId
 
 from core.database import check_disk_space
-from modules.transfers.files.csv_reader import InvalidFile
+from modules.transfers.files.table import InvalidFile
 from modules.transfers.models import FileChunk, Import
 from modules.transfers.prefetch import in_thread
 

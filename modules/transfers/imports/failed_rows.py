@@ -9,7 +9,7 @@ from typing import Any
 from core.clock import utc_now
 from core.database import collection
 from modules.students import StudentBulkStore
-from modules.transfers.files.csv_reader import Row
+from modules.transfers.files.table import Row
 from modules.transfers.imports.row_validation import MAX_VALUE, RowResult
 from modules.transfers.models import FailedRow, Import
 from modules.transfers.prefetch import in_thread

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from modules.transfers.files.csv_reader import FIELDS, REASON
+from modules.transfers.columns.column_names import FIELDS, REASON
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape, escape_as_read
 from modules.transfers.imports import failed_rows

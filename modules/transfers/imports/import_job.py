@@ -14,9 +14,9 @@ from core.clock import utc_now
 from core.database import check_disk_space, operation_timeout
 from core.errors import Forbidden, Unauthenticated
 from modules.transfers.files import file_store
-from modules.transfers.files.csv_reader import InvalidFile, Row, header_of
+from modules.transfers.files.table import InvalidFile, Row
 from modules.transfers.imports import failed_rows, undo
-from modules.transfers.imports.row_reader import batches
+from modules.transfers.imports.row_reader import CsvTable, batches, open_table
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.imports.row_writer import Batch, prepare, write
 from modules.transfers.metrics import ROWS
@@ -54,25 +54,26 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
 
 
 async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
+    table: CsvTable | None = None
     if work.format == "csv":
-        header, separator = await in_thread(header_of, path)
-        await work.update_fields(header=header, separator=separator)
+        table = await in_thread(open_table, path)
+        await work.update_fields(header=table.layout.header, separator=table.layout.separator)
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
-            await _validate_all(work, path)
+            await _validate_all(work, path, table)
             if work.options.dry_run:
                 return State.DONE
             if work.failed:
                 return State.REJECTED
         await verify()
         await work.update_fields(writing=True, position=0, offset=0)
-    return State.DONE if await _write_all(work, path) else State.REJECTED
+    return State.DONE if await _write_all(work, path, table) else State.REJECTED
 
 
-async def _validate_all(work: Import, path: Path) -> None:
+async def _validate_all(work: Import, path: Path, table: CsvTable | None) -> None:
     counts: Counter[RowOutcome] = Counter()
     work.errors_stored, work.errors_bytes = 0, 0
-    async with aclosing(batches(path, work.format)) as read:
+    async with aclosing(batches(path, table)) as read:
         async for rows in read:
             check_disk_space()
             with operation_timeout():
@@ -84,10 +85,10 @@ async def _validate_all(work: Import, path: Path) -> None:
     await work.update_fields(rows=counts.total())
 
 
-async def _write_all(work: Import, path: Path) -> bool:
+async def _write_all(work: Import, path: Path, table: CsvTable | None) -> bool:
     """Write all rows after `position`. Return False if a row failed and the import must be rolled back."""
     counts = Counter({outcome: getattr(work, outcome) for outcome in RowOutcome} if work.position else {})
-    async with aclosing(prefetch(_prepared(work, path))) as prepared:
+    async with aclosing(prefetch(_prepared(work, path, table))) as prepared:
         async for batch in prepared:
             with operation_timeout():
                 results = await write(batch, work)
@@ -101,10 +102,10 @@ async def _write_all(work: Import, path: Path) -> bool:
     return work.options.skip_errors or not counts[RowOutcome.FAILED]
 
 
-async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
+async def _prepared(work: Import, path: Path, table: CsvTable | None) -> AsyncGenerator[Batch]:
     """Yield the rows after `position` in batches that are ready to be written."""
     position = work.position
-    async with aclosing(batches(path, work.format)) as read:
+    async with aclosing(batches(path, table)) as read:
         async for rows in read:
             if left := [row for row in rows if row.number > position]:
                 check_disk_space()

@@ -14,7 +14,7 @@ from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
 from core.middleware import allow_body
 from core.routing import ProtectedRouter
-from modules.transfers.files.csv_reader import InvalidFile
+from modules.transfers.files.table import InvalidFile
 from modules.transfers.files.upload import Upload, uploaded
 from modules.transfers.imports import failed_rows_csv, import_job, job_runner, progress_events, service, undo
 from modules.transfers.imports.job_runner import TooManyImports

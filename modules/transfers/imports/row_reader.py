@@ -3,9 +3,15 @@
 import sqlite3
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-from modules.transfers.files.csv_reader import Row, RowError, open_text, read_csv, read_ndjson
+from modules.transfers.columns.columns import Columns
+from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
+from modules.transfers.files.ndjson_reader import read_ndjson
+from modules.transfers.files.table import Row, RowError
+from modules.transfers.files.text import open_text
 from modules.transfers.imports.row_validation import MAX_VALUE, check
 from modules.transfers.prefetch import in_thread, prefetch
 
@@ -14,14 +20,28 @@ BATCH = 500
 BATCH_BYTES = 1_000_000
 
 
-def batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
-    """Yield the checked rows of a file, and read the next batch while the caller processes the current one. Raise
-    `InvalidFile` if the file cannot be read."""
-    return prefetch(_batches(path, format_))
+@dataclass(frozen=True, slots=True)
+class CsvTable:
+    """How a CSV file is to be read: its layout, and what its columns are taken for."""
+
+    layout: Layout
+    columns: Columns
 
 
-async def _batches(path: Path, format_: str) -> AsyncGenerator[list[Row]]:
-    with closing(_checked(path, format_)) as rows:
+def open_table(path: Path) -> CsvTable:
+    """Read the layout and the columns of a CSV file. Raise `InvalidFile`."""
+    layout = read_layout(path)
+    return CsvTable(layout, Columns.parse(layout.header))
+
+
+def batches(path: Path, table: CsvTable | None) -> AsyncGenerator[list[Row]]:
+    """Yield the checked rows of a CSV file, or of an NDJSON file if there is no table, and read the next batch while
+    the caller processes the current one. Raise `InvalidFile` if the file cannot be read."""
+    return prefetch(_batches(path, table))
+
+
+async def _batches(path: Path, table: CsvTable | None) -> AsyncGenerator[list[Row]]:
+    with closing(_checked(path, table)) as rows:
         is_last = False
         while not is_last:
             batch, is_last = await in_thread(_next_batch, rows)
@@ -43,18 +63,27 @@ def _next_batch(rows: Iterator[tuple[Row | None, int]]) -> tuple[list[Row], bool
     return batch, True
 
 
-def _checked(path: Path, format_: str) -> Generator[tuple[Row | None, int]]:
+def _checked(path: Path, table: CsvTable | None) -> Generator[tuple[Row | None, int]]:
     """Yield the rows of a file (None for a blank line), each with the number of bytes read so far."""
-    read = read_csv if format_ == "csv" else read_ndjson
-    with open_text(path) as file, closing(_SeenRollNumbers()) as seen:
+    with _opened(path, table) as file, closing(_SeenRollNumbers()) as seen:
         number = 0
-        for row in read(file):
+        for row in _csv_rows(file, table) if table else read_ndjson(file):
             offset = file.buffer.tell()
             if row:
                 number += 1
                 row.number, row.offset = number, offset
                 seen.add(check(row))
             yield row, offset
+
+
+def _opened(path: Path, table: CsvTable | None) -> TextIO:
+    return open_text(path, table.layout.encoding) if table else open_text(path)
+
+
+def _csv_rows(file: TextIO, table: CsvTable) -> Iterator[Row | None]:
+    decimal_comma = table.layout.separator != ","
+    for raw in read_csv(file, table.layout):
+        yield table.columns.row(raw, decimal_comma=decimal_comma) if raw else None
 
 
 class _SeenRollNumbers:

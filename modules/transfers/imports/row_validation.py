@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from core.api import sentence_of
 from modules.students import StudentBulkStore, StudentPatch, StudentSnapshot, Write
-from modules.transfers.files.csv_reader import Row, RowError
+from modules.transfers.files.table import Row, RowError
 from modules.transfers.models import Import, Mode
 from modules.transfers.prefetch import in_thread
 

@@ -14,7 +14,7 @@ from bson import ObjectId
 from core.clock import utc_now
 from core.database import insert_ignoring_duplicates
 from modules.students import StudentSnapshot, Write
-from modules.transfers.files.csv_reader import Row, RowError
+from modules.transfers.files.table import Row, RowError
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.models import ChangeLogEntry, Import
 from modules.transfers.prefetch import in_thread
