@@ -14,6 +14,7 @@ from core.clock import utc_now
 from core.database import collection
 from core.errors import Unavailable
 from modules.students import StudentBulkStore
+from modules.transfers.options import CellOptions, Column, ColumnOptions
 from modules.transfers.settings import ImportSettings
 
 # An import without a heartbeat (`alive_at`) for this long counts as interrupted.
@@ -47,18 +48,50 @@ class Mode(StrEnum):
 
 
 class Options(BaseModel):
-    """The options of an import. With `remove_blanks`, a blank cell removes the stored mark."""
+    """The options of an import.
+
+    With `remove_blanks`, a blank cell removes the stored mark; with `skip_cells`, a cell that is no mark loses only its
+    mark. `ignored_rows` are the lines of rows that are no students.
+    """
 
     mode: Mode = Mode.UPSERT
     dry_run: bool = False
     skip_errors: bool = False
+    skip_cells: bool = False
     remove_blanks: bool = False
+    encoding: str | None = None
+    columns: ColumnOptions = ColumnOptions()
+    cells: CellOptions = CellOptions()
+    ignored_rows: list[int] = []
+
+
+class Finding(BaseModel):
+    """What is doubtful or wrong about a file, told once: a code, the column, a sentence, the parameter that settles it,
+    the number of rows that it concerns, and the lines of the first ones. If it `stops`, nothing is imported until a
+    parameter settles it."""
+
+    code: str
+    column: str | None = None
+    detail: str
+    settled_by: str | None = None
+    stops: bool = False
+    count: int = 0
+    lines: list[int] = []
 
 
 def hashed_key(by: str, key: str) -> str:
     """Return the hash under which a user's idempotency key is stored. The key itself is not stored, because it may
     contain the name of a student who is erased later, in any spelling."""
     return sha256(f"{by}:{key}".encode()).hexdigest()
+
+
+def _as_stored(value: Any) -> Any:
+    """Return a value with models as dictionaries, also inside of lists."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, dict):
+        return {key: _as_stored(item) for key, item in value.items()}
+    return [_as_stored(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class Import(Document):
@@ -83,11 +116,19 @@ class Import(Document):
     fingerprint: str | None = None
     header: list[str] = []
     separator: str = ","
+    encoding: str | None = None
+    header_line: int | None = None
+    columns: list[Column] = []
+    findings: list[Finding] = []
     turn: int = 0
     rows: int = 0
     position: int = 0
     offset: int = 0
     writing: bool = False
+    absent: int = 0
+    cells_skipped: int = 0
+    incomplete: int = 0
+    """The number of rows that were imported without a mark that could not be read."""
     created: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -111,7 +152,7 @@ class Import(Document):
     async def update_fields(self, **changes: Any) -> None:
         """Store changed fields. Raise `Unavailable` if another process has claimed the import, or if it was deleted."""
         mine = {"_id": self.id, "turn": self.turn}
-        stored = await collection(type(self)).update_one(mine, {"$set": changes})
+        stored = await collection(type(self)).update_one(mine, {"$set": _as_stored(changes)})
         if not stored.matched_count:
             raise Unavailable(
                 "This server did not respond for a while, and the import was claimed by another process or sent again. "

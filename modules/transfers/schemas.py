@@ -6,13 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from modules.transfers.columns.query import ReadingQuery
 from modules.transfers.models import Import, Mode, Options, State
+from modules.transfers.options import Column
+
+OnError = Literal["reject", "skip", "skip-cell"]
 
 
-class ImportQuery(BaseModel):
+class ImportQuery(ReadingQuery):
     """The options of an import."""
-
-    model_config = ConfigDict(extra="forbid")
 
     mode: Annotated[
         Mode,
@@ -22,13 +24,20 @@ class ImportQuery(BaseModel):
         False
     )
     on_error: Annotated[
-        Literal["reject", "skip"],
-        Field(description="`reject`: write nothing if any row is invalid; `skip`: write the valid rows."),
+        OnError,
+        Field(
+            description="`reject`: write nothing if any row is invalid; `skip`: write the valid rows; `skip-cell`: "
+            "also write a row with a cell that is no mark, without that mark."
+        ),
     ] = "reject"
     blank: Annotated[
         Literal["keep", "remove"],
         Field(description="The meaning of a blank cell. `keep`: keep the stored mark; `remove`: remove it."),
     ] = "keep"
+    ignore_rows: Annotated[
+        list[Annotated[int, Field(ge=1)]],
+        Field(max_length=200, description="The lines of rows that are no students. Repeatable.", examples=[[2]]),
+    ] = []
 
     @property
     def options(self) -> Options:
@@ -36,8 +45,12 @@ class ImportQuery(BaseModel):
         return Options(
             mode=self.mode,
             dry_run=self.dry_run,
-            skip_errors=self.on_error == "skip",
+            skip_errors=self.on_error != "reject",
+            skip_cells=self.on_error == "skip-cell",
             remove_blanks=self.blank == "remove",
+            columns=self.column_options,
+            cells=self.cell_options,
+            ignored_rows=self.ignore_rows,
         )
 
 
@@ -85,6 +98,43 @@ _EXAMPLE_ERROR: dict[str, JsonValue] = {
 }
 
 
+class FindingRead(BaseModel):
+    """Something doubtful or wrong about a file: a code for programs, the column, a sentence for people, the parameter
+    that settles it, the number of rows that it concerns, and the lines of the first 20."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "column_total",
+                    "column": "Total",
+                    "detail": 'The column "Total" looks like a total of other columns. Leave it out, or import it as a '
+                    "subject with columns=Total:marks.",
+                    "settled_by": "ignore=Total",
+                    "stops": True,
+                    "count": 0,
+                    "lines": [],
+                }
+            ]
+        },
+    )
+
+    code: str
+    column: str | None
+    detail: str
+    settled_by: str | None
+    stops: bool
+    count: int
+    lines: list[int]
+
+
+def _on_error(options: Options) -> OnError:
+    if options.skip_cells:
+        return "skip-cell"
+    return "skip" if options.skip_errors else "reject"
+
+
 class ImportRead(BaseModel):
     """An import: its state, its options, and the results of its rows."""
 
@@ -109,6 +159,8 @@ class ImportRead(BaseModel):
                     "updated": 3,
                     "unchanged": 1,
                     "failed": 1,
+                    "absent": 12,
+                    "cells_skipped": 0,
                     "errors": [_EXAMPLE_ERROR],
                     "errors_left_out": 0,
                     "errors_stored": 1,
@@ -128,16 +180,33 @@ class ImportRead(BaseModel):
     finished_at: datetime | None
     mode: Mode
     dry_run: bool
-    on_error: Literal["reject", "skip"]
+    on_error: OnError
     blank: Literal["keep", "remove"]
     filename: str | None
     size: Annotated[int | None, Field(description="The size of the file in bytes.")]
     percent: Annotated[int | None, Field(description="The progress of the import in percent.")]
+    encoding: Annotated[str | None, Field(description="The encoding of the file.")] = None
+    separator: Annotated[str | None, Field(description="The separator of the file's cells.")] = None
+    header_line: Annotated[int | None, Field(description="The line with the names of the columns.")] = None
+    columns: Annotated[
+        list[Column], Field(description="What each column is taken for, and why. The list of imports omits it.")
+    ] = []
+    findings: Annotated[
+        list[FindingRead],
+        Field(
+            description="What is doubtful or wrong about the file, each told once. If a finding `stops` the import, "
+            "nothing is written until a parameter settles it."
+        ),
+    ] = []
     rows: Annotated[int, Field(description="The number of rows processed so far; at the end, all rows of the file.")]
     created: int
     updated: int
     unchanged: int
     failed: int
+    absent: Annotated[int, Field(description="The number of cells that say that there is no mark, such as `AB`.")]
+    cells_skipped: Annotated[
+        int, Field(description="The number of cells that are no marks and were left out with `on_error=skip-cell`.")
+    ]
     errors: Annotated[
         list[RowError], Field(description="The errors of the first failed rows; `errors.csv` has more of them.")
     ]
@@ -168,18 +237,25 @@ class ImportRead(BaseModel):
             finished_at=work.finished_at,
             mode=work.options.mode,
             dry_run=work.options.dry_run,
-            on_error="skip" if work.options.skip_errors else "reject",
+            on_error=_on_error(work.options),
             blank="remove" if work.options.remove_blanks else "keep",
             filename=work.filename,
             size=work.size,
             percent=work.percent,
+            encoding=work.encoding,
+            separator=work.separator if work.columns else None,
+            header_line=work.header_line,
+            columns=work.columns,
+            findings=[FindingRead.model_validate(finding) for finding in work.findings],
             rows=max(work.rows, work.position),
             created=work.created,
             updated=work.updated,
             unchanged=work.unchanged,
             failed=work.failed,
+            absent=work.absent,
+            cells_skipped=work.cells_skipped,
             errors=errors,
-            errors_left_out=max(0, work.failed - len(failures)),
+            errors_left_out=max(0, work.failed + work.incomplete - len(failures)),
             errors_stored=work.failed if work.errors_stored is None else work.errors_stored,
             restored=work.restored,
             kept=work.kept,

@@ -13,11 +13,12 @@ from bson import encode
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
-from modules.transfers.columns.columns import Columns
+from modules.transfers.columns.assignment import assign
 from modules.transfers.files.table import InvalidFile
 from modules.transfers.imports import failed_rows, row_reader
 from modules.transfers.imports.row_reader import batches, open_table
 from modules.transfers.models import Import
+from modules.transfers.options import ColumnOptions
 from modules.transfers.schemas import ImportRead
 from tests.transfers.helpers import CSV, JSON, NDJSON, imported, read_table, send
 
@@ -92,7 +93,7 @@ def test_no_file_stops_the_loop(
 def test_parsing_a_header_takes_time_in_proportion_to_it() -> None:
     def seconds(columns: int) -> float:
         begun = process_time()
-        Columns.parse(["roll_no", *(f"rol_{number:05}" for number in range(columns))])
+        assign(["roll_no", *(f"rol_{number:05}" for number in range(columns))], ColumnOptions())
         return process_time() - begun
 
     seconds(1_000)
@@ -201,4 +202,4 @@ def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pyt
 
 def test_a_header_with_a_column_twice_is_refused() -> None:
     with pytest.raises(InvalidFile):
-        Columns.parse(["roll_no", "math", "art", "math"])
+        assign(["roll_no", "math", "art", "math"], ColumnOptions())

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.api import sentence_of
 from modules.students import RollNo
 from modules.transfers.columns.mark_numbers import plain_signs, read_number
+from modules.transfers.options import CellOptions
 
 CODES: Final[Mapping[str, str]] = {
     "mark_type": "A mark must be a number, such as 85 or 72.5. If this stands for no mark, add it to absent=.",
@@ -80,9 +81,24 @@ class ValueOptions:
         """The words for no mark, as `read_mark` compares them."""
         return frozenset(plain_signs(word).casefold() for word in self.absent)
 
+    def is_absent(self, text: str) -> bool:
+        """Return whether a cell says that there is no mark."""
+        return plain_signs(text).casefold() in self.absent_words
+
     def scale_of(self, subject: str) -> Decimal | None:
         """Return the highest mark in a subject's column, or None if the import names none."""
         return self.scales.get(subject, self.scales.get("*"))
+
+
+def value_options(cells: CellOptions, *, decimal_comma: bool | None) -> ValueOptions:
+    """Return how the cells of an import are read. `decimal_comma` counts if the import does not say it."""
+    return ValueOptions(
+        absent=ABSENT_WORDS if cells.absent is None else frozenset(cells.absent),
+        round_decimals=cells.round_decimals,
+        scales={subject: Decimal(scale) for subject, scale in cells.scales},
+        mend_roll_no=cells.mend_roll_no,
+        decimal_comma=decimal_comma if cells.decimal_comma is None else cells.decimal_comma,
+    )
 
 
 # A number has at most 40 digits, so that a product is exact and a quotient is rounded only once.

@@ -1,103 +1,99 @@
-"""The columns of a file, and the rows made of their cells."""
+"""The rows made of a file's cells."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
 
-from pydantic_core import PydanticCustomError
-
-from modules.students import subject_of
-from modules.transfers.columns.column_names import FIELDS, REASON
+from modules.students import MarkSettings
+from modules.transfers.columns.cell_values import ABSENT, CellProblem, ValueOptions, mend_roll_no, read_mark, unsheet
+from modules.transfers.columns.not_students import is_no_student
 from modules.transfers.files.formula_escaping import content_of
-from modules.transfers.files.table import MAX_COLUMNS, InvalidFile, RawRow, Row, RowError
+from modules.transfers.files.table import RawRow, Row, RowError
+from modules.transfers.options import Column, ColumnOptions, Reason, Role
 
-_MARKS = "marks."
+MAX_VALUE = 200
+
+# Most cells; the other ones take ten times as long to read.
+_PLAIN_MARK = re.compile(r"\d{1,7}(\.\d{1,2})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a file. Each one is a field of a student or the mark in a subject."""
+    """The columns of a file, and how their cells are read. With `skip_cells`, a cell that is no mark loses only its
+    mark, not its row."""
 
-    fields: Sequence[str | None]
-    subjects: Sequence[str]
+    assigned: Sequence[Column]
+    options: ColumnOptions
+    values: ValueOptions
+    skip_cells: bool = False
 
-    @classmethod
-    def parse(cls, header: Sequence[str]) -> "Columns":
-        """Parse the cells of a header. Raise `InvalidFile` with a message that says how to correct it."""
-        names = [name_of(cell) for cell in header]
-        if not any(names):
-            raise InvalidFile("The first line must contain the column names: roll_no, name, branch and the subjects.")
-        if len(names) > MAX_COLUMNS:
-            raise InvalidFile(f"The file has more than {MAX_COLUMNS:,} columns.")
-        _refuse_misspelt(names)
-        if "roll_no" not in names:
-            raise InvalidFile("The column roll_no is missing. The first line must contain the column names.")
-        return cls(
-            [name if name in (*FIELDS, REASON) else None for name in names],
-            _subjects(names),
-        )
-
-    def row(self, raw: RawRow, *, decimal_comma: bool) -> Row:
-        """Return the row of these cells. With `decimal_comma`, marks may have one."""
-        row = Row(0, raw.line, raw.cells)
-        if len(raw.cells) != len(self.fields):
-            detail = f"This row has {len(raw.cells)} cells; the header has {len(self.fields)}."
+    def row(self, raw: RawRow, number: int) -> Row:
+        """Return the row of these cells, which is the row of this number in the file."""
+        row = Row(number, raw.line, raw.cells)
+        if len(raw.cells) != len(self.assigned):
+            detail = f"This row has {len(raw.cells)} cells; the header has {len(self.assigned)}."
             row.errors.append(RowError("", "", "ragged", detail))
             return row
-        marks: dict[str, Any] = {}
-        for name, subject, cell in zip(self.fields, self.subjects, raw.cells, strict=True):
-            text = content_of(cell)
-            if name == REASON:
-                continue
-            if name:
-                row.content |= {name: text} if text else {}
-            elif text:
-                marks[subject] = _mark(text, decimal_comma=decimal_comma)
-            else:
-                row.blanks.append(subject)
-        row.content["marks"] = marks
+        row.content["marks"] = {}
+        highest = MarkSettings.current().max
+        texts: dict[Role, str] = {}
+        for column, cell in zip(self.assigned, raw.cells, strict=True):
+            if column.role is Role.SUBJECT:
+                self._add_mark(row, str(column.subject), cell, highest)
+            elif column.role is not Role.IGNORED:
+                texts[column.role] = content_of(unsheet(cell))
+            elif column.reason is Reason.UNNAMED and cell.strip():
+                detail = f"Column {column.number} has no name, but this cell is not empty."
+                row.errors.append(RowError(f"#{column.number}", cell[:MAX_VALUE], "unnamed_column", detail))
+        self._add_fields(row, texts)
         return row
 
+    def _add_mark(self, row: Row, subject: str, cell: str, highest: float) -> None:
+        text = content_of(cell)
+        if _PLAIN_MARK.fullmatch(text) and self.values.scale_of(subject) is None and float(text) <= highest:
+            row.content["marks"][subject] = float(text) if "." in text else int(text)
+            return
+        mark = read_mark(text, subject, self.values, highest)
+        if isinstance(mark, CellProblem):
+            error = RowError(subject, text[:MAX_VALUE], mark.code, mark.detail)
+            (row.cell_errors if self.skip_cells else row.errors).append(error)
+        elif mark is None:
+            row.blanks.append(subject)
+        elif mark is ABSENT:
+            row.blanks.append(subject)
+            row.absent += 1
+        else:
+            row.content["marks"][subject] = mark
 
-def name_of(cell: str) -> str:
-    """Return the column name in a cell of the header. A line break in it counts as a space."""
-    return re.sub(r"[^\S\r\n]*[\r\n]\s*", " ", content_of(cell))
+    def _add_fields(self, row: Row, texts: dict[Role, str]) -> None:
+        name = texts.get(Role.NAME) or self._joined_name(texts)
+        branch = self.options.branch or texts.get(Role.BRANCH, "")
+        if is_no_student(texts.get(Role.ROLL_NO, ""), name):
+            detail = f"This looks like a row of maxima or averages. Leave it out with ignore_rows={row.line}."
+            row.errors.append(RowError("name", name[:MAX_VALUE], "not_a_student", detail))
+        fields = {"roll_no": self._roll_no(row, texts.get(Role.ROLL_NO, "")), "name": name, "branch": branch}
+        row.content |= {field: text for field, text in fields.items() if text}
 
+    def _joined_name(self, texts: dict[Role, str]) -> str:
+        parts = (texts.get(Role.FIRST_NAME, ""), texts.get(Role.LAST_NAME, ""))
+        return " ".join(filter(None, parts)) if self.options.join_names else ""
 
-def _refuse_misspelt(names: Sequence[str]) -> None:
-    for wanted in FIELDS:
-        if wanted in names:
-            continue
-        likeness = {re.sub(r"[\s_-]+", "_", name.casefold()): name for name in names}
-        for close in get_close_matches(wanted, likeness, n=1, cutoff=0.85):
-            raise InvalidFile(f'Unknown column "{likeness[close][:80]}". Did you mean {wanted}?')
+    def _roll_no(self, row: Row, text: str) -> str:
+        if self.options.roll_no_prefix is not None:
+            return f"{self.options.roll_no_prefix}{row.number}"
+        if self.options.local_part and text:
+            local, at, domain = text.rpartition("@")
+            if not (local and at and "." in domain):
+                detail = "This is not an e-mail address, so id=local-part makes no roll number of it."
+                row.errors.append(RowError("roll_no", text[:MAX_VALUE], "email", detail))
+            text = local or text
+        return self._mended(row, text) if self.values.mend_roll_no and text else text
 
-
-def _subject(column: int, name: str) -> str:
-    try:
-        return subject_of(name.removeprefix(_MARKS))
-    except PydanticCustomError as error:
-        raise InvalidFile(f'Column {column}, "{name[:80]}", cannot be a subject: {error.message()}') from None
-
-
-def _subjects(names: Sequence[str]) -> list[str]:
-    """Return the subject of each column, or its name if it is a field. Raise `InvalidFile` for an invalid or repeated
-    column."""
-    fields = (*FIELDS, REASON)
-    subjects = [name if name in fields else _subject(column, name) for column, name in enumerate(names, 1)]
-    known = set[tuple[bool, str]]()
-    for column in [(name in fields, subject) for name, subject in zip(names, subjects, strict=True)]:
-        if column in known:
-            raise InvalidFile(f'The column "{column[1]}" occurs more than once.')
-        known.add(column)
-    return subjects
-
-
-def _mark(text: str, *, decimal_comma: bool) -> int | float | str:
-    """Return the number in a cell, or the text itself, which validation then rejects."""
-    number = text.replace(",", ".") if decimal_comma else text
-    if re.fullmatch(r"[+-]?\d{1,15}", number, re.ASCII):
-        return int(number)
-    return float(number) if re.fullmatch(r"[+-]?\d{0,15}\.\d{1,15}", number, re.ASCII) else text
+    def _mended(self, row: Row, text: str) -> str:
+        mended = mend_roll_no(text)
+        if isinstance(mended, CellProblem):
+            row.errors.append(RowError("roll_no", text[:MAX_VALUE], mended.code, mended.detail))
+            return text
+        if mended != text:
+            row.notes.append(RowError("roll_no", text[:MAX_VALUE], "roll_no_mended", f"{text[:80]} became {mended}."))
+        return mended

@@ -39,13 +39,20 @@ class RowError:
 
 @dataclass(slots=True)
 class Row:
-    """A row as read from the file. `blanks` are the subjects whose cell is empty; `offset` is the number of bytes read
-    up to the row."""
+    """A row as read from the file.
+
+    `blanks` are the subjects without a mark, and `absent` is the number of those whose cell says so; `cell_errors` are
+    the errors of cells that do not reject the row, and `notes` say how it was read. `offset` is the number of bytes
+    read up to the row.
+    """
 
     number: int
     line: int
     cells: list[str]
     content: dict[str, Any] = field(default_factory=dict)
     blanks: list[str] = field(default_factory=list)
+    absent: int = 0
     errors: list[RowError] = field(default_factory=list)
+    cell_errors: list[RowError] = field(default_factory=list)
+    notes: list[RowError] = field(default_factory=list)
     offset: int = 0

@@ -6,22 +6,29 @@ resumed import knows which rows are already written.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from core.clock import utc_now
 from core.database import check_disk_space, operation_timeout
 from core.errors import Forbidden, Unauthenticated
+from modules.students import StudentReader
 from modules.transfers.files import file_store
 from modules.transfers.files.table import InvalidFile, Row
 from modules.transfers.imports import failed_rows, undo
-from modules.transfers.imports.row_reader import CsvTable, batches, open_table
+from modules.transfers.imports.analysis import analyse
+from modules.transfers.imports.findings import add
+from modules.transfers.imports.row_reader import CsvTable, batches
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.imports.row_writer import Batch, prepare, write
 from modules.transfers.metrics import ROWS
 from modules.transfers.models import Import, State, Verify
 from modules.transfers.prefetch import in_thread, prefetch
+
+# How many stored subjects new ones are compared with.
+MAX_SUBJECTS = 10_000
 
 NOT_PERMITTED = "The user who sent the file lost the permission to import before the first row was written."
 
@@ -54,10 +61,9 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
 
 
 async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
-    table: CsvTable | None = None
-    if work.format == "csv":
-        table = await in_thread(open_table, path)
-        await work.update_fields(header=table.layout.header, separator=table.layout.separator)
+    table = None if work.format == "ndjson" else await _look_at(work, path)
+    if any(finding.stops for finding in work.findings):
+        return State.REJECTED
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
             await _validate_all(work, path, table)
@@ -66,13 +72,31 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
             if work.failed:
                 return State.REJECTED
         await verify()
-        await work.update_fields(writing=True, position=0, offset=0)
+        notes = [finding for finding in work.findings if not finding.count]
+        await work.update_fields(writing=True, findings=notes, **_COUNTED_AGAIN)
     return State.DONE if await _write_all(work, path, table) else State.REJECTED
+
+
+async def _look_at(work: Import, path: Path) -> CsvTable:
+    """Find out how the file is to be read. A resumed import keeps its findings."""
+    stored = await StudentReader().subjects(MAX_SUBJECTS)
+    analysis = await in_thread(analyse, path, work.options, stored)
+    layout, columns = analysis.table.layout, analysis.table.columns.assigned
+    await work.update_fields(
+        header=layout.header,
+        header_line=layout.header_line,
+        separator=layout.separator,
+        encoding=layout.encoding,
+        columns=columns,
+        findings=work.findings if work.writing else analysis.findings,
+    )
+    return analysis.table
 
 
 async def _validate_all(work: Import, path: Path, table: CsvTable | None) -> None:
     counts: Counter[RowOutcome] = Counter()
     work.errors_stored, work.errors_bytes = 0, 0
+    await work.update_fields(**_COUNTED_AGAIN)
     async with aclosing(batches(path, table)) as read:
         async for rows in read:
             check_disk_space()
@@ -80,7 +104,7 @@ async def _validate_all(work: Import, path: Path, table: CsvTable | None) -> Non
                 results = await validate_all(rows, work)
                 await failed_rows.store(work, results)
                 counts.update(result.outcome for result in results)
-                await _progress(work, rows, counts)
+                await _progress(work, rows, results, counts)
                 _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
     await work.update_fields(rows=counts.total())
 
@@ -94,7 +118,7 @@ async def _write_all(work: Import, path: Path, table: CsvTable | None) -> bool:
                 results = await write(batch, work)
                 await failed_rows.store(work, results)
                 counts.update(result.outcome for result in results)
-                await _progress(work, batch.rows, counts)
+                await _progress(work, batch.rows, results, counts)
                 _count(results)
             if counts[RowOutcome.FAILED] and not work.options.skip_errors:
                 return False  # students were changed between the two passes
@@ -119,7 +143,23 @@ def _count(results: Sequence[RowResult]) -> None:
         ROWS.labels(outcome).inc(number)
 
 
-async def _progress(work: Import, rows: Sequence[Row], counts: Counter[RowOutcome]) -> None:
-    numbers = {outcome.value: counts[outcome] for outcome in RowOutcome}
-    stored = {"errors_stored": work.errors_stored, "errors_bytes": work.errors_bytes}
-    await work.update_fields(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)
+async def _progress(
+    work: Import, rows: Sequence[Row], results: Sequence[RowResult], counts: Counter[RowOutcome]
+) -> None:
+    imported = [one for one in results if one.outcome is not RowOutcome.FAILED]
+    await work.update_fields(
+        position=rows[-1].number,
+        offset=rows[-1].offset,
+        alive_at=utc_now(),
+        errors_stored=work.errors_stored,
+        errors_bytes=work.errors_bytes,
+        absent=work.absent + sum(one.row.absent for one in imported),
+        incomplete=work.incomplete + sum(bool(one.errors) for one in imported),
+        cells_skipped=work.cells_skipped + sum(len(one.errors) for one in imported),
+        findings=add(work.findings, results),
+        **{outcome.value: counts[outcome] for outcome in RowOutcome},
+    )
+
+
+# What the first pass over a file counts, and the second one counts again.
+_COUNTED_AGAIN: Mapping[str, Any] = {"position": 0, "offset": 0, "absent": 0, "incomplete": 0, "cells_skipped": 0}

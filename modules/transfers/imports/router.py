@@ -117,9 +117,19 @@ async def _outcome(job: Import) -> ImportRead:
     if job.state is State.FAILED:
         raise InvalidFile(report.detail, extensions=_extensions(report))
     if job.state is State.REJECTED:
-        detail = f"{report.failed} of {report.rows} rows are invalid; nothing was written."
-        raise ImportRejected(detail, extensions=_extensions(report))
+        raise ImportRejected(_why_rejected(report), extensions=_extensions(report))
     return report
+
+
+def _why_rejected(report: ImportRead) -> str:
+    open_findings = [finding for finding in report.findings if finding.stops]
+    if not open_findings:
+        return f"{report.failed} of {report.rows} rows are invalid; nothing was written."
+    settled_by = " ".join(finding.settled_by or "" for finding in open_findings[:10])
+    return (
+        f"{len(open_findings)} columns need a decision; nothing was written. Decide with {settled_by}, or otherwise: "
+        "see findings."
+    )
 
 
 def _extensions(report: ImportRead) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from modules.transfers.columns.assignment import assign
+from modules.transfers.columns.cell_values import value_options
 from modules.transfers.columns.columns import Columns
 from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
 from modules.transfers.files.ndjson_reader import read_ndjson
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.files.text import open_text
 from modules.transfers.imports.row_validation import MAX_VALUE, check
+from modules.transfers.models import Options
 from modules.transfers.prefetch import in_thread, prefetch
 
 # Limits of a batch: the number of rows, and the bytes read from the file.
@@ -22,16 +25,20 @@ BATCH_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """How a CSV file is to be read: its layout, and what its columns are taken for."""
+    """How a CSV file is to be read: its layout, what its columns are taken for, and the lines of rows to leave out."""
 
     layout: Layout
     columns: Columns
+    ignored_rows: frozenset[int] = frozenset()
 
 
-def open_table(path: Path) -> CsvTable:
+def open_table(path: Path, options: Options | None = None) -> CsvTable:
     """Read the layout and the columns of a CSV file. Raise `InvalidFile`."""
+    options = options or Options()
     layout = read_layout(path)
-    return CsvTable(layout, Columns.parse(layout.header))
+    values = value_options(options.cells, decimal_comma=None if layout.separator == "," else True)
+    columns = Columns(assign(layout.header, options.columns), options.columns, values, options.skip_cells)
+    return CsvTable(layout, columns, frozenset(options.ignored_rows))
 
 
 def batches(path: Path, table: CsvTable | None) -> AsyncGenerator[list[Row]]:
@@ -81,9 +88,13 @@ def _opened(path: Path, table: CsvTable | None) -> TextIO:
 
 
 def _csv_rows(file: TextIO, table: CsvTable) -> Iterator[Row | None]:
-    decimal_comma = table.layout.separator != ","
+    number = 0
     for raw in read_csv(file, table.layout):
-        yield table.columns.row(raw, decimal_comma=decimal_comma) if raw else None
+        if raw is None or raw.line in table.ignored_rows:
+            yield None
+        else:
+            number += 1
+            yield table.columns.row(raw, number)
 
 
 class _SeenRollNumbers:

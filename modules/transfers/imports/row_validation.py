@@ -51,7 +51,7 @@ def check(row: Row) -> Row:
 
     Errors are added to `row.errors`.
     """
-    if row.errors:
+    if row.errors and not row.content:
         return row
     try:
         row.content = StudentPatch.model_validate(row.content).model_dump(exclude_unset=True)
@@ -59,7 +59,7 @@ def check(row: Row) -> Row:
         row.blanks += [subject for subject, mark in marks.items() if mark is None]
         row.content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     except ValidationError as error:
-        row.errors = _errors(error)
+        row.errors = [*_errors(error), *row.errors]
     if row.errors and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
     elif "roll_no" not in row.content:
@@ -100,7 +100,7 @@ def validate_row(row: Row, current: StudentSnapshot | None, work: Import) -> Row
     live = current is not None and current.deleted_at is None
     if current and live and work.students.has_made(current):  # an earlier write took effect late
         outcome = RowOutcome.CREATED if current.is_creation else RowOutcome.UPDATED
-        return RowResult(row, outcome, current, is_written=True)
+        return RowResult(row, outcome, current, errors=row.cell_errors, is_written=True)
     errors = _mode_errors(row, work.options.mode, live=live)
     content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
     if len(content["marks"]) > StudentBulkStore.MAX_SUBJECTS:
@@ -109,8 +109,9 @@ def validate_row(row: Row, current: StudentSnapshot | None, work: Import) -> Row
     if errors:
         return RowResult(row, RowOutcome.FAILED, errors=errors)
     if live and all(getattr(current, name) == value for name, value in content.items()):
-        return RowResult(row, RowOutcome.UNCHANGED)
-    return RowResult(row, RowOutcome.UPDATED if live else RowOutcome.CREATED, current, content)
+        return RowResult(row, RowOutcome.UNCHANGED, errors=row.cell_errors)
+    outcome = RowOutcome.UPDATED if live else RowOutcome.CREATED
+    return RowResult(row, outcome, current, content, row.cell_errors)
 
 
 def _mode_errors(row: Row, mode: Mode, *, live: bool) -> list[RowError]:

@@ -1,0 +1,147 @@
+"""What each column of a file is taken for."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic_core import PydanticCustomError
+
+from modules.students import subject_of
+from modules.transfers.columns.column_names import READ_ONLY, REASON, field_of, name_of
+from modules.transfers.columns.query import IGNORE, MARKS
+from modules.transfers.files.table import InvalidFile
+from modules.transfers.options import Column, ColumnOptions, Reason, Role
+
+MAX_PROBLEMS = 10
+MAX_NAME = 80
+
+
+def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
+    """Return what the columns with these names are taken for. Raise `InvalidFile` with all problems at once."""
+    names = [name_of(cell) for cell in header]
+    problems: list[str] = []
+    targets = _targets(names, options, problems)
+    columns = [_column(number, name, targets.get(number), problems) for number, name in enumerate(names, 1)]
+    columns = list(_without_unneeded_names(columns))
+    problems += [*_contradictions(columns), *_gaps(columns, options)]
+    if problems:
+        more = [f"There are {len(problems) - MAX_PROBLEMS} more problems."] if len(problems) > MAX_PROBLEMS else []
+        raise InvalidFile(" ".join([*problems[:MAX_PROBLEMS], *more]))
+    return columns
+
+
+def _targets(names: Sequence[str], options: ColumnOptions, problems: list[str]) -> dict[int, str]:
+    """Return the targets that parameters name, by the number of the column."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(names, 1):
+        numbers[f"#{number}"].append(number)
+        numbers[_key(name)].append(number)
+    targets: dict[int, str] = {}
+    for parameter, name, target in _named(options):
+        found = numbers.get(_key(name), [])
+        if not found:
+            problems.append(f'{parameter} names the column "{_short(name)}", which the file does not have.')
+        elif len(found) > 1 and target != IGNORE:
+            which = ", ".join(f"#{number}" for number in found[:5])
+            problems.append(
+                f'{len(found)} columns are named "{_short(name)}". Name one of them by its number: {which}.'
+            )
+        targets |= dict.fromkeys(found, target)
+    return targets
+
+
+def _named(options: ColumnOptions) -> Iterator[tuple[str, str, str]]:
+    yield from (("columns=", name, target) for name, target in options.columns)
+    yield from (("ignore=", name, IGNORE) for name in options.ignore)
+
+
+def _key(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _column(number: int, name: str, target: str | None, problems: list[str]) -> Column:
+    role, reason, subject = _meaning(name, target)
+    column = Column(number=number, name=name, role=role, reason=reason)
+    return _with_subject(column, subject, problems) if role is Role.SUBJECT else column
+
+
+def _meaning(name: str, target: str | None) -> tuple[Role, Reason, str]:
+    """Return what a column is taken for, why, and its subject if it is one."""
+    if target:
+        kind, _, subject = target.partition(".")
+        role = {IGNORE: Role.IGNORED, MARKS: Role.SUBJECT}.get(kind) or Role(kind)
+        return role, Reason.PARAMETER, subject or name
+    if not name:
+        return Role.IGNORED, Reason.UNNAMED, ""
+    if name == REASON or name in READ_ONLY:
+        return Role.IGNORED, Reason.NOT_IMPORTED, ""
+    if field := field_of(name):
+        return Role(field), Reason.NAME if field == name else Reason.WORD, ""
+    return Role.SUBJECT, Reason.OTHER, name.removeprefix(f"{MARKS}.")
+
+
+def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
+    try:
+        return column.model_copy(update={"subject": subject_of(subject)})
+    except PydanticCustomError as error:
+        name = _short(column.name)
+        problems.append(
+            f'Column {column.number}, "{name}", cannot be a subject: {error.message()} Rename it with '
+            f'columns="{name}:{MARKS}.NAME" or leave it out with ignore="{name}".'
+        )
+        return column
+
+
+def _without_unneeded_names(columns: Sequence[Column]) -> Iterator[Column]:
+    """Yield the columns; those of the first and the last name are ignored if there is one of the whole name."""
+    has_name = any(column.role is Role.NAME for column in columns)
+    for column in columns:
+        is_part = column.role in (Role.FIRST_NAME, Role.LAST_NAME)
+        unneeded = has_name and is_part and column.reason is not Reason.PARAMETER
+        yield column.model_copy(update={"role": Role.IGNORED}) if unneeded else column
+
+
+def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
+    """Yield a problem for each field or subject that several columns are taken for."""
+    same: Mapping[tuple[Role, str | None], list[Column]] = defaultdict(list)
+    for column in columns:
+        if column.role is not Role.IGNORED:
+            same[column.role, column.subject].append(column)
+    for (role, subject), found in same.items():
+        if len(found) > 1:
+            listed = " and ".join(f'#{column.number} "{_short(column.name)}"' for column in found[:5])
+            what = f'the subject "{_short(subject)}"' if subject else role.value
+            yield f"The columns {listed} are all taken for {what}. Leave out all but one with ignore=."
+
+
+def _gaps(columns: Sequence[Column], options: ColumnOptions) -> Iterator[str]:
+    """Yield a problem for each field that no column or parameter has, or both have."""
+    found = {column.role: column for column in columns}
+    named = ", ".join(f'"{_short(column.name)}"' for column in columns[:20] if column.name)
+    if options.roll_no_prefix is None and Role.ROLL_NO not in found:
+        yield (
+            "No column is recognized as the roll number. Name it with columns=NAME:roll_no, or make roll numbers with "
+            f"roll_no=number:PREFIX. The columns are {named or 'without names'}."
+        )
+    if options.roll_no_prefix is not None and Role.ROLL_NO in found:
+        yield _both("roll_no=", "roll number", found[Role.ROLL_NO])
+    if options.branch is not None and Role.BRANCH in found:
+        yield _both("branch=", "branch", found[Role.BRANCH])
+    parts = [found[role].name for role in (Role.FIRST_NAME, Role.LAST_NAME) if role in found]
+    if parts and not options.join_names:
+        listed = " and ".join(f'"{_short(name)}"' for name in parts)
+        yield f"{listed} are parts of a name. Join them with name=join."
+    if options.join_names and len(parts) < 2:
+        yield (
+            "name=join needs a column of the first name and one of the last name. Name them with "
+            "columns=NAME:first_name and columns=NAME:last_name."
+        )
+
+
+def _both(parameter: str, what: str, column: Column) -> str:
+    name = _short(column.name)
+    return f'Both {parameter} and the column "{name}" give the {what}. Leave the column out with ignore="{name}".'
+
+
+def _short(name: str | None) -> str:
+    return (name or "")[:MAX_NAME]
