@@ -1,4 +1,4 @@
-"""Refusals are slow while there are many."""
+"""Tests of the delay of refusals while there are many."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def delays(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[asyncio.Event]:
-    """Ends all delays when it is set. A process works on 50 requests, of which 10 may be delayed."""
+    """Return an event that ends all delays. The process handles at most 50 requests, of which 10 can be delayed."""
     use_settings(configured(settings, max_concurrent_requests=50))
     over = asyncio.Event()
 
@@ -40,7 +40,7 @@ async def start(count: int) -> list[asyncio.Task[None]]:
     return tasks
 
 
-async def test_a_flood_of_refusals_is_slowed_down_and_the_delay_is_bounded(delays: asyncio.Event) -> None:
+async def test_a_limited_number_of_refusals_is_delayed_during_a_flood(delays: asyncio.Event) -> None:
     tasks = await start(refusals.IMMEDIATE_PER_SECOND + 25)
 
     waiting = [task for task in tasks if not task.done()]
@@ -48,11 +48,11 @@ async def test_a_flood_of_refusals_is_slowed_down_and_the_delay_is_bounded(delay
     assert waiting == tasks[refusals.IMMEDIATE_PER_SECOND :][:10]
 
     delays.set()
-    ends = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(end) for end in ends} == {TooManyRequests}
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(result) for result in results} == {TooManyRequests}
 
 
-async def test_a_client_that_leaves_is_delayed_no_longer(delays: asyncio.Event) -> None:
+async def test_a_cancelled_request_no_longer_counts_as_delayed(delays: asyncio.Event) -> None:
     tasks = await start(refusals.IMMEDIATE_PER_SECOND + 10)
     for task in tasks:
         task.cancel()
