@@ -14,14 +14,14 @@ from tests.relay import Relay
 STUDENT = {"roll_no": "S1", "name": "x", "branch": "y", "marks": {}}
 
 
-def through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
+def client_through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
     """Return a signed-in client of a service that connects through the relay, with this timeout of the driver."""
     return sign_in(open_client(mongodb_url=SecretStr(relay.url(timeoutMS=milliseconds))))
 
 
 @pytest.fixture
 def relayed(relay: Relay, open_client: AppClient) -> TestClient:
-    return through(relay, open_client, 1000)
+    return client_through(relay, open_client, 1000)
 
 
 def test_requests_get_503_during_an_outage_and_succeed_afterwards(relayed: TestClient, relay: Relay) -> None:
@@ -48,7 +48,7 @@ def test_requests_get_503_during_an_outage_and_succeed_afterwards(relayed: TestC
 
 
 def test_requests_wait_during_a_short_outage(relay: Relay, open_client: AppClient) -> None:
-    client = through(relay, open_client, 30_000)
+    client = client_through(relay, open_client, 30_000)
     outage = client.app.state.outage  # type: ignore[attr-defined]
     relay.shut()
     with ThreadPoolExecutor(1) as pool:
@@ -64,7 +64,7 @@ def test_requests_wait_during_a_short_outage(relay: Relay, open_client: AppClien
 def test_requests_fail_fast_during_a_long_outage(
     relay: Relay, open_client: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = through(relay, open_client, 60_000)
+    client = client_through(relay, open_client, 60_000)
     monkeypatch.setattr(core.database.availability, "PATIENCE_SECONDS", 0.0)
     relay.shut()
     until(client.app.state.outage.is_on)  # type: ignore[attr-defined]
