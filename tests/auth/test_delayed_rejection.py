@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def delays(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[asyncio.Event]:
-    """Ends all delays when it is set. A process works on 50 requests, of which 10 may be delayed."""
+    """Return an event that ends all delays. The process handles at most 50 requests, of which 10 can be delayed."""
     use_settings(configured(settings, max_concurrent_requests=50))
     over = asyncio.Event()
 
@@ -48,8 +48,8 @@ async def test_a_flood_of_rejections_is_slowed_down_and_the_delay_is_bounded(del
     assert waiting == tasks[delayed_rejection.IMMEDIATE_PER_SECOND :][:10]
 
     delays.set()
-    ends = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(end) for end in ends} == {TooManyRequests}
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(result) for result in results} == {TooManyRequests}
 
 
 async def test_a_client_that_leaves_is_delayed_no_longer(delays: asyncio.Event) -> None:

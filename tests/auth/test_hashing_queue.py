@@ -12,8 +12,8 @@ from modules.auth.hashing_queue import FlowLimits, HashingQueue
 pytestmark = pytest.mark.anyio
 
 
-class Line:
-    """A queue with one thread, which is busy until `release`; `done` names the jobs in the order of their work."""
+class BlockedQueue:
+    """A queue with one thread, which is blocked until `release`. `done` lists the flows of the jobs as they ran."""
 
     def __init__(self, capacity: int) -> None:
         self.queue = HashingQueue(1)
@@ -31,7 +31,7 @@ class Line:
         return task
 
     async def release(self, *tasks: asyncio.Task[None]) -> list[BaseException | None]:
-        """Let the work be done; return how each job ended."""
+        """Unblock the thread, and return the result or the exception of each job."""
         self._release.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -50,13 +50,13 @@ async def line() -> AsyncIterator[Line]:
     line._release.set()
 
 
-async def test_a_newcomer_goes_before_the_next_job_of_a_flood(line: Line) -> None:
-    flood = [await line.add("flood") for _ in range(6)]
-    others = [await line.add("school"), await line.add("home"), await line.add("school")]
+async def test_a_new_flow_is_served_before_the_next_job_of_a_flood(harness: BlockedQueue) -> None:
+    flood = [await harness.add("flood") for _ in range(6)]
+    others = [await harness.add("school"), await harness.add("home"), await harness.add("school")]
 
-    await line.release(*flood, *others)
+    await harness.release(*flood, *others)
 
-    assert line.done == ["flood", "school", "home", "flood", "school", *["flood"] * 4]
+    assert harness.done == ["flood", "school", "home", "flood", "school", *["flood"] * 4]
 
 
 async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
@@ -68,8 +68,8 @@ async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
         limits = FlowLimits(f"stranger {number}", 100, f"stranger {number}", 100)
 
         def work() -> None:
-            """Before it ends, the next newcomer arrives."""
-            line.done.append("stranger")
+            """Add a job of another new flow before this job ends."""
+            harness.done.append("stranger")
             if number < 20:
                 asyncio.run_coroutine_threadsafe(arrive(number + 1), loop).result(60)
 
@@ -78,16 +78,16 @@ async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
         return task
 
     await arrive(0)
-    await line.release(*tasks)
+    await harness.release(*tasks)
 
-    assert line.done.count("stranger") < 10
+    assert harness.done.count("stranger") < 10
 
 
 async def test_a_client_has_no_more_jobs_than_its_limit(line: Line) -> None:
     taken = [await line.add("flood", max_per_client=4) for _ in range(5)]
     other = await line.add("school", max_per_client=4)
 
-    ends = await line.release(*taken, other)
+    results = await harness.release(*taken, other)
 
     assert ends[:4] == [None] * 4
     assert isinstance(ends[4], TooManyRequests)
@@ -102,42 +102,42 @@ async def test_those_who_share_a_flow_have_its_turns_and_places_together(line: L
     ]
     signing_in = [await line.add("a"), await line.add("b")]
 
-    ends = await line.release(*joined, *signing_in)
+    results = await harness.release(*joined, *signing_in)
 
-    assert [type(end) for end in ends] == [type(None)] * 2 + [TooManyRequests, type(None), Unavailable] + [
+    assert [type(result) for result in results] == [type(None)] * 2 + [TooManyRequests, type(None), Unavailable] + [
         type(None)
     ] * 2
-    assert line.done == ["join", "a", "b", "join", "join"]
+    assert harness.done == ["join", "a", "b", "join", "join"]
 
 
-async def test_in_a_full_queue_the_largest_flow_makes_room(line: Line) -> None:
-    floods = [await line.add(f"flood {number % 3}") for number in range(12)]
-    others = [await line.add(f"school {number}") for number in range(3)]
+async def test_a_full_queue_drops_jobs_of_the_largest_flow(harness: BlockedQueue) -> None:
+    floods = [await harness.add(f"flood {number % 3}") for number in range(12)]
+    others = [await harness.add(f"school {number}") for number in range(3)]
 
-    ends = await line.release(*floods, *others)
+    results = await harness.release(*floods, *others)
 
-    assert ends[12:] == [None] * 3
-    assert [type(end) for end in ends[:12]].count(Unavailable) == 3
-    assert line.done[1:4] != ["flood 0"] * 3
-
-
-async def test_a_full_queue_refuses_who_has_as_many_places_as_the_others(line: Line) -> None:
-    tasks = [await line.add(f"address {number}") for number in range(13)]
-
-    ends = await line.release(*tasks)
-
-    assert [type(end) for end in ends] == [type(None)] * 12 + [Unavailable]
+    assert results[12:] == [None] * 3
+    assert [type(result) for result in results[:12]].count(Unavailable) == 3
+    assert harness.done[1:4] != ["flood 0"] * 3
 
 
-async def test_who_leaves_makes_room(line: Line) -> None:
-    tasks = [await line.add(f"address {number}") for number in range(12)]
+async def test_a_full_queue_of_equal_flows_refuses_a_new_job(harness: BlockedQueue) -> None:
+    tasks = [await harness.add(f"address {number}") for number in range(13)]
+
+    results = await harness.release(*tasks)
+
+    assert [type(result) for result in results] == [type(None)] * 12 + [Unavailable]
+
+
+async def test_a_cancelled_job_frees_its_place(harness: BlockedQueue) -> None:
+    tasks = [await harness.add(f"address {number}") for number in range(12)]
     tasks[5].cancel()
     await asyncio.gather(tasks[5], return_exceptions=True)
-    late = await line.add("late")
+    late = await harness.add("late")
 
-    await line.release(*tasks[:5], *tasks[6:], late)
+    await harness.release(*tasks[:5], *tasks[6:], late)
 
-    assert line.done == [f"address {number}" for number in range(12) if number != 5] + ["late"]
+    assert harness.done == [f"address {number}" for number in range(12) if number != 5] + ["late"]
 
 
 async def test_what_a_job_raises_is_raised_and_frees_its_place(line: Line) -> None:

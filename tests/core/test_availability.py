@@ -14,14 +14,14 @@ from tests.relay import Relay
 STUDENT = {"roll_no": "S1", "name": "x", "branch": "y", "marks": {}}
 
 
-def through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
+def client_through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
     """Return a signed-in client of a service that connects through the relay, with this timeout of the driver."""
     return sign_in(open_client(mongodb_url=SecretStr(relay.url(timeoutMS=milliseconds))))
 
 
 @pytest.fixture
 def relayed(relay: Relay, open_client: AppClient) -> TestClient:
-    return through(relay, open_client, 1000)
+    return client_through(relay, open_client, 1000)
 
 
 def test_requests_get_503_during_an_outage_and_succeed_afterwards(relayed: TestClient, relay: Relay) -> None:

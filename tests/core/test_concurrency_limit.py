@@ -21,12 +21,12 @@ class Site:
 
     def __init__(self) -> None:
         self.middleware = RequestContextMiddleware(self._app, Settings.model_validate({"max_concurrent_requests": 1}))
-        self.may_go_on = asyncio.Event()
+        self.may_continue = asyncio.Event()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["path"]:
             case "/work":
-                await self.may_go_on.wait()
+                await self.may_continue.wait()
             case "/read":
                 await Request(scope, receive).body()
             case "/stream":
@@ -35,7 +35,7 @@ class Site:
 
     async def _stream(self) -> AsyncIterator[bytes]:
         yield b"begun"
-        await self.may_go_on.wait()
+        await self.may_continue.wait()
 
     async def ask(self, path: str, client: "asyncio.Future[Message] | None" = None) -> int:
         """Send a request and return the status of the response; `client` is the client's first message."""
@@ -76,7 +76,7 @@ async def test_requests_that_wait_for_the_client_and_streams_do_not_count() -> N
     await run_pending_tasks()
     assert await site.ask("/") == 200
     body.set_result({"type": "http.request"})
-    site.may_go_on.set()
+    site.may_continue.set()
     assert await asyncio.gather(reading, *streams) == [200, 200, 200, 200]
     assert site.middleware.concurrency_limit.running == 0
 

@@ -316,11 +316,11 @@ def test_a_runner_that_lost_its_lock_stops(
     monkeypatch.setattr(core.migrations.runner, "_RENEW_SECONDS", 0.01)
     endless = COUNT + "        import asyncio\n        await asyncio.sleep(60)\n"
 
-    def tell(_: str) -> None:
+    def lose_lock(_: str) -> None:
         sheep.migration_lock.update_one({}, {"$set": {"owner": "another"}})
 
     with pytest.raises(StartupError, match="runner"):
-        on_database(lambda database: run(database, [module(m0001_a=endless)], 0, tell))
+        on_database(lambda database: run(database, [module(m0001_a=endless)], 0, lose_lock))
 
     assert sheep.migrations.count_documents({}) == 0
     assert sheep.migration_lock.count_documents({"owner": "another"}) == 1

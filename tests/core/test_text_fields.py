@@ -1,4 +1,4 @@
-"""Names are one line of visible characters, whatever their script; codes are what an address can hold."""
+"""Tests of names, which are one line of visible characters of any script, and of codes, which are usable in URLs."""
 
 import re
 
@@ -28,7 +28,7 @@ code_ = TypeAdapter[str](Code)
         ("x" * 200, "x" * 200),
     ],
 )
-def test_a_visible_line_is_kept(sent: str, kept: str) -> None:
+def test_a_visible_line_is_accepted(sent: str, kept: str) -> None:
     assert line.validate_python(sent) == kept
 
 
@@ -53,13 +53,13 @@ def test_a_visible_line_is_kept(sent: str, kept: str) -> None:
         (None, "string_type"),
     ],
 )
-def test_what_cannot_be_seen_is_refused(sent: object, kind: str) -> None:
+def test_text_that_is_not_one_visible_line_is_refused(sent: object, kind: str) -> None:
     with pytest.raises(ValidationError) as raised:
         line.validate_python(sent)
     assert [error["type"] for error in raised.value.errors()] == [kind]
 
 
-def test_an_invisible_character_is_named() -> None:
+def test_the_error_names_an_invisible_character() -> None:
     with pytest.raises(ValidationError, match=r"U\+202E"):
         line.validate_python("a\u202eb")
 
@@ -80,7 +80,7 @@ def test_a_character_is_named_so_that_it_can_be_found(character: str, expected: 
 
 
 @pytest.mark.parametrize("code", ["A", "a.b", "..a", "-", "_", "0", "x" * 64, " padded "])
-def test_a_code_is_kept_as_it_is(code: str) -> None:
+def test_a_valid_code_is_accepted(code: str) -> None:
     assert code_.validate_python(code) == code.strip()
 
 
@@ -98,14 +98,14 @@ def test_a_code_is_kept_as_it_is(code: str) -> None:
         ("x" * 65, "string_too_long", "64"),
     ],
 )
-def test_what_cannot_stand_in_an_address_is_named(code: str, kind: str, named: str) -> None:
+def test_the_error_names_what_is_invalid_in_a_code(code: str, kind: str, named: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(named)) as raised:
         code_.validate_python(code)
     assert [error["type"] for error in raised.value.errors()] == [kind]
 
 
 @pytest.mark.parametrize("code", ["A", "..a", "x" * 64, "a b", "é", ".", "..", "", "x" * 65, "a\n"])
-def test_the_documented_pattern_of_a_code_is_true(code: str) -> None:
+def test_the_documented_pattern_of_a_code_matches_its_validation(code: str) -> None:
     schema = code_.json_schema()
     fits = bool(re.fullmatch(schema["pattern"].rstrip("$"), code)) and schema["minLength"] <= len(code) <= 64
     assert fits == (code_.validator.isinstance_python(code) and code == code.strip())
