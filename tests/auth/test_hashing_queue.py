@@ -1,4 +1,4 @@
-"""Tests of the order and the limits of the hashing queue."""
+"""Tests of the fairness and the limits of the hashing queue."""
 
 import asyncio
 import threading
@@ -15,18 +15,18 @@ pytestmark = pytest.mark.anyio
 class BlockedQueue:
     """A queue with one thread, which is blocked until `release`. `done` lists the flows of the jobs as they ran."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, places: int) -> None:
         self.queue = HashingQueue(1)
-        self.capacity = capacity
+        self.places = places
         self.done: list[str] = []
         self._release = threading.Event()
 
     async def add(
         self, flow: str, *, client: str = "", max_per_flow: int = 100, max_per_client: int = 100
     ) -> asyncio.Task[None]:
-        """Start a job and let it take its place, or be refused."""
+        """Start a job, and let the queue accept or refuse it."""
         limits = FlowLimits(flow, max_per_flow, client or flow, max_per_client)
-        task = asyncio.create_task(self.queue.run(self._job(flow), limits, self.capacity))
+        task = asyncio.create_task(self.queue.run(self._job(flow), limits, self.places))
         await asyncio.sleep(0)
         return task
 
@@ -44,10 +44,10 @@ class BlockedQueue:
 
 
 @pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    line = Line(capacity=12)
-    yield line
-    line._release.set()
+async def harness() -> AsyncIterator[BlockedQueue]:
+    harness = BlockedQueue(places=12)
+    yield harness
+    harness._release.set()
 
 
 async def test_a_new_flow_is_served_before_the_next_job_of_a_flood(harness: BlockedQueue) -> None:
@@ -59,9 +59,9 @@ async def test_a_new_flow_is_served_before_the_next_job_of_a_flood(harness: Bloc
     assert harness.done == ["flood", "school", "home", "flood", "school", *["flood"] * 4]
 
 
-async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
-    line = Line(capacity=100)
-    tasks = [await line.add("school") for _ in range(3)]
+async def test_an_endless_series_of_new_flows_does_not_starve_others() -> None:
+    harness = BlockedQueue(places=100)
+    tasks = [await harness.add("school") for _ in range(3)]
     loop = asyncio.get_running_loop()
 
     async def arrive(number: int) -> asyncio.Task[None]:
@@ -73,7 +73,7 @@ async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
             if number < 20:
                 asyncio.run_coroutine_threadsafe(arrive(number + 1), loop).result(60)
 
-        task = asyncio.create_task(line.queue.run(work, limits, 100))
+        task = asyncio.create_task(harness.queue.run(work, limits, 100))
         await asyncio.sleep(0)
         return task
 
@@ -83,24 +83,24 @@ async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
     assert harness.done.count("stranger") < 10
 
 
-async def test_a_client_has_no_more_jobs_than_its_limit(line: Line) -> None:
-    taken = [await line.add("flood", max_per_client=4) for _ in range(5)]
-    other = await line.add("school", max_per_client=4)
+async def test_a_holder_is_refused_above_its_limit(harness: BlockedQueue) -> None:
+    taken = [await harness.add("flood", max_per_client=4) for _ in range(5)]
+    other = await harness.add("school", max_per_client=4)
 
     results = await harness.release(*taken, other)
 
-    assert ends[:4] == [None] * 4
-    assert isinstance(ends[4], TooManyRequests)
-    assert int(ends[4].headers["Retry-After"]) > 0
-    assert ends[5] is None
-    assert (await line.release(await line.add("flood", max_per_client=4))) == [None], "places are free again"
+    assert results[:4] == [None] * 4
+    assert isinstance(results[4], TooManyRequests)
+    assert int(results[4].headers["Retry-After"]) > 0
+    assert results[5] is None
+    assert (await harness.release(await harness.add("flood", max_per_client=4))) == [None], "places are free again"
 
 
-async def test_those_who_share_a_flow_have_its_turns_and_places_together(line: Line) -> None:
+async def test_clients_of_one_flow_share_its_turns_and_places(harness: BlockedQueue) -> None:
     joined = [
-        await line.add("join", client=f"c{number}", max_per_flow=3, max_per_client=2) for number in (1, 1, 1, 2, 3)
+        await harness.add("join", client=f"c{number}", max_per_flow=3, max_per_client=2) for number in (1, 1, 1, 2, 3)
     ]
-    signing_in = [await line.add("a"), await line.add("b")]
+    signing_in = [await harness.add("a"), await harness.add("b")]
 
     results = await harness.release(*joined, *signing_in)
 
@@ -140,8 +140,8 @@ async def test_a_cancelled_job_frees_its_place(harness: BlockedQueue) -> None:
     assert harness.done == [f"address {number}" for number in range(12) if number != 5] + ["late"]
 
 
-async def test_what_a_job_raises_is_raised_and_frees_its_place(line: Line) -> None:
+async def test_a_failed_job_raises_its_error_and_frees_its_place(harness: BlockedQueue) -> None:
     limits = FlowLimits("a", 1, "a", 1)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
-            await line.queue.run(lambda: 1 // 0, limits, 1)
+            await harness.queue.run(lambda: 1 // 0, limits, 1)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 TIMEOUT_SECONDS = 30.0
 
 
-def believe(token: str) -> None:
+def cache_token(token: str) -> None:
     entry = VerifiedToken(Principal("alice", Role.TEACHER), ObjectId(), time.time() + 60, time.monotonic() + 60)
     verified_tokens.add(token, entry, verified_tokens.changes)
 

@@ -48,7 +48,7 @@ def test_requests_get_503_during_an_outage_and_succeed_afterwards(relayed: TestC
 
 
 def test_requests_wait_during_a_short_outage(relay: Relay, open_client: AppClient) -> None:
-    client = through(relay, open_client, 30_000)
+    client = client_through(relay, open_client, 30_000)
     availability = client.app.state.availability  # type: ignore[attr-defined]
     relay.shut()
     with ThreadPoolExecutor(1) as pool:
@@ -64,7 +64,7 @@ def test_requests_wait_during_a_short_outage(relay: Relay, open_client: AppClien
 def test_requests_fail_fast_during_a_long_outage(
     relay: Relay, open_client: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = through(relay, open_client, 60_000)
+    client = client_through(relay, open_client, 60_000)
     monkeypatch.setattr(core.database.availability, "MAX_WAIT_SECONDS", 0.0)
     relay.shut()
     until(client.app.state.availability.is_unavailable)  # type: ignore[attr-defined]

@@ -64,7 +64,7 @@ async def test_requests_above_the_limit_are_rejected() -> None:
     await run_pending_tasks()
     assert [await site.ask("/") for _ in range(3)] == [503, 503, 503]
     assert [await site.ask(path) for path in EXEMPT_PATHS] == [200] * len(EXEMPT_PATHS)
-    site.may_go_on.set()
+    site.may_continue.set()
     assert await first == 200
     assert [await site.ask("/") for _ in range(3)] == [200, 200, 200]
 
