@@ -1,15 +1,17 @@
 """What each column of a file is taken for."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 
 from pydantic_core import PydanticCustomError
 
 from modules.students import subject_of
-from modules.transfers.columns.column_names import READ_ONLY, REASON, field_of, name_of
+from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, field_of, name_of
 from modules.transfers.columns.query import IGNORE, MARKS
-from modules.transfers.files.table import InvalidFile
+from modules.transfers.files.table import MAX_COLUMNS, InvalidFile
 from modules.transfers.options import Column, ColumnOptions, Reason, Role
 
 MAX_PROBLEMS = 10
@@ -19,11 +21,15 @@ MAX_NAME = 80
 def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
     """Return what the columns with these names are taken for. Raise `InvalidFile` with all problems at once."""
     names = [name_of(cell) for cell in header]
+    if not any(names):
+        raise InvalidFile("The first line must contain the column names: roll_no, name, branch and the subjects.")
+    if len(names) > MAX_COLUMNS:
+        raise InvalidFile(f"The file has more than {MAX_COLUMNS:,} columns.")
     problems: list[str] = []
     targets = _targets(names, options, problems)
     columns = [_column(number, name, targets.get(number), problems) for number, name in enumerate(names, 1)]
     columns = list(_without_unneeded_names(columns))
-    problems += [*_contradictions(columns), *_gaps(columns, options)]
+    problems += [*_contradictions(columns), *_misspelt(columns), *_gaps(columns, options)]
     if problems:
         more = [f"There are {len(problems) - MAX_PROBLEMS} more problems."] if len(problems) > MAX_PROBLEMS else []
         raise InvalidFile(" ".join([*problems[:MAX_PROBLEMS], *more]))
@@ -77,7 +83,8 @@ def _meaning(name: str, target: str | None) -> tuple[Role, Reason, str]:
         return Role.IGNORED, Reason.NOT_IMPORTED, ""
     if field := field_of(name):
         return Role(field), Reason.NAME if field == name else Reason.WORD, ""
-    return Role.SUBJECT, Reason.OTHER, name.removeprefix(f"{MARKS}.")
+    subject = name.removeprefix(f"{MARKS}.")
+    return Role.SUBJECT, Reason.OTHER if subject == name else Reason.NAME, subject
 
 
 def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
@@ -112,6 +119,22 @@ def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
             listed = " and ".join(f'#{column.number} "{_short(column.name)}"' for column in found[:5])
             what = f'the subject "{_short(subject)}"' if subject else role.value
             yield f"The columns {listed} are all taken for {what}. Leave out all but one with ignore=."
+
+
+def _misspelt(columns: Sequence[Column]) -> Iterator[str]:
+    """Yield a problem for each field that no column is taken for, but a column's name is almost a word for."""
+    roles = {column.role for column in columns}
+    names = {_field_form(column.name): column.name for column in columns if column.reason is Reason.OTHER}
+    for field in FIELDS:
+        if Role(field) in roles or (field == "name" and roles & {Role.FIRST_NAME, Role.LAST_NAME}):
+            continue
+        for close in get_close_matches(field, names, n=1, cutoff=0.85):
+            name = _short(names[close])
+            yield f'Unknown column "{name}". Did you mean {field}? Say columns={name}:{field} or columns={name}:marks.'
+
+
+def _field_form(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.casefold())
 
 
 def _gaps(columns: Sequence[Column], options: ColumnOptions) -> Iterator[str]:

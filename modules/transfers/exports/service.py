@@ -8,7 +8,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from modules.students import Selection, StudentReader
-from modules.transfers.columns.column_names import FIELDS, REASON
+from modules.transfers.columns.column_names import FIELDS, REASON, field_of
+from modules.transfers.columns.derived import kind_of
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape
 from modules.transfers.prefetch import in_thread
@@ -55,5 +56,6 @@ def _objects(students: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _column(subject: str) -> str:
-    """Return the column name of a subject, prefixed with `marks.` if it would clash with a field."""
-    return f"marks.{subject}" if subject in _RESERVED else subject
+    """Return the column name of a subject, prefixed with `marks.` if an import could take it for something else."""
+    is_ambiguous = subject in _RESERVED or field_of(subject) or kind_of(subject)
+    return f"marks.{subject}" if is_ambiguous else subject

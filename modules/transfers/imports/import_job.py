@@ -27,6 +27,8 @@ from modules.transfers.metrics import ROWS
 from modules.transfers.models import Import, State, Verify
 from modules.transfers.prefetch import in_thread, prefetch
 
+# How many columns an import tells about.
+MAX_COLUMNS_TOLD = 500
 # How many stored subjects new ones are compared with.
 MAX_SUBJECTS = 10_000
 
@@ -87,7 +89,7 @@ async def _look_at(work: Import, path: Path) -> CsvTable:
         header_line=layout.header_line,
         separator=layout.separator,
         encoding=layout.encoding,
-        columns=columns,
+        columns=columns[:MAX_COLUMNS_TOLD],
         findings=work.findings if work.writing else analysis.findings,
     )
     return analysis.table

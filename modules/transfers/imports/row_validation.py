@@ -60,6 +60,8 @@ def check(row: Row) -> Row:
         row.content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     except ValidationError as error:
         row.errors = [*_errors(error), *row.errors]
+    if len(row.errors) > MAX_ERRORS + 1:
+        row.errors[MAX_ERRORS:] = [_further(len(row.errors) - MAX_ERRORS)]
     if row.errors and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
     elif "roll_no" not in row.content:
@@ -70,8 +72,12 @@ def check(row: Row) -> Row:
 def _errors(invalid: ValidationError) -> list[RowError]:
     errors = [_error(each) for each in invalid.errors(include_url=False)[:MAX_ERRORS]]
     if left := invalid.error_count() - len(errors):
-        errors.append(RowError("", "", "more", f"{left} more values in this row are invalid."))
+        errors.append(_further(left))
     return errors
+
+
+def _further(left: int) -> RowError:
+    return RowError("", "", "more", f"{left} more values in this row are invalid.")
 
 
 def _error(error: Any) -> RowError:
