@@ -29,6 +29,16 @@ class ImportQuery(BaseModel):
         Literal["keep", "remove"],
         Field(description="The meaning of a blank cell. `keep`: keep the stored mark; `remove`: remove it."),
     ] = "keep"
+    sheet: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="The sheet of a workbook: its name, or its number among the sheets that are not hidden. "
+            "It may be left out if only one sheet has content.",
+            examples=["Class 7B"],
+        ),
+    ] = None
 
     @property
     def options(self) -> Options:
@@ -38,6 +48,7 @@ class ImportQuery(BaseModel):
             dry_run=self.dry_run,
             skip_errors=self.on_error == "skip",
             remove_blanks=self.blank == "remove",
+            sheet=self.sheet,
         )
 
 
@@ -101,7 +112,8 @@ class ImportRead(BaseModel):
                     "dry_run": False,
                     "on_error": "skip",
                     "blank": "keep",
-                    "filename": "class-7b.csv",
+                    "filename": "class-7b.xlsx",
+                    "sheet": "Class 7B",
                     "size": 61234,
                     "percent": 100,
                     "rows": 1905,
@@ -131,6 +143,7 @@ class ImportRead(BaseModel):
     on_error: Literal["reject", "skip"]
     blank: Literal["keep", "remove"]
     filename: str | None
+    sheet: Annotated[str | None, Field(description="The sheet of a workbook that was read.")] = None
     size: Annotated[int | None, Field(description="The size of the file in bytes.")]
     percent: Annotated[int | None, Field(description="The progress of the import in percent.")]
     rows: Annotated[int, Field(description="The number of rows processed so far; at the end, all rows of the file.")]
@@ -171,6 +184,7 @@ class ImportRead(BaseModel):
             on_error="skip" if work.options.skip_errors else "reject",
             blank="remove" if work.options.remove_blanks else "keep",
             filename=work.filename,
+            sheet=work.sheet,
             size=work.size,
             percent=work.percent,
             rows=max(work.rows, work.position),

@@ -13,8 +13,9 @@ from pathlib import Path
 from core.clock import utc_now
 from core.database import check_room, operation_timeout
 from core.errors import Forbidden, Unauthenticated
-from modules.transfers.files import file_store
+from modules.transfers.files import file_store, spreadsheet
 from modules.transfers.files.csv_reader import InvalidFile, Row, header_of
+from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.imports import failed_rows, undo
 from modules.transfers.imports.row_reader import batches
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
@@ -37,8 +38,9 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
     `Unauthenticated` or `Forbidden`, the import fails and nothing is written.
     """
     try:
-        async with file_store.on_disk(work) as path:
-            state = await _carry_out(work, path, verify)
+        async with file_store.on_disk(work) as path, spreadsheet.as_text(path, work.options.sheet) as (text, workbook):
+            await _describe(work, text, workbook)
+            state = await _carry_out(work, text, verify)
             detail = None
     except InvalidFile as error:
         state, detail = State.FAILED, error.detail
@@ -53,10 +55,20 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
     await file_store.forget(work)
 
 
-async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
-    if work.format == "csv":
+async def _describe(work: Import, path: Path, workbook: Workbook | None) -> None:
+    """Store how the file is read. Its content decides about its format, except that NDJSON and CSV are both text."""
+    if workbook:
+        workbook.refuse_merged(header_line=1)
+        size = (await in_thread(path.stat)).st_size
+        await work.update_fields(format=workbook.format, sheet=workbook.sheet, text_size=size)
+    elif work.format != "ndjson":
+        await work.update_fields(format="csv")
+    if work.format != "ndjson":
         header, separator = await in_thread(header_of, path)
         await work.update_fields(header=header, separator=separator)
+
+
+async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
             await _validate_all(work, path)

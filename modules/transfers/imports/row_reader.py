@@ -45,7 +45,7 @@ def _next_batch(rows: Iterator[tuple[Row | None, int]]) -> tuple[list[Row], bool
 
 def _checked(path: Path, format_: str) -> Generator[tuple[Row | None, int]]:
     """Yield the rows of a file (None for a blank line), each with the number of bytes read so far."""
-    read = read_csv if format_ == "csv" else read_ndjson
+    read = read_ndjson if format_ == "ndjson" else read_csv
     with open_text(path) as file, closing(_SeenRollNumbers()) as seen:
         number = 0
         for row in read(file):
