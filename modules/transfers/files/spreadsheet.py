@@ -81,7 +81,7 @@ async def convert(source: Path, target: Path, sheet: str | None) -> Workbook:
     """Write a sheet of a workbook as CSV (UTF-8, commas), one line for each row, so that line N is row N. Raise
     `InvalidFile`."""
     with source.open("rb") as content, target.open("wb") as output, _links() as links:
-        return _result(*await _run(content, output, [links, *([sheet] if sheet else [])]))
+        return _result(*await _run(content, output, [links, json.dumps(sheet)]))
 
 
 @contextmanager
@@ -95,7 +95,14 @@ def _links() -> Iterator[str]:
 
 async def _run(content: BinaryIO, output: BinaryIO, arguments: Sequence[str]) -> tuple[int, bytes]:
     """Run the process, and return its exit code and its last line."""
-    process = await asyncio.create_subprocess_exec(*_COMMAND, *arguments, stdin=content, stdout=output, stderr=PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *_COMMAND,
+        *arguments,
+        stdin=content,
+        stdout=output,
+        stderr=PIPE,
+        start_new_session=True,  # Ctrl-C at a terminal interrupts the import, which can then be resumed
+    )
     try:
         async with asyncio.timeout(MAX_SECONDS):
             last = await _last_line(process)

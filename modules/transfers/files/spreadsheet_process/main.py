@@ -1,8 +1,8 @@
 """Conversion of a workbook, the standard input, to CSV, the standard output.
 
 The arguments are a folder with links to the standard input, named `workbook.xlsx` and `workbook.ods` because calamine
-tells formats by file names, and perhaps the sheet. The last line of the standard error is a JSON object: the result, or
-under `refused` why the workbook cannot be read.
+tells formats by file names, and the sheet as JSON, which may be null. The last line of the standard error is a JSON
+object: the result, or under `refused` why the workbook cannot be read.
 """
 
 import csv
@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -41,7 +42,7 @@ def main() -> None:
     """Convert the workbook and report the result."""
     _limit_resources()
     try:
-        report = _convert(sys.stdin.buffer, sys.stdout, *sys.argv[1:])
+        report = _convert(sys.stdin.buffer, sys.stdout, sys.argv[1], json.loads(sys.argv[2]))
         sys.stdout.flush()
     except UnreadableWorkbook as error:
         report = {"refused": str(error)}
@@ -56,7 +57,10 @@ def main() -> None:
 
 
 def _limit_resources() -> None:
-    """Let the process fail, rather than the machine, and let the service run first."""
+    """Let the process fail, rather than the machine, and let the service run first. The service ends the process, so
+    that an import which is stopped does not look like a damaged file."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(5)
     limits = {
         resource.RLIMIT_AS: MAX_MEMORY,
@@ -70,7 +74,7 @@ def _limit_resources() -> None:
             resource.setrlimit(kind, (limit, limit))
 
 
-def _convert(source: BinaryIO, target: TextIO, links: str, wanted: str | None = None) -> dict[str, Any]:
+def _convert(source: BinaryIO, target: TextIO, links: str, wanted: str | None) -> dict[str, Any]:
     archive, format_ = open_archive(source)
     try:
         workbook = CalamineWorkbook.from_path(f"{links}/workbook.{format_}")
