@@ -297,6 +297,12 @@ def test_line_n_is_row_n(convert: Convert) -> None:
     assert found.rows == 5
 
 
+def test_rows_of_nothing_but_errors_are_read(convert: Convert) -> None:
+    found, rows = convert(workbook(["a"], [], [error("#N/A")]))
+
+    assert (rows, found.rows) == ([["a"], [""], ["#N/A"]], 3)
+
+
 def test_repeated_rows_of_an_ods_file_keep_their_lines(convert: Convert) -> None:
     blank = Xml('<table:table-row table:number-rows-repeated="3"><table:table-cell/></table:table-row>')
     bad = ods_cell("string", "#N/A", 'calcext:value-type="error"')

@@ -13,7 +13,6 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, BinaryIO, TextIO
 from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile, ZipFile
@@ -79,9 +78,9 @@ def _convert(source: BinaryIO, target: TextIO, links: str, wanted: str | None) -
     try:
         workbook = CalamineWorkbook.from_path(f"{links}/workbook.{format_}")
         sheet = choose(workbook, wanted)
-        rows, columns = _size_of(sheet)
+        columns = _columns_of(sheet)
         merged = list(sheet.merged_cell_ranges or [])
-        _write(sheet, _details(archive, format_, sheet.name, merged), target, rows, columns)
+        rows = _write(sheet, _details(archive, format_, sheet.name, merged), target, columns)
     except PasswordError:
         raise UnreadableWorkbook("This workbook is protected with a password.") from None
     except CalamineError as error:
@@ -99,8 +98,8 @@ def _sentence_of(error: CalamineError) -> str:
     return TOO_LARGE if "imit exceeded" in text else DAMAGED
 
 
-def _size_of(sheet: CalamineSheet) -> tuple[int, int]:
-    """Return the numbers of rows and columns up to the last one that is not blank. Raise `UnreadableWorkbook` if the
+def _columns_of(sheet: CalamineSheet) -> int:
+    """Return the number of columns up to the last one that is not blank. Raise `UnreadableWorkbook` if the
     sheet is too large."""
     rows = columns = 0
     for number, row in enumerate(sheet.iter_rows(), 1):
@@ -109,7 +108,7 @@ def _size_of(sheet: CalamineSheet) -> tuple[int, int]:
         rows = number if width else rows
     if rows > MAX_ROWS or columns > MAX_COLUMNS or rows * columns > MAX_CELLS:
         raise UnreadableWorkbook(TOO_LARGE)
-    return rows, columns
+    return columns
 
 
 def _details(
@@ -120,24 +119,27 @@ def _details(
     return xlsx_details.details_of(archive, sheet)
 
 
-def _write(
-    sheet: CalamineSheet, details: Iterator[xlsx_details.RowDetails], target: TextIO, rows: int, columns: int
-) -> None:
-    """Write the rows of a sheet, each with the details of its cells. Raise `UnreadableWorkbook` if the rows are not in
-    order in the file, which no spreadsheet program writes."""
+def _write(sheet: CalamineSheet, details: Iterator[xlsx_details.RowDetails], target: TextIO, columns: int) -> int:
+    """Write the rows up to the last one that is not blank, each with the details of its cells, and return their number.
+    Raise `UnreadableWorkbook` if the rows are not in order in the file, which no spreadsheet program writes."""
     first_column = sheet.start[1] if sheet.start else 0
     writer = csv.writer(target, lineterminator="\n")
     following = next(details, None)
-    for number, row in enumerate(islice(sheet.iter_rows(), rows)):
+    written = 0
+    for number, row in enumerate(sheet.iter_rows()):
         cells = [text_of(cell) for cell in row[:columns]]
         if following and following[0] == number:
             _add_details(cells, row, following[1], first_column)
             following = next(details, None)
         if following and following[0] <= number:
             raise UnreadableWorkbook(DAMAGED)
-        writer.writerow(cells)
+        if any(map(str.strip, cells)):
+            writer.writerows([[""] * columns] * (number - written))
+            writer.writerow(cells)
+            written = number + 1
     for _ in details:  # merged cells may follow
         pass
+    return written
 
 
 def _add_details(cells: list[str], row: list[Value], details: dict[int, str], first_column: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from .cell_text import Value
-from .errors import UnreadableWorkbook
+from .errors import DAMAGED, UnreadableWorkbook
 
 MAX_NAMED = 20
 
@@ -48,6 +48,8 @@ def _only(workbook: CalamineWorkbook) -> CalamineSheet:
         if has_content(sheet):
             found.append(name)
             only = sheet
+    if not names_of(workbook, hidden=True):
+        raise UnreadableWorkbook(DAMAGED)
     if only is None:
         raise UnreadableWorkbook("No visible sheet of this workbook has content. Name a hidden one by `sheet`.")
     if len(found) > 1:
