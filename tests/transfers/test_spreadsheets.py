@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi.testclient import TestClient
+from pymongo.database import Database
 
 from modules.transfers.files import spreadsheet
 from modules.transfers.files.csv_reader import InvalidFile
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.files.spreadsheet_process.cell_text import percentage_of, text_of
 from modules.transfers.models import Import, Options
-from tests.transfers.helpers import CSV, NDJSON, counts, imported, read_table, send, student, students, table
+from tests.transfers.helpers import CSV, JSON, NDJSON, counts, imported, read_table, send, student, students, table
+from tests.transfers.test_erasure import interrupt
 from tests.transfers.workbooks import (
     DATE,
     DECIMAL_PERCENT,
@@ -81,6 +83,16 @@ def test_a_workbook_is_imported_like_the_same_table_as_csv(teacher: TestClient, 
     again = imported(teacher, table(CLASS))
     assert (again["unchanged"], again["sheet"]) == (2, None)
     assert teacher.post(f"/imports/{report['id']}/undo").json()["restored"] == 2
+
+
+def test_an_interrupted_import_of_a_workbook_is_resumed(teacher: TestClient, database: Database[JSON]) -> None:
+    content = workbook(*CLASS)
+    first = imported(teacher, content, XLSX)
+    interrupt(database, first["id"], content)
+
+    resumed = teacher.post(f"/imports/{first['id']}/resume")
+
+    assert (resumed.status_code, resumed.json()["state"], counts(resumed.json())) == (200, "done", (2, 2, 0, 0, 0))
 
 
 @BOTH

@@ -27,7 +27,7 @@ from .sheets import choose, is_blank, names_of
 
 MAX_MEMORY = 1_000_000_000
 MAX_CPU_SECONDS = 180
-MAX_CSV = 1_000_000_000
+MAX_CSV = 500_000_000
 
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 10_000
