@@ -16,6 +16,7 @@ from core.command import Command, create_private_file
 from core.errors import BadRequest
 from modules.students import Selection, StudentReader
 from modules.transfers.exports import service as exports
+from modules.transfers.files.formats import format_of
 from modules.transfers.imports import import_job, job_runner, service
 from modules.transfers.models import Import, Mode, Options, State
 
@@ -28,7 +29,8 @@ BAR = "{percentage:3.0f}%|{bar}| {elapsed}"
 
 
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="a CSV file with a header, or a .ndjson file")
+    parser.add_argument("file", type=Path, help="a CSV file with a header, a workbook (.xlsx, .ods), or a .ndjson file")
+    parser.add_argument("--sheet", help="the sheet of a workbook: its name, or its number")
     parser.add_argument("--mode", choices=[mode.value for mode in Mode], default=Mode.UPSERT.value)
     parser.add_argument("--dry-run", action="store_true", help="validate and report without writing")
     parser.add_argument("--skip-errors", action="store_true", help="import the valid rows even if others are invalid")
@@ -41,10 +43,10 @@ async def _import(arguments: argparse.Namespace) -> str:
         dry_run=arguments.dry_run,
         skip_errors=arguments.skip_errors,
         remove_blanks=arguments.remove_blanks,
+        sheet=arguments.sheet,
     )
     path: Path = arguments.file
-    format_ = "ndjson" if path.suffix.lower() in (".ndjson", ".jsonl") else "csv"
-    job = Import(id=PydanticObjectId(), by=TERMINAL, options=options, format=format_, filename=path.name)
+    job = Import(id=PydanticObjectId(), by=TERMINAL, options=options, format=format_of(path.name), filename=path.name)
     await service.begin(job)
     await service.receive(job, _pieces(path))
     await _run_with_progress_bar(job)
@@ -143,7 +145,7 @@ def _selection(query: str) -> Selection:
 
 import_students = Command(
     name="import",
-    help="import students from a CSV or NDJSON file",
+    help="import students from a CSV file, a workbook or an NDJSON file",
     add_arguments=_import_arguments,
     run=_import,
 )

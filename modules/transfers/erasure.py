@@ -74,6 +74,8 @@ async def _blank_imports(pattern: Regex[str]) -> None:
     imports = collection(Import)
     await imports.update_many({**_ALL, "detail": pattern}, {"$set": {"detail": _REMOVED}})
     await imports.update_many({**_ALL, "header": pattern}, {"$set": {"header": []}})
+    for field in ("sheet", "options.sheet"):
+        await imports.update_many({**_ALL, field: pattern}, {"$unset": {field: ""}})
 
 
 def _patterns(student: ErasedStudent) -> Iterator[Regex[str]]:

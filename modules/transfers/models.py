@@ -51,7 +51,8 @@ class Options(BaseModel):
     """The options of an import.
 
     With `remove_blanks`, a blank cell removes the stored mark; with `skip_cells`, a cell that is no mark loses only its
-    mark. `ignored_rows` are the lines of rows that are no students.
+    mark. `ignored_rows` are the lines of rows that are no students. `sheet` is the name or the number of a workbook's
+    sheet.
     """
 
     mode: Mode = Mode.UPSERT
@@ -59,6 +60,7 @@ class Options(BaseModel):
     skip_errors: bool = False
     skip_cells: bool = False
     remove_blanks: bool = False
+    sheet: str | None = None
     encoding: str | None = None
     columns: ColumnOptions = ColumnOptions()
     cells: CellOptions = CellOptions()
@@ -98,7 +100,8 @@ class Import(Document):
     """An import.
 
     `position` is the last processed row of the file, in the validating pass or in the writing one (`writing`), and
-    `offset` the number of bytes read up to it. `errors_stored` is the number of failed rows that are stored (all of
+    `offset` the number of bytes read up to it: of the file, or of the CSV that a workbook is converted to, which has
+    `text_size` bytes. `errors_stored` is the number of failed rows that are stored (all of
     them if it is absent), and `errors_bytes` the size of their cells. `alive_at` is the time of the last heartbeat.
     `turn` is a fencing token: each claim increments it, so that a process that lost its claim can no longer update the
     import. `key` is computed by `hashed_key`.
@@ -113,6 +116,8 @@ class Import(Document):
     state: State = State.RECEIVING
     detail: str | None = None
     size: int | None = None
+    text_size: int | None = None
+    sheet: str | None = None
     fingerprint: str | None = None
     header: list[str] = []
     separator: str = ","
@@ -196,7 +201,7 @@ class Import(Document):
         """The progress in percent. If there are two passes over the file, each counts as half."""
         if self.finished_at or not self.size:
             return 100 if self.finished_at else None
-        this_pass = self.offset * 100 // self.size
+        this_pass = self.offset * 100 // (self.text_size or self.size)
         if self.options.dry_run or self.options.skip_errors:
             return this_pass
         return this_pass // 2 + (50 if self.writing else 0)

@@ -38,6 +38,16 @@ class ImportQuery(ReadingQuery):
         list[Annotated[int, Field(ge=1)]],
         Field(max_length=200, description="The lines of rows that are no students. Repeatable.", examples=[[2]]),
     ] = []
+    sheet: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="The sheet of a workbook: its name, or its number among the sheets that are not hidden. "
+            "It may be left out if only one sheet has content.",
+            examples=["Class 7B"],
+        ),
+    ] = None
 
     @property
     def options(self) -> Options:
@@ -51,6 +61,7 @@ class ImportQuery(ReadingQuery):
             columns=self.column_options,
             cells=self.cell_options,
             ignored_rows=self.ignore_rows,
+            sheet=self.sheet,
         )
 
 
@@ -151,7 +162,8 @@ class ImportRead(BaseModel):
                     "dry_run": False,
                     "on_error": "skip",
                     "blank": "keep",
-                    "filename": "class-7b.csv",
+                    "filename": "class-7b.xlsx",
+                    "sheet": "Class 7B",
                     "size": 61234,
                     "percent": 100,
                     "rows": 1905,
@@ -183,6 +195,7 @@ class ImportRead(BaseModel):
     on_error: OnError
     blank: Literal["keep", "remove"]
     filename: str | None
+    sheet: Annotated[str | None, Field(description="The sheet of a workbook that was read.")] = None
     size: Annotated[int | None, Field(description="The size of the file in bytes.")]
     percent: Annotated[int | None, Field(description="The progress of the import in percent.")]
     encoding: Annotated[str | None, Field(description="The encoding of the file.")] = None
@@ -240,6 +253,7 @@ class ImportRead(BaseModel):
             on_error=_on_error(work.options),
             blank="remove" if work.options.remove_blanks else "keep",
             filename=work.filename,
+            sheet=work.sheet,
             size=work.size,
             percent=work.percent,
             encoding=work.encoding,

@@ -19,6 +19,7 @@ from tests.auth.people import Person, make
 from tests.students.test_erasure import dying
 from tests.transfers import helpers
 from tests.transfers.helpers import JSON, NDJSON, add, counts, imported, read_table, send, table
+from tests.transfers.workbooks import XLSX, Sheet, xlsx
 
 NAME, ROLL_NO, FORMER = "Erasmus Żółty Forgotten", "ER-90210", "OLD-90209"
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -80,6 +81,10 @@ def test_a_purge_leaves_no_trace_in_any_collection(
     form = {"file": (f"report {NAME.lower().replace(' ', '_')}.csv", table([HEADER, GOOD]).encode(), "text/csv")}
     key = {"Idempotency-Key": "report-of-erasmus"}
     assert teacher.post("/imports", files=form, headers=key).status_code == 201
+    named = [xlsx(Sheet(name, [HEADER, GOOD])) for name in (NAME, f"of {ROLL_NO}")]
+    imported(teacher, named[0], XLSX, sheet=NAME)
+    imported(teacher, named[1], XLSX)
+    assert send(teacher, named[0], XLSX, sheet=ROLL_NO).status_code == 422
     stale = imported(teacher, table([HEADER, GOOD]))
     interrupt(database, stale["id"], text.encode())
     teacher.get("/changes")

@@ -21,6 +21,7 @@ from modules.transfers.models import Import
 from modules.transfers.options import ColumnOptions
 from modules.transfers.schemas import ImportRead
 from tests.transfers.helpers import CSV, JSON, NDJSON, imported, read_table, send
+from tests.transfers.workbooks import XLSX, error, workbook
 
 # Limit of the CPU seconds of one callback. The bugs found took seconds; a batch takes some milliseconds.
 LONGEST = 0.15
@@ -44,6 +45,8 @@ FILES = {
     "blank lines": (FIELDS + "\n" * 200_000, CSV),
     "blank cells": (BLANKS + "".join(f"S{number},A,B{',' * 9_990}\n" for number in range(200)), CSV),
     "marks": (MARKS + "".join(f"S{number},A,B{',5' * 100}\n" for number in range(1_000)), CSV),
+    "a workbook": (workbook(["roll_no", "name"], *(["S1", "A", *range(100)] for _ in range(2_000))), XLSX),
+    "a workbook of errors": (workbook(["roll_no"], *[[error("#N/A")] * 100] * 2_000), XLSX),
     "nested lists": ("[" * 900_000 + "\n", NDJSON),
     "huge numbers": (('{"roll_no":' + "9" * 4_300 + "}\n") * 200, NDJSON),
     "many members": (json.dumps({f"{number:x}": 1 for number in range(15_000)}) + "\n", NDJSON),
@@ -74,7 +77,7 @@ def longest(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 @pytest.mark.parametrize(("text", "media"), FILES.values(), ids=FILES.keys())
 def test_no_file_stops_the_loop(
-    teacher: TestClient, database: Database[JSON], longest: list[float], text: str, media: str
+    teacher: TestClient, database: Database[JSON], longest: list[float], text: str | bytes, media: str
 ) -> None:
     begun = process_time()
     answer = send(teacher, text, media, blank="remove")

@@ -10,6 +10,7 @@ from tests.processes import until
 from tests.servers import PATIENCE
 from tests.terminal import Terminal
 from tests.transfers.helpers import JSON, add, counts, imported, read_table, student, students
+from tests.transfers.workbooks import Sheet, xlsx
 
 pytestmark = pytest.mark.process
 
@@ -59,6 +60,17 @@ def test_a_dry_run_writes_nothing(terminal: Terminal, teacher: TestClient) -> No
     assert done.returncode == 0
     assert "2 created" in done.stdout
     assert students(teacher) == {}
+
+
+def test_a_sheet_of_a_workbook_is_imported(terminal: Terminal, teacher: TestClient) -> None:
+    class_ = Sheet("8B", [["roll_no", "name", "branch"], ["S1", "Asha", "Physics"]])
+    (terminal.folder / "school.xlsx").write_bytes(xlsx(Sheet("Notes", [["Dear all"]]), class_))
+
+    refused = terminal("import", "school.xlsx")
+    done = terminal("import", "school.xlsx", "--sheet", "8b")
+
+    assert (refused.returncode, '"Notes", "8B"' in refused.stderr) == (1, True)
+    assert (done.returncode, students(teacher)) == (0, {"S1": student("Asha", "Physics")})
 
 
 def test_a_dry_run_fails_where_the_import_would(terminal: Terminal, teacher: TestClient) -> None:

@@ -73,5 +73,5 @@ def _no_number(text: str) -> str:
     if _EXPONENT.fullmatch(text):
         return "mark_notation"
     if text.startswith(("=", "#")) or re.fullmatch(r"err:\d+", text, re.IGNORECASE):
-        return "mark_formula"
+        return "formula_error"
     return "mark_separator" if _SEPARATED.fullmatch(text) else "mark_type"

@@ -2,8 +2,8 @@
 
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -51,19 +51,28 @@ async def fingerprint(stream: AsyncIterator[bytes]) -> str:
 @asynccontextmanager
 async def on_disk(work: Import) -> AsyncIterator[Path]:
     """Copy the file to disk while the context is open, and yield its path. Raise `InvalidFile` if a part is missing."""
-    with _temporary_file() as file:
+    with _temporary_file() as (file, path):
         size = 0
         async for chunk in FileChunk.find(FileChunk.import_id == work.id, batch_size=_READ_AT_ONCE).sort("+number"):
             size += await in_thread(file.write, chunk.content)
         if size != work.size:
             raise InvalidFile(REMOVED)
         await in_thread(file.flush)
-        yield Path(f"/proc/self/fd/{file.fileno()}" if _HAS_UNNAMED_FILES else file.name)
+        yield path
 
 
-def _temporary_file() -> Any:
+@contextmanager
+def temporary_path() -> Iterator[Path]:
+    """Make an empty file, and yield its path. The file exists while the context is open."""
+    with _temporary_file() as (_, path):
+        yield path
+
+
+@contextmanager
+def _temporary_file() -> Iterator[tuple[Any, Path]]:
     """Open a temporary file. On Linux it has no name, so that nothing remains of it after a crash."""
-    return tempfile.TemporaryFile() if _HAS_UNNAMED_FILES else tempfile.NamedTemporaryFile()
+    with tempfile.TemporaryFile() if _HAS_UNNAMED_FILES else tempfile.NamedTemporaryFile() as file:
+        yield file, Path(f"/proc/self/fd/{file.fileno()}" if _HAS_UNNAMED_FILES else file.name)
 
 
 async def is_stored(work: Import) -> bool:

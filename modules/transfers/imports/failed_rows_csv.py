@@ -18,7 +18,7 @@ async def as_csv(job: Import) -> AsyncIterator[bytes]:
     Importing the cells again gives the same values; formulas are escaped. A column of reasons in the imported file is
     left out. If some failed rows are not stored, a last line has their number in the column of reasons.
     """
-    columns = job.header if job.format == "csv" else ["row"]
+    columns = ["row"] if job.format == "ndjson" else job.header
     yield BOM + await in_thread(_failed_header, columns, job.separator)
     async for rows in failed_rows.stored(job):
         yield await in_thread(_failed_lines, rows, columns, job.separator)

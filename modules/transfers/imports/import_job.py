@@ -15,7 +15,8 @@ from core.clock import utc_now
 from core.database import check_disk_space, operation_timeout
 from core.errors import Forbidden, Unauthenticated
 from modules.students import StudentReader
-from modules.transfers.files import file_store
+from modules.transfers.files import file_store, spreadsheet
+from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.files.table import InvalidFile, Row
 from modules.transfers.imports import failed_rows, undo
 from modules.transfers.imports.analysis import analyse
@@ -46,8 +47,8 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
     `Unauthenticated` or `Forbidden`, the import fails and nothing is written.
     """
     try:
-        async with file_store.on_disk(work) as path:
-            state = await _carry_out(work, path, verify)
+        async with file_store.on_disk(work) as path, spreadsheet.as_text(path, work.options.sheet) as (text, workbook):
+            state = await _carry_out(work, text, workbook, verify)
             detail = None
     except InvalidFile as error:
         state, detail = State.FAILED, error.detail
@@ -62,8 +63,8 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
     await file_store.forget(work)
 
 
-async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
-    table = None if work.format == "ndjson" else await _look_at(work, path)
+async def _carry_out(work: Import, path: Path, workbook: Workbook | None, verify: Verify) -> State:
+    table = None if work.format == "ndjson" and not workbook else await _look_at(work, path, workbook)
     if any(finding.stops for finding in work.findings):
         return State.REJECTED
     if not work.writing:
@@ -79,12 +80,17 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     return State.DONE if await _write_all(work, path, table) else State.REJECTED
 
 
-async def _look_at(work: Import, path: Path) -> CsvTable:
-    """Find out how the file is to be read. A resumed import keeps its findings."""
+async def _look_at(work: Import, path: Path, workbook: Workbook | None) -> CsvTable:
+    """Find out how the file is to be read. Its content decides about its format, except that NDJSON and CSV are both
+    text. A resumed import keeps its findings."""
     stored = await StudentReader().subjects(MAX_SUBJECTS)
     analysis = await in_thread(analyse, path, work.options, stored)
     layout, columns = analysis.table.layout, analysis.table.columns.assigned
+    if workbook:
+        workbook.refuse_merged(layout.header_line)
+        await work.update_fields(sheet=workbook.sheet, text_size=(await in_thread(path.stat)).st_size)
     await work.update_fields(
+        format=workbook.format if workbook else "csv",
         header=layout.header,
         header_line=layout.header_line,
         separator=layout.separator,

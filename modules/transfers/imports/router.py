@@ -62,8 +62,8 @@ async def create(
 ) -> ImportRead:
     """Import students from a file.
 
-    The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), NDJSON, or a form with the field
-    `file`. A blank cell means no mark, never zero.
+    The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), a workbook (XLSX or ODS) with such
+    a sheet, NDJSON, or a form with the field `file`. A blank cell means no mark, never zero.
     """
     with job_runner.hold_slot(user.username) as slot:
         slot.check_capacity()

@@ -1,5 +1,6 @@
 """Validation of rows: which student a row creates or changes, or why the row is rejected."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,9 @@ from modules.transfers.prefetch import in_thread
 # Limits for the errors reported for one row: their number, and the characters quoted of a value.
 MAX_ERRORS = 20
 MAX_VALUE = 200
+
+# As Excel and LibreOffice write them into cells.
+_FORMULA_ERROR = re.compile(r"(#(DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!|SPILL!|CALC!|FIELD!|BLOCKED!)|Err:\d{3})\Z")
 
 
 class RowOutcome(StrEnum):
@@ -53,6 +57,7 @@ def check(row: Row) -> Row:
     """
     if row.errors and not row.content:
         return row
+    of_formulas = _take_formula_errors(row.content)
     try:
         row.content = StudentPatch.model_validate(row.content).model_dump(exclude_unset=True)
         marks = row.content.get("marks", {})
@@ -60,13 +65,27 @@ def check(row: Row) -> Row:
         row.content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     except ValidationError as error:
         row.errors = [*_errors(error), *row.errors]
+    row.errors = of_formulas + row.errors
     if len(row.errors) > MAX_ERRORS + 1:
         row.errors[MAX_ERRORS:] = [_further(len(row.errors) - MAX_ERRORS)]
     if row.errors and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
-    elif "roll_no" not in row.content:
+    elif "roll_no" not in row.content and not any(error.field == "roll_no" for error in of_formulas):
         row.errors.append(RowError("roll_no", "", "missing", "This is required."))
     return row
+
+
+def _take_formula_errors(content: dict[str, Any]) -> list[RowError]:
+    """Remove the values that are errors of a spreadsheet's formulas: `#REF!` is nobody's name."""
+    errors: list[RowError] = []
+    for values in (content, content.get("marks")):
+        if not isinstance(values, dict):
+            continue
+        for name in [name for name, value in values.items() if isinstance(value, str) and _FORMULA_ERROR.match(value)]:
+            text = values.pop(name)
+            detail = f"The cell has the formula error {text}. Correct the formula, or clear the cell."
+            errors.append(RowError(name[:MAX_VALUE], text, "formula_error", detail))
+    return errors[:MAX_ERRORS]
 
 
 def _errors(invalid: ValidationError) -> list[RowError]:
