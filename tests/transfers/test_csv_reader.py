@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from modules.transfers.columns.columns import is_roll_no
 from modules.transfers.files.csv_reader import read_csv, read_layout
 from modules.transfers.files.text import open_text
 from tests.transfers.helpers import imported, student, students
@@ -14,7 +15,7 @@ def rows(folder: Path, content: str | bytes) -> list[tuple[int, list[str]]]:
     """Return the header and the rows of a CSV file, each with its line."""
     path = folder / "class.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    layout = read_layout(path)
+    layout = read_layout(path, is_roll_no)
     with open_text(path, layout.encoding) as file:
         below = [(row.line, row.cells) for row in read_csv(file, layout) if row]
     return [(layout.header_line, list(layout.header)), *below]

@@ -7,7 +7,7 @@ from io import StringIO
 from pydantic_core import to_json
 
 from modules.students import Row, Selection, subjects_of, walk
-from modules.transfers.columns.column_names import FIELDS, REASON
+from modules.transfers.columns.column_names import FIELDS, REASON, field_of
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape
 from modules.transfers.prefetch import in_thread
@@ -54,5 +54,5 @@ def _objects(students: Sequence[Row]) -> bytes:
 
 
 def _column(subject: str) -> str:
-    """Return the column name of a subject, prefixed with `marks.` if it would clash with a field."""
-    return f"marks.{subject}" if subject in _RESERVED else subject
+    """Return the column name of a subject, prefixed with `marks.` if an import would take it for a field."""
+    return f"marks.{subject}" if subject in _RESERVED or field_of(subject) else subject

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from modules.transfers.columns.columns import Columns
+from modules.transfers.columns.columns import Columns, is_roll_no
 from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
 from modules.transfers.files.ndjson_reader import read_ndjson
 from modules.transfers.files.table import Row, RowError
@@ -30,7 +30,7 @@ class CsvTable:
 
 def open_table(path: Path) -> CsvTable:
     """Read the layout and the columns of a CSV file. Raise `InvalidFile`."""
-    layout = read_layout(path)
+    layout = read_layout(path, is_roll_no)
     return CsvTable(layout, Columns.parse(layout.header))
 
 
