@@ -1,12 +1,15 @@
 """Reading of CSV text: quotes, line breaks and separators, as people's programs write them."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from modules.transfers.columns.assignment import is_roll_no
 from modules.transfers.files.csv_reader import read_csv, read_layout
 from modules.transfers.files.text import open_text
+from modules.transfers.options import ColumnOptions
 from tests.transfers.helpers import imported, student, students
 
 
@@ -14,7 +17,7 @@ def rows(folder: Path, content: str | bytes) -> list[tuple[int, list[str]]]:
     """Return the header and the rows of a CSV file, each with its line."""
     path = folder / "class.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    layout = read_layout(path)
+    layout = read_layout(path, partial(is_roll_no, options=ColumnOptions()))
     with open_text(path, layout.encoding) as file:
         below = [(row.line, row.cells) for row in read_csv(file, layout) if row]
     return [(layout.header_line, list(layout.header)), *below]

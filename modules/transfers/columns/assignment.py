@@ -9,12 +9,13 @@ from difflib import get_close_matches
 from pydantic_core import PydanticCustomError
 
 from modules.students import subject_of
-from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, field_of, name_of
+from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, field_of, fields_of, name_of
 from modules.transfers.columns.query import IGNORE, MARKS
 from modules.transfers.files.table import MAX_COLUMNS, InvalidFile
 from modules.transfers.options import Column, ColumnOptions, Reason, Role
 
-MAX_PROBLEMS = 10
+# The maximum length of all problems together, in characters.
+MAX_DETAIL = 1_900
 MAX_NAME = 80
 
 
@@ -27,13 +28,31 @@ def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
         raise InvalidFile(f"The file has more than {MAX_COLUMNS:,} columns.")
     problems: list[str] = []
     targets = _targets(names, options, problems)
-    columns = [_column(number, name, targets.get(number), problems) for number, name in enumerate(names, 1)]
+    fields = fields_of(["" if number in targets else name for number, name in enumerate(names, 1)])
+    columns = [
+        _column(number, name, targets.get(number), field, problems)
+        for number, (name, field) in enumerate(zip(names, fields, strict=True), 1)
+    ]
     columns = list(_without_unneeded_names(columns))
     problems += [*_contradictions(columns), *_misspelt(columns), *_gaps(columns, options)]
     if problems:
-        more = [f"There are {len(problems) - MAX_PROBLEMS} more problems."] if len(problems) > MAX_PROBLEMS else []
-        raise InvalidFile(" ".join([*problems[:MAX_PROBLEMS], *more]))
+        raise InvalidFile(_listed(problems))
     return columns
+
+
+def is_roll_no(cell: str, options: ColumnOptions) -> bool:
+    """Return whether a cell is the name of the column with the roll numbers, or of one that a parameter names."""
+    name = name_of(cell)
+    return field_of(name) == "roll_no" or _key(name) in {_key(named) for named, _ in options.columns}
+
+
+def _listed(problems: Sequence[str]) -> str:
+    """Return as many problems as a message can hold, and the number of the others."""
+    length, count = 0, 0
+    while count < len(problems) and (length := length + len(problems[count]) + 1) <= MAX_DETAIL:
+        count += 1
+    left = [f"There are {len(problems) - count:,} more problems."] if count < len(problems) else []
+    return " ".join([*problems[:count], *left])
 
 
 def _targets(names: Sequence[str], options: ColumnOptions, problems: list[str]) -> dict[int, str]:
@@ -65,13 +84,13 @@ def _key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def _column(number: int, name: str, target: str | None, problems: list[str]) -> Column:
-    role, reason, subject = _meaning(name, target)
+def _column(number: int, name: str, target: str | None, field: str | None, problems: list[str]) -> Column:
+    role, reason, subject = _meaning(name, target, field)
     column = Column(number=number, name=name, role=role, reason=reason)
     return _with_subject(column, subject, problems) if role is Role.SUBJECT else column
 
 
-def _meaning(name: str, target: str | None) -> tuple[Role, Reason, str]:
+def _meaning(name: str, target: str | None, field: str | None) -> tuple[Role, Reason, str]:
     """Return what a column is taken for, why, and its subject if it is one."""
     if target:
         kind, _, subject = target.partition(".")
@@ -81,7 +100,7 @@ def _meaning(name: str, target: str | None) -> tuple[Role, Reason, str]:
         return Role.IGNORED, Reason.UNNAMED, ""
     if name == REASON or name in READ_ONLY:
         return Role.IGNORED, Reason.NOT_IMPORTED, ""
-    if field := field_of(name):
+    if field:
         return Role(field), Reason.NAME if field == name else Reason.WORD, ""
     subject = name.removeprefix(f"{MARKS}.")
     return Role.SUBJECT, Reason.OTHER if subject == name else Reason.NAME, subject
@@ -116,9 +135,9 @@ def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
             same[column.role, column.subject].append(column)
     for (role, subject), found in same.items():
         if len(found) > 1:
-            listed = " and ".join(f'#{column.number} "{_short(column.name)}"' for column in found[:5])
+            listed = " and ".join(f'{column.number} "{_short(column.name)}"' for column in found[:5])
             what = f'the subject "{_short(subject)}"' if subject else role.value
-            yield f"The columns {listed} are all taken for {what}. Leave out all but one with ignore=."
+            yield f"Columns {listed} are all taken for {what}. Leave out all but one with ignore=."
 
 
 def _misspelt(columns: Sequence[Column]) -> Iterator[str]:
@@ -151,9 +170,11 @@ def _gaps(columns: Sequence[Column], options: ColumnOptions) -> Iterator[str]:
     if options.branch is not None and Role.BRANCH in found:
         yield _both("branch=", "branch", found[Role.BRANCH])
     parts = [found[role].name for role in (Role.FIRST_NAME, Role.LAST_NAME) if role in found]
-    if parts and not options.join_names:
+    if len(parts) == 2 and not options.join_names:
         listed = " and ".join(f'"{_short(name)}"' for name in parts)
-        yield f"{listed} are parts of a name. Join them with name=join."
+        yield f"Columns {listed} are parts of the name. Join them with name=join."
+    elif parts and not options.join_names:
+        yield f'Column "{_short(parts[0])}" is only a part of the name, and there is no column for the other part.'
     if options.join_names and len(parts) < 2:
         yield (
             "name=join needs a column of the first name and one of the last name. Name them with "

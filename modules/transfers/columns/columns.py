@@ -28,23 +28,22 @@ class Columns:
     skip_cells: bool = False
 
     def row(self, raw: RawRow, number: int) -> Row:
-        """Return the row of these cells, which is the row of this number in the file."""
-        row = Row(number, raw.line, raw.cells)
-        if len(raw.cells) != len(self.assigned):
-            detail = f"This row has {len(raw.cells)} cells; the header has {len(self.assigned)}."
-            row.errors.append(RowError("", "", "ragged", detail))
-            return row
-        row.content["marks"] = {}
+        """Return the row of these cells, which is the row of this number in the file. Cells that are missing at the end
+        are blank, and surplus blank cells are dropped."""
+        width = len(self.assigned)
+        for index, cell in enumerate(raw.cells[width:], width):
+            if content_of(cell):
+                return Row(number, raw.line, raw.cells, errors=[_unnamed(index, "ragged", cell)])
+        row = Row(number, raw.line, raw.cells[:width], content={"marks": {}})
         highest = MarkSettings.current().max
         texts: dict[Role, str] = {}
-        for column, cell in zip(self.assigned, raw.cells, strict=True):
+        for column, cell in zip(self.assigned, [*row.cells, *[""] * (width - len(row.cells))], strict=True):
             if column.role is Role.SUBJECT:
                 self._add_mark(row, str(column.subject), cell, highest)
             elif column.role is not Role.IGNORED:
                 texts[column.role] = content_of(unsheet(cell))
-            elif column.reason is Reason.UNNAMED and cell.strip():
-                detail = f"Column {column.number} has no name, but this cell is not empty."
-                row.errors.append(RowError(f"#{column.number}", cell[:MAX_VALUE], "unnamed_column", detail))
+            elif column.reason is Reason.UNNAMED and content_of(cell):
+                row.errors.append(_unnamed(column.number - 1, "unnamed_column", cell))
         self._add_fields(row, texts)
         return row
 
@@ -97,3 +96,14 @@ class Columns:
         if mended != text:
             row.notes.append(RowError("roll_no", text[:MAX_VALUE], "roll_no_mended", f"{text[:80]} became {mended}."))
         return mended
+
+
+def _unnamed(index: int, code: str, cell: str) -> RowError:
+    column = f"column {index + 1} ({_letters(index)})"
+    detail = f"The header has no name for {column}, but this row has something in it."
+    return RowError(column, content_of(cell)[:MAX_VALUE], code, detail)
+
+
+def _letters(index: int) -> str:
+    """Return the name that spreadsheets give a column: A to Z, AA, AB, ..."""
+    return (_letters(index // 26 - 1) if index >= 26 else "") + chr(ord("A") + index % 26)

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -24,10 +24,11 @@ class Layout:
     header_line: int
 
 
-def read_layout(path: Path) -> Layout:
+def read_layout(path: Path, is_roll_no: Callable[[str], bool]) -> Layout:
     """Detect the separator of a CSV file, and read its first row as the header. Raise `InvalidFile` if there is none.
 
-    The separator is the one that isolates the cell `roll_no`, or else the most frequent one in the first line.
+    The separator is the one that isolates a cell for which `is_roll_no` is true, or else the most frequent one in the
+    first line.
     """
     with open_text(path) as file:
         first = next(Lines(file), "")
@@ -40,7 +41,7 @@ def read_layout(path: Path) -> Layout:
             errors.append(error)
     if not layouts:
         raise errors[0]
-    return next((layout for layout in layouts if "roll_no" in map(str.strip, layout.header)), layouts[0])
+    return next((layout for layout in layouts if any(map(is_roll_no, layout.header))), layouts[0])
 
 
 def _layout(path: Path, separator: str) -> Layout:

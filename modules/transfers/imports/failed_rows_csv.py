@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from modules.transfers.columns.column_names import FIELDS, REASON
+from modules.transfers.columns.column_names import REASON, field_of, name_of
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape, escape_as_read
 from modules.transfers.imports import failed_rows
@@ -28,7 +28,7 @@ async def as_csv(job: Import) -> AsyncIterator[bytes]:
 
 
 def _kept(columns: Sequence[str]) -> list[int]:
-    return [index for index, name in enumerate(columns) if name.strip() != REASON]
+    return [index for index, cell in enumerate(columns) if name_of(cell) != REASON]
 
 
 def _blank(columns: Sequence[str]) -> list[str]:
@@ -41,7 +41,7 @@ def _failed_header(columns: Sequence[str], separator: str) -> bytes:
 
 def _failed_lines(rows: Sequence[failed_rows.Stored], columns: Sequence[str], separator: str) -> bytes:
     kept = _kept(columns)
-    are_marks = [name.strip() not in FIELDS for name in columns]
+    are_marks = [field_of(name_of(cell)) is None for cell in columns]
     return b"".join(csv_line([*_as_read(row, kept, are_marks), _reasons(row)], separator) for row in rows)
 
 

@@ -4,10 +4,11 @@ import sqlite3
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from modules.transfers.columns.assignment import assign
+from modules.transfers.columns.assignment import assign, is_roll_no
 from modules.transfers.columns.cell_values import value_options
 from modules.transfers.columns.columns import Columns
 from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
@@ -35,7 +36,7 @@ class CsvTable:
 def open_table(path: Path, options: Options | None = None) -> CsvTable:
     """Read the layout and the columns of a CSV file. Raise `InvalidFile`."""
     options = options or Options()
-    layout = read_layout(path)
+    layout = read_layout(path, partial(is_roll_no, options=options.columns))
     values = value_options(options.cells, decimal_comma=None if layout.separator == "," else True)
     columns = Columns(assign(layout.header, options.columns), options.columns, values, options.skip_cells)
     return CsvTable(layout, columns, frozenset(options.ignored_rows))
