@@ -226,7 +226,10 @@ def test_what_was_exported_comes_back_the_same(
 
     export = teacher.get(f"{EXPORT}?format={format_}").content
     database["students"].delete_many({})
-    report = imported(teacher, export, CSV if format_ == "csv" else NDJSON)
+    # The school is empty now, so subjects that look alike are new: the importer must say that they are different.
+    subjects = {subject for one in content.values() for subject in one["marks"]}
+    columns = ",".join(f"#{number}:marks" for number in range(4, 4 + len(subjects)))
+    report = imported(teacher, export, CSV if format_ == "csv" else NDJSON, columns=columns)
 
     assert counts(report) == (len(content), len(content), 0, 0, 0)
     assert students(teacher) == before

@@ -95,7 +95,7 @@ def _meaning(name: str, target: str | None, field: str | None) -> tuple[Role, Re
     if target:
         kind, _, subject = target.partition(".")
         role = {IGNORE: Role.IGNORED, MARKS: Role.SUBJECT}.get(kind) or Role(kind)
-        return role, Reason.PARAMETER, subject or name
+        return role, Reason.PARAMETER, subject or name.removeprefix(f"{MARKS}.")
     if not name:
         return Role.IGNORED, Reason.UNNAMED, ""
     if name == REASON or name in READ_ONLY:
@@ -131,7 +131,7 @@ def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
     """Yield a problem for each field or subject that several columns are taken for."""
     same: Mapping[tuple[Role, str | None], list[Column]] = defaultdict(list)
     for column in columns:
-        if column.role is not Role.IGNORED:
+        if column.role is not Role.IGNORED and (column.subject or column.role is not Role.SUBJECT):
             same[column.role, column.subject].append(column)
     for (role, subject), found in same.items():
         if len(found) > 1:
@@ -145,7 +145,7 @@ def _misspelt(columns: Sequence[Column]) -> Iterator[str]:
     roles = {column.role for column in columns}
     names = {_field_form(column.name): column.name for column in columns if column.reason is Reason.OTHER}
     for field in FIELDS:
-        if Role(field) in roles or (field == "name" and roles & {Role.FIRST_NAME, Role.LAST_NAME}):
+        if Role(field) in roles or (field == "name" and {Role.FIRST_NAME, Role.LAST_NAME} <= roles):
             continue
         for close in get_close_matches(field, names, n=1, cutoff=0.85):
             name = _short(names[close])
