@@ -92,8 +92,7 @@ async def _summary(job: Import) -> str:
         text += "\nNothing was written: this was a dry run."
     elif job.state is not State.DONE:
         text += "\nNothing was written."
-    is_rejected = report.failed and not job.options.skip_errors
-    if job.state is State.DONE and not is_rejected:
+    if job.state is State.DONE:
         return text
     raise BadRequest(report.detail or text)
 

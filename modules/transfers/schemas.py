@@ -18,9 +18,9 @@ class ImportQuery(BaseModel):
         Mode,
         Field(description="`insert`: only create students; `update`: only change existing students; `upsert`: both."),
     ] = Mode.UPSERT
-    dry_run: Annotated[bool, Field(description="Validate the file and report the result without writing anything.")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool, Field(description="Do the same, with the same status and the same `plan`, but change no student.")
+    ] = False
     on_error: Annotated[
         Literal["reject", "skip"],
         Field(description="`reject`: write nothing if any row is invalid; `skip`: write the valid rows."),

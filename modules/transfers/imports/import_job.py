@@ -46,8 +46,8 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
         state, detail = State.FAILED, NOT_PERMITTED
     if state is not State.DONE and work.writing:
         await undo.roll_back(work)
-    elif state is not State.DONE:
-        await work.update_fields(created=0, updated=0)
+    elif state is State.FAILED or (state is State.REJECTED and not work.options.dry_run):
+        await work.update_fields(created=0, updated=0)  # a dry run reports what valid rows would do
     now = utc_now()
     await work.update_fields(state=state, detail=detail, finished_at=now, alive_at=now)
     await file_store.forget(work)
@@ -60,10 +60,10 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
             await _validate_all(work, path)
+            if work.failed and not work.options.skip_errors:
+                return State.REJECTED
             if work.options.dry_run:
                 return State.DONE
-            if work.failed:
-                return State.REJECTED
         await verify()
         await work.update_fields(writing=True, position=0, offset=0)
     return State.DONE if await _write_all(work, path) else State.REJECTED
