@@ -85,6 +85,17 @@ _EXAMPLE_ERROR: dict[str, JsonValue] = {
 }
 
 
+class NewSubject(BaseModel):
+    """A subject in which no stored student had a mark when the import began, and the number of the file's valid rows
+    that have a mark in it."""
+
+    subject: str
+    rows: int
+
+
+_EXAMPLE_NEW_SUBJECT: dict[str, JsonValue] = {"subject": "biology", "rows": 1872}
+
+
 class ImportRead(BaseModel):
     """An import: its state, its options, and the results of its rows."""
 
@@ -112,6 +123,8 @@ class ImportRead(BaseModel):
                     "errors": [_EXAMPLE_ERROR],
                     "errors_left_out": 0,
                     "errors_stored": 1,
+                    "name_changes": 0,
+                    "new_subjects": [_EXAMPLE_NEW_SUBJECT],
                     "restored": 0,
                     "kept": [],
                     "kept_count": 0,
@@ -148,6 +161,16 @@ class ImportRead(BaseModel):
             description="The number of failed rows in `errors.csv`: up to 10,000 rows or 5 MB. Others are only counted."
         ),
     ]
+    name_changes: Annotated[
+        int, Field(description="The number of rows that change a student's name. The `plan` begins with them.")
+    ]
+    new_subjects: Annotated[
+        list[NewSubject],
+        Field(
+            description="The subjects of the file in which no stored student had a mark when the import began, up to "
+            "100, in the order in which they first have a mark."
+        ),
+    ]
     restored: Annotated[int, Field(description="The number of students that an undo restored.")]
     kept: Annotated[
         list[str],
@@ -181,6 +204,8 @@ class ImportRead(BaseModel):
             errors=errors,
             errors_left_out=max(0, work.failed - len(failures)),
             errors_stored=work.failed if work.errors_stored is None else work.errors_stored,
+            name_changes=work.name_changes,
+            new_subjects=[NewSubject.model_validate(new) for new in work.new_subjects],
             restored=work.restored,
             kept=work.kept,
             kept_count=work.kept_count,

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from core.clock import utc_now
 from core.database import check_room, operation_timeout
 from core.errors import Forbidden, Unauthenticated
 from modules.transfers.files import file_store
 from modules.transfers.files.csv_reader import InvalidFile, Row, header_of
-from modules.transfers.imports import failed_rows, undo
+from modules.transfers.imports import failed_rows, new_subjects, plan, undo
 from modules.transfers.imports.row_reader import batches
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.imports.row_writer import Batch, prepare, write
@@ -48,8 +49,12 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
         await undo.roll_back(work)
     elif state is State.FAILED or (state is State.REJECTED and not work.options.dry_run):
         await work.update_fields(created=0, updated=0)  # a dry run reports what valid rows would do
+    if state is State.FAILED:
+        await plan.begin(work, 0)  # nothing of a file that cannot be read will ever happen
     now = utc_now()
-    await work.update_fields(state=state, detail=detail, finished_at=now, alive_at=now)
+    await work.update_fields(
+        state=state, detail=detail, finished_at=now, alive_at=now, subjects_before=None, **_counted(work)
+    )
     await file_store.forget(work)
 
 
@@ -57,8 +62,10 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
     if work.format == "csv":
         header, separator = await in_thread(header_of, path)
         await work.update_fields(header=header, separator=separator)
+    await new_subjects.remember_stored(work)
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
+            await plan.begin(work, 0)
             await _validate_all(work, path)
             if work.failed and not work.options.skip_errors:
                 return State.REJECTED
@@ -66,6 +73,7 @@ async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
                 return State.DONE
         await verify()
         await work.update_fields(writing=True, position=0, offset=0)
+    await plan.begin(work, work.position)
     return State.DONE if await _write_all(work, path) else State.REJECTED
 
 
@@ -78,6 +86,7 @@ async def _validate_all(work: Import, path: Path) -> None:
             with operation_timeout():
                 results = await validate_all(rows, work)
                 await failed_rows.store(work, results)
+                await plan.store(work, results)
                 counts.update(result.outcome for result in results)
                 await _progress(work, rows, counts)
                 _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
@@ -92,6 +101,7 @@ async def _write_all(work: Import, path: Path) -> bool:
             with operation_timeout():
                 results = await write(batch, work)
                 await failed_rows.store(work, results)
+                await plan.store(work, results)
                 counts.update(result.outcome for result in results)
                 await _progress(work, batch.rows, counts)
                 _count(results)
@@ -120,5 +130,10 @@ def _count(results: Sequence[RowResult]) -> None:
 
 async def _progress(work: Import, rows: Sequence[Row], counts: Counter[RowOutcome]) -> None:
     numbers = {outcome.value: counts[outcome] for outcome in RowOutcome}
-    stored = {"errors_stored": work.errors_stored, "errors_bytes": work.errors_bytes}
-    await work.update_fields(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)
+    place = {"position": rows[-1].number, "offset": rows[-1].offset}
+    await work.update_fields(**place, alive_at=utc_now(), **numbers, **_counted(work))
+
+
+def _counted(work: Import) -> dict[str, Any]:
+    """Return what storing failed rows and the plan has counted in `work`, to be saved."""
+    return {name: getattr(work, name) for name in ("errors_stored", "errors_bytes", "name_changes", "new_subjects")}
