@@ -389,8 +389,8 @@ def test_only_teachers_and_admins_import(client: TestClient, settings: Settings)
     refused = send(client, table(ROWS), headers={"Authorization": f"Bearer {viewer.token}"})
 
     assert refused.status_code == 403
-    for path in ("/imports", f"/imports/{import_id}", f"/imports/{import_id}/errors.csv"):
-        assert viewer.ask("GET", path).status_code == 403
+    for path in ("", f"/{import_id}", *(f"/{import_id}/{name}" for name in ("errors.csv", "plan", "plan.csv"))):
+        assert viewer.ask("GET", f"/imports{path}").status_code == 403
     assert viewer.ask("GET", "/exports/students").status_code == 200
     assert students(client) == {}
 
