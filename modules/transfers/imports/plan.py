@@ -20,10 +20,10 @@ NAME_CHANGES, OTHERS = RANKS = (0, 1)
 # The number of changed fields that are listed for one row; further ones are counted.
 MAX_CHANGES = 50
 
-# Encoding BSON holds the GIL. The last two are estimates of the size of an entry and of a change without its texts.
+# Encoding BSON holds the GIL. The last two are estimates of the size of an entry and of one of its changes.
 _PAGE_BYTES = 300_000
 _ENTRY_BYTES = 100
-_CHANGE_BYTES = 60
+_CHANGE_BYTES = 80
 
 Entry = dict[str, Any]
 
@@ -55,13 +55,13 @@ def _count_and_divide(work: Import, results: Sequence[RowResult]) -> list[dict[s
     valid = sorted((one for one in results if one.outcome is not RowOutcome.FAILED), key=lambda one: one.row.number)
     new_subjects.count(work, [one.row for one in valid])
     renamed = [one for one in valid if _changes_name(one)]
-    others = [one for one in valid if not _changes_name(one)] if renamed else valid
+    others = [one for one in valid if not _changes_name(one)]
     work.name_changes += len(renamed)
     return [*_pages(work, NAME_CHANGES, renamed), *_pages(work, OTHERS, others)]
 
 
 def _changes_name(result: RowResult) -> bool:
-    return any(field == "name" for field, _, _ in result.changes)
+    return bool(result.changes) and any(field == "name" for field, _, _ in result.changes)
 
 
 def _pages(work: Import, rank: int, results: Sequence[RowResult]) -> Iterator[dict[str, Any]]:
@@ -70,7 +70,7 @@ def _pages(work: Import, rank: int, results: Sequence[RowResult]) -> Iterator[di
     size = 0
     for result in results:
         entries.append(_entry(result))
-        size += _ENTRY_BYTES + sum(_CHANGE_BYTES + len(f"{change}") for change in entries[-1].get("changes", []))
+        size += _ENTRY_BYTES + _CHANGE_BYTES * min(len(result.changes), MAX_CHANGES)
         if size >= _PAGE_BYTES:
             yield _page(work, rank, entries)
             entries, size = [], 0
