@@ -23,12 +23,12 @@ from benchmarks.filled import School, open_school
 from benchmarks.school import SUBJECTS, students
 from benchmarks.usage import resident
 from modules.students.models import Change, StudentDocument, StudentVersion
-from modules.transfers.models import ChangeLogEntry, FailedRow
+from modules.transfers.models import ChangeLogEntry, FailedRow, PlanPage
 
 BATCH = 500
 SETTLED = WriteConcern(w="majority", j=True)
 # The documents that an import writes.
-FILLED = (StudentDocument, StudentVersion, Change, ChangeLogEntry, FailedRow)
+FILLED = (StudentDocument, StudentVersion, Change, ChangeLogEntry, FailedRow, PlanPage)
 
 Figures = dict[str, float]
 

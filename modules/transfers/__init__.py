@@ -3,7 +3,7 @@
 from core.module import Module
 from modules.transfers.commands import export_students, import_students
 from modules.transfers.erasure import lifespan
-from modules.transfers.models import ChangeLogEntry, FailedRow, FileChunk, Import
+from modules.transfers.models import ChangeLogEntry, FailedRow, FileChunk, Import, PlanPage
 from modules.transfers.router import router
 from modules.transfers.settings import ImportSettings
 
@@ -14,7 +14,7 @@ module = Module(
     description="Imports and exports of students, as CSV and NDJSON.",
     router=router,
     settings=ImportSettings,
-    documents=(Import, FileChunk, FailedRow, ChangeLogEntry),
+    documents=(Import, FileChunk, FailedRow, PlanPage, ChangeLogEntry),
     lifespan=lifespan,
     commands=(import_students, export_students),
 )

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -19,6 +19,7 @@ from modules.transfers.exports import service as exports
 from modules.transfers.files.formats import format_of
 from modules.transfers.imports import import_job, job_runner, service
 from modules.transfers.models import Import, Mode, Options, State
+from modules.transfers.schemas import ImportRead
 
 PIECE = 1_000_000
 
@@ -89,15 +90,22 @@ async def _summary(job: Import) -> str:
     errors = [f"Line {one.line}{one.field and f', {one.field}'}: {one.detail}" for one in report.errors]
     if report.errors_left_out:
         errors.append(f"... and {report.errors_left_out} more failed rows")
-    text = "\n".join([f"Import {report.id}: {report.rows} rows: {counts}.", *errors])
+    text = "\n".join([f"Import {report.id}: {report.rows} rows: {counts}.", *_notable(report), *errors])
     if job.options.dry_run:
         text += "\nNothing was written: this was a dry run."
     elif job.state is not State.DONE:
         text += "\nNothing was written."
-    is_rejected = report.failed and not job.options.skip_errors
-    if job.state is State.DONE and not is_rejected:
+    if job.state is State.DONE:
         return text
     raise BadRequest(report.detail or text)
+
+
+def _notable(report: ImportRead) -> Iterator[str]:
+    """Yield lines about what the counts do not show."""
+    if report.name_changes:
+        yield f"Name changes: {report.name_changes}. GET /imports/{report.id}/plan begins with them."
+    if report.new_subjects:
+        yield "New subjects: " + ", ".join(f"{new.subject} ({new.rows} rows)" for new in report.new_subjects)
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 A stored file may contain the student's name in any spelling, and a search would take time proportional to its size.
 Therefore the files of all imports are deleted, and their file names too. A running import continues with its copy on
 disk; an interrupted one can be undone, but no longer resumed. Failed rows that name the student lose their cells and
-errors.
+errors, and plans lose the entries that name the student.
 """
 
 import json
@@ -19,7 +19,7 @@ from core.database import collection, operation_timeout
 from modules.students import ErasedStudent, follow_erasures
 from modules.transfers.files import file_store
 from modules.transfers.imports import job_runner
-from modules.transfers.models import FailedRow, Import
+from modules.transfers.models import FailedRow, Import, PlanPage
 
 # Shorter roll numbers, such as `7`, are searched only in fields that hold a roll number: elsewhere they are ambiguous.
 _MIN_DISTINCTIVE = 4
@@ -56,6 +56,9 @@ async def forget(student: ErasedStudent) -> None:
     for import_id in await collection(FailedRow).distinct("import_id"):
         with operation_timeout():  # one timeout per import, because the number of its stored rows is limited
             await _blank_rows(import_id, student, patterns)
+    for import_id in await collection(PlanPage).distinct("import_id"):
+        with operation_timeout():
+            await _remove_entries(import_id, student, patterns)
     with operation_timeout():
         for pattern in patterns:
             await _blank_imports(pattern)
@@ -70,12 +73,26 @@ async def _blank_rows(import_id: Any, student: ErasedStudent, patterns: Iterable
         await rows.update_many({"import_id": import_id, "$or": named}, {"$set": _BLANK})
 
 
+async def _remove_entries(import_id: Any, student: ErasedStudent, patterns: Iterable[Regex[str]]) -> None:
+    """Remove entries from an import's plan. Only changed fields hold other texts than the row's own roll number."""
+    plans = collection(PlanPage)
+    named: list[dict[str, Any]] = [{"roll_no": {"$in": list(student.roll_nos)}}]
+    named += [{f"changes.{field}": pattern} for pattern in patterns for field in ("field", "from", "to")]
+    for about in named:
+        await plans.update_many(
+            {"import_id": import_id, "entries": {"$elemMatch": about}}, {"$pull": {"entries": about}}
+        )
+
+
 async def _blank_imports(pattern: Regex[str]) -> None:
     imports = collection(Import)
     await imports.update_many({**_ALL, "detail": pattern}, {"$set": {"detail": _REMOVED}})
     await imports.update_many({**_ALL, "header": pattern}, {"$set": {"header": []}})
     for field in ("sheet", "options.sheet"):
         await imports.update_many({**_ALL, field: pattern}, {"$unset": {field: ""}})
+    new, before = {"new_subjects": {"subject": pattern}}, {"subjects_before": pattern}
+    await imports.update_many({**_ALL, "new_subjects.subject": pattern}, {"$pull": new})
+    await imports.update_many({**_ALL, **before}, {"$pull": before})
 
 
 def _patterns(student: ErasedStudent) -> Iterator[Regex[str]]:

@@ -1,4 +1,4 @@
-"""Documents of imports: the import with its progress, its file, its failed rows and its change log."""
+"""Documents of imports: the import with its progress, its file, its failed rows, its plan and its change log."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -104,7 +104,8 @@ class Import(Document):
     `text_size` bytes. `errors_stored` is the number of failed rows that are stored (all of
     them if it is absent), and `errors_bytes` the size of their cells. `alive_at` is the time of the last heartbeat.
     `turn` is a fencing token: each claim increments it, so that a process that lost its claim can no longer update the
-    import. `key` is computed by `hashed_key`.
+    import. `key` is computed by `hashed_key`. `subjects_before` are the subjects in which a stored student had a mark
+    when the import began (None before that, and after its end), and `new_subjects` the others in the file.
     """
 
     by: str
@@ -140,6 +141,9 @@ class Import(Document):
     failed: int = 0
     errors_stored: int | None = None
     errors_bytes: int = 0
+    name_changes: int = 0
+    subjects_before: list[str] | None = None
+    new_subjects: list[dict[str, Any]] = []
     restored: int = 0
     kept: list[str] = []
     kept_count: int = 0
@@ -187,7 +191,7 @@ class Import(Document):
 
     @property
     def expires_at(self) -> datetime:
-        """The time at which the file, the failed rows and the change log of the import are deleted."""
+        """The time at which the file, the failed rows, the plan and the change log of the import are deleted."""
         return self.created_at + timedelta(days=ImportSettings.current().days)
 
     @property
@@ -249,6 +253,36 @@ class FailedRow(Document):
         name = "import_errors"
         indexes = [
             IndexModel([("import_id", 1), ("row", 1)], name="in_order", unique=True),
+            IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
+        ]
+
+
+class PlanPage(Document):
+    """A part of an import's plan: what some rows of one batch do, in their order, from row `first` to row `last`.
+
+    `rank` is 0 for rows that change a name, which are listed first, and 1 for the others. `outcomes` are those of the
+    entries. Pages of a rank do not overlap.
+    """
+
+    import_id: PydanticObjectId
+    rank: int
+    first: int
+    last: int
+    outcomes: list[str]
+    entries: list[dict[str, Any]]
+    expires_at: datetime
+
+    class Settings:
+        """Beanie settings. Pages are read in order, from any row, and those with one outcome without the others. The
+        index is unique, so that a page is not stored twice."""
+
+        name = "import_plans"
+        indexes = [
+            IndexModel(
+                [("import_id", 1), ("rank", 1), ("first", 1), ("last", 1), ("outcomes", 1)],
+                name="in_order",
+                unique=True,
+            ),
             IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
         ]
 

@@ -15,6 +15,7 @@ FILE = {"required": True, "content": MEDIA_TYPES, "x-limit-setting": "IMPORT_MAX
 
 _CSV = "roll_no,name,branch,math\r\nS101,Asha Rao,Physics,91\r\n"
 _FAILED = f"roll_no,name,branch,math,{REASON}\r\nS117,Zoë Łuk,Physics,950,math: A mark lies between 0 and 100.\r\n"
+_PLAN = "row,line,outcome,roll_no,field,old,new\r\n17,18,updated,S117,marks.math,50,60\r\n1,2,created,S101,,,\r\n"
 _NDJSON = '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n'
 _EVENTS = 'event: progress\ndata: {"id":"6921c0ffee6921c0ffee6921","state":"running","percent":40}\n\n'
 
@@ -35,6 +36,7 @@ CARRIED_ON: Responses = {
 }
 PROGRESS: Responses = {200: {"content": {"text/event-stream": {"schema": _TEXT, "example": _EVENTS}}}}
 FAILED_ROWS: Responses = {200: {"content": {"text/csv": {"schema": _TEXT, "example": _FAILED}}, "headers": DOWNLOAD}}
+PLAN: Responses = {200: {"content": {"text/csv": {"schema": _TEXT, "example": _PLAN}}, "headers": DOWNLOAD}}
 EXPORT: Responses = {
     200: {
         "description": "A file with the students.",

@@ -20,9 +20,9 @@ class ImportQuery(ReadingQuery):
         Mode,
         Field(description="`insert`: only create students; `update`: only change existing students; `upsert`: both."),
     ] = Mode.UPSERT
-    dry_run: Annotated[bool, Field(description="Validate the file and report the result without writing anything.")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool, Field(description="Do the same, with the same status and the same `plan`, but change no student.")
+    ] = False
     on_error: Annotated[
         OnError,
         Field(
@@ -146,6 +146,17 @@ def _on_error(options: Options) -> OnError:
     return "skip" if options.skip_errors else "reject"
 
 
+class NewSubject(BaseModel):
+    """A subject in which no stored student had a mark when the import began, and the number of the file's valid rows
+    that have a mark in it."""
+
+    subject: str
+    rows: int
+
+
+_EXAMPLE_NEW_SUBJECT: dict[str, JsonValue] = {"subject": "biology", "rows": 1872}
+
+
 class ImportRead(BaseModel):
     """An import: its state, its options, and the results of its rows."""
 
@@ -176,6 +187,8 @@ class ImportRead(BaseModel):
                     "errors": [_EXAMPLE_ERROR],
                     "errors_left_out": 0,
                     "errors_stored": 1,
+                    "name_changes": 0,
+                    "new_subjects": [_EXAMPLE_NEW_SUBJECT],
                     "restored": 0,
                     "kept": [],
                     "kept_count": 0,
@@ -230,6 +243,16 @@ class ImportRead(BaseModel):
             description="The number of failed rows in `errors.csv`: up to 10,000 rows or 5 MB. Others are only counted."
         ),
     ]
+    name_changes: Annotated[
+        int, Field(description="The number of rows that change a student's name. The `plan` begins with them.")
+    ]
+    new_subjects: Annotated[
+        list[NewSubject],
+        Field(
+            description="The subjects of the file in which no stored student had a mark when the import began, up to "
+            "100, in the order in which they first have a mark."
+        ),
+    ]
     restored: Annotated[int, Field(description="The number of students that an undo restored.")]
     kept: Annotated[
         list[str],
@@ -271,6 +294,8 @@ class ImportRead(BaseModel):
             errors=errors,
             errors_left_out=max(0, work.failed + work.incomplete - len(failures)),
             errors_stored=work.failed if work.errors_stored is None else work.errors_stored,
+            name_changes=work.name_changes,
+            new_subjects=[NewSubject.model_validate(new) for new in work.new_subjects],
             restored=work.restored,
             kept=work.kept,
             kept_count=work.kept_count,

@@ -27,8 +27,8 @@ _open = Counter[str]()
 
 
 class TooManyStreams(TooManyRequests):
-    """You have reached the limit of open exports, `errors.csv` downloads and event streams for one user in one process.
-    Close one of them, or wait until one ends."""
+    """You have reached the limit of open exports, downloads of `errors.csv` and `plan.csv`, and event streams for one
+    user in one process. Close one of them, or wait until one ends."""
 
     title = "Too many streams"
 

@@ -58,6 +58,7 @@ KINDS = {
     ("update", "imports"),
     ("delete", "import_files"),
     ("distinct", "import_errors"),
+    ("distinct", "import_plans"),
 }
 
 # Indexes of students that are there for other modules' queries, and for what a start looks for.

@@ -11,9 +11,10 @@ from pymongo.database import Database
 
 from core.identity import Role
 from core.settings import Settings
+from modules.students import StudentBulkStore
 from modules.students.erasure import service as erasure
 from modules.students.records.store import Writer
-from modules.transfers.imports import failed_rows, undo
+from modules.transfers.imports import failed_rows, plan, undo
 from modules.transfers.models import FailedRow
 from tests.auth.people import Person, make
 from tests.students.test_erasure import dying
@@ -73,7 +74,7 @@ def test_a_purge_leaves_no_trace_in_any_collection(
     )
     rejected = send(teacher, bad, headers={"Idempotency-Key": f"class-{ROLL_NO}-b"})
     assert rejected.status_code == 422, rejected.text
-    imported(teacher, bad, dry_run="true")
+    assert send(teacher, bad, dry_run="true").status_code == 422
     objects = [{"roll_no": FORMER, "name": NAME, "branch": 1}, {"name": NAME}, [NAME]]
     assert send(teacher, helpers.lines(objects) + f'{{"name": "{NAME}', NDJSON).status_code == 422
     unreadable = send(teacher, table([["roll_no", f"{NAME}.1"], ["S1", "1"]]))
@@ -85,14 +86,22 @@ def test_a_purge_leaves_no_trace_in_any_collection(
     imported(teacher, named[0], XLSX, sheet=NAME)
     imported(teacher, named[1], XLSX)
     assert send(teacher, named[0], XLSX, sheet=ROLL_NO).status_code == 422
+    renamed = table([[*HEADER, NAME], [ROLL_NO, "Mus", "Art", "5", "6"], ["S3", NAME, "Art", "5", ""], [*GOOD, ""]])
+    listed = imported(teacher, renamed, dry_run="true")
+    assert (listed["name_changes"], len(listed["new_subjects"])) == (1, 1)
     stale = imported(teacher, table([HEADER, GOOD]))
     interrupt(database, stale["id"], text.encode())
     teacher.get("/changes")
-    assert {"imports", "import_errors", "import_files", "students", "student_history"} <= set(traces(database))
+    assert {"imports", "import_errors", "import_plans", "import_files", "students", "student_history"} <= set(
+        traces(database)
+    )
 
     purge(admin)
 
     assert traces(database) == []
+    entries = teacher.get(f"/imports/{listed['id']}/plan").json()
+    assert [(one["roll_no"], one["outcome"]) for one in entries] == [("S3", "created"), ("S1", "unchanged")]
+    assert teacher.get(f"/imports/{listed['id']}").json()["new_subjects"] == []
     report = teacher.get(f"/imports/{rejected.json()['id']}").json()
     assert [error["code"] for error in report["errors"]] == ["erased", "erased", "erased", "mark_type"]
     assert (report["failed"], report["errors_stored"]) == (4, 4)
@@ -260,12 +269,42 @@ def test_a_row_that_fails_after_the_purge_names_nobody(
     assert traces(database) == []
 
 
-def purge_before(monkeypatch: pytest.MonkeyPatch, roll_no: str) -> None:
-    """Erase a student just before failed rows are stored."""
-    store = failed_rows.store
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_an_entry_that_is_stored_after_the_purge_names_nobody(
+    teacher: TestClient, admin: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch, dry_run: str
+) -> None:
+    add(teacher, ROLL_NO, NAME)
+    add(teacher, "S1")
+    purge_before(monkeypatch, ROLL_NO, plan)
+
+    report = imported(teacher, table([HEADER, GOOD, [ROLL_NO, "Mus", "Art", "5"]]), dry_run=dry_run, on_error="skip")
+
+    assert traces(database) == []
+    entries = teacher.get(f"/imports/{report['id']}/plan").json()
+    assert [(one["row"], one["roll_no"], one["changes"]) for one in entries[:1]] == [(2, "", [])]
+    assert [(one["roll_no"], len(one["changes"])) for one in entries[1:]] == [("S1", 1)]
+
+
+def test_entries_about_others_stay(teacher: TestClient, admin: Person) -> None:
+    for roll_no, name in (("7", "Li"), ("17", "Bo"), ("8", "Lisa")):
+        add(teacher, roll_no, name)
+    rows = [["8", "Lisa R", "Art", "7"], ["17", "Bo", "7", "7"], ["7", "Li", "Art", "1"], ["9", "Li", "Art", "1"]]
+    report = imported(teacher, table([HEADER, *rows]), dry_run="true")
+
+    purge(admin, "7")
+
+    entries = teacher.get(f"/imports/{report['id']}/plan").json()
+    assert [one["roll_no"] for one in entries] == ["8", "17", "9"]
+    assert counts(teacher.get(f"/imports/{report['id']}").json()) == counts(report)
+
+
+def purge_before(monkeypatch: pytest.MonkeyPatch, roll_no: str, where: Any = failed_rows) -> None:
+    """Erase a student just before failed rows, or the plan, are stored."""
+    store = where.store
 
     async def erase_and_store(*arguments: Any) -> None:
-        await erasure.erase(roll_no, Writer("principal"))
+        if await StudentBulkStore.find([roll_no]):
+            await erasure.erase(roll_no, Writer("principal"))
         await store(*arguments)
 
-    monkeypatch.setattr(failed_rows, "store", erase_and_store)
+    monkeypatch.setattr(where, "store", erase_and_store)

@@ -73,6 +73,20 @@ def test_a_sheet_of_a_workbook_is_imported(terminal: Terminal, teacher: TestClie
     assert (done.returncode, students(teacher)) == (0, {"S1": student("Asha", "Physics")})
 
 
+def test_changed_names_and_new_subjects_are_told(terminal: Terminal, teacher: TestClient) -> None:
+    add(teacher, "S1", "Ash", math=5)
+    terminal.write("class.csv", "roll_no,name,branch,math,art\nS1,Asha,Physics,91,1\nS2,Zoë,Art,,2\n")
+
+    done = terminal("import", "class.csv", "--dry-run")
+    terminal("import", "class.csv")
+    again = terminal("import", "class.csv")
+
+    (name_changes, subjects) = done.stdout.splitlines()[1:3]
+    assert name_changes.startswith("Name changes: 1.")
+    assert subjects == "New subjects: art (2 rows)"
+    assert all(word not in again.stdout for word in ("Name changes", "New subjects"))
+
+
 def test_a_dry_run_fails_where_the_import_would(terminal: Terminal, teacher: TestClient) -> None:
     terminal.write("class.csv", BAD)
 

@@ -173,17 +173,19 @@ def test_a_mode_tells_whom_to_write(any_teacher: TestClient, mode: str, failed: 
 
 
 @pytest.mark.parametrize("on_error", ["reject", "skip"])
-def test_a_dry_run_tells_the_same_and_writes_nothing(any_teacher: TestClient, on_error: str) -> None:
+def test_a_dry_run_ends_like_the_import_and_writes_nothing(any_teacher: TestClient, on_error: str) -> None:
     for number in range(3):
         add(any_teacher, f"S{number}", math=number)
     text = "roll_no,name,branch,math\nS0,Asha,Physics,0\nS1,Asha,Physics,5\nS7,Asha,Physics,7\nS8,,,\n"
     before = any_teacher.get("/students").json()
 
-    dry = imported(any_teacher, text, dry_run="true", on_error=on_error)
+    dry = send(any_teacher, text, dry_run="true", on_error=on_error)
 
-    assert counts(dry) == (4, 1, 1, 1, 1)
+    assert counts(dry.json()) == (4, 1, 1, 1, 1)
     assert any_teacher.get("/students").json() == before
-    assert counts(imported(any_teacher, text, on_error="skip")) == counts(dry)
+    real = send(any_teacher, text, on_error=on_error)
+    assert (dry.status_code, dry.json()["state"]) == (real.status_code, real.json()["state"])
+    assert dry.json()["state"] == ("rejected" if on_error == "reject" else "done")
 
 
 def test_a_dry_run_leaves_the_database_as_it_is(teacher: TestClient, database: Database[JSON]) -> None:
@@ -387,8 +389,8 @@ def test_only_teachers_and_admins_import(client: TestClient, settings: Settings)
     refused = send(client, table(ROWS), headers={"Authorization": f"Bearer {viewer.token}"})
 
     assert refused.status_code == 403
-    for path in ("/imports", f"/imports/{import_id}", f"/imports/{import_id}/errors.csv"):
-        assert viewer.ask("GET", path).status_code == 403
+    for path in ("", f"/{import_id}", *(f"/{import_id}/{name}" for name in ("errors.csv", "plan", "plan.csv"))):
+        assert viewer.ask("GET", f"/imports{path}").status_code == 403
     assert viewer.ask("GET", "/exports/students").status_code == 200
     assert students(client) == {}
 

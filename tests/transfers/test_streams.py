@@ -13,7 +13,7 @@ from modules.transfers import streams
 from modules.transfers.streams import MAX_STREAMS, MAX_STREAMS_OF_USER, Stream, TooManyStreams
 from tests.transfers.helpers import send
 
-PATHS = ("/exports/students", "/exports/students?format=ndjson", "/imports/{id}/errors.csv")
+PATHS = ("/exports/students", "/exports/students?format=ndjson", "/imports/{id}/errors.csv", "/imports/{id}/plan.csv")
 
 
 class Streams:
@@ -109,7 +109,7 @@ def test_every_stream_is_counted(
     import_id = send(teacher, "roll_no\nS1\n").json()["id"]
     paths = [path.format(id=import_id) for path in PATHS]
     asked = [*((path, {}) for path in paths), (f"/imports/{import_id}", {"Accept": "text/event-stream"})]
-    assert [teacher.get(path, headers=headers).status_code for path, headers in asked] == [200] * 4
+    assert [teacher.get(path, headers=headers).status_code for path, headers in asked] == [200] * 5
 
     monkeypatch.setattr(streams, limit, 0)
 

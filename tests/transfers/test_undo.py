@@ -119,7 +119,11 @@ def test_an_import_can_be_undone_once(teacher: TestClient, database: Database[JS
     assert stored(database) == before
 
 
-@pytest.mark.parametrize("params", [{"dry_run": "true"}, {"mode": "update"}], ids=["dry run", "rejected"])
+@pytest.mark.parametrize(
+    "params",
+    [{"dry_run": "true"}, {"mode": "update"}, {"dry_run": "true", "mode": "update"}],
+    ids=["dry run", "rejected", "rejected dry run"],
+)
 def test_what_wrote_nothing_cannot_be_undone(
     teacher: TestClient, database: Database[JSON], params: dict[str, Any]
 ) -> None:

@@ -14,11 +14,10 @@ from typing import Any
 from core.clock import utc_now
 from core.database import check_disk_space, operation_timeout
 from core.errors import Forbidden, Unauthenticated
-from modules.students import StudentReader
 from modules.transfers.files import file_store, spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.files.table import InvalidFile, Row
-from modules.transfers.imports import failed_rows, undo
+from modules.transfers.imports import failed_rows, new_subjects, plan, undo
 from modules.transfers.imports.analysis import analyse
 from modules.transfers.imports.findings import add
 from modules.transfers.imports.row_reader import CsvTable, batches
@@ -30,9 +29,6 @@ from modules.transfers.prefetch import in_thread, prefetch
 
 # How many columns an import tells about.
 MAX_COLUMNS_TOLD = 500
-# How many stored subjects new ones are compared with.
-MAX_SUBJECTS = 10_000
-
 NOT_PERMITTED = "The user who sent the file lost the permission to import before the first row was written."
 
 
@@ -56,35 +52,41 @@ async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
         state, detail = State.FAILED, NOT_PERMITTED
     if state is not State.DONE and work.writing:
         await undo.roll_back(work)
-    elif state is not State.DONE:
-        await work.update_fields(created=0, updated=0)
+    elif state is State.FAILED or (state is State.REJECTED and not work.options.dry_run):
+        await work.update_fields(created=0, updated=0)  # a dry run reports what valid rows would do
+    if state is State.FAILED:
+        await plan.begin(work, 0)  # nothing of a file that cannot be read will ever happen
     now = utc_now()
-    await work.update_fields(state=state, detail=detail, finished_at=now, alive_at=now)
+    await work.update_fields(
+        state=state, detail=detail, finished_at=now, alive_at=now, subjects_before=None, **_counted(work)
+    )
     await file_store.forget(work)
 
 
 async def _carry_out(work: Import, path: Path, workbook: Workbook | None, verify: Verify) -> State:
+    await new_subjects.remember_stored(work)
     table = None if work.format == "ndjson" and not workbook else await _look_at(work, path, workbook)
     if any(finding.stops for finding in work.findings):
         return State.REJECTED
     if not work.writing:
         if work.options.dry_run or not work.options.skip_errors:
+            await plan.begin(work, 0)
             await _validate_all(work, path, table)
+            if work.failed and not work.options.skip_errors:
+                return State.REJECTED
             if work.options.dry_run:
                 return State.DONE
-            if work.failed:
-                return State.REJECTED
         await verify()
         notes = [finding for finding in work.findings if not finding.count]
         await work.update_fields(writing=True, findings=notes, **_COUNTED_AGAIN)
+    await plan.begin(work, work.position)
     return State.DONE if await _write_all(work, path, table) else State.REJECTED
 
 
 async def _look_at(work: Import, path: Path, workbook: Workbook | None) -> CsvTable:
     """Find out how the file is to be read. Its content decides about its format, except that NDJSON and CSV are both
     text. A resumed import keeps its findings."""
-    stored = await StudentReader().subjects(MAX_SUBJECTS)
-    analysis = await in_thread(analyse, path, work.options, stored)
+    analysis = await in_thread(analyse, path, work.options, work.subjects_before or ())
     layout, columns = analysis.table.layout, analysis.table.columns.assigned
     if workbook:
         workbook.refuse_merged(layout.header_line)
@@ -111,6 +113,7 @@ async def _validate_all(work: Import, path: Path, table: CsvTable | None) -> Non
             with operation_timeout():
                 results = await validate_all(rows, work)
                 await failed_rows.store(work, results)
+                await plan.store(work, results)
                 counts.update(result.outcome for result in results)
                 await _progress(work, rows, results, counts)
                 _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
@@ -125,6 +128,7 @@ async def _write_all(work: Import, path: Path, table: CsvTable | None) -> bool:
             with operation_timeout():
                 results = await write(batch, work)
                 await failed_rows.store(work, results)
+                await plan.store(work, results)
                 counts.update(result.outcome for result in results)
                 await _progress(work, batch.rows, results, counts)
                 _count(results)
@@ -159,15 +163,19 @@ async def _progress(
         position=rows[-1].number,
         offset=rows[-1].offset,
         alive_at=utc_now(),
-        errors_stored=work.errors_stored,
-        errors_bytes=work.errors_bytes,
         absent=work.absent + sum(one.row.absent for one in imported),
         incomplete=work.incomplete + sum(bool(one.errors) for one in imported),
         cells_skipped=work.cells_skipped + sum(len(one.errors) for one in imported),
         findings=add(work.findings, results),
         **{outcome.value: counts[outcome] for outcome in RowOutcome},
+        **_counted(work),
     )
 
 
 # What the first pass over a file counts, and the second one counts again.
 _COUNTED_AGAIN: Mapping[str, Any] = {"position": 0, "offset": 0, "absent": 0, "incomplete": 0, "cells_skipped": 0}
+
+
+def _counted(work: Import) -> dict[str, Any]:
+    """Return what storing failed rows and the plan has counted in `work`, to be saved."""
+    return {name: getattr(work, name) for name in ("errors_stored", "errors_bytes", "name_changes", "new_subjects")}

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.api import sentence_of
-from modules.students import StudentBulkStore, StudentPatch, StudentSnapshot, Write
+from modules.students import FieldDifference, StudentBulkStore, StudentPatch, StudentSnapshot, Write, differences
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.models import Import, Mode
 from modules.transfers.prefetch import in_thread
@@ -39,6 +39,7 @@ class RowResult:
     outcome: RowOutcome
     current: StudentSnapshot | None = None
     content: dict[str, Any] = field(default_factory=dict)
+    changes: list[FieldDifference] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     is_written: bool = False
     """Whether this import has already written the row, and `current` is the version it made."""
@@ -133,10 +134,12 @@ def validate_row(row: Row, current: StudentSnapshot | None, work: Import) -> Row
         errors.append(RowError("marks", "", "subjects", detail))
     if errors:
         return RowResult(row, RowOutcome.FAILED, errors=errors)
-    if live and all(getattr(current, name) == value for name, value in content.items()):
+    if not live:
+        return RowResult(row, RowOutcome.CREATED, current, content, errors=row.cell_errors)
+    changes = list(differences({name: getattr(current, name) for name in content}, content))
+    if not changes:
         return RowResult(row, RowOutcome.UNCHANGED, errors=row.cell_errors)
-    outcome = RowOutcome.UPDATED if live else RowOutcome.CREATED
-    return RowResult(row, outcome, current, content, row.cell_errors)
+    return RowResult(row, RowOutcome.UPDATED, current, content, changes, row.cell_errors)
 
 
 def _mode_errors(row: Row, mode: Mode, *, live: bool) -> list[RowError]:

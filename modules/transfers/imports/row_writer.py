@@ -13,7 +13,7 @@ from bson import ObjectId
 
 from core.clock import utc_now
 from core.database import insert_ignoring_duplicates
-from modules.students import StudentSnapshot, Write
+from modules.students import StudentSnapshot, StudentVersionData, Write, differences
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.models import ChangeLogEntry, Import
@@ -70,7 +70,9 @@ async def _validate_and_log(rows: Sequence[Row], work: Import) -> Batch:
     to_do = [one for one in results if one.outcome in (RowOutcome.CREATED, RowOutcome.UPDATED) and not one.is_written]
     writes = await in_thread(lambda: [(one, one.write(work)) for one in to_do])
     settled = [one for one in results if one.outcome in (RowOutcome.UNCHANGED, RowOutcome.FAILED) or one.is_written]
-    written = [_log_entry(one, one.current, work) for one in settled if one.is_written and one.current]
+    late = [(one, one.current) for one in settled if one.is_written and one.current]
+    await _add_changes(work, {version.id: (one, version) for one, version in late if version.id})
+    written = [_log_entry(one, version, work) for one, version in late]
     refused = await _log([*written, *(_log_entry(one, write.successor, work) for one, write in writes)])
     settled += [
         RowResult(one.row, RowOutcome.FAILED, errors=[_renamed(one.row)]) for one in to_do if one.row.number in refused
@@ -89,26 +91,43 @@ async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[RowR
     by_number = {row.number: row for row in rows}
     logged = await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
     made = await made_by(work, logged, await work.students.find_by_id([entry.student for entry in logged]))
-    outcomes = {
-        entry.row: RowOutcome.CREATED if entry.created else RowOutcome.UPDATED
+    results = {
+        entry.student: RowResult(by_number[entry.row], RowOutcome.CREATED if entry.created else RowOutcome.UPDATED)
         for entry in logged
         if entry.student in made
     }
-    left = [row for row in rows if row.number not in outcomes]
+    await _add_changes(work, {student: (one, made[student]) for student, one in results.items()})
+    numbers = {one.row.number for one in results.values()}
+    left = [row for row in rows if row.number not in numbers]
     await _delete_entries(work, left)
-    return [RowResult(by_number[number], outcome) for number, outcome in outcomes.items()], left
+    return list(results.values()), left
+
+
+async def _add_changes(work: Import, written: Mapping[ObjectId, tuple[RowResult, StudentVersionData]]) -> None:
+    """Add the changed fields to results of rows that an earlier run wrote. Each comes with the version that it made."""
+    updated = {student: one for student, one in written.items() if one[0].outcome is RowOutcome.UPDATED}
+    before = await work.students.versions_of([(student, made.version - 1) for student, (_, made) in updated.items()])
+    for student, version in before.items():
+        result, made = updated[student]
+        result.changes = list(differences(_content(version), _content(made)))
+
+
+def _content(version: StudentVersionData) -> dict[str, Any]:
+    return {"name": version.name, "branch": version.branch, "marks": version.marks}
 
 
 async def made_by(
     work: Import, entries: Sequence[ChangeLogEntry], current: Mapping[ObjectId, StudentSnapshot]
-) -> set[ObjectId]:
-    """Return the ids of the `current` students whose logged version was made by this import, whether it is still the
-    current version or has been replaced."""
+) -> dict[ObjectId, StudentVersionData]:
+    """Return the logged versions that this import made of the `current` students, whether they are still the current
+    ones or have been replaced, by the student's id."""
     logged = {entry.student: (entry.after, current[entry.student]) for entry in entries if entry.student in current}
     older = [(key, after) for key, (after, student) in logged.items() if student.version > after]
     replaced = await work.students.versions_of(older)
-    as_logged = {key: student for key, (after, student) in logged.items() if student.version == after} | replaced
-    return {key for key, version in as_logged.items() if work.students.has_made(version)}
+    now: dict[ObjectId, StudentVersionData] = {
+        key: student for key, (after, student) in logged.items() if student.version == after
+    }
+    return {key: version for key, version in (now | replaced).items() if work.students.has_made(version)}
 
 
 def _log_entry(result: RowResult, made: StudentSnapshot, work: Import) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from modules.transfers.imports import failed_rows
 from modules.transfers.models import HEARTBEAT_TIMEOUT, Import, State
 from modules.transfers.schemas import ImportRead
 
-# Reports do not need the header of the file, which may have a megabyte.
-_SHOWN = {"header": 0}
+# Reports do not need the header of the file, which may have a megabyte, nor all subjects of the school.
+_SHOWN = {"header": 0, "subjects_before": 0}
 
 
 class ImportNotFound(NotFound):

@@ -64,5 +64,5 @@ async def _undo_entries(work: Import, entries: Sequence[ChangeLogEntry]) -> tupl
     restored = {ObjectId(write.successor.id) for write, is_made in made_now if is_made}
     restored |= {key for key, student in current.items() if students.has_made(student)}
     gone = await students.erased([entry.student for entry in entries if entry.student not in current])
-    left = [entry.student for entry in entries if entry.student in (made | gone) - restored]
+    left = [entry.student for entry in entries if entry.student in (made.keys() | gone) - restored]
     return len(restored), [current[student].roll_no if student in current else "" for student in left]
