@@ -116,6 +116,7 @@ def measure(school: School, size: int, rounds: int) -> Figures:
             ("cursor of the driver", lambda: read_all(school)),
             ("export, CSV", lambda: export(school, "csv")),
             ("export, NDJSON", lambda: export(school, "ndjson")),
+            ("export, XLSX", lambda: export(school, "xlsx")),
         ):
             if kind.startswith(("insert", "import")):
                 clear(school)
@@ -163,6 +164,7 @@ def table(size: int, figures: Figures, memory: Figures, memory_size: int) -> str
     rows = [f"| {size:,} students | rows a second | ratio |", "|---|---:|---:|"]
     for kind, value in figures.items():
         base = "cursor of the driver" if "export" in kind or "cursor" in kind else "insert_many by the driver"
+        base = "export, CSV" if "XLSX" in kind else base
         rows.append(f"| {kind} | {value:,.0f} | {value / figures[base]:.2f} |")
     for kind, megabytes in memory.items():
         rows.append(f"| {kind} of {memory_size:,}: memory above idle | {megabytes:.0f} MB | |")

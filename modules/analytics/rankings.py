@@ -1,11 +1,12 @@
 """Rankings of students, as standard competition ranking: 1, 2, 2, 4."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from core.database import Filter, Order, Page, Position, Window, collection, sort_of
+from core.database import Filter, Order, Page, Position, Window, collection, position_of, sort_of
 from modules.analytics import query_concurrency, rank_counts
 from modules.analytics.mark_counts import chosen
 from modules.analytics.rank_counts import Places
@@ -14,6 +15,8 @@ from modules.analytics.schemas import RankedStudent
 from modules.students import StudentDocument
 
 Row = dict[str, Any]
+
+WALKED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,39 @@ class Ranking:
 
     async def page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
         """Return one page, as stored and as displayed, and the number of students without a value, who have no rank."""
-        if self.branches:  # no index has the values by branch: all students of these branches are read
-            async with query_concurrency.turn():
-                return await self._page(window)
-        with query_concurrency.more_time():
-            return await self._page(window)
+        async with self._limits():
+            page = window.page(await self._read(window))
+            values = [self.measure.stored(row) for row in page.items]
+            counted = await self._places(values)
+            return page, list(self._ranked(page.items, values, counted)), counted.unranked
 
-    async def _page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
-        page = window.page(await self._read(window))
-        values = [self.measure.stored(row) for row in page.items]
-        counted = await self._places(values)
-        return page, list(self._ranked(page.items, values, counted)), counted.unranked
+    async def counts(self) -> tuple[int, int]:
+        """Return the numbers of students with a value and without one."""
+        async with self._limits():
+            counted = await self._places([])
+        return counted.better + counted.first, counted.unranked
+
+    async def walk(self) -> AsyncIterator[list[Row]]:
+        """Yield all students with a value in pages, as stored, best first."""
+        window = Window(self.measure.order, WALKED_AT_ONCE)
+        while True:
+            async with self._limits():
+                page = window.page(await self._read(window))
+            yield list(page.items)
+            if not page.has_next:
+                return
+            window = replace(window, position=position_of(window.order, page.items[-1]))
+
+    @asynccontextmanager
+    async def _limits(self) -> AsyncIterator[None]:
+        """Allow queries more time, and only few at once if they read all students of the branches: no index has the
+        values by branch."""
+        if self.branches:
+            async with query_concurrency.turn():
+                yield
+        else:
+            with query_concurrency.more_time():
+                yield
 
     async def _read(self, window: Window) -> list[Row]:
         """Return the rows of the page, and one more.

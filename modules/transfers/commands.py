@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import parse_qs
 
 from beanie import PydanticObjectId
@@ -15,6 +16,7 @@ from core.api import sentence_of
 from core.command import Command, create_private_file
 from core.errors import BadRequest
 from modules.students import Selection, StudentReader
+from modules.transfers.downloads.query import CSV, DECIMALS, NDJSON, SEPARATORS, XLSX, StyleQuery
 from modules.transfers.exports import service as exports
 from modules.transfers.files.formats import format_of
 from modules.transfers.imports import import_job, job_runner, service
@@ -109,19 +111,21 @@ def _notable(report: ImportRead) -> Iterator[str]:
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="the file to write, with the extension .csv or .ndjson")
+    parser.add_argument("file", type=Path, help="the file to write, with the extension .csv, .xlsx or .ndjson")
     parser.add_argument(
         "--select",
         default="",
         metavar="QUERY",
         help="filters and sort order as in the query of GET /students: 'branch=Physics&marks.math.gte=40&sort=name'",
     )
+    parser.add_argument("--separator", choices=SEPARATORS, default=",", help="between the cells of a CSV file")
+    parser.add_argument("--decimal", choices=DECIMALS, default=".", help="the decimal mark of numbers in a CSV file")
 
 
 async def _export(arguments: argparse.Namespace) -> str:
     path: Path = arguments.file
     selection = _selection(arguments.select)
-    pieces = exports.as_ndjson if path.suffix.lower() in (".ndjson", ".jsonl") else exports.as_csv
+    style = StyleQuery(separator=arguments.separator, decimal=arguments.decimal).style
     total = await StudentReader(selection).count()
     unfinished = path.with_name(f"{path.name}.part")
     try:
@@ -129,13 +133,24 @@ async def _export(arguments: argparse.Namespace) -> str:
             create_private_file(unfinished) as file,
             tqdm(total=total, disable=None, file=sys.stderr, unit=" students") as bar,
         ):
-            async for piece in pieces(selection):
+            students = _counted(exports.read(selection), bar)
+            async for piece in await exports.file(selection, students, _format_of(path), style):
                 file.write(piece)
-                bar.update(piece.count(b"\n"))
         unfinished.replace(path)
     except OSError as error:
         raise BadRequest(f"{path} cannot be written: {error.strerror}.") from None
     return f"Wrote {total} students to {path}."
+
+
+def _format_of(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return NDJSON if suffix in (".ndjson", ".jsonl") else XLSX if suffix == ".xlsx" else CSV
+
+
+async def _counted(pages: exports.Pages, bar: "tqdm[NoReturn]") -> exports.Pages:
+    async for page in pages:
+        yield page
+        bar.update(len(page))
 
 
 def _selection(query: str) -> Selection:
@@ -160,7 +175,7 @@ import_students = Command(
 
 export_students = Command(
     name="export",
-    help="export students to a CSV or NDJSON file",
+    help="export students to a CSV, XLSX or NDJSON file",
     add_arguments=_export_arguments,
     run=_export,
 )

@@ -125,7 +125,18 @@ def test_deleted_students_are_not_exported(school: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["format=xlsx", "sort=age", "limit=5", "fields=name", "marks.math.gte=x", "cursor=a", "updated_since=1"]
+    "query",
+    [
+        "format=ods",
+        "separator=|",
+        "decimal=x",
+        "sort=age",
+        "limit=5",
+        "fields=name",
+        "marks.math.gte=x",
+        "cursor=a",
+        "updated_since=1",
+    ],
 )
 def test_a_wrong_parameter_is_named(teacher: TestClient, query: str) -> None:
     answer = teacher.get(f"{EXPORT}?{query}")

@@ -107,3 +107,19 @@ async def stored(work: Import) -> AsyncIterator[Sequence[Stored]]:
     found = collection(FailedRow).find({"import_id": work.id}).sort("row", 1).batch_size(at_once)
     while rows := await found.to_list(at_once):
         yield rows
+
+
+def left_out(work: Import) -> str | None:
+    """Return the sentence that states how many failed rows are not stored, if any."""
+    stored_rows = work.failed if work.errors_stored is None else work.errors_stored
+    left = work.failed - stored_rows
+    return f"{left} more rows failed and are not listed here." if left else None
+
+
+def reason_of(row: Stored) -> str:
+    """Return the errors of a row as text."""
+    return " ".join(map(_reason, row["errors"]))
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    return f"{error['field']}: {error['detail']}" if error["field"] else str(error["detail"])

@@ -1,7 +1,6 @@
 """The failed rows of an import as a CSV file, which can be corrected and imported again."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
 from modules.transfers.columns.column_names import REASON, field_of, name_of
 from modules.transfers.files.csv_writer import BOM, csv_line
@@ -22,9 +21,8 @@ async def as_csv(job: Import) -> AsyncIterator[bytes]:
     yield BOM + await in_thread(_failed_header, columns, job.separator)
     async for rows in failed_rows.stored(job):
         yield await in_thread(_failed_lines, rows, columns, job.separator)
-    stored = job.failed if job.errors_stored is None else job.errors_stored
-    if left := job.failed - stored:
-        yield csv_line([*_blank(columns), f"{left} more rows failed and are not listed here."], job.separator)
+    if left_out := failed_rows.left_out(job):
+        yield csv_line([*_blank(columns), left_out], job.separator)
 
 
 def _kept(columns: Sequence[str]) -> list[int]:
@@ -42,7 +40,9 @@ def _failed_header(columns: Sequence[str], separator: str) -> bytes:
 def _failed_lines(rows: Sequence[failed_rows.Stored], columns: Sequence[str], separator: str) -> bytes:
     kept = _kept(columns)
     are_marks = [field_of(name_of(cell)) is None for cell in columns]
-    return b"".join(csv_line([*_as_read(row, kept, are_marks), _reasons(row)], separator) for row in rows)
+    return b"".join(
+        csv_line([*_as_read(row, kept, are_marks), escape(failed_rows.reason_of(row))], separator) for row in rows
+    )
 
 
 def _as_read(row: failed_rows.Stored, kept: Sequence[int], are_marks: Sequence[bool]) -> list[str]:
@@ -53,11 +53,3 @@ def _as_read(row: failed_rows.Stored, kept: Sequence[int], are_marks: Sequence[b
     if len(cells) != len(are_marks):
         return [escape_as_read(cell, is_mark=False) for cell in cells]
     return [escape_as_read(cells[index], is_mark=are_marks[index]) for index in kept]
-
-
-def _reasons(row: failed_rows.Stored) -> str:
-    return escape(" ".join(map(_reason, row["errors"])))
-
-
-def _reason(error: Mapping[str, Any]) -> str:
-    return f"{error['field']}: {error['detail']}" if error["field"] else str(error["detail"])

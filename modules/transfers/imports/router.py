@@ -14,16 +14,25 @@ from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
 from core.middleware import allow_body
 from core.routing import ProtectedRouter
+from modules.transfers.downloads.query import XLSX
 from modules.transfers.files.table import InvalidFile
 from modules.transfers.files.upload import Upload, uploaded
-from modules.transfers.imports import failed_rows_csv, import_job, job_runner, progress_events, service, undo
+from modules.transfers.imports import (
+    failed_rows_csv,
+    failed_rows_xlsx,
+    import_job,
+    job_runner,
+    progress_events,
+    service,
+    undo,
+)
 from modules.transfers.imports.job_runner import TooManyImports
 from modules.transfers.imports.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.models import Import, State, hashed_key
-from modules.transfers.responses import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
+from modules.transfers.responses import CARRIED_ON, CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.settings import ImportSettings
-from modules.transfers.streams import Stream, TooManyStreams, download, while_permitted
+from modules.transfers.streams import Stream, TooManyStreams, download, table_download, while_permitted
 
 router = ProtectedRouter()
 
@@ -192,6 +201,25 @@ async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -
     job = await service.get(import_id, with_header=True)
     pieces = while_permitted(request, failed_rows_csv.as_csv(job))
     return Stream(user.username, pieces, media_type="text/csv; charset=utf-8", headers=download("errors.csv"))
+
+
+@router.get(
+    "/imports/{import_id}/errors.xlsx",
+    response_class=StreamingResponse,
+    dependencies=[WRITER],
+    responses={
+        **MARKED_ROWS,
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
+    },
+)
+async def get_marked_errors(user: CurrentUser, import_id: IdInPath, request: Request) -> Stream:
+    """Download the failed rows as XLSX, with the wrong cells marked.
+
+    Each wrong cell is coloured and has the reason as a comment; the first column has all reasons of a row. Correct the
+    rows and import the file again: the column of reasons is ignored. The file has the same rows as `errors.csv`.
+    """
+    job = await service.get(import_id, with_header=True)
+    return table_download(request, user.username, failed_rows_xlsx.as_table(job), XLSX)
 
 
 @router.post(
