@@ -1,4 +1,4 @@
-"""Tests of the order and the limits of the hashing queue."""
+"""Turns and shares in the queue for hashing."""
 
 import asyncio
 import threading
@@ -83,7 +83,7 @@ async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
     assert line.done.count("stranger") < 10
 
 
-async def test_a_client_has_no_more_jobs_than_its_limit(line: Line) -> None:
+async def test_a_holder_has_no_more_than_its_share(line: Line) -> None:
     taken = [await line.add("flood", max_per_client=4) for _ in range(5)]
     other = await line.add("school", max_per_client=4)
 

@@ -30,86 +30,86 @@ async def _permitted() -> None:
     """Permit everything: the user of a terminal needs no account."""
 
 
-async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
+async def run(job: Import, *, verify: Verify = _permitted) -> None:
     """Import the file, or resume the import at its stored position. The import's state is the result.
 
     `verify` is called before the first row is written, which may be long after the file has arrived. If it raises
     `Unauthenticated` or `Forbidden`, the import fails and nothing is written.
     """
     try:
-        async with file_store.on_disk(work) as path:
-            state = await _carry_out(work, path, verify)
+        async with file_store.on_disk(job) as path:
+            state = await _run(job, path, verify)
             detail = None
     except InvalidFile as error:
         state, detail = State.FAILED, error.detail
     except (Unauthenticated, Forbidden):
         state, detail = State.FAILED, NOT_PERMITTED
-    if state is not State.DONE and work.writing:
-        await undo.roll_back(work)
+    if state is not State.DONE and job.writing:
+        await undo.roll_back(job)
     elif state is not State.DONE:
-        await work.update_fields(created=0, updated=0)
+        await job.update_fields(created=0, updated=0)
     now = utc_now()
-    await work.update_fields(state=state, detail=detail, finished_at=now, alive_at=now)
-    await file_store.forget(work)
+    await job.update_fields(state=state, detail=detail, finished_at=now, alive_at=now)
+    await file_store.delete(job)
 
 
-async def _carry_out(work: Import, path: Path, verify: Verify) -> State:
-    if work.format == "csv":
+async def _run(job: Import, path: Path, verify: Verify) -> State:
+    if job.format == "csv":
         header, separator = await in_thread(header_of, path)
-        await work.update_fields(header=header, separator=separator)
-    if not work.writing:
-        if work.options.dry_run or not work.options.skip_errors:
-            await _validate_all(work, path)
-            if work.options.dry_run:
+        await job.update_fields(header=header, separator=separator)
+    if not job.writing:
+        if job.options.dry_run or not job.options.skip_errors:
+            await _validate_all(job, path)
+            if job.options.dry_run:
                 return State.DONE
-            if work.failed:
+            if job.failed:
                 return State.REJECTED
         await verify()
-        await work.update_fields(writing=True, position=0, offset=0)
-    return State.DONE if await _write_all(work, path) else State.REJECTED
+        await job.update_fields(writing=True, position=0, offset=0)
+    return State.DONE if await _write_all(job, path) else State.REJECTED
 
 
-async def _validate_all(work: Import, path: Path) -> None:
+async def _validate_all(job: Import, path: Path) -> None:
     counts: Counter[RowOutcome] = Counter()
-    work.errors_stored, work.errors_bytes = 0, 0
-    async with aclosing(batches(path, work.format)) as read:
+    job.errors_stored, job.errors_bytes = 0, 0
+    async with aclosing(batches(path, job.format)) as read:
         async for rows in read:
             check_disk_space()
             with operation_timeout():
-                results = await validate_all(rows, work)
-                await failed_rows.store(work, results)
+                results = await validate_all(rows, job)
+                await failed_rows.store(job, results)
                 counts.update(result.outcome for result in results)
-                await _progress(work, rows, counts)
+                await _progress(job, rows, counts)
                 _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
-    await work.update_fields(rows=counts.total())
+    await job.update_fields(rows=counts.total())
 
 
-async def _write_all(work: Import, path: Path) -> bool:
+async def _write_all(job: Import, path: Path) -> bool:
     """Write all rows after `position`. Return False if a row failed and the import must be rolled back."""
-    counts = Counter({outcome: getattr(work, outcome) for outcome in RowOutcome} if work.position else {})
-    async with aclosing(prefetch(_prepared(work, path))) as prepared:
+    counts = Counter({outcome: getattr(job, outcome) for outcome in RowOutcome} if job.position else {})
+    async with aclosing(prefetch(_prepared(job, path))) as prepared:
         async for batch in prepared:
             with operation_timeout():
-                results = await write(batch, work)
-                await failed_rows.store(work, results)
+                results = await write(batch, job)
+                await failed_rows.store(job, results)
                 counts.update(result.outcome for result in results)
-                await _progress(work, batch.rows, counts)
+                await _progress(job, batch.rows, counts)
                 _count(results)
-            if counts[RowOutcome.FAILED] and not work.options.skip_errors:
+            if counts[RowOutcome.FAILED] and not job.options.skip_errors:
                 return False  # students were changed between the two passes
-    await work.update_fields(rows=work.position)
-    return work.options.skip_errors or not counts[RowOutcome.FAILED]
+    await job.update_fields(rows=job.position)
+    return job.options.skip_errors or not counts[RowOutcome.FAILED]
 
 
-async def _prepared(work: Import, path: Path) -> AsyncGenerator[Batch]:
+async def _prepared(job: Import, path: Path) -> AsyncGenerator[Batch]:
     """Yield the rows after `position` in batches that are ready to be written."""
-    position = work.position
-    async with aclosing(batches(path, work.format)) as read:
+    position = job.position
+    async with aclosing(batches(path, job.format)) as read:
         async for rows in read:
             if left := [row for row in rows if row.number > position]:
                 check_disk_space()
                 with operation_timeout():
-                    batch = await prepare(left, work)
+                    batch = await prepare(left, job)
                 yield batch
 
 
@@ -118,7 +118,7 @@ def _count(results: Sequence[RowResult]) -> None:
         ROWS.labels(outcome).inc(number)
 
 
-async def _progress(work: Import, rows: Sequence[Row], counts: Counter[RowOutcome]) -> None:
+async def _progress(job: Import, rows: Sequence[Row], counts: Counter[RowOutcome]) -> None:
     numbers = {outcome.value: counts[outcome] for outcome in RowOutcome}
-    stored = {"errors_stored": work.errors_stored, "errors_bytes": work.errors_bytes}
-    await work.update_fields(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)
+    stored = {"errors_stored": job.errors_stored, "errors_bytes": job.errors_bytes}
+    await job.update_fields(position=rows[-1].number, offset=rows[-1].offset, alive_at=utc_now(), **numbers, **stored)
