@@ -42,7 +42,7 @@ PassMark = Annotated[
 ]
 
 
-class PictureQuery(BaseModel):
+class ChartQuery(BaseModel):
     """Query parameters of the chart."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class PictureQuery(BaseModel):
     subject: Annotated[list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject. Repeatable.")] = []
 
 
-class StatisticsQuery(PictureQuery):
+class StatisticsQuery(ChartQuery):
     """Query parameters of the statistics."""
 
     by: Annotated[

@@ -7,8 +7,8 @@ from fastapi import Path, Query, Request, Response
 from core.api import LINK, Listing, header, problem_responses
 from core.routing import ProtectedRouter
 from modules.analytics import report_cards, service
-from modules.analytics.chart import service as picture
-from modules.analytics.query import PictureQuery, RankingsQuery, StatisticsQuery
+from modules.analytics.chart import service as chart_service
+from modules.analytics.query import ChartQuery, RankingsQuery, StatisticsQuery
 from modules.analytics.ranking_measure import measure_of
 from modules.analytics.rankings import Ranking
 from modules.analytics.schemas import RankedStudent, ReportCard, StatisticsRead
@@ -28,7 +28,7 @@ SVG = "image/svg+xml"
 SVG_EXAMPLE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 480"><title>Marks</title></svg>'
 
 # The chart contains its own style sheet and needs no other resources.
-PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
 
 @router.get("/statistics")
@@ -50,14 +50,14 @@ async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRe
         200: {"content": {SVG: {"schema": {"type": "string"}, "example": SVG_EXAMPLE}}, "description": "The chart."}
     },
 )
-async def draw_statistics(query: Annotated[PictureQuery, Query()]) -> Response:
+async def draw_statistics(query: Annotated[ChartQuery, Query()]) -> Response:
     """Draw a chart of each subject: a histogram, and a box plot of each branch.
 
     The SVG chart can be opened in a browser or embedded in a report, and supports light and dark colour schemes. It
     shows the first 6 subjects and, for each, the 12 branches with the most students, and states how many it leaves out.
     """
-    drawing = await picture.picture(query)
-    return Response(drawing, media_type=SVG, headers={"Content-Security-Policy": PICTURE_POLICY})
+    drawing = await chart_service.draw_chart(query)
+    return Response(drawing, media_type=SVG, headers={"Content-Security-Policy": CHART_POLICY})
 
 
 @router.get("/rankings", responses={200: {"headers": LINK | UNRANKED}})

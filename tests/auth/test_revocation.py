@@ -124,8 +124,8 @@ def test_a_stale_cache_signs_nothing_writes_nothing_and_manages_nobody(
     admin = make(client, settings, "principal", Role.ADMIN)
     make(client, settings, "second", Role.ADMIN)
     assert admin.ask("GET", "/students").status_code == 200  # cached now
-    monkeypatch.setattr(VerifiedTokens, "forget", lambda *_: None)
-    monkeypatch.setattr(VerifiedTokens, "forget_all", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "evict", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "clear", lambda *_: None)
     monkeypatch.setattr(verified_tokens, "watched", False, raising=False)
     assert client.portal
     client.portal.call(rotate_key, client.portal.call(stored, "principal"))
@@ -155,7 +155,7 @@ def test_a_token_of_a_deleted_account_never_reaches_a_later_one_of_that_name(
     """Names that were freed by an older release may have been given again."""
     old = make(client, settings, "teacher", Role.TEACHER)
     assert old.ask("GET", "/students").status_code == 200  # cached now
-    monkeypatch.setattr(VerifiedTokens, "forget", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "evict", lambda *_: None)
     database.users.delete_one({"username": "teacher"})
     new = make(client, settings, "teacher", Role.TEACHER)
 
