@@ -30,7 +30,7 @@ class _Slots:
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:
         if self._waiting >= MAX_WAITING:
-            raise Unavailable("Too many statistics requests are running at once.", retry_after=TIMEOUT_SECONDS)
+            raise Unavailable("Too many concurrent requests for statistics.", retry_after=TIMEOUT_SECONDS)
         self._waiting += 1
         try:
             await self._semaphore.acquire()

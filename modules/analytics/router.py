@@ -33,7 +33,7 @@ CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors '
 
 @router.get("/statistics")
 async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRead:
-    """Retrieve the statistics of each subject: mean, standard deviation, quartiles, pass rate and histogram.
+    """Get the statistics of each subject: mean, standard deviation, quartiles, pass rate and histogram.
 
     With `by=branch`, the response also contains the statistics of each branch. All figures are computed exactly from
     the current records, and rounded once at the end. Quartiles use the linear method (R's type 7, numpy's default); the
@@ -51,9 +51,9 @@ async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRe
     },
 )
 async def draw_statistics(query: Annotated[ChartQuery, Query()]) -> Response:
-    """Draw a chart of each subject: a histogram, and a box plot of each branch.
+    """Get a chart of each subject: a histogram, and a box plot of each branch.
 
-    The SVG chart can be opened in a browser or embedded in a report, and supports light and dark colour schemes. It
+    The SVG chart can be opened in a browser or embedded in a report, and supports light and dark color schemes. It
     shows the first 6 subjects and, for each, the 12 branches with the most students, and states how many it leaves out.
     """
     drawing = await chart_service.draw_chart(query)
@@ -81,7 +81,7 @@ async def list_rankings(
 async def get_report_card(
     roll_no: Annotated[RollNo, Path(description="The student's roll number.")],
 ) -> ReportCard:
-    """Retrieve a student's report card: each mark with rank, percentile, class mean and grade.
+    """Get a student's report card: each mark with rank, percentile, class mean and grade.
 
     The class consists of all students with a mark in the subject. The percentile is the percentage of them with a lower
     mark, plus half of those with the same mark.

@@ -57,7 +57,7 @@ async def since(token: str | None, limit: int) -> ChangesRead:
 async def add_to_feed(student: StudentSnapshot) -> None:
     """Add a student's current version to the feed now. Raise `Unavailable` if concurrent requests prevent it."""
     if await _assign_numbers([{"_id": student.id, "version": student.version}]):
-        raise Unavailable("Too many requests are reading the feed of changes at once.")
+        raise Unavailable("Too many concurrent requests for the feed of changes.")
 
 
 async def _assign_numbers(marked: Sequence[_Stored]) -> Sequence[_Stored]:

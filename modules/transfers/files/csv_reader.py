@@ -92,7 +92,11 @@ def _object(row: Row, text: str) -> Row:
         row.errors.append(RowError("", "", "object", "This line is not a JSON object."))
         return row
     if len(content) > MAX_MEMBERS:
-        row.errors.append(RowError("", "", "extra_forbidden", f"This object has {len(content)} members."))
+        row.errors.append(
+            RowError(
+                "", "", "extra_forbidden", f"This object has {len(content)} members; at most {MAX_MEMBERS} are allowed."
+            )
+        )
         return row
     row.content = content
     return row

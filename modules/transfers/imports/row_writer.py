@@ -11,6 +11,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from core.api import TOO_MANY_CHANGES
 from core.clock import utc_now
 from core.database import insert_ignoring_duplicates
 from modules.students import StudentSnapshot, Write
@@ -22,7 +23,7 @@ from modules.transfers.prefetch import in_thread
 MAX_TRIES = 10
 PAUSE_SECONDS = 0.02
 
-BUSY = RowError("roll_no", "", "busy", "Too many concurrent requests are changing this student.")
+BUSY = RowError("roll_no", "", "busy", TOO_MANY_CHANGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ async def _validate_and_log(rows: Sequence[Row], job: Import) -> Batch:
 
 
 def _renamed(row: Row) -> RowError:
-    detail = "The roll number changed during the import; another row, with the other roll number, is the same student."
+    detail = "This student's roll number changed during the import, and another row has the other roll number."
     return RowError("roll_no", row.content["roll_no"], "renamed", detail)
 
 
