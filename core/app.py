@@ -48,7 +48,7 @@ can also write, and an *admin* can also manage accounts. Sign in with `POST /log
 
 **Limits.** Each operation with a request body documents its maximum size in bytes, also as `x-max-bytes`. Lists are
 paginated, with 100 records per page unless `limit` is set; follow the `Link` header to the next page. Responses with
-status 429 or 503 state in `Retry-After` how many seconds to wait.
+status 429 or 503 have the header `Retry-After`: the number of seconds to wait.
 
 The sample calls expect the service at http://127.0.0.1:8000 and an access token in `$TOKEN`.
 """

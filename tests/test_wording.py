@@ -120,7 +120,7 @@ STUDENTS: list[Case] = [
         "POST /students",
         S1,
         [
-            "There already is a student S1.",
+            "Student S1 already exists.",
             "#/roll_no: Another student has this roll number.",
         ],
     ),

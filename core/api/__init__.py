@@ -15,7 +15,14 @@ from core.api.documented_responses import (
 )
 from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
 from core.api.location import location, url_path
-from core.api.optimistic_locking import Versioned, change_if, delete_if, retry_conflicts, write_current
+from core.api.optimistic_locking import (
+    TOO_MANY_CHANGES,
+    Versioned,
+    change_if,
+    delete_if,
+    retry_conflicts,
+    write_current,
+)
 from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
@@ -31,6 +38,7 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "PROTECTED_ROUTE",
     "REQUEST_ID_EXAMPLE",
+    "TOO_MANY_CHANGES",
     "UNCONDITIONAL",
     "Code",
     "Composed",

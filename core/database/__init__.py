@@ -1,6 +1,6 @@
 """MongoDB access: the client, operations on collections, and the embedded server."""
 
-from core.database.availability import DatabaseAvailability, as_unavailable, check_disk_space
+from core.database.availability import DatabaseAvailability, as_unavailable, check_disk_space, unreachable
 from core.database.batcher import Batcher
 from core.database.bulk import (
     ChangeStreamsUnsupported,
@@ -58,5 +58,6 @@ __all__ = [
     "run_embedded",
     "sort_of",
     "translate_driver_errors",
+    "unreachable",
     "watch_ids",
 ]

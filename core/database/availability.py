@@ -56,7 +56,7 @@ class DatabaseAvailability:
     def check_reachable(self) -> None:
         """Raise `Unavailable` during an outage."""
         if self.is_unavailable():
-            raise Unavailable("The database does not answer.")
+            raise unreachable()
 
     def check_disk_space(self) -> None:
         """Raise `Unavailable` if the disk is full."""
@@ -102,6 +102,11 @@ class DatabaseAvailability:
         return client is None or client.topology_description.has_readable_server(client.read_preference)
 
 
+def unreachable() -> Unavailable:
+    """Return the error for a request that needs the database while it is unreachable."""
+    return Unavailable("The database is not responding.")
+
+
 def disk_full() -> Unavailable:
     """Return the error for a write while the disk is full."""
     return Unavailable(
@@ -112,7 +117,7 @@ def disk_full() -> Unavailable:
 def as_unavailable(error: PyMongoError) -> Unavailable | None:
     """Return the `Unavailable` that clients see if a driver error means an outage or a full disk, else None."""
     if is_outage(error):
-        return Unavailable("The database does not answer.")
+        return unreachable()
     return disk_full() if is_full(error) else None
 
 

@@ -73,8 +73,8 @@ class MetricsTokenNeeded(Unauthenticated):
 async def metrics(request: Request) -> Response:
     """Read the metrics of the service in Prometheus format.
 
-    The metrics cover all workers. If the setting `METRICS_TOKEN` is set, as production requires, send it as a bearer
-    token. Otherwise, only clients on the same machine that use no proxy can read the metrics.
+    The metrics cover all workers. If `METRICS_TOKEN` is set, as production requires, send it as a bearer token.
+    Otherwise, only clients on the same machine that use no proxy can read the metrics.
     """
     check_scraper(request)
     content, media_type = await asyncio.to_thread(_render, request.headers.get("accept", ""))

@@ -159,9 +159,7 @@ def _media_types(route: APIRoute) -> frozenset[str]:
 def _check_media_type(request: Request, supported: frozenset[str]) -> None:
     given = request.headers.get("content-type")
     if supported and given and given.partition(";")[0].strip().lower() not in supported:
-        raise UnsupportedMediaType(
-            f"The Content-Type {given[:80]} is not supported. Supported types: {', '.join(sorted(supported))}."
-        )
+        raise UnsupportedMediaType.of(given, supported)
 
 
 def _check_encoding(request: Request) -> None:

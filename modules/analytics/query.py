@@ -43,7 +43,7 @@ PassMark = Annotated[
 ]
 
 
-class PictureQuery(BaseModel):
+class ChartQuery(BaseModel):
     """Query parameters of the chart."""
 
     model_config = ConfigDict(extra="forbid")

@@ -8,8 +8,8 @@ from core.api import LINK, Listing, header, problem_responses
 from core.identity import CurrentUser
 from core.routing import ProtectedRouter
 from modules.analytics import report_cards, service
-from modules.analytics.chart import service as picture
-from modules.analytics.query import PictureQuery, RankingsQuery, StatisticsQuery
+from modules.analytics.chart import service as chart_service
+from modules.analytics.query import ChartQuery, RankingsQuery, StatisticsQuery
 from modules.analytics.ranking_measure import measure_of
 from modules.analytics.rankings import Ranking
 from modules.analytics.schemas import RankedStudent, ReportCard, StatisticsRead
@@ -41,7 +41,7 @@ SVG = "image/svg+xml"
 SVG_EXAMPLE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 480"><title>Marks</title></svg>'
 
 # The chart contains its own style sheet and needs no other resources.
-PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
 
 Accept = Annotated[str, Header(include_in_schema=False)]
@@ -80,14 +80,14 @@ async def statistics(
         200: {"content": {SVG: {"schema": {"type": "string"}, "example": SVG_EXAMPLE}}, "description": "The chart."}
     },
 )
-async def draw_statistics(query: Annotated[PictureQuery, Query()]) -> Response:
-    """Draw a chart of each subject: a histogram, and a box plot of each branch.
+async def draw_statistics(query: Annotated[ChartQuery, Query()]) -> Response:
+    """Get a chart of each subject: a histogram, and a box plot of each branch.
 
-    The SVG chart can be opened in a browser or embedded in a report, and supports light and dark colour schemes. It
+    The SVG chart can be opened in a browser or embedded in a report, and supports light and dark color schemes. It
     shows the first 6 subjects and, for each, the 12 branches with the most students, and states how many it leaves out.
     """
-    drawing = await picture.picture(query)
-    return Response(drawing, media_type=SVG, headers={"Content-Security-Policy": PICTURE_POLICY})
+    drawing = await chart_service.draw_chart(query)
+    return Response(drawing, media_type=SVG, headers={"Content-Security-Policy": CHART_POLICY})
 
 
 @router.get(
@@ -135,7 +135,7 @@ async def _ranking_file(ranking: Ranking, format_: str, query: RankingsQuery, re
 async def get_report_card(
     roll_no: Annotated[RollNo, Path(description="The student's roll number.")],
 ) -> ReportCard:
-    """Retrieve a student's report card: each mark with rank, percentile, class mean and grade.
+    """Get a student's report card: each mark with rank, percentile, class mean and grade.
 
     The class consists of all students with a mark in the subject. The percentile is the percentage of them with a lower
     mark, plus half of those with the same mark.

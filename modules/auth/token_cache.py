@@ -71,13 +71,13 @@ class VerifiedTokens:
         self._tokens[key] = found
         self._keys_by_user.setdefault(found.user, set()).add(key)
 
-    def forget(self, user: ObjectId) -> None:
+    def evict(self, user: ObjectId) -> None:
         """Remove all tokens of this user."""
         self.changes += 1
         for key in self._keys_by_user.pop(user, ()):
             del self._tokens[key]
 
-    def forget_all(self) -> None:
+    def clear(self) -> None:
         """Remove all tokens."""
         self.changes += 1
         self._tokens.clear()

@@ -70,7 +70,7 @@ async def _run_with_progress_bar(job: Import) -> None:
     try:
         async with job_runner.lifespan():
             with job_runner.hold_slot(TERMINAL) as slot:
-                task = slot.start(job, import_job.carry_out)
+                task = slot.start(job, import_job.run)
             with tqdm(total=100, unit="%", disable=None, file=sys.stderr, bar_format=BAR) as bar:
                 while not task.done():
                     await asyncio.wait({task}, timeout=0.2)

@@ -46,7 +46,7 @@ async def lifespan() -> AsyncIterator[None]:
 async def forget(student: ErasedStudent) -> None:
     """Remove the stored data of a student. It is idempotent, and can be called again after an error."""
     with operation_timeout():
-        await file_store.forget_all()
+        await file_store.delete_all()
         imports = collection(Import)
         roll_nos = list(student.roll_nos)
         await imports.update_many({**_ALL, "kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})

@@ -170,10 +170,10 @@ class Import(Document):
         for name, value in changes.items():
             setattr(self, name, value)
 
-    async def append(self, *, kept: list[str], most: int) -> None:
-        """Append roll numbers of students that an undo leaves unchanged, up to `most` in total."""
+    async def append(self, *, kept: list[str], limit: int) -> None:
+        """Append roll numbers of students that an undo leaves unchanged, up to `limit` in total."""
         mine = {"_id": self.id, "turn": self.turn}
-        added = {"$push": {"kept": {"$each": kept, "$slice": most}}}
+        added = {"$push": {"kept": {"$each": kept, "$slice": limit}}}
         stored = await collection(type(self)).find_one_and_update(
             mine, added, {"kept": 1}, return_document=ReturnDocument.AFTER
         )
@@ -197,8 +197,8 @@ class Import(Document):
     @property
     def effective_state(self) -> State:
         """The stored state, or `interrupted` if the import should be running but has no recent heartbeat."""
-        at_work = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
-        return State.INTERRUPTED if at_work and self.alive_at < utc_now() - HEARTBEAT_TIMEOUT else self.state
+        is_active = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
+        return State.INTERRUPTED if is_active and self.alive_at < utc_now() - HEARTBEAT_TIMEOUT else self.state
 
     @property
     def percent(self) -> int | None:

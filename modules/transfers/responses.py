@@ -43,7 +43,7 @@ CREATED: Responses = {
         "headers": LOCATION | PREFERENCE,
     },
 }
-CARRIED_ON: Responses = {
+PROGRESS_OR_END: Responses = {
     200: {"headers": LOCATION},
     202: {"description": "The import is in progress.", "model": ImportRead, "headers": LOCATION | PREFERENCE},
 }

@@ -261,7 +261,7 @@ class ImportRead(BaseModel):
     kept_count: int
 
     @classmethod
-    def of(cls, work: Import, failures: Sequence[Mapping[str, Any]]) -> "ImportRead":
+    def of(cls, job: Import, failures: Sequence[Mapping[str, Any]]) -> "ImportRead":
         """Return an import with its first failed rows, given as stored."""
         errors = [RowError(row=row["row"], line=row["line"], **error) for row in failures for error in row["errors"]]
         return cls(

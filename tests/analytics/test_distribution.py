@@ -43,7 +43,7 @@ def test_places_equal_those_that_are_counted_one_by_one(hundredths: list[int], m
     found = of(hundredths)
 
     assert found.above(mark) == sum(own > mark for own in hundredths)
-    assert found.level(mark) == sum(own == mark for own in hundredths)
+    assert found.equal_to(mark) == sum(own == mark for own in hundredths)
     assert found.at_least(Fraction(mark, 100)) == sum(own >= mark for own in hundredths)
 
 

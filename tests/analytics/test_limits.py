@@ -70,9 +70,9 @@ def test_a_failure_of_another_kind_is_no_reason_to_try_again(api: TestClient, mo
 
 
 def test_who_comes_when_too_many_wait_is_asked_to_come_later(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_concurrency, "WAITING", 0)
+    monkeypatch.setattr(query_concurrency, "MAX_WAITING", 0)
 
     answer = api.get("/statistics")
 
     assert answer.status_code == 503
-    assert answer.headers["retry-after"] == str(query_concurrency.SECONDS)
+    assert answer.headers["retry-after"] == str(query_concurrency.TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""Tests of the delay of rejections while there are many."""
+"""Refusals are slow while there are many."""
 
 import asyncio
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ async def start(count: int) -> list[asyncio.Task[None]]:
     return tasks
 
 
-async def test_a_flood_of_rejections_is_slowed_down_and_the_delay_is_bounded(delays: asyncio.Event) -> None:
+async def test_a_flood_of_refusals_is_slowed_down_and_the_delay_is_bounded(delays: asyncio.Event) -> None:
     tasks = await start(delayed_rejection.IMMEDIATE_PER_SECOND + 25)
 
     waiting = [task for task in tasks if not task.done()]

@@ -126,8 +126,8 @@ def test_a_stale_cache_authorizes_no_writes_and_no_account_operations(
     admin = make(client, settings, "principal", Role.ADMIN)
     make(client, settings, "second", Role.ADMIN)
     assert admin.ask("GET", "/students").status_code == 200  # cached now
-    monkeypatch.setattr(VerifiedTokens, "forget", lambda *_: None)
-    monkeypatch.setattr(VerifiedTokens, "forget_all", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "evict", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "clear", lambda *_: None)
     monkeypatch.setattr(verified_tokens, "watched", False, raising=False)
     assert client.portal
     client.portal.call(rotate_key, client.portal.call(stored, "principal"))
@@ -157,7 +157,7 @@ def test_a_token_of_a_deleted_account_is_invalid_for_a_later_one_of_that_name(
     """Older releases let deleted names be registered again."""
     old = make(client, settings, "teacher", Role.TEACHER)
     assert old.ask("GET", "/students").status_code == 200  # cached now
-    monkeypatch.setattr(VerifiedTokens, "forget", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "evict", lambda *_: None)
     database.users.delete_one({"username": "teacher"})
     new = make(client, settings, "teacher", Role.TEACHER)
 

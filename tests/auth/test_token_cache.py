@@ -46,15 +46,15 @@ def test_not_beyond_its_end_and_not_beyond_the_bound(
 def test_a_change_of_an_account_removes_its_tokens(tokens: VerifiedTokens) -> None:
     for token, user in (("one", ALICE), ("two", ALICE), ("three", BOB)):
         tokens.add(token, entry(user), tokens.changes)
-    tokens.forget(ALICE)
+    tokens.evict(ALICE)
     assert [tokens.find(token) for token in ("one", "two", "three")] == [None, None, PRINCIPAL]
-    tokens.forget_all()
+    tokens.clear()
     assert tokens.find("three") is None
 
 
 def test_a_token_that_was_verified_before_a_change_is_not_cached_after_it(tokens: VerifiedTokens) -> None:
     before = tokens.changes
-    tokens.forget(ALICE)
+    tokens.evict(ALICE)
     tokens.add("a.b.c", entry(), before)
     assert tokens.find("a.b.c") is None
 

@@ -91,5 +91,5 @@ def _of_problem(answer: Answer) -> Iterator[str]:
         yield "a problem document without type or title"
     if answer.status in (429, 503) and "retry-after" not in answer.headers:
         yield f"{answer.status} without Retry-After"
-    if problem.get("detail") == "The database does not answer.":
+    if problem.get("detail") == "The database is not responding.":
         yield "the database was there, and was said not to answer"

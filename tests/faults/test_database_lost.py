@@ -167,7 +167,7 @@ def test_an_outage_under_load(server: Server, relay: Relay, capsys: pytest.Captu
     assert {status for _, status in fast} == {503}
     assert slowest < 1
     assert slowest_of_others < 3 * MAX_WAIT_SECONDS + 1, "for a thread, for a server, and once more to write"
-    assert slowest_statistics < query_concurrency.SECONDS + 3
+    assert slowest_statistics < query_concurrency.TIMEOUT_SECONDS + 3
     assert course.most <= RATE * (2 * MAX_WAIT_SECONDS + 2), "no more than come while it is waited out"
     assert course.left <= RATE, "and those are answered"
     assert course.recovered < 10

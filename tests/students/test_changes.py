@@ -287,7 +287,7 @@ def test_an_insert_that_commits_late_is_not_skipped(client: TestClient, follower
 def test_a_reader_who_numbers_late_skips_nothing(client: TestClient, follower: Follower) -> None:
     create(client, "S1", "S2")
 
-    with held(client, changes, "_take", lambda: client.get("/changes").json()) as finish:
+    with held(client, changes, "_insert_entries", lambda: client.get("/changes").json()) as finish:
         follower.drain()
         give_mark(client, "S1", 5)
         create(client, "S3")
@@ -306,7 +306,7 @@ def test_a_number_that_was_cleared_away_is_never_given_again(client: TestClient)
     follower.drain()
     create(client, "quiet")
 
-    with held(client, changes, "_take", lambda: client.get("/changes")) as finish:  # about to give number 2
+    with held(client, changes, "_insert_entries", lambda: client.get("/changes")) as finish:  # about to give number 2
         for mark in (1, 2):  # which goes to another student meanwhile, and is cleared away for number 3
             give_mark(client, "busy", mark)
             follower.step()
@@ -319,7 +319,7 @@ def test_a_number_that_was_cleared_away_is_never_given_again(client: TestClient)
 def test_a_student_rewritten_while_its_number_is_given_is_told_again(client: TestClient, follower: Follower) -> None:
     create(client, "S1")
 
-    with held(client, changes, "_settle", follower.step) as finish:
+    with held(client, changes, "_confirm_numbers", follower.step) as finish:
         give_mark(client, "S1", 5)
         finish()
 
@@ -336,7 +336,7 @@ def test_a_reader_who_dies_before_taking_the_marks_away_only_tells_twice(
         raise RuntimeError("The process died.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(changes, "_settle", die)
+        patch.setattr(changes, "_confirm_numbers", die)
         assert client.get("/changes").status_code == 500
     follower.drain()
 

@@ -192,9 +192,9 @@ def test_consumers_learn_of_an_erasure(
 STEPS: list[tuple[Any, str, bool]] = [
     (write_batch, "_copy_to_history", True),
     (write_batch, "_replace", True),
-    (changes, "_take", False),
-    (changes, "_take", True),
-    (changes, "_settle", True),
+    (changes, "_insert_entries", False),
+    (changes, "_insert_entries", True),
+    (changes, "_confirm_numbers", True),
     (erasure, "_claim", False),
     (erasure, "_claim", True),
     (StudentVersion, "delete_many", False),

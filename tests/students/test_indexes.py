@@ -236,7 +236,7 @@ def lose_a_race(script: Script) -> None:
     script.sent.route = "PATCH /students/{roll_no}"
     for student in (stale, erased):
         write = Write(student, student.successor(Action.UPDATED, "alice"))
-        assert call(write_all, [write]) == [Outcome.OUTRUN]
+        assert call(write_all, [write]) == [Outcome.CONFLICT]
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_each_of_many_writes_has_its_own_outcome(either: TestClient, call: Call)
         Write(None, StudentSnapshot.new("alice", roll_no="changed", **CONTENT)),
         Write(None, StudentSnapshot.new("alice", roll_no="newer", **CONTENT)),
     ]
-    made, taken, outrun = Outcome.MADE, Outcome.TAKEN, Outcome.OUTRUN
+    made, taken, outrun = Outcome.MADE, Outcome.TAKEN, Outcome.CONFLICT
     assert call(write_all, writes) == [made, taken, made, taken, outrun, taken, made]
 
     assert either.get("/students/changed").json()["name"] == "first"
@@ -68,7 +68,7 @@ def test_of_two_writes_that_differ_in_nothing_one_is_made(either: TestClient, ca
     assert call(write_all, [first]) == [Outcome.MADE]
     if overtaken:
         assert either.patch("/students/A", json={"name": "later"}).status_code == 200
-    assert call(write_all, [second, first]) == [Outcome.OUTRUN, Outcome.MADE]
+    assert call(write_all, [second, first]) == [Outcome.CONFLICT, Outcome.MADE]
     assert len(history(either, "A")) == 2 + overtaken
 
 

@@ -126,4 +126,4 @@ def keep_a_student(client: Any, models: Any) -> None:
     deleted = module("api.students.students_delete").sync_detailed("S101", client=client)
     assert deleted.status_code == 204
     gone = module("api.students.students_get").sync("S101", client=client)
-    assert (gone.status, gone.title) == (404, "No such student")
+    assert (gone.status, gone.title) == (404, "Student not found")

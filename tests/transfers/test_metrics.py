@@ -69,7 +69,7 @@ def test_an_import_that_is_cut_short_is_counted(
     async def fail(job: Import) -> None:
         raise RuntimeError("hunter2 is inside")
 
-    monkeypatch.setattr(import_job, "carry_out", fail)
+    monkeypatch.setattr(import_job, "run", fail)
     answer: Any = send(teacher, GOOD)
     assert answer.status_code >= 500
     until(lambda: told("imports_started_total") > counted.before["started"])

@@ -28,13 +28,13 @@ TOO_MANY = ("/problems/too-many-imports", 429)
 def may_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     """Keep imports running until the returned event is set."""
     event = Event()
-    carry_out = import_job.carry_out
+    carry_out = import_job.run
 
     async def wait(job: Import, *, verify: Verify) -> None:
         await asyncio.to_thread(event.wait, 60)
         await carry_out(job, verify=verify)
 
-    monkeypatch.setattr(import_job, "carry_out", wait)
+    monkeypatch.setattr(import_job, "run", wait)
     yield event
     event.set()
     until(lambda: not job_runner._slots)

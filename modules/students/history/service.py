@@ -16,7 +16,7 @@ from modules.students.schemas import FieldChange, VersionSummary
 class VersionNotFound(NotFound):
     """The student has no version with this number. `GET /students/{roll_no}/history` lists the existing versions."""
 
-    title = "No such version"
+    title = "Version not found"
 
 
 class NotDeleted(Conflict):

@@ -65,8 +65,7 @@ async def uploaded(request: Request) -> AsyncIterator[Upload]:
     elif media_type in FORMATS:
         yield Upload(FORMATS[media_type], None, _verified(request, _body(request)))
     else:
-        known = ", ".join([*FORMATS, FORM])
-        raise UnsupportedMediaType(f"The Content-Type is {media_type[:80] or 'missing'}; supported are {known}.")
+        raise UnsupportedMediaType.of(media_type, [*FORMATS, FORM])
 
 
 def _format_of(file: UploadFile) -> str:

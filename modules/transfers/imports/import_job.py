@@ -36,7 +36,7 @@ async def _permitted() -> None:
     """Permit everything: the user of a terminal needs no account."""
 
 
-async def carry_out(work: Import, *, verify: Verify = _permitted) -> None:
+async def run(job: Import, *, verify: Verify = _permitted) -> None:
     """Import the file, or resume the import at its stored position. The import's state is the result.
 
     `verify` is called before the first row is written, which may be long after the file has arrived. If it raises
@@ -117,7 +117,7 @@ async def _validate_all(work: Import, path: Path, table: CsvTable | None) -> Non
                 counts.update(result.outcome for result in results)
                 await _progress(work, rows, results, counts)
                 _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
-    await work.update_fields(rows=counts.total())
+    await job.update_fields(rows=counts.total())
 
 
 async def _write_all(work: Import, path: Path, table: CsvTable | None) -> bool:
@@ -132,10 +132,10 @@ async def _write_all(work: Import, path: Path, table: CsvTable | None) -> bool:
                 counts.update(result.outcome for result in results)
                 await _progress(work, batch.rows, results, counts)
                 _count(results)
-            if counts[RowOutcome.FAILED] and not work.options.skip_errors:
+            if counts[RowOutcome.FAILED] and not job.options.skip_errors:
                 return False  # students were changed between the two passes
-    await work.update_fields(rows=work.position)
-    return work.options.skip_errors or not counts[RowOutcome.FAILED]
+    await job.update_fields(rows=job.position)
+    return job.options.skip_errors or not counts[RowOutcome.FAILED]
 
 
 async def _prepared(work: Import, path: Path, table: CsvTable | None) -> AsyncGenerator[Batch]:
@@ -146,7 +146,7 @@ async def _prepared(work: Import, path: Path, table: CsvTable | None) -> AsyncGe
             if left := [row for row in rows if row.number > position]:
                 check_disk_space()
                 with operation_timeout():
-                    batch = await prepare(left, work)
+                    batch = await prepare(left, job)
                 yield batch
 
 

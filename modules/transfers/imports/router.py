@@ -84,10 +84,10 @@ async def create(
                 await service.check_is_same(found, job, upload.stream)
                 response.status_code = 200
                 return await _outcome(found)
-            async with job_runner.pulse(job):
+            async with job_runner.heartbeat(job):
                 await service.receive(job, slot.after(upload.stream))
-        started = slot.start(job, _import_task(request))
-        return await _carry_on(job, started, response, headers.prefer, request)
+        started = slot.start(job, _import_function(request))
+        return await _respond(job, started, response, headers.prefer, request)
 
 
 def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
@@ -101,7 +101,7 @@ def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import
     )
 
 
-async def _carry_on(
+async def _respond(
     job: Import, started: "asyncio.Task[None]", response: Response, prefer: str | None, request: Request
 ) -> ImportRead:
     """Wait for the end of an import's job, unless the client prefers an asynchronous response."""
@@ -116,8 +116,8 @@ async def _carry_on(
     return await _outcome(job)
 
 
-def _import_task(request: Request) -> job_runner.Job:
-    return partial(import_job.carry_out, verify=partial(verify_account, request))
+def _import_function(request: Request) -> job_runner.JobFunction:
+    return partial(import_job.run, verify=partial(verify_account, request))
 
 
 async def _outcome(job: Import) -> ImportRead:
@@ -227,7 +227,7 @@ async def get_marked_errors(user: CurrentUser, import_id: IdInPath, request: Req
     status_code=200,
     dependencies=[WRITER],
     responses={
-        **CARRIED_ON,
+        **PROGRESS_OR_END,
         **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected, TooManyImports),
     },
 )
@@ -238,15 +238,15 @@ async def resume(
     with job_runner.hold_slot(user.username) as slot:
         slot.reserve_job()
         job = await service.claim(import_id)
-        task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
-        return await _carry_on(job, slot.start(job, task), response, prefer, request)
+        task = undo.finish_undo if job.state is State.UNDOING else _import_function(request)
+        return await _respond(job, slot.start(job, task), response, prefer, request)
 
 
 @router.post(
     "/imports/{import_id}/undo",
     status_code=200,
     dependencies=[WRITER],
-    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo, TooManyImports)},
+    responses={**PROGRESS_OR_END, **problem_responses(Forbidden, ImportNotFound, NothingToDo, TooManyImports)},
 )
 async def undo_(
     user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
@@ -259,4 +259,4 @@ async def undo_(
     with job_runner.hold_slot(user.username) as slot:
         slot.reserve_job()
         job = await service.claim(import_id, undone_by=user.username)
-        return await _carry_on(job, slot.start(job, undo.finish_undo), response, prefer, request)
+        return await _respond(job, slot.start(job, undo.finish_undo), response, prefer, request)

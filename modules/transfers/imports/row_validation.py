@@ -44,11 +44,11 @@ class RowResult:
     is_written: bool = False
     """Whether this import has already written the row, and `current` is the version it made."""
 
-    def write(self, work: Import) -> Write:
+    def write(self, job: Import) -> Write:
         """Return the write for a row that creates or changes a student."""
         if self.current is None:
-            return work.students.created(self.content)
-        return work.students.changed(self.current, self.content)
+            return job.students.created(self.content)
+        return job.students.changed(self.current, self.content)
 
 
 def check(row: Row) -> Row:
@@ -108,23 +108,23 @@ def _error(error: Any) -> RowError:
     return RowError(column[:MAX_VALUE], text, error["type"], sentence_of(error))
 
 
-async def validate_all(rows: Sequence[Row], work: Import) -> list[RowResult]:
+async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:
     """Validate checked rows against the students stored in the database."""
     wanted = {row.content["roll_no"] for row in rows if not row.errors}
-    current = await work.students.find(wanted) if wanted else {}
-    return await in_thread(_validate_each, rows, current, work)
+    current = await job.students.find(wanted) if wanted else {}
+    return await in_thread(_validate_each, rows, current, job)
 
 
-def _validate_each(rows: Sequence[Row], current: Mapping[str, StudentSnapshot], work: Import) -> list[RowResult]:
-    return [validate_row(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
+def _validate_each(rows: Sequence[Row], current: Mapping[str, StudentSnapshot], job: Import) -> list[RowResult]:
+    return [validate_row(row, current.get(row.content.get("roll_no", "")), job) for row in rows]
 
 
-def validate_row(row: Row, current: StudentSnapshot | None, work: Import) -> RowResult:
+def validate_row(row: Row, current: StudentSnapshot | None, job: Import) -> RowResult:
     """Validate a checked row against the student with its roll number, who may be deleted."""
     if row.errors:
         return RowResult(row, RowOutcome.FAILED, errors=row.errors)
     live = current is not None and current.deleted_at is None
-    if current and live and work.students.has_made(current):  # an earlier write took effect late
+    if current and live and job.students.has_made(current):  # an earlier write took effect late
         outcome = RowOutcome.CREATED if current.is_creation else RowOutcome.UPDATED
         return RowResult(row, outcome, current, errors=row.cell_errors, is_written=True)
     errors = _mode_errors(row, work.options.mode, live=live)

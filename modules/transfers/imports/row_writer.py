@@ -11,6 +11,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from core.api import TOO_MANY_CHANGES
 from core.clock import utc_now
 from core.database import insert_ignoring_duplicates
 from modules.students import StudentSnapshot, StudentVersionData, Write, differences
@@ -22,46 +23,46 @@ from modules.transfers.prefetch import in_thread
 MAX_TRIES = 10
 PAUSE_SECONDS = 0.02
 
-BUSY = RowError("roll_no", "", "busy", "Too many concurrent requests are changing this student.")
+BUSY = RowError("roll_no", "", "busy", TOO_MANY_CHANGES)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of a file that are ready to be written: the results of the rows that need no write (`settled`), and the
+    """Rows of a file that are ready to be written: the results of the rows that need no write (`results`), and the
     other rows' writes, which are in the change log."""
 
     rows: Sequence[Row]
-    settled: Sequence[RowResult]
+    results: Sequence[RowResult]
     writes: Sequence[tuple[RowResult, Write]]
 
 
-async def prepare(rows: Sequence[Row], work: Import) -> Batch:
+async def prepare(rows: Sequence[Row], job: Import) -> Batch:
     """Validate rows and log their changes. Rows that an earlier run wrote, but did not report before it crashed, are
     skipped."""
-    written, left = await _already_written(rows, work) if work.resumed else ([], rows)
-    batch = await _validate_and_log(left, work)
-    return Batch(rows, [*written, *batch.settled], batch.writes)
+    written, left = await _already_written(rows, job) if job.resumed else ([], rows)
+    batch = await _validate_and_log(left, job)
+    return Batch(rows, [*written, *batch.results], batch.writes)
 
 
-async def write(batch: Batch, work: Import) -> list[RowResult]:
+async def write(batch: Batch, job: Import) -> list[RowResult]:
     """Write a prepared batch. Rows whose student is changed concurrently are validated again, up to `MAX_TRIES`
     times."""
-    done = list(batch.settled)
+    done = list(batch.results)
     for _ in range(MAX_TRIES):
         # Fails if another process has claimed the import, and otherwise keeps others from claiming it.
-        await work.update_fields(alive_at=utc_now())
-        made = await work.students.write_all([one for _, one in batch.writes])
+        await job.update_fields(alive_at=utc_now())
+        made = await job.students.write_all([one for _, one in batch.writes])
         tried = [(result, is_made) for (result, _), is_made in zip(batch.writes, made, strict=True)]
         done += [result for result, is_made in tried if is_made]
         left = [result.row for result, is_made in tried if not is_made]
         if not left:
             return done
-        await _delete_entries(work, left)
+        await _delete_entries(job, left)
         await asyncio.sleep(PAUSE_SECONDS)  # until the competing write is replicated to a majority
-        batch = await _validate_and_log(left, work)
-        done += batch.settled
+        batch = await _validate_and_log(left, job)
+        done += batch.results
     busy = [result.row for result, _ in batch.writes]
-    await _delete_entries(work, busy)
+    await _delete_entries(job, busy)
     return [*done, *(RowResult(row, RowOutcome.FAILED, errors=[BUSY]) for row in busy)]
 
 
@@ -77,15 +78,24 @@ async def _validate_and_log(rows: Sequence[Row], work: Import) -> Batch:
     settled += [
         RowResult(one.row, RowOutcome.FAILED, errors=[_renamed(one.row)]) for one in to_do if one.row.number in refused
     ]
-    return Batch(rows, settled, [(one, write) for one, write in writes if one.row.number not in refused])
+    writes = await in_thread(lambda: [(one, one.write(job)) for one in pending])
+    results = [one for one in validated if one.outcome in (RowOutcome.UNCHANGED, RowOutcome.FAILED) or one.is_written]
+    written = [_log_entry(one, one.current, job) for one in results if one.is_written and one.current]
+    refused = await _log([*written, *(_log_entry(one, write.successor, job) for one, write in writes)])
+    results += [
+        RowResult(one.row, RowOutcome.FAILED, errors=[_renamed(one.row)])
+        for one in pending
+        if one.row.number in refused
+    ]
+    return Batch(rows, results, [(one, write) for one, write in writes if one.row.number not in refused])
 
 
 def _renamed(row: Row) -> RowError:
-    detail = "The roll number changed during the import; another row, with the other roll number, is the same student."
+    detail = "This student's roll number changed during the import, and another row has the other roll number."
     return RowError("roll_no", row.content["roll_no"], "renamed", detail)
 
 
-async def _already_written(rows: Sequence[Row], work: Import) -> tuple[list[RowResult], Sequence[Row]]:
+async def _already_written(rows: Sequence[Row], job: Import) -> tuple[list[RowResult], Sequence[Row]]:
     """Return the results of the rows that an earlier run has written, and the other rows, whose change log entries are
     deleted."""
     by_number = {row.number: row for row in rows}
@@ -130,14 +140,14 @@ async def made_by(
     return {key: version for key, version in (now | replaced).items() if work.students.has_made(version)}
 
 
-def _log_entry(result: RowResult, made: StudentSnapshot, work: Import) -> dict[str, Any]:
+def _log_entry(result: RowResult, made: StudentSnapshot, job: Import) -> dict[str, Any]:
     return {
-        "import_id": work.id,
+        "import_id": job.id,
         "row": result.row.number,
         "student": made.id,
         "before": made.version - 1 or None,
         "created": result.outcome is RowOutcome.CREATED,
-        "expires_at": work.expires_at,
+        "expires_at": job.expires_at,
     }
 
 
@@ -151,7 +161,7 @@ async def _log(entries: Sequence[dict[str, Any]]) -> set[int]:
     return {entry["row"] for entry in refused if logged.get(entry["student"]) != entry["row"]}
 
 
-async def _delete_entries(work: Import, rows: Sequence[Row]) -> None:
+async def _delete_entries(job: Import, rows: Sequence[Row]) -> None:
     # Fails if another process has claimed the import: the entries then belong to that process.
-    await work.update_fields(alive_at=utc_now())
-    await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": [row.number for row in rows]}}).delete()
+    await job.update_fields(alive_at=utc_now())
+    await ChangeLogEntry.find({"import_id": job.id, "row": {"$in": [row.number for row in rows]}}).delete()

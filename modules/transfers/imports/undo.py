@@ -15,45 +15,45 @@ BATCH = 500
 MAX_NAMED = 100
 
 
-async def roll_back(work: Import) -> None:
+async def roll_back(job: Import) -> None:
     """Undo what was written of an import that must write all rows or none."""
-    await _undo(work)
-    await work.update_fields(created=0, updated=0, restored=0)
+    await _undo(job)
+    await job.update_fields(created=0, updated=0, restored=0)
 
 
-async def finish_undo(work: Import) -> None:
+async def finish_undo(job: Import) -> None:
     """Undo a finished or interrupted import, or resume its undo."""
-    await _undo(work)
+    await _undo(job)
     now = utc_now()
-    await work.update_fields(state=State.UNDONE, finished_at=now, alive_at=now)
-    await file_store.forget(work)  # the file of an interrupted import is still stored
+    await job.update_fields(state=State.UNDONE, finished_at=now, alive_at=now)
+    await file_store.delete(job)  # the file of an interrupted import is still stored
 
 
-async def _undo(work: Import) -> None:
+async def _undo(job: Import) -> None:
     restored = kept_count = row = 0
-    await work.update_fields(kept=[])
+    await job.update_fields(kept=[])
     while (
-        entries := await ChangeLogEntry.find({"import_id": work.id, "row": {"$gt": row}})
+        entries := await ChangeLogEntry.find({"import_id": job.id, "row": {"$gt": row}})
         .sort("+row")
         .limit(BATCH)
         .to_list()
     ):
         check_disk_space()
         with operation_timeout():
-            reverted_count, left = await _undo_entries(work, entries)
+            reverted_count, left = await _undo_entries(job, entries)
         restored += reverted_count
         kept_count += len(left)
         row = entries[-1].row
-        await work.update_fields(restored=restored, kept_count=kept_count, alive_at=utc_now())
+        await job.update_fields(restored=restored, kept_count=kept_count, alive_at=utc_now())
         # Appended, not replaced: an erasure may have removed a roll number from `kept` in the meantime.
-        await work.append(kept=list(filter(None, left)), most=MAX_NAMED)
+        await job.append(kept=list(filter(None, left)), limit=MAX_NAMED)
 
 
-async def _undo_entries(work: Import, entries: Sequence[ChangeLogEntry]) -> tuple[int, list[str]]:
+async def _undo_entries(job: Import, entries: Sequence[ChangeLogEntry]) -> tuple[int, list[str]]:
     """Return the number of restored students, and the roll numbers of those left unchanged ("" for an erased one)."""
-    students = StudentBulkStore(work.undone_by or work.by, f"undo of {work.source}")
+    students = StudentBulkStore(job.undone_by or job.by, f"undo of {job.source}")
     current = await students.find_by_id([entry.student for entry in entries])
-    made = await made_by(work, entries, current)
+    made = await made_by(job, entries, current)
     before = await students.versions_of([(entry.student, entry.before) for entry in entries if entry.before])
     writes = [
         students.reverted(current[entry.student], before.get(entry.student))
