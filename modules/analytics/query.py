@@ -52,7 +52,7 @@ class ChartQuery(BaseModel):
     subject: Annotated[list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject. Repeatable.")] = []
 
 
-class StatisticsQuery(PictureQuery, TableQuery):
+class StatisticsQuery(ChartQuery, TableQuery):
     """Query parameters of the statistics."""
 
     by: Annotated[

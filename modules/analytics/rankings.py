@@ -31,14 +31,14 @@ class Ranking:
         async with self._limits():
             page = window.page(await self._read(window))
             values = [self.measure.stored(row) for row in page.items]
-            counted = await self._places(values)
+            counted = await self._count(values)
             return page, list(self._ranked(page.items, values, counted)), counted.unranked
 
     async def counts(self) -> tuple[int, int]:
         """Return the numbers of students with a value and without one."""
         async with self._limits():
-            counted = await self._places([])
-        return counted.better + counted.first, counted.unranked
+            counted = await self._count([])
+        return counted.higher + counted.equal_first, counted.unranked
 
     async def walk(self) -> AsyncIterator[list[Row]]:
         """Yield all students with a value in pages, as stored, best first."""
@@ -56,10 +56,10 @@ class Ranking:
         """Allow queries more time, and only few at once if they read all students of the branches: no index has the
         values by branch."""
         if self.branches:
-            async with query_concurrency.turn():
+            async with query_concurrency.query_slot():
                 yield
         else:
-            with query_concurrency.more_time():
+            with query_concurrency.extended_timeout():
                 yield
 
     async def _read(self, window: Window) -> list[Row]:

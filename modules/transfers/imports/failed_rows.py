@@ -109,10 +109,10 @@ async def stored(job: Import) -> AsyncIterator[Sequence[Stored]]:
         yield rows
 
 
-def left_out(work: Import) -> str | None:
+def left_out(job: Import) -> str | None:
     """Return the sentence that states how many failed rows are not stored, if any."""
-    stored_rows = work.failed if work.errors_stored is None else work.errors_stored
-    left = work.failed - stored_rows
+    stored_rows = job.failed if job.errors_stored is None else job.errors_stored
+    left = job.failed - stored_rows
     return f"{left} more rows failed and are not listed here." if left else None
 
 

@@ -43,94 +43,94 @@ async def run(job: Import, *, verify: Verify = _permitted) -> None:
     `Unauthenticated` or `Forbidden`, the import fails and nothing is written.
     """
     try:
-        async with file_store.on_disk(work) as path, spreadsheet.as_text(path, work.options.sheet) as (text, workbook):
-            state = await _carry_out(work, text, workbook, verify)
+        async with file_store.on_disk(job) as path, spreadsheet.as_text(path, job.options.sheet) as (text, workbook):
+            state = await _carry_out(job, text, workbook, verify)
             detail = None
     except InvalidFile as error:
         state, detail = State.FAILED, error.detail
     except (Unauthenticated, Forbidden):
         state, detail = State.FAILED, NOT_PERMITTED
-    if state is not State.DONE and work.writing:
-        await undo.roll_back(work)
-    elif state is State.FAILED or (state is State.REJECTED and not work.options.dry_run):
-        await work.update_fields(created=0, updated=0)  # a dry run reports what valid rows would do
+    if state is not State.DONE and job.writing:
+        await undo.roll_back(job)
+    elif state is State.FAILED or (state is State.REJECTED and not job.options.dry_run):
+        await job.update_fields(created=0, updated=0)  # a dry run reports what valid rows would do
     if state is State.FAILED:
-        await plan.begin(work, 0)  # nothing of a file that cannot be read will ever happen
+        await plan.begin(job, 0)  # nothing of a file that cannot be read will ever happen
     now = utc_now()
-    await work.update_fields(
-        state=state, detail=detail, finished_at=now, alive_at=now, subjects_before=None, **_counted(work)
+    await job.update_fields(
+        state=state, detail=detail, finished_at=now, alive_at=now, subjects_before=None, **_counted(job)
     )
-    await file_store.forget(work)
+    await file_store.delete(job)
 
 
-async def _carry_out(work: Import, path: Path, workbook: Workbook | None, verify: Verify) -> State:
-    await new_subjects.remember_stored(work)
-    table = None if work.format == "ndjson" and not workbook else await _look_at(work, path, workbook)
-    if any(finding.stops for finding in work.findings):
+async def _carry_out(job: Import, path: Path, workbook: Workbook | None, verify: Verify) -> State:
+    await new_subjects.remember_stored(job)
+    table = None if job.format == "ndjson" and not workbook else await _look_at(job, path, workbook)
+    if any(finding.stops for finding in job.findings):
         return State.REJECTED
-    if not work.writing:
-        if work.options.dry_run or not work.options.skip_errors:
-            await plan.begin(work, 0)
-            await _validate_all(work, path, table)
-            if work.failed and not work.options.skip_errors:
+    if not job.writing:
+        if job.options.dry_run or not job.options.skip_errors:
+            await plan.begin(job, 0)
+            await _validate_all(job, path, table)
+            if job.failed and not job.options.skip_errors:
                 return State.REJECTED
-            if work.options.dry_run:
+            if job.options.dry_run:
                 return State.DONE
         await verify()
-        notes = [finding for finding in work.findings if not finding.count]
-        await work.update_fields(writing=True, findings=notes, **_COUNTED_AGAIN)
-    await plan.begin(work, work.position)
-    return State.DONE if await _write_all(work, path, table) else State.REJECTED
+        notes = [finding for finding in job.findings if not finding.count]
+        await job.update_fields(writing=True, findings=notes, **_COUNTED_AGAIN)
+    await plan.begin(job, job.position)
+    return State.DONE if await _write_all(job, path, table) else State.REJECTED
 
 
-async def _look_at(work: Import, path: Path, workbook: Workbook | None) -> CsvTable:
+async def _look_at(job: Import, path: Path, workbook: Workbook | None) -> CsvTable:
     """Find out how the file is to be read. Its content decides about its format, except that NDJSON and CSV are both
     text. A resumed import keeps its findings."""
-    analysis = await in_thread(analyse, path, work.options, work.subjects_before or ())
+    analysis = await in_thread(analyse, path, job.options, job.subjects_before or ())
     layout, columns = analysis.table.layout, analysis.table.columns.assigned
     if workbook:
         workbook.refuse_merged(layout.header_line)
-        await work.update_fields(sheet=workbook.sheet, text_size=(await in_thread(path.stat)).st_size)
-    await work.update_fields(
+        await job.update_fields(sheet=workbook.sheet, text_size=(await in_thread(path.stat)).st_size)
+    await job.update_fields(
         format=workbook.format if workbook else "csv",
         header=layout.header,
         header_line=layout.header_line,
         separator=layout.separator,
         encoding=layout.encoding,
         columns=columns[:MAX_COLUMNS_TOLD],
-        findings=work.findings if work.writing else analysis.findings,
+        findings=job.findings if job.writing else analysis.findings,
     )
     return analysis.table
 
 
-async def _validate_all(work: Import, path: Path, table: CsvTable | None) -> None:
+async def _validate_all(job: Import, path: Path, table: CsvTable | None) -> None:
     counts: Counter[RowOutcome] = Counter()
-    work.errors_stored, work.errors_bytes = 0, 0
-    await work.update_fields(**_COUNTED_AGAIN)
+    job.errors_stored, job.errors_bytes = 0, 0
+    await job.update_fields(**_COUNTED_AGAIN)
     async with aclosing(batches(path, table)) as read:
         async for rows in read:
             check_disk_space()
             with operation_timeout():
-                results = await validate_all(rows, work)
-                await failed_rows.store(work, results)
-                await plan.store(work, results)
+                results = await validate_all(rows, job)
+                await failed_rows.store(job, results)
+                await plan.store(job, results)
                 counts.update(result.outcome for result in results)
-                await _progress(work, rows, results, counts)
+                await _progress(job, rows, results, counts)
                 _count([one for one in results if one.outcome is RowOutcome.FAILED])  # nothing else is written yet
     await job.update_fields(rows=counts.total())
 
 
-async def _write_all(work: Import, path: Path, table: CsvTable | None) -> bool:
+async def _write_all(job: Import, path: Path, table: CsvTable | None) -> bool:
     """Write all rows after `position`. Return False if a row failed and the import must be rolled back."""
-    counts = Counter({outcome: getattr(work, outcome) for outcome in RowOutcome} if work.position else {})
-    async with aclosing(prefetch(_prepared(work, path, table))) as prepared:
+    counts = Counter({outcome: getattr(job, outcome) for outcome in RowOutcome} if job.position else {})
+    async with aclosing(prefetch(_prepared(job, path, table))) as prepared:
         async for batch in prepared:
             with operation_timeout():
-                results = await write(batch, work)
-                await failed_rows.store(work, results)
-                await plan.store(work, results)
+                results = await write(batch, job)
+                await failed_rows.store(job, results)
+                await plan.store(job, results)
                 counts.update(result.outcome for result in results)
-                await _progress(work, batch.rows, results, counts)
+                await _progress(job, batch.rows, results, counts)
                 _count(results)
             if counts[RowOutcome.FAILED] and not job.options.skip_errors:
                 return False  # students were changed between the two passes
@@ -138,9 +138,9 @@ async def _write_all(work: Import, path: Path, table: CsvTable | None) -> bool:
     return job.options.skip_errors or not counts[RowOutcome.FAILED]
 
 
-async def _prepared(work: Import, path: Path, table: CsvTable | None) -> AsyncGenerator[Batch]:
+async def _prepared(job: Import, path: Path, table: CsvTable | None) -> AsyncGenerator[Batch]:
     """Yield the rows after `position` in batches that are ready to be written."""
-    position = work.position
+    position = job.position
     async with aclosing(batches(path, table)) as read:
         async for rows in read:
             if left := [row for row in rows if row.number > position]:
@@ -156,19 +156,19 @@ def _count(results: Sequence[RowResult]) -> None:
 
 
 async def _progress(
-    work: Import, rows: Sequence[Row], results: Sequence[RowResult], counts: Counter[RowOutcome]
+    job: Import, rows: Sequence[Row], results: Sequence[RowResult], counts: Counter[RowOutcome]
 ) -> None:
     imported = [one for one in results if one.outcome is not RowOutcome.FAILED]
-    await work.update_fields(
+    await job.update_fields(
         position=rows[-1].number,
         offset=rows[-1].offset,
         alive_at=utc_now(),
-        absent=work.absent + sum(one.row.absent for one in imported),
-        incomplete=work.incomplete + sum(bool(one.errors) for one in imported),
-        cells_skipped=work.cells_skipped + sum(len(one.errors) for one in imported),
-        findings=add(work.findings, results),
+        absent=job.absent + sum(one.row.absent for one in imported),
+        incomplete=job.incomplete + sum(bool(one.errors) for one in imported),
+        cells_skipped=job.cells_skipped + sum(len(one.errors) for one in imported),
+        findings=add(job.findings, results),
         **{outcome.value: counts[outcome] for outcome in RowOutcome},
-        **_counted(work),
+        **_counted(job),
     )
 
 
@@ -176,6 +176,6 @@ async def _progress(
 _COUNTED_AGAIN: Mapping[str, Any] = {"position": 0, "offset": 0, "absent": 0, "incomplete": 0, "cells_skipped": 0}
 
 
-def _counted(work: Import) -> dict[str, Any]:
-    """Return what storing failed rows and the plan has counted in `work`, to be saved."""
-    return {name: getattr(work, name) for name in ("errors_stored", "errors_bytes", "name_changes", "new_subjects")}
+def _counted(job: Import) -> dict[str, Any]:
+    """Return what storing failed rows and the plan has counted in `job`, to be saved."""
+    return {name: getattr(job, name) for name in ("errors_stored", "errors_bytes", "name_changes", "new_subjects")}

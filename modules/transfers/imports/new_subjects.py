@@ -11,20 +11,20 @@ MAX_LISTED = 100
 MAX_STORED = 5_000
 
 
-async def remember_stored(work: Import) -> None:
+async def remember_stored(job: Import) -> None:
     """Store the subjects that exist before the import writes anything, unless an earlier run has stored them."""
-    if work.subjects_before is None:
-        await work.update_fields(subjects_before=await StudentReader().subjects(MAX_STORED))
+    if job.subjects_before is None:
+        await job.update_fields(subjects_before=await StudentReader().subjects(MAX_STORED))
 
 
-def count(work: Import, rows: Sequence[Row]) -> None:
-    """Count the rows with a mark in each new subject, for the first `MAX_LISTED` ones, in `work`."""
-    before = set(work.subjects_before or ())
+def count(job: Import, rows: Sequence[Row]) -> None:
+    """Count the rows with a mark in each new subject, for the first `MAX_LISTED` ones, in `job`."""
+    before = set(job.subjects_before or ())
     if len(before) > MAX_STORED:
         return
-    found = {new["subject"]: new["rows"] for new in work.new_subjects}
+    found = {new["subject"]: new["rows"] for new in job.new_subjects}
     for row in rows:
         for subject in row.content["marks"]:
             if subject not in before and (subject in found or len(found) < MAX_LISTED):
                 found[subject] = found.get(subject, 0) + 1
-    work.new_subjects = [{"subject": subject, "rows": number} for subject, number in found.items()]
+    job.new_subjects = [{"subject": subject, "rows": number} for subject, number in found.items()]

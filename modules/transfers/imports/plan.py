@@ -28,43 +28,43 @@ _CHANGE_BYTES = 80
 Entry = dict[str, Any]
 
 
-async def begin(work: Import, position: int) -> None:
+async def begin(job: Import, position: int) -> None:
     """Delete the entries of the rows after `position`, which an earlier run stored before it crashed, or an earlier
-    pass. At the beginning of the file, reset the counts on `work`, too."""
+    pass. At the beginning of the file, reset the counts on `job`, too."""
     await collection(PlanPage).delete_many(
-        {"import_id": work.id, "rank": {"$in": list(RANKS)}, "first": {"$gt": position}}
+        {"import_id": job.id, "rank": {"$in": list(RANKS)}, "first": {"$gt": position}}
     )
     if not position:
-        work.name_changes, work.new_subjects = 0, []
+        job.name_changes, job.new_subjects = 0, []
 
 
-async def store(work: Import, results: Sequence[RowResult]) -> None:
-    """Store the entries of a batch of rows. The counts of name changes and of new subjects are set on `work` but not
+async def store(job: Import, results: Sequence[RowResult]) -> None:
+    """Store the entries of a batch of rows. The counts of name changes and of new subjects are set on `job` but not
     saved: the caller saves them together with the position in the file."""
-    pages = await in_thread(_count_and_divide, work, results)
+    pages = await in_thread(_count_and_divide, job, results)
     for page in pages:
         await collection(PlanPage).insert_one(page)
     # An erasure that searched before this insert has not seen these entries.
-    if pages and await StudentBulkStore.erased_since(work.created_at):
+    if pages and await StudentBulkStore.erased_since(job.created_at):
         for page in pages:
             await _blank_erased(page)
 
 
-def _count_and_divide(work: Import, results: Sequence[RowResult]) -> list[dict[str, Any]]:
-    """Return the documents of a batch, and count its name changes and its new subjects in `work`."""
+def _count_and_divide(job: Import, results: Sequence[RowResult]) -> list[dict[str, Any]]:
+    """Return the documents of a batch, and count its name changes and its new subjects in `job`."""
     valid = sorted((one for one in results if one.outcome is not RowOutcome.FAILED), key=lambda one: one.row.number)
-    new_subjects.count(work, [one.row for one in valid])
+    new_subjects.count(job, [one.row for one in valid])
     renamed = [one for one in valid if _changes_name(one)]
     others = [one for one in valid if not _changes_name(one)]
-    work.name_changes += len(renamed)
-    return [*_pages(work, NAME_CHANGES, renamed), *_pages(work, OTHERS, others)]
+    job.name_changes += len(renamed)
+    return [*_pages(job, NAME_CHANGES, renamed), *_pages(job, OTHERS, others)]
 
 
 def _changes_name(result: RowResult) -> bool:
     return bool(result.changes) and any(field == "name" for field, _, _ in result.changes)
 
 
-def _pages(work: Import, rank: int, results: Sequence[RowResult]) -> Iterator[dict[str, Any]]:
+def _pages(job: Import, rank: int, results: Sequence[RowResult]) -> Iterator[dict[str, Any]]:
     """Yield documents that are quick to encode."""
     entries: list[Entry] = []
     size = 0
@@ -72,10 +72,10 @@ def _pages(work: Import, rank: int, results: Sequence[RowResult]) -> Iterator[di
         entries.append(_entry(result))
         size += _ENTRY_BYTES + _CHANGE_BYTES * min(len(result.changes), MAX_CHANGES)
         if size >= _PAGE_BYTES:
-            yield _page(work, rank, entries)
+            yield _page(job, rank, entries)
             entries, size = [], 0
     if entries:
-        yield _page(work, rank, entries)
+        yield _page(job, rank, entries)
 
 
 def _entry(result: RowResult) -> Entry:
@@ -89,15 +89,15 @@ def _entry(result: RowResult) -> Entry:
     return entry
 
 
-def _page(work: Import, rank: int, entries: list[Entry]) -> dict[str, Any]:
+def _page(job: Import, rank: int, entries: list[Entry]) -> dict[str, Any]:
     return {
-        "import_id": work.id,
+        "import_id": job.id,
         "rank": rank,
         "first": entries[0]["row"],
         "last": entries[-1]["row"],
         "outcomes": sorted({entry["outcome"] for entry in entries}),
         "entries": entries,
-        "expires_at": work.expires_at,
+        "expires_at": job.expires_at,
     }
 
 

@@ -29,7 +29,7 @@ from modules.transfers.imports import (
 from modules.transfers.imports.job_runner import TooManyImports
 from modules.transfers.imports.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.models import Import, State, hashed_key
-from modules.transfers.responses import CARRIED_ON, CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS
+from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
 from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
 from modules.transfers.settings import ImportSettings
 from modules.transfers.streams import Stream, TooManyStreams, download, table_download, while_permitted

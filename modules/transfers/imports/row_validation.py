@@ -127,8 +127,8 @@ def validate_row(row: Row, current: StudentSnapshot | None, job: Import) -> RowR
     if current and live and job.students.has_made(current):  # an earlier write took effect late
         outcome = RowOutcome.CREATED if current.is_creation else RowOutcome.UPDATED
         return RowResult(row, outcome, current, errors=row.cell_errors, is_written=True)
-    errors = _mode_errors(row, work.options.mode, live=live)
-    content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
+    errors = _mode_errors(row, job.options.mode, live=live)
+    content = _content(row, current if live else None, remove_blanks=job.options.remove_blanks)
     if len(content["marks"]) > StudentBulkStore.MAX_SUBJECTS:
         detail = f"The student would have more than {StudentBulkStore.MAX_SUBJECTS} subjects."
         errors.append(RowError("marks", "", "subjects", detail))

@@ -66,21 +66,16 @@ async def write(batch: Batch, job: Import) -> list[RowResult]:
     return [*done, *(RowResult(row, RowOutcome.FAILED, errors=[BUSY]) for row in busy)]
 
 
-async def _validate_and_log(rows: Sequence[Row], work: Import) -> Batch:
-    results = await validate_all(rows, work)
-    to_do = [one for one in results if one.outcome in (RowOutcome.CREATED, RowOutcome.UPDATED) and not one.is_written]
-    writes = await in_thread(lambda: [(one, one.write(work)) for one in to_do])
-    settled = [one for one in results if one.outcome in (RowOutcome.UNCHANGED, RowOutcome.FAILED) or one.is_written]
-    late = [(one, one.current) for one in settled if one.is_written and one.current]
-    await _add_changes(work, {version.id: (one, version) for one, version in late if version.id})
-    written = [_log_entry(one, version, work) for one, version in late]
-    refused = await _log([*written, *(_log_entry(one, write.successor, work) for one, write in writes)])
-    settled += [
-        RowResult(one.row, RowOutcome.FAILED, errors=[_renamed(one.row)]) for one in to_do if one.row.number in refused
+async def _validate_and_log(rows: Sequence[Row], job: Import) -> Batch:
+    validated = await validate_all(rows, job)
+    pending = [
+        one for one in validated if one.outcome in (RowOutcome.CREATED, RowOutcome.UPDATED) and not one.is_written
     ]
     writes = await in_thread(lambda: [(one, one.write(job)) for one in pending])
     results = [one for one in validated if one.outcome in (RowOutcome.UNCHANGED, RowOutcome.FAILED) or one.is_written]
-    written = [_log_entry(one, one.current, job) for one in results if one.is_written and one.current]
+    late = [(one, one.current) for one in results if one.is_written and one.current]
+    await _add_changes(job, {version.id: (one, version) for one, version in late if version.id})
+    written = [_log_entry(one, version, job) for one, version in late]
     refused = await _log([*written, *(_log_entry(one, write.successor, job) for one, write in writes)])
     results += [
         RowResult(one.row, RowOutcome.FAILED, errors=[_renamed(one.row)])
@@ -99,24 +94,24 @@ async def _already_written(rows: Sequence[Row], job: Import) -> tuple[list[RowRe
     """Return the results of the rows that an earlier run has written, and the other rows, whose change log entries are
     deleted."""
     by_number = {row.number: row for row in rows}
-    logged = await ChangeLogEntry.find({"import_id": work.id, "row": {"$in": list(by_number)}}).to_list()
-    made = await made_by(work, logged, await work.students.find_by_id([entry.student for entry in logged]))
+    logged = await ChangeLogEntry.find({"import_id": job.id, "row": {"$in": list(by_number)}}).to_list()
+    made = await made_by(job, logged, await job.students.find_by_id([entry.student for entry in logged]))
     results = {
         entry.student: RowResult(by_number[entry.row], RowOutcome.CREATED if entry.created else RowOutcome.UPDATED)
         for entry in logged
         if entry.student in made
     }
-    await _add_changes(work, {student: (one, made[student]) for student, one in results.items()})
+    await _add_changes(job, {student: (one, made[student]) for student, one in results.items()})
     numbers = {one.row.number for one in results.values()}
     left = [row for row in rows if row.number not in numbers]
-    await _delete_entries(work, left)
+    await _delete_entries(job, left)
     return list(results.values()), left
 
 
-async def _add_changes(work: Import, written: Mapping[ObjectId, tuple[RowResult, StudentVersionData]]) -> None:
+async def _add_changes(job: Import, written: Mapping[ObjectId, tuple[RowResult, StudentVersionData]]) -> None:
     """Add the changed fields to results of rows that an earlier run wrote. Each comes with the version that it made."""
     updated = {student: one for student, one in written.items() if one[0].outcome is RowOutcome.UPDATED}
-    before = await work.students.versions_of([(student, made.version - 1) for student, (_, made) in updated.items()])
+    before = await job.students.versions_of([(student, made.version - 1) for student, (_, made) in updated.items()])
     for student, version in before.items():
         result, made = updated[student]
         result.changes = list(differences(_content(version), _content(made)))
@@ -127,17 +122,17 @@ def _content(version: StudentVersionData) -> dict[str, Any]:
 
 
 async def made_by(
-    work: Import, entries: Sequence[ChangeLogEntry], current: Mapping[ObjectId, StudentSnapshot]
+    job: Import, entries: Sequence[ChangeLogEntry], current: Mapping[ObjectId, StudentSnapshot]
 ) -> dict[ObjectId, StudentVersionData]:
     """Return the logged versions that this import made of the `current` students, whether they are still the current
     ones or have been replaced, by the student's id."""
     logged = {entry.student: (entry.after, current[entry.student]) for entry in entries if entry.student in current}
     older = [(key, after) for key, (after, student) in logged.items() if student.version > after]
-    replaced = await work.students.versions_of(older)
+    replaced = await job.students.versions_of(older)
     now: dict[ObjectId, StudentVersionData] = {
         key: student for key, (after, student) in logged.items() if student.version == after
     }
-    return {key: version for key, version in (now | replaced).items() if work.students.has_made(version)}
+    return {key: version for key, version in (now | replaced).items() if job.students.has_made(version)}
 
 
 def _log_entry(result: RowResult, made: StudentSnapshot, job: Import) -> dict[str, Any]:

@@ -87,7 +87,7 @@ async def get(import_id: str, *, with_header: bool = False) -> Import:
     """Return the import with this id, without its header unless `with_header`. Raise `ImportNotFound`."""
     stored = None
     if ObjectId.is_valid(import_id):
-        fields = None if with_header else _WITHOUT_HEADER
+        fields = None if with_header else _SHOWN
         stored = await collection(Import).find_one({"_id": ObjectId(import_id)}, fields)
     if stored is None:
         raise ImportNotFound(f"There is no import {import_id}.")
@@ -134,5 +134,5 @@ async def report(job: Import) -> ImportRead:
 
 async def list_(window: Window) -> Page[Import]:
     """Return one page of the imports."""
-    found = collection(Import).find(window.filter, _WITHOUT_HEADER).sort(window.sort).limit(window.limit + 1)
+    found = collection(Import).find(window.filter, _SHOWN).sort(window.sort).limit(window.limit + 1)
     return window.page([Import.model_validate(stored) for stored in await found.to_list(None)])

@@ -24,24 +24,24 @@ def _number(text: str) -> int:
 ORDER = (SortKey("rank", parse=_number), SortKey("row", parse=_number))
 
 
-async def list_(work: Import, outcome: PlannedOutcome | None, window: Window) -> Page[Entry]:
+async def list_(job: Import, outcome: PlannedOutcome | None, window: Window) -> Page[Entry]:
     """Return one page of a plan's entries, each with its rank."""
     found: list[Entry] = []
-    async for entries in _entries(work, outcome, window.position, backwards=window.backwards):
+    async for entries in _entries(job, outcome, window.position, backwards=window.backwards):
         found += entries
         if len(found) > window.limit:
             break
     return window.page(found)
 
 
-async def all_entries(work: Import) -> AsyncIterator[Sequence[Entry]]:
+async def all_entries(job: Import) -> AsyncIterator[Sequence[Entry]]:
     """Yield all entries of a plan in order, in portions."""
-    async for entries in _entries(work, None, None, backwards=False):
+    async for entries in _entries(job, None, None, backwards=False):
         yield entries
 
 
 async def _entries(
-    work: Import, outcome: PlannedOutcome | None, position: Position | None, *, backwards: bool
+    job: Import, outcome: PlannedOutcome | None, position: Position | None, *, backwards: bool
 ) -> AsyncIterator[list[Entry]]:
     """Yield the entries after a position, or before it in descending order if `backwards`."""
     direction = -1 if backwards else 1
@@ -49,7 +49,7 @@ async def _entries(
         if position and (rank - position[0]) * direction < 0:
             continue
         row = position[1] if position and position[0] == rank else None
-        stored = collection(PlanPage).find(_query(work, rank, outcome, row, backwards=backwards), {"entries": 1})
+        stored = collection(PlanPage).find(_query(job, rank, outcome, row, backwards=backwards), {"entries": 1})
         cursor = stored.sort("first", direction).batch_size(_READ_AT_ONCE)
         async for page in cursor:
             yield [
@@ -60,10 +60,10 @@ async def _entries(
 
 
 def _query(
-    work: Import, rank: int, outcome: PlannedOutcome | None, row: int | None, *, backwards: bool
+    job: Import, rank: int, outcome: PlannedOutcome | None, row: int | None, *, backwards: bool
 ) -> dict[str, Any]:
     """Return the query of the documents of one rank with an entry after a row, or before it if `backwards`."""
-    query: dict[str, Any] = {"import_id": work.id, "rank": rank}
+    query: dict[str, Any] = {"import_id": job.id, "rank": rank}
     if row is not None:
         query |= {"first": {"$lt": row}} if backwards else {"last": {"$gt": row}}
     return query | ({"outcomes": outcome} if outcome else {})

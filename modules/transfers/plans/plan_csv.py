@@ -12,10 +12,10 @@ from modules.transfers.prefetch import in_thread
 COLUMNS = ("row", "line", "outcome", "roll_no", "field", "old", "new")
 
 
-async def as_csv(work: Import) -> AsyncIterator[bytes]:
+async def as_csv(job: Import) -> AsyncIterator[bytes]:
     """Yield the plan as CSV. Formulas are escaped."""
     yield BOM + csv_line(COLUMNS)
-    async for entries in pages.all_entries(work):
+    async for entries in pages.all_entries(job):
         yield await in_thread(_lines, entries)
 
 
