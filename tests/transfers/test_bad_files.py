@@ -30,7 +30,7 @@ def form(content: str, name: str = "class.csv", field: str = "file") -> bytes:
 
 
 def assert_nothing_is_left(database: Database[JSON]) -> None:
-    """Assert that there is no student, no piece of a file, and no import that seems to run."""
+    """Assert that there is no student, no part of a file, and no import that seems to run."""
     assert [database[name].count_documents({}) for name in ("students", "import_files", "import_changes")] == [0, 0, 0]
     at_work = {"state": {"$in": ["receiving", "running", "undoing"]}}
     assert list(database["imports"].find(at_work)) == []
@@ -38,7 +38,7 @@ def assert_nothing_is_left(database: Database[JSON]) -> None:
 
 UNREADABLE = {
     "latin-1": ((HEADER + "S1,Zoë,Physics,91\n").encode("latin-1"), CSV, "UTF-8"),
-    "latin-1 far behind": (
+    "latin-1 near the end": (
         (HEADER + "".join(f"S{n},A,B,1\n" for n in range(3_000)) + "X,Zoë,P,1\n").encode("latin-1"),
         CSV,
         "UTF-8",
@@ -63,9 +63,9 @@ UNREADABLE = {
     "a cell of 10 MB": ((HEADER + f"S1,{'x' * 10_000_000},B,1\n").encode(), CSV, "1,000,000"),
     "a cell of 10 MB as NDJSON": (b'{"name":"' + b"x" * 10_000_000 + b'"}', NDJSON, "1,000,000"),
     "a cell of 200 kB": ((HEADER + f"S1,{'x' * 200_000},B,1\n").encode(), CSV, "line 2"),
-    "a column's name of 200 kB": (f"roll_no,{'x' * 200_000}\nS1,1\n".encode(), CSV, "olumn"),
-    "a quotation mark left open": ((HEADER + GOOD + 'S2,"Asha,Physics,91\nS3,B,C,1\n').encode(), CSV, "line 3"),
-    "text behind a quotation mark": ((HEADER + 'S2,"As"ha,Physics,91\n').encode(), CSV, "line 2"),
+    "a column name of 200 kB": (f"roll_no,{'x' * 200_000}\nS1,1\n".encode(), CSV, "olumn"),
+    "an unclosed quotation mark": ((HEADER + GOOD + 'S2,"Asha,Physics,91\nS3,B,C,1\n').encode(), CSV, "line 3"),
+    "text after a quotation mark": ((HEADER + 'S2,"As"ha,Physics,91\n').encode(), CSV, "line 2"),
     "a row of 2 MB on many lines": (
         (HEADER + "S1" + ',"\n"' * 500_000 + "\n").encode(),
         CSV,
@@ -80,12 +80,12 @@ UNREADABLE = {
         "10,000",
     ),
     "a million columns": (("roll_no" + ",s" * 1_000_000 + "\n").encode(), CSV, "1,000,000"),
-    "a million columns that are short": (("roll_no" + "," * 999_000 + "\n").encode(), CSV, "10,000"),
+    "a million empty columns": (("roll_no" + "," * 999_000 + "\n").encode(), CSV, "10,000"),
 }
 
 
 @pytest.mark.parametrize(("content", "media", "named"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_a_file_that_cannot_be_read_names_what_to_mend(
+def test_the_error_for_an_unreadable_file_names_its_cause(
     teacher: TestClient, database: Database[JSON], content: bytes, media: str, named: str
 ) -> None:
     answer = send(teacher, content, media)
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_read_names_what_to_mend(
     assert database["import_files"].count_documents({}) == 0
 
 
-def test_what_stood_before_the_unreadable_part_is_not_written(teacher: TestClient, database: Database[JSON]) -> None:
+def test_rows_before_the_unreadable_part_are_not_written(teacher: TestClient, database: Database[JSON]) -> None:
     good = "".join(f"S{number},Asha,Physics,1\n" for number in range(2_000))
 
     for on_error in ("reject", "skip"):
@@ -176,7 +176,7 @@ BAD_ROWS = {
     "no JSON": ("{'roll_no': 'S1'}\n", NDJSON, "json_invalid"),
     "half a line": ('{"roll_no": "S1", "na', NDJSON, "json_invalid"),
     "a list": ("[1]\n", NDJSON, "object"),
-    "a bottomless list": ("[" * 400_000 + "\n", NDJSON, "json_invalid"),
+    "a deeply nested list": ("[" * 400_000 + "\n", NDJSON, "json_invalid"),
     "a deep object": ('{"name":' * 900 + "1" + "}" * 900 + "\n", NDJSON, "string_type"),
     "a long number": ('{"roll_no": ' + "9" * 10_000 + "}\n", NDJSON, "json_invalid"),
     "NaN": ('{"roll_no":"S1","name":"A","branch":"B","marks":{"m":NaN}}\n', NDJSON, "mark_range"),
@@ -193,7 +193,7 @@ BAD_ROWS = {
         "json_invalid",
     ),
     "a NUL character": ('{"roll_no":"S1","name":"A\\u0000","branch":"B"}\n', NDJSON, "not_printable"),
-    "no mark in what is no subject": (
+    "a null mark of an invalid subject": (
         '{"roll_no":"S1","name":"A","branch":"B","marks":{"a.b":null}}\n',
         NDJSON,
         "subject_dot",
@@ -210,7 +210,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("case", BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_a_row_that_cannot_be_imported_says_why(
+def test_the_error_for_an_invalid_row_has_a_code(
     teacher: TestClient, database: Database[JSON], case: tuple[str, str, str]
 ) -> None:
     text, media, code = case
