@@ -1,4 +1,4 @@
-"""The import rules, as a test; and a test that each rule can be broken."""
+"""The import rules hold, and a violation of each rule is found."""
 
 import shutil
 import subprocess
@@ -50,7 +50,7 @@ def test_the_import_rules_hold() -> None:
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_found(tmp_path: Path, file: str, line: str, rule: str) -> None:
-    copy_house(tmp_path)
+    copy_source(tmp_path)
     with (tmp_path / file).open("a") as source:
         source.write(f"\n{line}\n")
 
@@ -61,7 +61,7 @@ def test_a_broken_rule_is_found(tmp_path: Path, file: str, line: str, rule: str)
 
 
 def test_a_cycle_between_modules_is_found(tmp_path: Path) -> None:
-    copy_house(tmp_path)
+    copy_source(tmp_path)
     for module, other in (("auth", "students"), ("students", "auth")):
         with (tmp_path / "modules" / module / "router.py").open("a") as source:
             source.write(f"\nimport modules.{other}\n")
@@ -72,7 +72,7 @@ def test_a_cycle_between_modules_is_found(tmp_path: Path) -> None:
     assert "No cycles between modules" in done.stdout.partition("Broken contracts")[2]
 
 
-def copy_house(folder: Path) -> None:
+def copy_source(folder: Path) -> None:
     for name in ("core", "modules"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from python_calamine import CalamineWorkbook
 
 from modules.analytics import rankings
-from tests.analytics.classroom import by_math, enter, student
+from tests.analytics.classroom import store_math_marks, store_students, student
 from tests.transfers.helpers import read_table
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -15,7 +15,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 def school(client: TestClient) -> None:
     others = [student("S2", {"math": 90}, branch="Art"), student("S3", {"math": 70.5}, name="=Bo")]
-    enter(
+    store_students(
         client,
         [student("S1", {"math": 70.5, "art": 20}), *others, student("S4", {"math": 20}), student("S5", {"art": 20})],
     )
@@ -74,7 +74,7 @@ def test_a_ranking_in_a_csv_file_has_the_style_of_a_locale(api: TestClient) -> N
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, */*;q=0.8"])
 def test_json_remains_the_default(api: TestClient, accept: str) -> None:
-    by_math(api, 5)
+    store_math_marks(api, 5)
 
     for address in ("/rankings", "/statistics"):
         assert api.get(address, headers={"Accept": accept}).headers["Content-Type"] == "application/json"

@@ -30,7 +30,7 @@ def form(content: str, name: str = "class.csv", field: str = "file") -> bytes:
 
 
 def assert_nothing_is_left(database: Database[JSON]) -> None:
-    """Assert that there is no student, no piece of a file, and no import that seems to run."""
+    """Assert that there is no student, no part of a file, and no import that seems to run."""
     assert [database[name].count_documents({}) for name in ("students", "import_files", "import_changes")] == [0, 0, 0]
     at_work = {"state": {"$in": ["receiving", "running", "undoing"]}}
     assert list(database["imports"].find(at_work)) == []
@@ -82,12 +82,12 @@ UNREADABLE = {
         "10,000",
     ),
     "a million columns": (("roll_no" + ",s" * 1_000_000 + "\n").encode(), CSV, "1,000,000"),
-    "a million columns that are short": (("roll_no" + "," * 999_000 + "\n").encode(), CSV, "10,000"),
+    "a million empty columns": (("roll_no" + "," * 999_000 + "\n").encode(), CSV, "10,000"),
 }
 
 
 @pytest.mark.parametrize(("content", "media", "named"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_a_file_that_cannot_be_read_names_what_to_mend(
+def test_the_error_for_an_unreadable_file_names_its_cause(
     teacher: TestClient, database: Database[JSON], content: bytes, media: str, named: str
 ) -> None:
     answer = send(teacher, content, media)
@@ -178,7 +178,7 @@ BAD_ROWS = {
     "no JSON": ("{'roll_no': 'S1'}\n", NDJSON, "json_invalid"),
     "half a line": ('{"roll_no": "S1", "na', NDJSON, "json_invalid"),
     "a list": ("[1]\n", NDJSON, "object"),
-    "a bottomless list": ("[" * 400_000 + "\n", NDJSON, "json_invalid"),
+    "a deeply nested list": ("[" * 400_000 + "\n", NDJSON, "json_invalid"),
     "a deep object": ('{"name":' * 900 + "1" + "}" * 900 + "\n", NDJSON, "string_type"),
     "a long number": ('{"roll_no": ' + "9" * 10_000 + "}\n", NDJSON, "json_invalid"),
     "NaN": ('{"roll_no":"S1","name":"A","branch":"B","marks":{"m":NaN}}\n', NDJSON, "mark_range"),
@@ -195,7 +195,7 @@ BAD_ROWS = {
         "json_invalid",
     ),
     "a NUL character": ('{"roll_no":"S1","name":"A\\u0000","branch":"B"}\n', NDJSON, "not_printable"),
-    "no mark in what is no subject": (
+    "a null mark of an invalid subject": (
         '{"roll_no":"S1","name":"A","branch":"B","marks":{"a.b":null}}\n',
         NDJSON,
         "subject_dot",
@@ -212,7 +212,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("case", BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_a_row_that_cannot_be_imported_says_why(
+def test_the_error_for_an_invalid_row_has_a_code(
     teacher: TestClient, database: Database[JSON], case: tuple[str, str, str]
 ) -> None:
     text, media, code = case

@@ -33,7 +33,7 @@ def admin(client: TestClient, settings: Settings) -> Person:
     return make(client, settings, "principal", Role.ADMIN)
 
 
-def purge(admin: Person, roll_no: str = ROLL_NO) -> None:
+def erase_student(admin: Person, roll_no: str = ROLL_NO) -> None:
     answer = admin.ask("DELETE", f"/students/{roll_no}?purge=true")
     assert answer.status_code == 204, answer.text
 
@@ -59,7 +59,7 @@ def interrupt(database: Database[JSON], import_id: str, content: bytes) -> None:
     database["import_files"].insert_one(chunk)
 
 
-def test_a_purge_leaves_no_trace_in_any_collection(
+def test_an_erasure_leaves_no_trace_in_any_collection(
     teacher: TestClient, admin: Person, database: Database[JSON]
 ) -> None:
     add(teacher, FORMER, NAME, math=1)
@@ -96,7 +96,7 @@ def test_a_purge_leaves_no_trace_in_any_collection(
         traces(database)
     )
 
-    purge(admin)
+    erase_student(admin)
 
     assert traces(database) == []
     entries = teacher.get(f"/imports/{listed['id']}/plan").json()
@@ -110,7 +110,7 @@ def test_a_purge_leaves_no_trace_in_any_collection(
     assert teacher.get(f"/imports/{first['id']}").json()["kept"] == []
 
 
-def test_an_interrupted_import_whose_file_was_removed_can_be_undone_and_not_resumed(
+def test_an_interrupted_import_without_its_file_can_be_undone_but_not_resumed(
     teacher: TestClient, admin: Person, database: Database[JSON]
 ) -> None:
     add(teacher, ROLL_NO, NAME)
@@ -118,7 +118,7 @@ def test_an_interrupted_import_whose_file_was_removed_can_be_undone_and_not_resu
     report = imported(teacher, content)
     interrupt(database, report["id"], content.encode())
 
-    purge(admin)
+    erase_student(admin)
 
     resumed = teacher.post(f"/imports/{report['id']}/resume")
     assert (resumed.status_code, resumed.json()["type"]) == (409, "/problems/nothing-to-do")
@@ -126,7 +126,7 @@ def test_an_interrupted_import_whose_file_was_removed_can_be_undone_and_not_resu
     assert (undone["state"], undone["restored"]) == ("undone", 2)
 
 
-def test_a_file_that_is_not_whole_is_never_imported(teacher: TestClient, database: Database[JSON]) -> None:
+def test_an_incomplete_file_is_never_imported(teacher: TestClient, database: Database[JSON]) -> None:
     content = table([HEADER, GOOD, ["S2", "Bo", "Art", "2"]])
     report = imported(teacher, content)
     interrupt(database, report["id"], content.encode())
@@ -141,43 +141,43 @@ def test_a_file_that_is_not_whole_is_never_imported(teacher: TestClient, databas
     assert database["import_files"].count_documents({}) == 0
 
 
-def test_rows_about_others_stay(teacher: TestClient, admin: Person) -> None:
+def test_rows_of_other_students_are_kept(teacher: TestClient, admin: Person) -> None:
     add(teacher, "7", "Li")
     bad = table([HEADER, ["8", "Lisa", "Art", "950"], ["17", "Bo", "7", "950"], ["7", "Li", "Art", "950"]])
     rejected = send(teacher, bad).json()
 
-    purge(admin, "7")
+    erase_student(admin, "7")
 
     errors = teacher.get(f"/imports/{rejected['id']}").json()["errors"]
     assert [error["code"] for error in errors] == ["mark_range", "mark_range", "erased"]
 
 
-def test_a_row_with_a_cell_too_many_is_found_by_a_short_roll_number(teacher: TestClient, admin: Person) -> None:
+def test_a_row_with_too_many_cells_is_found_by_a_short_roll_number(teacher: TestClient, admin: Person) -> None:
     add(teacher, "7", "Li")
     rejected = send(teacher, table([HEADER, ["7", "L", "Art", "1", "2"], ["8", "Bo", "Art", "1", "2"]])).json()
 
-    purge(admin, "7")
+    erase_student(admin, "7")
 
     errors = teacher.get(f"/imports/{rejected['id']}").json()["errors"]
     assert [error["code"] for error in errors] == ["erased", "ragged"]
 
 
-def test_keys_of_earlier_releases_are_removed_and_others_still_hold(
+def test_keys_of_earlier_releases_are_removed_and_others_stay_valid(
     teacher: TestClient, admin: Person, database: Database[JSON]
 ) -> None:
     add(teacher, ROLL_NO, NAME)
     key = {"Idempotency-Key": "autumn"}
-    of_now, of_before = send(teacher, table([HEADER, GOOD]), headers=key).json(), imported(teacher, table([HEADER]))
-    before = next(one for one in database["imports"].find() if str(one["_id"]) == of_before["id"])
+    current, earlier = send(teacher, table([HEADER, GOOD]), headers=key).json(), imported(teacher, table([HEADER]))
+    before = next(one for one in database["imports"].find() if str(one["_id"]) == earlier["id"])
     database["imports"].update_one({"_id": before["_id"]}, {"$set": {"key": "alice:mark of erasmus"}})
 
-    purge(admin)
+    erase_student(admin)
 
     assert traces(database) == []
-    assert send(teacher, table([HEADER, GOOD]), headers=key).json()["id"] == of_now["id"]
+    assert send(teacher, table([HEADER, GOOD]), headers=key).json()["id"] == current["id"]
 
 
-def test_an_undo_that_goes_on_does_not_bring_a_trace_back(
+def test_an_undo_during_an_erasure_leaves_no_trace(
     teacher: TestClient, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = imported(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "2"], GOOD]))
@@ -201,7 +201,7 @@ def test_an_undo_that_goes_on_does_not_bring_a_trace_back(
     assert teacher.get(f"/imports/{report['id']}").json()["kept"] == ["S1"]
 
 
-def test_an_erasure_is_not_final_before_imports_have_forgotten(
+def test_an_erasure_is_not_final_before_imports_are_cleaned(
     teacher: TestClient, admin: Person, database: Database[JSON]
 ) -> None:
     add(teacher, ROLL_NO, NAME)
@@ -213,12 +213,12 @@ def test_an_erasure_is_not_final_before_imports_have_forgotten(
     assert failed.status_code == 500
     assert admin.ask("GET", "/erasures").json() == []
     assert teacher.get(f"/students/{ROLL_NO}").status_code == 404
-    purge(admin)
+    erase_student(admin)
     assert traces(database) == []
     assert len(admin.ask("GET", "/erasures").json()) == 1
 
 
-def test_an_erasure_that_began_with_imports_is_not_finished_without_them(
+def test_an_erasure_waits_for_the_modules_that_were_installed_when_it_began(
     teacher: TestClient, admin: Person, database: Database[JSON]
 ) -> None:
     add(teacher, ROLL_NO, NAME)
@@ -238,12 +238,12 @@ def test_counts_are_kept(teacher: TestClient, admin: Person) -> None:
     add(teacher, ROLL_NO, NAME)
     report = send(teacher, table([HEADER, [ROLL_NO, NAME, "Art", "950"]])).json()
 
-    purge(admin)
+    erase_student(admin)
 
     assert counts(teacher.get(f"/imports/{report['id']}").json()) == counts(report)
 
 
-def test_an_erasure_waits_for_a_module_that_is_switched_off(
+def test_an_erasure_waits_for_a_module_that_is_not_loaded(
     teacher: TestClient, admin: Person, database: Database[JSON]
 ) -> None:
     add(teacher, ROLL_NO, NAME)
@@ -257,7 +257,7 @@ def test_an_erasure_waits_for_a_module_that_is_switched_off(
     assert database["student_history"].count_documents({"name": NAME}) > 0
 
 
-def test_a_row_that_fails_after_the_purge_names_nobody(
+def test_a_row_that_fails_after_the_erasure_contains_no_trace(
     teacher: TestClient, admin: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(teacher, ROLL_NO, NAME)
@@ -291,7 +291,7 @@ def test_entries_about_others_stay(teacher: TestClient, admin: Person) -> None:
     rows = [["8", "Lisa R", "Art", "7"], ["17", "Bo", "7", "7"], ["7", "Li", "Art", "1"], ["9", "Li", "Art", "1"]]
     report = imported(teacher, table([HEADER, *rows]), dry_run="true")
 
-    purge(admin, "7")
+    erase_student(admin, "7")
 
     entries = teacher.get(f"/imports/{report['id']}/plan").json()
     assert [one["roll_no"] for one in entries] == ["8", "17", "9"]

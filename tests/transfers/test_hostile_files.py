@@ -23,8 +23,8 @@ from modules.transfers.schemas import ImportRead
 from tests.transfers.helpers import CSV, JSON, NDJSON, imported, read_table, send
 from tests.transfers.workbooks import XLSX, error, workbook
 
-# Limit of the CPU seconds of one callback. The bugs found took seconds; a batch takes some milliseconds.
-LONGEST = 0.15
+# The maximum CPU seconds of one callback. The bugs that were found took seconds; a batch takes some milliseconds.
+MAX_SECONDS = 0.15
 
 WIDE = ",".join(["roll_no", *(f"rol_{number:05}" for number in range(9_999))]) + "\n"
 ACCENTS = "a" + "\u0301\u0316" * 60_000
@@ -33,10 +33,10 @@ BLANKS = FIELDS + "".join(f",s{number}" for number in range(9_990)) + "\n"
 MARKS = FIELDS + "".join(f",s{number}" for number in range(100)) + "\n"
 
 FILES = {
-    "columns alike": (WIDE, CSV),
+    "similar columns": (WIDE, CSV),
     "misspelt columns": (WIDE.replace("roll_no", "roll_nr"), CSV),
     "one column again and again": ("roll_no" + ",a" * 9_990 + "\n", CSV),
-    "a column's name of accents": (f"roll_no,{ACCENTS}\nS1,1\n", CSV),
+    "a column name of accents": (f"roll_no,{ACCENTS}\nS1,1\n", CSV),
     "a name of accents": (f"{FIELDS}\nS1,{ACCENTS},B\n", CSV),
     "rows of 1 MB": (FIELDS + "\n" + ("x" + "," * 900_000 + "\n") * 2, CSV),
     "commas": (FIELDS + "\n" + ("x" + "," * 1_999 + "\n") * 1_000, CSV),
@@ -57,7 +57,7 @@ FILES = {
 
 @pytest.fixture
 def longest(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Measure the maximum CPU time of one callback of an event loop.
+    """Measure the maximum CPU time, in seconds, of one callback of an event loop.
 
     The debug mode of asyncio would measure wall-clock time, which includes other threads and processes. The garbage
     collector is off, because it would scan all objects that the tests have imported; a server has frozen those.
@@ -85,7 +85,7 @@ def test_no_file_stops_the_loop(
     failed = teacher.get(f"/imports/{answer.json()['id']}/errors.csv")
 
     assert answer.status_code in (201, 422), answer.text[:300]
-    assert longest[0] < LONGEST
+    assert longest[0] < MAX_SECONDS
     assert process_time() - begun < 30
     assert len(report.content) < 200_000
     assert failed.status_code == 200
@@ -93,7 +93,7 @@ def test_no_file_stops_the_loop(
     assert stored < 3 * failed_rows.MAX_STORED_BYTES
 
 
-def test_parsing_a_header_takes_time_in_proportion_to_it() -> None:
+def test_the_time_to_parse_a_header_is_proportional_to_its_columns() -> None:
     def seconds(columns: int) -> float:
         begun = process_time()
         assign(["roll_no", *(f"rol_{number:05}" for number in range(columns))], ColumnOptions())
@@ -104,7 +104,7 @@ def test_parsing_a_header_takes_time_in_proportion_to_it() -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "marks"])
-def test_accents_without_end_are_refused_at_once(teacher: TestClient, field: str) -> None:
+def test_very_many_accents_are_refused_fast(teacher: TestClient, field: str) -> None:
     accents = "a" + "\u0301\u0316" * 60_000
     body = {"roll_no": "S1", "name": "A", "branch": "B", field: {accents: 1} if field == "marks" else accents}
     begun = process_time()
@@ -115,7 +115,7 @@ def test_accents_without_end_are_refused_at_once(teacher: TestClient, field: str
     assert process_time() - begun < 1
 
 
-def test_failures_are_stored_up_to_a_number(
+def test_failed_rows_are_stored_up_to_a_number(
     teacher: TestClient, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failed_rows, "MAX_STORED", 700)
@@ -134,7 +134,7 @@ def test_failures_are_stored_up_to_a_number(
     assert database["import_errors"].count_documents({}) == 1_400
 
 
-def test_failures_are_stored_up_to_a_size(teacher: TestClient, database: Database[JSON]) -> None:
+def test_failed_rows_are_stored_up_to_a_size(teacher: TestClient, database: Database[JSON]) -> None:
     name = "x" * 50_000
     text = "roll_no,name,branch\n" + "".join(f"S{number},{name},B\n" for number in range(120))
 
@@ -161,7 +161,7 @@ def test_a_row_has_a_limited_number_of_errors(teacher: TestClient) -> None:
     assert errors[-1]["detail"].startswith("80 ")
 
 
-def test_a_long_roll_number_is_told_in_part(teacher: TestClient) -> None:
+def test_a_long_roll_number_is_truncated_in_errors(teacher: TestClient) -> None:
     report = send(teacher, f"{FIELDS}\n" + f"{'x' * 100_000},A,B\n" * 2).json()
 
     assert {len(error["value"]) for error in report["errors"]} == {200}
@@ -185,7 +185,7 @@ def test_reports_and_lists_load_neither_cells_nor_columns(teacher: TestClient, m
     assert loaded == [([], [])] * 3
 
 
-def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_many_blank_lines_pauses_regularly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, calls = tmp_path / "class.csv", list[Any]()
     file.write_text("roll_no\nS1\n" + "\n" * 100_000 + "S2\n")
     real = row_reader._next_batch
@@ -203,6 +203,6 @@ def test_reading_blank_lines_stops_now_and_then(tmp_path: Path, monkeypatch: pyt
     assert len(calls) >= 4
 
 
-def test_a_header_with_a_column_twice_is_refused() -> None:
+def test_a_header_with_a_duplicate_column_is_refused() -> None:
     with pytest.raises(InvalidFile):
         assign(["roll_no", "math", "art", "math"], ColumnOptions())

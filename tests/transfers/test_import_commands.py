@@ -32,7 +32,7 @@ def test_a_file_is_imported(terminal: Terminal, teacher: TestClient) -> None:
     assert teacher.post(f"/imports/{report['id']}/undo").json()["restored"] == 2
 
 
-def test_an_import_that_is_stopped_can_be_taken_up_at_once(
+def test_a_stopped_import_can_be_resumed_at_once(
     terminal: Terminal, teacher: TestClient, database: Database[JSON]
 ) -> None:
     rows = 20_000
@@ -98,7 +98,7 @@ def test_a_dry_run_fails_where_the_import_would(terminal: Terminal, teacher: Tes
     assert students(teacher) == {}
 
 
-def test_bad_rows_are_told_with_their_lines(terminal: Terminal, teacher: TestClient) -> None:
+def test_invalid_rows_are_reported_with_their_lines(terminal: Terminal, teacher: TestClient) -> None:
     terminal.write("class.csv", BAD)
 
     done = terminal("import", "class.csv")
@@ -114,7 +114,7 @@ def test_bad_rows_are_told_with_their_lines(terminal: Terminal, teacher: TestCli
     assert list(students(teacher)) == ["S1", "S2"]
 
 
-def test_a_mode_and_blanks_can_be_chosen(terminal: Terminal, teacher: TestClient) -> None:
+def test_the_mode_and_the_meaning_of_blanks_are_options(terminal: Terminal, teacher: TestClient) -> None:
     add(teacher, "S1", math=5)
     terminal.write("class.csv", "roll_no,math\nS1,\n")
     terminal.write("class.ndjson", '{"roll_no":"S1","name":"A","branch":"B"}\n')
@@ -131,7 +131,7 @@ def test_a_mode_and_blanks_can_be_chosen(terminal: Terminal, teacher: TestClient
         ("class.csv", CLASS.encode("utf-16"), "UTF-8"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_in_words(
+def test_an_unreadable_file_is_a_clear_error(
     terminal: Terminal, teacher: TestClient, name: str, content: bytes | None, reason: str
 ) -> None:
     if content is not None:
@@ -169,7 +169,7 @@ def test_students_are_exported(terminal: Terminal, teacher: TestClient) -> None:
         (["absent/out.csv"], "absent/out.csv"),
     ],
 )
-def test_an_export_that_cannot_be_made_is_told_in_words(
+def test_an_impossible_export_is_a_clear_error(
     terminal: Terminal, client: TestClient, arguments: list[str], reason: str
 ) -> None:
     done = terminal("export", *arguments)
@@ -179,7 +179,7 @@ def test_an_export_that_cannot_be_made_is_told_in_words(
     assert list(terminal.folder.iterdir()) == []
 
 
-def test_help_tells_the_options(terminal: Terminal) -> None:
+def test_help_lists_the_options(terminal: Terminal) -> None:
     everything, importing, exporting = terminal("--help"), terminal("import", "--help"), terminal("export", "--help")
 
     assert all(command in everything.stdout for command in ("import", "export"))

@@ -1,4 +1,4 @@
-"""A module as the only one of its app: who asks is a stub, and of the modules that it uses there are the documents."""
+"""An app with a single module, a stub for authentication, and the documents of the modules that it uses."""
 
 from dataclasses import replace
 
@@ -11,9 +11,11 @@ from tests.processes import ROOT
 MODULES = discover()
 
 
-def alone(module: Module) -> list[Module]:
-    """The modules of an app in which `module` is the only one with addresses. Who is signed in has the name that the
-    examples of the documentation know."""
+def isolated(module: Module) -> list[Module]:
+    """Return the modules of an app in which only `module` has routes.
+
+    The signed-in user has the name that the examples of the documentation use.
+    """
     used = all_used_by(module.name)
     companions = [
         Module(name=other.name, documents=other.documents, migrations=other.migrations)
@@ -28,12 +30,12 @@ async def _authenticate(token: str) -> Principal:
 
 
 def all_used_by(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The modules that this one imports, and those that they import."""
+    """Return the modules that this one imports, directly or indirectly."""
     for other in {root for root, _ in imports_of(name)} - known:
         known = all_used_by(other, known | {other})
     return known
 
 
 def imports_of(name: str) -> set[tuple[str, str]]:
-    """What a module's files import of other modules: the other module, and the name in it (none for the module)."""
+    """Return what a module's files import: pairs of another module and a name in it, empty for the module itself."""
     return imported("modules", ROOT / "modules" / name)

@@ -1,4 +1,4 @@
-"""What a service has told so far: with it, requests get further than with guesses."""
+"""The values that a service has returned so far. Requests that contain them get further than requests with guesses."""
 
 import json
 import re
@@ -12,28 +12,27 @@ from tests.faults.wire import Answer
 LATEST = 20
 
 
-class Known:
-    """The latest values that came under each name: of answers' members, of the links to further pages, of the addresses
-    of what was created, and of tags."""
+class KnownValues:
+    """The latest values by name: members of responses, parameters of links, parts of locations, and ETags."""
 
-    def __init__(self, paths: Collection[str], spared: str) -> None:
-        """`paths` are the templates of addresses; whatever is called `spared` is not remembered."""
+    def __init__(self, paths: Collection[str], excluded: str) -> None:
+        """Read locations by the path templates `paths`. Do not remember texts that contain `excluded`."""
         self._patterns = [re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))) for path in paths]
-        self._spared = spared
+        self._excluded = excluded
         self._names: dict[str, deque[Any]] = defaultdict(lambda: deque(maxlen=LATEST))
         self._any: deque[str] = deque(maxlen=4 * LATEST)
 
-    def under(self, name: str) -> list[Any]:
-        """What came under this name."""
+    def named(self, name: str) -> list[Any]:
+        """Return the values with this name."""
         return list(self._names[name])
 
     def texts(self) -> list[str]:
-        """Any texts that came."""
+        """Return the latest texts, with any name."""
         return list(self._any)
 
     def learn(self, answer: Answer) -> None:
-        for name, value in _told(answer):
-            if not (isinstance(value, str) and self._spared in value.lower()):
+        for name, value in _named_values(answer):
+            if not (isinstance(value, str) and self._excluded in value.lower()):
                 self.remember(name, value)
         for pattern in self._patterns:
             if found := pattern.fullmatch(urlsplit(answer.headers.get("location", "")).path):
@@ -47,7 +46,7 @@ class Known:
             self._any.append(value)
 
 
-def _told(answer: Answer) -> Iterator[tuple[str, Any]]:
+def _named_values(answer: Answer) -> Iterator[tuple[str, Any]]:
     if answer.status < 300 and "json" in answer.headers.get("content-type", "") and len(answer.body) < 100_000:
         for line in answer.body.splitlines():
             yield from _members(json.loads(line))

@@ -1,6 +1,7 @@
-"""The sentences of the API: for each module, what is sent, and what comes back for people to read.
+"""The error messages of the API: for each module, requests, and the sentences in their responses.
 
-Other tests pin the status, `type`, `pointer`, `parameter` and `code` instead, so a sentence is changed here alone.
+Other tests check the status, `type`, `pointer`, `parameter` and `code` instead, so only this file needs a change when a
+sentence changes.
 """
 
 import json
@@ -13,11 +14,11 @@ from tests.conftest import sign_in
 S1 = {"roll_no": "S1", "name": "Asha", "branch": "Physics", "marks": {"math": 91}}
 BOB = {"username": "bob", "email": "bob@example.com", "password": "giraffe-9-umbrella"}
 
-PLACES = ("pointer", "parameter", "line")
-"""What tells where an error is, in the body, in the address or in the file of an import."""
+LOCATIONS = ("pointer", "parameter", "line")
+"""The members that say where an error is: in the body, in the URL, or in the file of an import."""
 
 Case = tuple[str, object, list[str]]
-"""A method with a path; a body, which is sent as it is if it is a text, and as JSON otherwise; and the sentences."""
+"""A method with a path; a body, which is sent as JSON unless it is a string; and the sentences."""
 
 CORE: list[Case] = [
     ("GET /nowhere", "", ["There is no resource at /nowhere."]),
@@ -243,14 +244,14 @@ ANALYTICS: list[Case] = [
 
 
 def sentences(client: TestClient, sent: str, body: object) -> list[str]:
-    """The detail of the problem, and the sentence of each error with its place in front."""
+    """Send a request. Return the detail of the problem, and the sentence of each error after its location."""
     method, _, path = sent.partition(" ")
     content = body if isinstance(body, str) else json.dumps(body)
     media_type = "text/csv" if path.startswith("/imports") else "application/json"
     problem = client.request(method, path, content=content.encode(), headers={"Content-Type": media_type}).json()
     detail = [problem["detail"]] if "detail" in problem else []
     errors = problem.get("errors", [])
-    return detail + [f"{next(error[at] for at in PLACES if at in error)}: {error['detail']}" for error in errors]
+    return detail + [f"{next(error[at] for at in LOCATIONS if at in error)}: {error['detail']}" for error in errors]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def sentences(client: TestClient, sent: str, body: object) -> list[str]:
     [CORE, AUTH, STUDENTS, TRANSFERS, ANALYTICS],
     ids=["core", "auth", "students", "transfers", "analytics"],
 )
-def test_the_sentences_of_a_module(client: TestClient, cases: list[Case]) -> None:
+def test_the_error_messages_of_a_module(client: TestClient, cases: list[Case]) -> None:
     sign_in(client)
     assert client.post("/students", json=S1).status_code == 201
 

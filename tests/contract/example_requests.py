@@ -1,4 +1,4 @@
-"""The requests that an operation's documentation invites to."""
+"""The requests that an operation's documentation shows by examples."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from tests.contract.documentation import example_of
 from tests.contract.operations import Operation, Schema
 
-Asked = dict[str, Any]
-"""What a client is given beside method and address."""
+RequestArguments = dict[str, Any]
+"""The arguments of a client's request, other than the method and the URL."""
 
-# Pages of one record, so that there are links to others.
+# Values for parameters without examples. The pages have one record, so that they have links to others.
 PLAIN = {"boolean": "true", "integer": "1"}
 
 
-def requests_of(operation: Operation) -> Iterator[Asked]:
-    """A request of each documented body; then one for each further parameter and each value that is documented of it,
-    and one for each kind of answer."""
+def requests_of(operation: Operation) -> Iterator[RequestArguments]:
+    """Yield a request for each documented body, for each documented value of each parameter, and for each media type of
+    a response."""
     bodies = list(_bodies(operation)) or [{}]
     yield from bodies
     for parameter in operation.parameters:
@@ -26,7 +26,7 @@ def requests_of(operation: Operation) -> Iterator[Asked]:
         yield bodies[0] | {"headers": bodies[0].get("headers", {}) | {"Accept": media_type}}
 
 
-def _bodies(operation: Operation) -> Iterator[Asked]:
+def _bodies(operation: Operation) -> Iterator[RequestArguments]:
     for media_type, media in operation.body.items():
         example = example_of(operation, media)
         if "multipart" in media_type:
@@ -40,7 +40,7 @@ def _bodies(operation: Operation) -> Iterator[Asked]:
 
 
 def _values(operation: Operation, reference: Schema) -> Iterator[Any]:
-    """The values of a parameter that its schema names, or the plainest one of its type."""
+    """Yield the values of a parameter in its schema, or the simplest one of its type."""
     schema = operation.resolved(reference)
     named = schema.get("examples") or schema.get("enum") or ([schema["const"]] if "const" in schema else [])
     yield from named
@@ -50,7 +50,7 @@ def _values(operation: Operation, reference: Schema) -> Iterator[Any]:
         yield PLAIN[schema["type"]]
 
 
-def _given(parameter: dict[str, Any], value: Any, body: Asked) -> Asked:
+def _given(parameter: dict[str, Any], value: Any, body: RequestArguments) -> RequestArguments:
     if parameter["in"] == "header":
         return {"headers": body.get("headers", {}) | {parameter["name"]: str(value)}}
     return {"params": value if isinstance(value, dict) else {parameter["name"]: value}}

@@ -1,4 +1,4 @@
-"""Values that may well be right: as a schema says, and rather ones that the service has told of."""
+"""Strategies for values that are probably valid: as in the schema, and preferably values that the service returned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from tests.contract.documentation import example_of
 from tests.contract.operations import Operation, Schema
-from tests.faults.known import Known
+from tests.faults.known_values import KnownValues
 
 T = TypeVar("T")
 
-# Which one of several, where how many there are depends on what was told: Hypothesis wants what is drawn not to.
+# A number that selects one of several values. How many there are depends on earlier responses; what Hypothesis draws
+# must not depend on them.
 picks = st.integers(0, 99_999)
 
 
@@ -26,7 +27,7 @@ class Part:
 
 
 def parameters(operation: Operation, place: str) -> list[Part]:
-    """Those in the path, the query or the headers."""
+    """Return the parameters in the path, the query or the headers."""
     return [
         Part(one["name"], one["schema"], example_of(operation, one))
         for one in operation.parameters
@@ -35,11 +36,11 @@ def parameters(operation: Operation, place: str) -> list[Part]:
 
 
 @st.composite
-def sensible(draw: st.DrawFn, operation: Operation, known: Known, part: Part) -> Any:
-    """A value for a part of an operation's request."""
+def valid_value(draw: st.DrawFn, operation: Operation, known: KnownValues, part: Part) -> Any:
+    """Generate a value for a part of an operation's request."""
     schema = operation.resolved(part.schema)
     if kinds := schema.get("anyOf"):
-        return draw(sensible(operation, known, Part(part.name, draw(st.sampled_from(kinds)), part.example)))
+        return draw(valid_value(operation, known, Part(part.name, draw(st.sampled_from(kinds)), part.example)))
     if schema.get("type") == "null":
         return None
     if choices := _choices(schema):
@@ -48,7 +49,7 @@ def sensible(draw: st.DrawFn, operation: Operation, known: Known, part: Part) ->
         return draw(_object(operation, known, Part(part.name, schema, part.example)))
     if isinstance(part.example, str):
         return draw(_text(known, part))
-    return _pick([part.example, *known.under(part.name)], draw(picks))
+    return _pick([part.example, *known.named(part.name)], draw(picks))
 
 
 def _choices(schema: Schema) -> Sequence[Any]:
@@ -58,24 +59,24 @@ def _choices(schema: Schema) -> Sequence[Any]:
 
 
 @st.composite
-def _object(draw: st.DrawFn, operation: Operation, known: Known, part: Part) -> dict[str, Any]:
+def _object(draw: st.DrawFn, operation: Operation, known: KnownValues, part: Part) -> dict[str, Any]:
     shown = part.example if isinstance(part.example, dict) else {}
     made = {}
     for name, schema in part.schema["properties"].items():
         if name in part.schema.get("required", ()) or draw(st.booleans()):
             example = shown.get(name, example_of(operation, {"schema": schema}))
-            made[name] = draw(sensible(operation, known, Part(name, schema, example)))
+            made[name] = draw(valid_value(operation, known, Part(name, schema, example)))
     return made
 
 
 @st.composite
-def _text(draw: st.DrawFn, known: Known, part: Part) -> str:
+def _text(draw: st.DrawFn, known: KnownValues, part: Part) -> str:
     kind, pick = draw(st.integers(0, 9)), draw(picks)
     match kind:
         case 0 | 1 | 2 | 3 | 4:
-            return str(_pick(known.under(part.name) or [part.example], pick))
+            return str(_pick(known.named(part.name) or [part.example], pick))
         case 5 | 6 | 7:
-            return f"{pick}{part.example}"  # a new one
+            return f"{pick}{part.example}"  # a new value
         case 8:
             return str(_pick(known.texts() or [part.example], pick))
         case _:

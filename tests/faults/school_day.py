@@ -1,4 +1,4 @@
-"""A day at school in some seconds: what people ask of the service, each answer looked at."""
+"""Typical use of the service by one user, with a check of each response."""
 
 import time
 from collections import Counter
@@ -16,23 +16,23 @@ IMPORT = {"Content-Type": "text/csv"}
 
 @dataclass
 class Person:
-    """Somebody who is at it all day, in a hurry: a request each `pause` seconds, and a new connection each visit."""
+    """A user who sends one request per `pause` seconds, and opens a new connection for each visit."""
 
     name: str
     password: str
     url: str
     pause: float
-    over: Event
-    exchanges: bool
-    """Whether files come and go, too: a process of the service takes two imports at once, and asks others to wait."""
-    asked: Counter[str] = field(default_factory=Counter)
+    stop: Event
+    transfers: bool
+    """Whether the user also imports and exports files. A process of the service refuses more than a few imports."""
+    requests: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     since: str = ""
 
     def work(self) -> None:
-        """Visit after visit until it is over, or until something went wrong."""
+        """Visit the service again and again until `stop` is set, or until a response is wrong."""
         visit = 0
-        while not self.over.is_set() and not self.wrong:
+        while not self.stop.is_set() and not self.wrong:
             visit += 1
             try:
                 with httpx2.Client(base_url=self.url, timeout=PATIENCE) as self.client:
@@ -46,11 +46,11 @@ class Person:
         self.client.headers["Authorization"] = f"Bearer {token}"
         self.change(f"{self.name}-{number}")
         self.read()
-        if self.exchanges and number % 3 == 0:
-            self.exchange(number)
+        if self.transfers and number % 3 == 0:
+            self.transfer(number)
 
     def change(self, roll_no: str) -> None:
-        """A student comes, is changed, and goes without a trace."""
+        """Create a student, change it, delete it and erase it."""
         path = f"/students/{roll_no}"
         body = {"roll_no": roll_no, "name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
         self.ask("POST", "/students", 201, json=body)
@@ -75,8 +75,8 @@ class Person:
         news = self.ask("GET", "/changes" + (f"?since={self.since}" if self.since else ""), 200).json()
         self.since = news.get("next", "")
 
-    def exchange(self, number: int) -> None:
-        """A class comes as a file, is looked at in all ways, and goes as one."""
+    def transfer(self, number: int) -> None:
+        """Import a class from a file, read it in all ways, and export it."""
         rows = [f"{self.name}-C{row},Zoë Łuk,Art,{(row + number) % 100}" for row in range(CLASS)]
         file = "\n".join(["roll_no,name,branch,math", *rows, ""])
         self.ask("POST", "/imports", 201, content=file.encode(), headers=IMPORT)
@@ -88,11 +88,11 @@ class Person:
         self.ask("GET", "/metrics", 200)
 
     def ask(self, method: str, path: str, status: int, **sent: object) -> httpx2.Response:
-        """The answer, which must have this status."""
+        """Send a request, and return the response. Record it as wrong if it has another status."""
         begun = time.monotonic()
         answer = self.client.request(method, path, **sent)  # type: ignore[arg-type]
-        self.asked[f"{method} {path.partition('?')[0].replace(self.name, '')}"] += 1
+        self.requests[f"{method} {path.partition('?')[0].replace(self.name, '')}"] += 1
         if answer.status_code != status:
             self.wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
-        self.over.wait(max(0.0, begun + self.pause - time.monotonic()))
+        self.stop.wait(max(0.0, begun + self.pause - time.monotonic()))
         return answer
