@@ -47,12 +47,14 @@ class Mode(StrEnum):
 
 
 class Options(BaseModel):
-    """The options of an import. With `remove_blanks`, a blank cell removes the stored mark."""
+    """The options of an import. With `remove_blanks`, a blank cell removes the stored mark; with `exact_identity`,
+    similar roll numbers and names are not doubted."""
 
     mode: Mode = Mode.UPSERT
     dry_run: bool = False
     skip_errors: bool = False
     remove_blanks: bool = False
+    exact_identity: bool = False
 
 
 def hashed_key(by: str, key: str) -> str:
@@ -186,7 +188,7 @@ class FileChunk(Document):
 
 class FailedRow(Document):
     """A row that failed: its number, the line it starts at, its cells as received (none if the row is too long), the
-    roll number and the name in the cells (`about`), and the errors."""
+    roll number and the name in the cells and the roll numbers in the errors (`about`), and the errors."""
 
     import_id: PydanticObjectId
     row: int

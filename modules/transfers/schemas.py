@@ -29,6 +29,14 @@ class ImportQuery(BaseModel):
         Literal["keep", "remove"],
         Field(description="The meaning of a blank cell. `keep`: keep the stored mark; `remove`: remove it."),
     ] = "keep"
+    identity: Annotated[
+        Literal["check", "exact"],
+        Field(
+            description="`check`: a row is invalid if its roll number differs from a stored one only in leading zeros, "
+            "case, notation or separators, or its name from the stored one in one letter; `exact`: each roll number is "
+            "a student of its own, and each name is right."
+        ),
+    ] = "check"
 
     @property
     def options(self) -> Options:
@@ -38,6 +46,7 @@ class ImportQuery(BaseModel):
             dry_run=self.dry_run,
             skip_errors=self.on_error == "skip",
             remove_blanks=self.blank == "remove",
+            exact_identity=self.identity == "exact",
         )
 
 
@@ -101,6 +110,7 @@ class ImportRead(BaseModel):
                     "dry_run": False,
                     "on_error": "skip",
                     "blank": "keep",
+                    "identity": "check",
                     "filename": "class-7b.csv",
                     "size": 61234,
                     "percent": 100,
@@ -130,6 +140,7 @@ class ImportRead(BaseModel):
     dry_run: bool
     on_error: Literal["reject", "skip"]
     blank: Literal["keep", "remove"]
+    identity: Literal["check", "exact"]
     filename: str | None
     size: Annotated[int | None, Field(description="The size of the file in bytes.")]
     percent: Annotated[int | None, Field(description="The progress of the import in percent.")]
@@ -170,6 +181,7 @@ class ImportRead(BaseModel):
             dry_run=work.options.dry_run,
             on_error="skip" if work.options.skip_errors else "reject",
             blank="remove" if work.options.remove_blanks else "keep",
+            identity="exact" if work.options.exact_identity else "check",
             filename=work.filename,
             size=work.size,
             percent=work.percent,

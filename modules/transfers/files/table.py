@@ -40,7 +40,8 @@ class RowError:
 @dataclass(slots=True)
 class Row:
     """A row as read from the file. `blanks` are the subjects whose cell is empty; `offset` is the number of bytes read
-    up to the row."""
+    up to the row. `twin` is the roll number and the line of an earlier row with another roll number that may mean the
+    same student, and `related` are the roll numbers of other students that an error of the row names."""
 
     number: int
     line: int
@@ -49,3 +50,5 @@ class Row:
     blanks: list[str] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     offset: int = 0
+    twin: tuple[str, int] | None = None
+    related: list[str] = field(default_factory=list)

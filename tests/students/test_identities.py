@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.transfers.columns.identities import MAX_KEY, identity_key, is_one_edit, subject_key
+from modules.students.identities import MAX_KEY, identity_key, is_one_edit
 
 ANY = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -65,7 +65,6 @@ def test_a_key_is_short_and_stable_and_tells_letters_and_numbers_apart(text: str
     key = identity_key(text)
 
     assert len(key) <= MAX_KEY
-    assert len(subject_key(text)) <= MAX_KEY
     if key == identity_key(other) and text.isascii():
         letters = [[sign for sign in one.casefold() if sign.isalpha()] for one in (text, other)]
         assert letters[0] == letters[1] or "e+" in text.casefold()
@@ -74,30 +73,6 @@ def test_a_key_is_short_and_stable_and_tells_letters_and_numbers_apart(text: str
 def test_long_texts_that_differ_have_different_keys() -> None:
     assert identity_key("a" * 5000 + "b") != identity_key("a" * 5000 + "c")
     assert identity_key("9E+99") != identity_key("8E+99")
-
-
-@pytest.mark.parametrize(
-    "same",
-    [
-        ["Math", "math", "MATHS", "Maths", " maths ", "marks.math", "Marks.Maths", "Math.", "\uff2d\uff41\uff54\uff48"],
-        ["Maths 1", "Math-1", "math_1", "MATH 01", "Maths (1)", "Math1"],
-        ["Social Studies", "social_studies", "SocialStudies", "Social - Studies"],
-        ["Women's Studies", "womens studies", "Women\u2019s Studies"],
-        ["Fran\u00e7ais", "Franc\u0327ais", "FRAN\u00c7AIS"],
-        ["\u0939\u093f\u0928\u094d\u0926\u0940", " \u0939\u093f\u0928\u094d\u0926\u0940."],
-    ],
-)
-def test_subjects_that_may_be_the_same_have_one_key(same: list[str]) -> None:
-    assert len({subject_key(name) for name in same}) == 1
-
-
-def test_different_subjects_have_different_keys() -> None:
-    subjects = [
-        "Math", "Physics", "Physic", "Business", "Busines", "Analysis", "Analysi", "PE", "PES", "C", "C++", "C#",
-        "Math 1", "Math 2", "Math 1-1", "Math 11", "\u0915\u0932", "\u0915\u0932\u093e", "marks", "???", "!",
-    ]  # fmt: skip
-
-    assert len({subject_key(subject) for subject in subjects}) == len(subjects)
 
 
 @pytest.mark.parametrize(
