@@ -77,10 +77,15 @@ class Keys(BaseModel):
     average: float | None = None
     identities: list[str] = []
 
+    def add_former(self, identities: Sequence[str]) -> Self:
+        """Add the identity keys of earlier versions, unless the student is deleted, and return this object."""
+        if self.live and identities != self.identities:
+            self.identities = list(dict.fromkeys([*self.identities, *identities]))[: MAX_FORMER + 1]
+        return self
 
-def keys_of(record: Mapping[str, Any], *, former: Sequence[str] = ()) -> Keys:
-    """Return the index values of a record, given as a mapping of its fields. `former` are the identity keys of earlier
-    versions."""
+
+def keys_of(record: Mapping[str, Any]) -> Keys:
+    """Return the index values of a record, given as a mapping of its fields, without those of earlier versions."""
     if record["deleted_at"] is not None:
         return Keys()
     marks = record["marks"]
@@ -91,7 +96,7 @@ def keys_of(record: Mapping[str, Any], *, former: Sequence[str] = ()) -> Keys:
         subjects=SUBJECT_SEPARATOR.join(sorted(marks)),
         total=total if marks else None,
         average=total / len(marks) if marks else None,
-        identities=list(dict.fromkeys([identity_key(record["roll_no"]), *former]))[: MAX_FORMER + 1],
+        identities=[identity_key(record["roll_no"])],
     )
 
 
@@ -118,7 +123,7 @@ class StudentSnapshot(StudentVersionData):
 
     id: PydanticObjectId | None
     erasing: Erasing | None = None
-    keys: Keys = Field(default_factory=lambda record: keys_of(record))
+    keys: Keys = Field(default_factory=keys_of)
     unsequenced: bool = True
     """Whether this version has no number in the feed of changes yet; the stored field is removed when it gets one."""
 
@@ -137,9 +142,9 @@ class StudentSnapshot(StudentVersionData):
         return cls.model_construct(**{**stored, **read})
 
     @classmethod
-    def _made(cls, record: dict[str, Any], former: Sequence[str] = ()) -> Self:
+    def _made(cls, record: dict[str, Any]) -> Self:
         record["stamp"] = ObjectId()
-        return cls.model_construct(**record, keys=keys_of(record, former=former), erasing=None, unsequenced=True)
+        return cls.model_construct(**record, keys=keys_of(record), erasing=None, unsequenced=True)
 
     @property
     def is_creation(self) -> bool:
@@ -161,7 +166,9 @@ class StudentSnapshot(StudentVersionData):
             "updated_at": utc_now(),
             "source": None,
         }
-        return self._made({"id": self.id, **self.record(), **made, **changes}, former=self.keys.identities)
+        successor = self._made({"id": self.id, **self.record(), **made, **changes})
+        successor.keys.add_former(self.keys.identities)
+        return successor
 
     def record(self) -> dict[str, Any]:
         """Return the fields of this version that the history stores."""

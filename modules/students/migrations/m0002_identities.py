@@ -63,5 +63,5 @@ def _as_read(row: Row) -> dict[str, Any]:
 
 
 def _completed(row: Row, former: Sequence[str]) -> dict[str, Any]:
-    keys = keys_of(row, former=[identity_key(roll_no) for roll_no in former])
+    keys = keys_of(row).add_former([identity_key(roll_no) for roll_no in former])
     return {"keys.identities": keys.identities}

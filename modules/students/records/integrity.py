@@ -94,7 +94,7 @@ def _of_record(student: _Stored) -> Iterator[str]:
     if not wrong:
         if student["deleted_at"] is None:
             yield from _content(student)
-        if keys_of(student, former=_former(student)).model_dump() != student.get("keys"):
+        if keys_of(student).add_former(_former(student)).model_dump() != student.get("keys"):
             yield "its index values do not match its content"
 
 

@@ -1,7 +1,7 @@
 """Doubtful identities: rows that may mean another student than the one with their roll number.
 
-Spreadsheets change numbers: `0142` becomes `142`, and a list that comes back would create a second student, or overwrite
-another one. A row is only doubted if it creates a student or changes a name.
+Spreadsheets change numbers: `0142` becomes `142`, and a list that comes back would create a second student, or
+overwrite another one. A row is only doubted if it creates a student or changes a name.
 """
 
 import re
@@ -27,9 +27,7 @@ def _can_be_doubted(row: Row, current: StudentSnapshot | None) -> bool:
     return current is None or current.deleted_at is not None or row.content.get("name", current.name) != current.name
 
 
-def doubt(
-    row: Row, stored: StudentSnapshot | None, similar: Sequence[SimilarStudent], work: Import
-) -> RowError | None:
+def doubt(row: Row, stored: StudentSnapshot | None, similar: Sequence[SimilarStudent], work: Import) -> RowError | None:
     """Return the error of a row whose identity is doubtful. `stored` is the student with its roll number, who is not
     deleted."""
     if work.options.exact_identity:

@@ -109,7 +109,7 @@ class _SeenRollNumbers:
         key = identity_key(roll_no)
         row.twin = self._table.execute("SELECT roll_no, line FROM seen WHERE key = ? LIMIT 1", (key,)).fetchone()
         values = (key, roll_no, row.line)
-        if row.twin and not self._table.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", values).rowcount:
+        if not self._table.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", values).rowcount:
             query = "SELECT line FROM seen WHERE key = ? AND roll_no = ?"
             (line,) = self._table.execute(query, (key, roll_no)).fetchone()
             detail = f"Lines {line} and {row.line} have the same roll number."
