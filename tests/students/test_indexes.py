@@ -61,7 +61,7 @@ KINDS = {
 }
 
 # Indexes of students that are there for other modules' queries, and for what a start looks for.
-FOR_OTHERS = {"by_total", "by_average", "erasing"}
+FOR_OTHERS = {"by_total", "by_average", "by_identity", "erasing"}
 
 
 @dataclass
