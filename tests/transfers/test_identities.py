@@ -59,7 +59,7 @@ def test_a_list_that_lost_its_leading_zeros_creates_no_second_student(any_teache
 
     assert codes(errors) == [(2, "identity_similar", "roll_no"), (3, "identity_similar", "roll_no")]
     assert errors[0][3] == (
-        "There is a student 0142; a spreadsheet may have removed the leading zeros. Correct the roll number, or send "
+        "There is a student 0142; a spreadsheet may have removed the leading zeros. Correct the roll number, or use "
         "identity=exact, which imports 142 as another student."
     )
     report = imported(any_teacher, back, identity="exact")
@@ -142,7 +142,7 @@ def test_a_row_does_not_overwrite_the_student_with_a_similar_number(teacher: Tes
     assert error[:3] == (2, "identity_other", "roll_no")
     assert error[3] == (
         "The student 70 is Asha Rao, and Bo Li is the student 070; a spreadsheet may have removed the leading zeros. "
-        "Correct the roll number, or send identity=exact, which changes the name of 70."
+        "Correct the roll number, or use identity=exact, which changes the name of 70."
     )
     assert counts(imported(teacher, rows, identity="exact")) == (1, 0, 1, 0, 0)
 

@@ -57,7 +57,7 @@ def _doubt_of_new(row: Row, similar: Sequence[SimilarStudent], mode: Mode) -> Ro
     else:
         return None
     row.related.append(other)
-    exact = "" if mode is Mode.UPDATE else f", or send identity=exact, which imports {roll_no} as another student"
+    exact = "" if mode is Mode.UPDATE else f", or use identity=exact, which imports {roll_no} as another student"
     return RowError("roll_no", roll_no, "identity_similar", f"{found} Correct the roll number{exact}.")
 
 
@@ -69,7 +69,7 @@ def _doubt_of_other(row: Row, stored: StudentSnapshot, others: Sequence[SimilarS
             row.related.append(one.roll_no)
             detail = (
                 f"The student {stored.roll_no} is {stored.name}, and {one.name} is the student {one.roll_no}; "
-                f"{_cause(stored.roll_no, one)}. Correct the roll number, or send identity=exact, which changes the "
+                f"{_cause(stored.roll_no, one)}. Correct the roll number, or use identity=exact, which changes the "
                 f"name of {stored.roll_no}."
             )
             return RowError("roll_no", stored.roll_no, "identity_other", detail)
@@ -83,7 +83,7 @@ def _doubt_of_name(row: Row, stored: StudentSnapshot) -> RowError | None:
         return None
     detail = (
         f"The stored name of {stored.roll_no} is {stored.name}, and one of the two may be a typing error. Correct the "
-        "name, or send identity=exact, which changes the stored one."
+        "name, or use identity=exact, which changes the stored one."
     )
     return RowError("name", name, "name_similar", detail)
 
