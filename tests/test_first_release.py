@@ -17,6 +17,8 @@ from tests.terminal import Terminal
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_app")]
 
+MIGRATIONS = ["auth/m0001_roles", "students/m0001_versions", "students/m0002_identities"]
+
 WRITTEN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 CHANGED = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 
@@ -53,8 +55,8 @@ def migrated(first_release: Database[dict[str, Any]], terminal: Terminal, open_c
     """Migrate that database from a terminal. Return a client that is signed in with the old password."""
     done = terminal("migrate")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == ["Running auth/m0001_roles", "Running students/m0001_versions"]
-    assert done.stdout == "Migrations run: 2. The database is up to date.\n"
+    assert done.stderr.splitlines() == [f"Running {name}" for name in MIGRATIONS]
+    assert done.stdout == "Migrations run: 3. The database is up to date.\n"
     return signed_in(open_client())
 
 
@@ -63,14 +65,14 @@ def test_the_service_does_not_start_before_the_migration(
 ) -> None:
     before = list(first_release.students.find())
 
-    with pytest.raises(StartupError, match=r"auth/m0001_roles, students/m0001_versions\. .* python -m core migrate$"):
+    with pytest.raises(StartupError, match=rf"{', '.join(MIGRATIONS)}\. .* python -m core migrate$"):
         open_client()
 
     assert list(first_release.students.find()) == before
 
 
 def test_pending_migrations_can_be_listed(first_release: Database[dict[str, Any]], terminal: Terminal) -> None:
-    assert terminal("migrate", "--list").stdout == "auth/m0001_roles\nstudents/m0001_versions\n"
+    assert terminal("migrate", "--list").stdout == "".join(f"{name}\n" for name in MIGRATIONS)
     assert first_release.students.count_documents({"keys": {"$exists": True}}) == 0
 
     terminal("migrate")

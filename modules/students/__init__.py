@@ -5,6 +5,7 @@ from modules.students import migrations
 from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
+from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
 from modules.students.listing.reader import StudentReader
 from modules.students.models import (
@@ -16,7 +17,7 @@ from modules.students.models import (
     StudentVersion,
     StudentVersionData,
 )
-from modules.students.records.bulk import StudentBulkStore
+from modules.students.records.bulk import SimilarStudent, StudentBulkStore
 from modules.students.records.integrity import data_check
 from modules.students.records.store import StudentNotFound
 from modules.students.records.write_batch import Write
@@ -33,6 +34,7 @@ __all__ = [
     "MarkSettings",
     "RollNo",
     "Selection",
+    "SimilarStudent",
     "StudentBulkStore",
     "StudentDocument",
     "StudentNotFound",
@@ -43,7 +45,11 @@ __all__ = [
     "Subject",
     "Write",
     "differences",
+    "folded",
     "follow_erasures",
+    "identity_key",
+    "is_one_edit",
+    "joined_key",
     "module",
     "subject_of",
 ]

@@ -38,6 +38,12 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="validate and report without writing")
     parser.add_argument("--skip-errors", action="store_true", help="import the valid rows even if others are invalid")
     parser.add_argument("--remove-blanks", action="store_true", help="remove the stored mark if a cell is blank")
+    parser.add_argument(
+        "--identity",
+        choices=["check", "exact"],
+        default="check",
+        help="check: reject rows whose roll number or name is similar to a stored one; exact: import them as they are",
+    )
 
 
 async def _import(arguments: argparse.Namespace) -> str:
@@ -47,6 +53,7 @@ async def _import(arguments: argparse.Namespace) -> str:
         skip_errors=arguments.skip_errors,
         remove_blanks=arguments.remove_blanks,
         sheet=arguments.sheet,
+        exact_identity=arguments.identity == "exact",
     )
     path: Path = arguments.file
     job = Import(id=PydanticObjectId(), by=TERMINAL, options=options, format=format_of(path.name), filename=path.name)

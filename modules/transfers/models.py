@@ -51,8 +51,8 @@ class Options(BaseModel):
     """The options of an import.
 
     With `remove_blanks`, a blank cell removes the stored mark; with `skip_cells`, a cell that is no mark loses only its
-    mark. `ignored_rows` are the lines of rows that are no students. `sheet` is the name or the number of a workbook's
-    sheet.
+    mark; with `exact_identity`, similar roll numbers and names are not doubted. `ignored_rows` are the lines of rows
+    that are no students. `sheet` is the name or the number of a workbook's sheet.
     """
 
     mode: Mode = Mode.UPSERT
@@ -60,6 +60,7 @@ class Options(BaseModel):
     skip_errors: bool = False
     skip_cells: bool = False
     remove_blanks: bool = False
+    exact_identity: bool = False
     sheet: str | None = None
     encoding: str | None = None
     columns: ColumnOptions = ColumnOptions()
@@ -236,7 +237,7 @@ class FileChunk(Document):
 
 class FailedRow(Document):
     """A row that failed: its number, the line it starts at, its cells as received (none if the row is too long), the
-    roll number and the name in the cells (`about`), and the errors."""
+    roll number and the name in the cells and the roll numbers in the errors (`about`), and the errors."""
 
     import_id: PydanticObjectId
     row: int

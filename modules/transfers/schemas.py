@@ -48,6 +48,14 @@ class ImportQuery(ReadingQuery):
             examples=["Class 7B"],
         ),
     ] = None
+    identity: Annotated[
+        Literal["check", "exact"],
+        Field(
+            description="`check`: a row is invalid if its roll number differs from a stored one only in leading zeros, "
+            "case, notation or separators, or its name from the stored one in one letter; `exact`: each roll number is "
+            "a student of its own, and each name is right."
+        ),
+    ] = "check"
 
     @property
     def options(self) -> Options:
@@ -62,6 +70,7 @@ class ImportQuery(ReadingQuery):
             cells=self.cell_options,
             ignored_rows=self.ignore_rows,
             sheet=self.sheet,
+            exact_identity=self.identity == "exact",
         )
 
 
@@ -173,6 +182,7 @@ class ImportRead(BaseModel):
                     "dry_run": False,
                     "on_error": "skip",
                     "blank": "keep",
+                    "identity": "check",
                     "filename": "class-7b.xlsx",
                     "sheet": "Class 7B",
                     "size": 61234,
@@ -207,6 +217,7 @@ class ImportRead(BaseModel):
     dry_run: bool
     on_error: OnError
     blank: Literal["keep", "remove"]
+    identity: Literal["check", "exact"]
     filename: str | None
     sheet: Annotated[str | None, Field(description="The sheet of a workbook that was read.")] = None
     size: Annotated[int | None, Field(description="The size of the file in bytes.")]
@@ -275,6 +286,7 @@ class ImportRead(BaseModel):
             dry_run=job.options.dry_run,
             on_error=_on_error(job.options),
             blank="remove" if job.options.remove_blanks else "keep",
+            identity="exact" if job.options.exact_identity else "check",
             filename=job.filename,
             sheet=job.sheet,
             size=job.size,

@@ -62,7 +62,7 @@ KINDS = {
 }
 
 # Indexes of students that only other modules' queries and the start of the service use.
-FOR_OTHERS = {"by_total", "by_average", "erasing"}
+FOR_OTHERS = {"by_total", "by_average", "by_identity", "erasing"}
 
 
 @dataclass

@@ -124,6 +124,16 @@ def test_the_mode_and_the_meaning_of_blanks_are_options(terminal: Terminal, teac
     assert students(teacher) == {"S1": student("Asha", "Physics")}
 
 
+def test_similar_roll_numbers_are_rejected_unless_they_are_exact(terminal: Terminal, teacher: TestClient) -> None:
+    add(teacher, "0142")
+    terminal.write("class.csv", "roll_no,name,branch\n142,Asha,Physics\n")
+
+    rejected = terminal("import", "class.csv")
+    assert (rejected.returncode, "Line 2, roll_no: There is a student 0142;" in rejected.stderr) == (1, True)
+    assert terminal("import", "class.csv", "--identity", "exact").returncode == 0
+    assert set(students(teacher)) == {"0142", "142"}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -183,7 +193,7 @@ def test_help_lists_the_options(terminal: Terminal) -> None:
     everything, importing, exporting = terminal("--help"), terminal("import", "--help"), terminal("export", "--help")
 
     assert all(command in everything.stdout for command in ("import", "export"))
-    for option in ("--mode", "--dry-run", "--skip-errors", "--remove-blanks"):
+    for option in ("--mode", "--dry-run", "--skip-errors", "--remove-blanks", "--identity"):
         assert option in importing.stdout
     assert "--select" in exporting.stdout
 

@@ -43,7 +43,8 @@ class Row:
 
     `blanks` are the subjects without a mark, and `absent` is the number of those whose cell says so; `cell_errors` are
     the errors of cells that do not reject the row, and `notes` say how it was read. `offset` is the number of bytes
-    read up to the row.
+    read up to the row. `twin` is the roll number and the line of an earlier row with another roll number that may mean
+    the same student, and `related` are the roll numbers of other students that an error of the row names.
     """
 
     number: int
@@ -56,3 +57,5 @@ class Row:
     cell_errors: list[RowError] = field(default_factory=list)
     notes: list[RowError] = field(default_factory=list)
     offset: int = 0
+    twin: tuple[str, int] | None = None
+    related: list[str] = field(default_factory=list)

@@ -85,10 +85,10 @@ def _document(job: Import, result: RowResult, cells: Sequence[str]) -> dict[str,
 
 
 def _about(row: Row) -> Iterator[str]:
-    """Yield the texts of a row that may be the student's roll number or name. If the columns of the cells are unknown,
-    these are the first `MAX_ABOUT` cells."""
+    """Yield the texts of a row that may be the student's roll number or name, and the roll numbers of others that its
+    errors name. If the columns of the cells are unknown, these are the first `MAX_ABOUT` cells."""
     texts = [row.content.get("roll_no"), row.content.get("name")] if row.content else row.cells[:MAX_ABOUT]
-    for text in texts:
+    for text in (*texts, *row.related):
         if isinstance(text, str) and len(text) <= MAX_VALUE:
             yield unicodedata.normalize("NFC", text).strip()
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from modules.students import identity_key
 from modules.transfers.columns.assignment import assign, is_roll_no
 from modules.transfers.columns.cell_values import value_options
 from modules.transfers.columns.columns import Columns
@@ -105,18 +106,23 @@ class _SeenRollNumbers:
         self._table = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._table.execute("PRAGMA synchronous=OFF")
         self._table.execute("PRAGMA journal_mode=OFF")
-        self._table.execute("CREATE TABLE seen (roll_no TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+        columns = "key TEXT, roll_no TEXT, line INTEGER, PRIMARY KEY (key, roll_no)"
+        self._table.execute(f"CREATE TABLE seen ({columns}) WITHOUT ROWID")
 
     def close(self) -> None:
         self._table.close()
 
     def add(self, row: Row) -> None:
-        """Record the roll number of a row, and add an error to the row if an earlier row has the same one."""
+        """Record the roll number of a row. Add an error to the row if an earlier row has the same one; otherwise set
+        `twin` if an earlier row has one with the same identity key."""
         roll_no = row.content.get("roll_no")
         if not isinstance(roll_no, str):
             return
-        added = self._table.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (roll_no, row.line)).rowcount
-        if not added:
-            (line,) = self._table.execute("SELECT line FROM seen WHERE roll_no = ?", (roll_no,)).fetchone()
+        key = identity_key(roll_no)
+        row.twin = self._table.execute("SELECT roll_no, line FROM seen WHERE key = ? LIMIT 1", (key,)).fetchone()
+        values = (key, roll_no, row.line)
+        if not self._table.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", values).rowcount:
+            query = "SELECT line FROM seen WHERE key = ? AND roll_no = ?"
+            (line,) = self._table.execute(query, (key, roll_no)).fetchone()
             detail = f"Lines {line} and {row.line} have the same roll number."
             row.errors.append(RowError("roll_no", roll_no[:MAX_VALUE], "duplicate", detail))

@@ -9,8 +9,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.api import sentence_of
-from modules.students import FieldDifference, StudentBulkStore, StudentPatch, StudentSnapshot, Write, differences
+from modules.students import (
+    FieldDifference,
+    SimilarStudent,
+    StudentBulkStore,
+    StudentPatch,
+    StudentSnapshot,
+    Write,
+    differences,
+)
 from modules.transfers.files.table import Row, RowError
+from modules.transfers.imports.doubtful_identities import doubt, find_similar
 from modules.transfers.models import Import, Mode
 from modules.transfers.prefetch import in_thread
 
@@ -112,22 +121,33 @@ async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:
     """Validate checked rows against the students stored in the database."""
     wanted = {row.content["roll_no"] for row in rows if not row.errors}
     current = await job.students.find(wanted) if wanted else {}
-    return await in_thread(_validate_each, rows, current, job)
+    similar = await find_similar(rows, current, job)
+    return await in_thread(_validate_each, rows, current, similar, job)
 
 
-def _validate_each(rows: Sequence[Row], current: Mapping[str, StudentSnapshot], job: Import) -> list[RowResult]:
-    return [validate_row(row, current.get(row.content.get("roll_no", "")), job) for row in rows]
+def _validate_each(
+    rows: Sequence[Row],
+    current: Mapping[str, StudentSnapshot],
+    similar: Mapping[str, Sequence[SimilarStudent]],
+    job: Import,
+) -> list[RowResult]:
+    numbered = [(row, row.content.get("roll_no", "")) for row in rows]
+    return [validate_row(row, current.get(roll_no), similar.get(roll_no, ()), job) for row, roll_no in numbered]
 
 
-def validate_row(row: Row, current: StudentSnapshot | None, job: Import) -> RowResult:
-    """Validate a checked row against the student with its roll number, who may be deleted."""
+def validate_row(
+    row: Row, current: StudentSnapshot | None, similar: Sequence[SimilarStudent], job: Import
+) -> RowResult:
+    """Validate a checked row against the student with its roll number, who may be deleted, and against the students
+    with similar roll numbers."""
     if row.errors:
         return RowResult(row, RowOutcome.FAILED, errors=row.errors)
     live = current is not None and current.deleted_at is None
     if current and live and job.students.has_made(current):  # an earlier write took effect late
         outcome = RowOutcome.CREATED if current.is_creation else RowOutcome.UPDATED
         return RowResult(row, outcome, current, errors=row.cell_errors, is_written=True)
-    errors = _mode_errors(row, job.options.mode, live=live)
+    doubtful = doubt(row, current if live else None, similar, job)
+    errors = [doubtful] if doubtful else _mode_errors(row, job.options.mode, live=live)
     content = _content(row, current if live else None, remove_blanks=job.options.remove_blanks)
     if len(content["marks"]) > StudentBulkStore.MAX_SUBJECTS:
         detail = f"The student would have more than {StudentBulkStore.MAX_SUBJECTS} subjects."
