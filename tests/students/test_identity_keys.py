@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import pytest
@@ -141,7 +142,7 @@ def test_the_migration_fills_what_older_code_writes_meanwhile(
     without = {"$unset": {"keys.identities": 1}}
     stored.students.update_many({}, without)
     former_roll_nos = m0002_identities._former_roll_nos
-    meanwhile = iter([lambda: rename(client, "S1", "T1")])
+    meanwhile = iter([partial(rename, client, "S1", "T1")])
 
     async def read_history(students: Any) -> dict[Any, list[str]]:
         found = await former_roll_nos(students)

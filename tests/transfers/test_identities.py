@@ -39,7 +39,7 @@ def rejected(
     before = students(client)
     found = []
     for more in ({"dry_run": "true"}, {}, {"on_error": "skip", "dry_run": "true"}):
-        answer = send(client, content, media, **{**params, **more}).json()
+        answer = send(client, content, media, None, **{**params, **more}).json()
         assert answer["failed"] == len(answer["errors"]) > 0, answer
         found.append([(one["line"], one["code"], one["field"], one["detail"]) for one in answer["errors"]])
         assert students(client) == before
@@ -289,7 +289,7 @@ def test_similar_students_are_sought_once_for_a_batch(
 
     def sought(rows: str, **params: str) -> tuple[JSON, int, int]:
         finds.filters.clear()
-        answer = send(teacher, rows, **params).json()
+        answer = send(teacher, rows, CSV, None, **params).json()
         similar = sum("keys.identities" in one for one in finds.filters)
         return answer, len(finds.filters), similar
 
