@@ -25,6 +25,8 @@ CONFIG = {
     "content_type_overrides": {
         "text/csv": "application/octet-stream",
         "application/x-ndjson": "application/octet-stream",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "application/octet-stream",
+        "application/vnd.oasis.opendocument.spreadsheet": "application/octet-stream",
         "image/svg+xml": "application/octet-stream",
     },
     "package_name_override": "school_client",

@@ -20,7 +20,10 @@ FORM = "multipart/form-data"
 
 _EXAMPLE = "roll_no,name,branch,math\nS101,Asha Rao,Physics,91\nS102,Zoë Łuk,Physics,\n"
 _FIELD = {"type": "string", "format": "binary", "description": "A CSV file, a workbook (XLSX, ODS), or an NDJSON file."}
-_WORKBOOK = {"schema": {"type": "string", "format": "binary", "description": "A workbook with such a table."}}
+_WORKBOOK = {
+    "schema": {"type": "string", "format": "binary", "description": "A workbook with such a table."},
+    "example": "(the bytes of a workbook)",
+}
 MEDIA_TYPES: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE},
     "application/x-ndjson": {
