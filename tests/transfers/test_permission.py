@@ -172,7 +172,7 @@ def test_a_slow_download_is_cut_off_once_the_right_has_ended(
         yield b"last"
 
     monkeypatch.setattr(streams, "VERIFY_SECONDS", seconds)
-    monkeypatch.setattr(exports, "as_csv", pieces)
+    monkeypatch.setattr(exports, "table_file", pieces)
 
     answer = amy.client.get("/exports/students")
 
