@@ -232,7 +232,7 @@ TRANSFERS: list[Case] = [
         ],
     ),
     ("GET /imports/x", "", ["There is no import x."]),
-    ("GET /exports/students?format=xlsx", "", ["format: Input should be 'csv' or 'ndjson'"]),
+    ("GET /exports/students?format=ods", "", ["format: Input should be 'csv', 'ndjson' or 'xlsx'"]),
 ]
 
 ANALYTICS: list[Case] = [

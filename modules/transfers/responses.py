@@ -23,14 +23,14 @@ _NDJSON = '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math
 _EVENTS = 'event: progress\ndata: {"id":"6921c0ffee6921c0ffee6921","state":"running","percent":40}\n\n'
 
 _TEXT = {"type": "string"}
-_BINARY = {"type": "string", "format": "binary"}
+_WORKBOOK = {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of the file)"}
 
 
 def table_content(example: str) -> dict[str, Any]:
     """Return the documentation of a table as CSV, with an example, and as XLSX."""
     return {
         "text/csv": {"schema": _TEXT, "example": example},
-        MEDIA_TYPES[XLSX]: {"schema": _BINARY},
+        MEDIA_TYPES[XLSX]: _WORKBOOK,
     }
 
 
@@ -50,7 +50,7 @@ PROGRESS_OR_END: Responses = {
 PROGRESS: Responses = {200: {"content": {"text/event-stream": {"schema": _TEXT, "example": _EVENTS}}}}
 FAILED_ROWS: Responses = {200: {"content": {"text/csv": {"schema": _TEXT, "example": _FAILED}}, "headers": DOWNLOAD}}
 PLAN: Responses = {200: {"content": {"text/csv": {"schema": _TEXT, "example": _PLAN}}, "headers": DOWNLOAD}}
-MARKED_ROWS: Responses = {200: {"content": {MEDIA_TYPES[XLSX]: {"schema": _BINARY}}, "headers": DOWNLOAD}}
+MARKED_ROWS: Responses = {200: {"content": {MEDIA_TYPES[XLSX]: _WORKBOOK}, "headers": DOWNLOAD}}
 EXPORT: Responses = {
     200: {
         "description": "A file with the students.",

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest

@@ -12,7 +12,7 @@ from core.settings import Settings
 from modules.transfers.imports.row_reader import BATCH
 from tests.auth.people import as_teacher, make
 from tests.conftest import AppClient
-from tests.transfers.helpers import JSON, NDJSON, add, counts, imported, lines, send, student, students, table
+from tests.transfers.helpers import CSV, JSON, NDJSON, add, counts, imported, lines, send, student, students, table
 
 HEADER = ["roll_no", "name", "branch", "math"]
 MARKS = ["roll_no", "math"]

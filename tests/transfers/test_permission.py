@@ -172,7 +172,7 @@ def test_a_slow_download_is_cut_off_when_its_user_loses_permission(
         yield b"last"
 
     monkeypatch.setattr(streams, "VERIFY_SECONDS", seconds)
-    monkeypatch.setattr(exports, "as_csv", pieces)
+    monkeypatch.setattr(exports, "table_file", pieces)
 
     answer = amy.client.get("/exports/students")
 

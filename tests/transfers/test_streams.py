@@ -13,7 +13,16 @@ from modules.transfers import streams
 from modules.transfers.streams import MAX_STREAMS, MAX_STREAMS_OF_USER, Stream, TooManyStreams
 from tests.transfers.helpers import send
 
-PATHS = ("/exports/students", "/exports/students?format=ndjson", "/imports/{id}/errors.csv", "/imports/{id}/plan.csv")
+PATHS = (
+    "/exports/students",
+    "/exports/students?format=ndjson",
+    "/exports/students?format=xlsx",
+    "/imports/{id}/errors.csv",
+    "/imports/{id}/errors.xlsx",
+    "/imports/{id}/plan.csv",
+    "/rankings?format=csv",
+    "/statistics?format=xlsx",
+)
 
 
 class Streams:
@@ -109,7 +118,7 @@ def test_every_stream_is_counted(
     import_id = send(teacher, "roll_no\nS1\n").json()["id"]
     paths = [path.format(id=import_id) for path in PATHS]
     requests = [*((path, {}) for path in paths), (f"/imports/{import_id}", {"Accept": "text/event-stream"})]
-    assert [teacher.get(path, headers=headers).status_code for path, headers in requests] == [200] * 5
+    assert [teacher.get(path, headers=headers).status_code for path, headers in requests] == [200] * len(requests)
 
     monkeypatch.setattr(streams, limit, 0)
 
@@ -119,3 +128,30 @@ def test_every_stream_is_counted(
         assert int(answer.headers["Retry-After"]) > 0
     assert teacher.get(f"/imports/{import_id}").status_code == 200
     assert teacher.get("/students").status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_stream_is_closed_as_soon_as_its_client_leaves() -> None:
+    """A workbook in the making deletes its files then."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def content() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"piece"
+        finally:
+            ended.set()
+
+    async def receive() -> Message:
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            begun.set()
+            await asyncio.Future()
+
+    pieces = content()  # kept, so that it is not closed because nothing refers to it
+    await Stream("alice", pieces)({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+    assert ended.is_set()
