@@ -86,9 +86,10 @@ def test_an_erasure_leaves_no_trace_in_any_collection(
     imported(teacher, named[0], XLSX, sheet=NAME)
     imported(teacher, named[1], XLSX)
     assert send(teacher, named[0], XLSX, sheet=ROLL_NO).status_code == 422
-    renamed = table([[*HEADER, NAME], [ROLL_NO, "Mus", "Art", "5", "6"], ["S3", NAME, "Art", "5", ""], [*GOOD, ""]])
-    listed = imported(teacher, renamed, dry_run="true")
-    assert (listed["name_changes"], len(listed["new_subjects"])) == (1, 1)
+    add(teacher, "S8", "Eve", "Art")
+    rows = [[ROLL_NO, "Mus", "Art", "5", ""], ["S1", NAME, "Art", "5", ""], ["S8", "", "", "", "6"]]
+    listed = imported(teacher, table([[*HEADER, NAME], *rows, ["S3", NAME, "Art", "5", ""]]), dry_run="true")
+    assert (listed["name_changes"], len(listed["new_subjects"])) == (2, 1)
     stale = imported(teacher, table([HEADER, GOOD]))
     interrupt(database, stale["id"], text.encode())
     teacher.get("/changes")
@@ -100,7 +101,7 @@ def test_an_erasure_leaves_no_trace_in_any_collection(
 
     assert traces(database) == []
     entries = teacher.get(f"/imports/{listed['id']}/plan").json()
-    assert [(one["roll_no"], one["outcome"]) for one in entries] == [("S3", "created"), ("S1", "unchanged")]
+    assert [(one["roll_no"], one["outcome"]) for one in entries] == [("S3", "created")]
     assert teacher.get(f"/imports/{listed['id']}").json()["new_subjects"] == []
     report = teacher.get(f"/imports/{rejected.json()['id']}").json()
     assert [error["code"] for error in report["errors"]] == ["erased", "erased", "erased", "mark_type"]
