@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar, get_origin
 from urllib.parse import parse_qs
 
 from beanie import PydanticObjectId
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
 from core.api import sentence_of
@@ -19,9 +19,11 @@ from modules.students import Selection, StudentReader
 from modules.transfers.downloads.query import CSV, DECIMALS, NDJSON, SEPARATORS, XLSX, StyleQuery
 from modules.transfers.exports import service as exports
 from modules.transfers.files.formats import format_of
+from modules.transfers.files.table import InvalidFile
 from modules.transfers.imports import import_job, job_runner, service
-from modules.transfers.models import Import, Mode, Options, State
-from modules.transfers.schemas import ImportRead
+from modules.transfers.imports.preview import preview
+from modules.transfers.models import Import, Mode, State
+from modules.transfers.schemas import ImportQuery, ImportRead, PreviewRead
 
 PIECE = 1_000_000
 
@@ -34,33 +36,84 @@ BAR = "{percentage:3.0f}%|{bar}| {elapsed}"
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a CSV file with a header, a workbook (.xlsx, .ods), or a .ndjson file")
     parser.add_argument("--sheet", help="the sheet of a workbook: its name, or its number")
-    parser.add_argument("--mode", choices=[mode.value for mode in Mode], default=Mode.UPSERT.value)
+    parser.add_argument(
+        "--options",
+        default="",
+        metavar="QUERY",
+        help="how the file is read, as in the query of POST /imports: 'columns=ID number:roll_no&ignore=Total'",
+    )
+    parser.add_argument("--yes", action="store_true", help="import without asking")
+    parser.add_argument("--mode", choices=[mode.value for mode in Mode])
     parser.add_argument("--dry-run", action="store_true", help="validate and report without writing")
     parser.add_argument("--skip-errors", action="store_true", help="import the valid rows even if others are invalid")
     parser.add_argument("--remove-blanks", action="store_true", help="remove the stored mark if a cell is blank")
     parser.add_argument(
         "--identity",
         choices=["check", "exact"],
-        default="check",
         help="check: reject rows whose roll number or name is similar to a stored one; exact: import them as they are",
     )
 
 
 async def _import(arguments: argparse.Namespace) -> str:
-    options = Options(
-        mode=Mode(arguments.mode),
-        dry_run=arguments.dry_run,
-        skip_errors=arguments.skip_errors,
-        remove_blanks=arguments.remove_blanks,
-        sheet=arguments.sheet,
-        exact_identity=arguments.identity == "exact",
-    )
+    query = _import_query(arguments)
     path: Path = arguments.file
-    job = Import(id=PydanticObjectId(), by=TERMINAL, options=options, format=format_of(path.name), filename=path.name)
+    format_ = format_of(path.name)
+    await _show_preview(path, query, format_, ask=not (arguments.yes or query.dry_run))
+    job = Import(id=PydanticObjectId(), by=TERMINAL, options=query.options, format=format_, filename=path.name)
     await service.begin(job)
     await service.receive(job, _pieces(path))
     await _run_with_progress_bar(job)
     return await _summary(job)
+
+
+def _import_query(arguments: argparse.Namespace) -> ImportQuery:
+    """Return the options of an import: those of `--options`, changed by the other arguments."""
+    changes = {
+        "mode": arguments.mode,
+        "dry_run": arguments.dry_run or None,
+        "on_error": "skip" if arguments.skip_errors else None,
+        "blank": "remove" if arguments.remove_blanks else None,
+        "sheet": arguments.sheet,
+        "identity": arguments.identity,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    return _query(ImportQuery, arguments.options, "--options", given)
+
+
+async def _show_preview(path: Path, query: ImportQuery, format_: str, *, ask: bool) -> None:
+    """Print what a file is taken for. If asked to, raise `BadRequest` unless the user confirms the import."""
+    try:
+        await asyncio.to_thread(path.open("rb").close)
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        shown = await preview(path, query, format_, TERMINAL)
+    except InvalidFile as error:
+        raise BadRequest(error.detail or "") from None
+    print("\n".join(_lines_of(shown)), file=sys.stderr)
+    if ask and not await asyncio.to_thread(_confirms):
+        raise BadRequest("Nothing was imported. Confirm with y, or use --yes.")
+
+
+def _confirms() -> bool:
+    print("Import this file? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _lines_of(shown: PreviewRead) -> Iterator[str]:
+    """Yield the lines of a preview: a table of the columns, and the findings."""
+    rows = [("column", "taken for", "first cells")]
+    for column in shown.columns:
+        new = " (new)" if column.is_new else ""
+        taken_for = f"subject {column.subject}{new}" if column.subject else column.role.value
+        rows.append((column.name or f"#{column.number}", taken_for, ", ".join(column.samples)))
+    widths = [max(len(row[index]) for row in rows) for index in (0, 1)]
+    if shown.columns:
+        yield from (f"{name:{widths[0]}}  {taken:{widths[1]}}  {cells}".rstrip() for name, taken, cells in rows)
+    for finding in shown.findings:
+        lines = f" (lines {', '.join(map(str, finding.lines[:5]))})" if finding.lines else ""
+        settled = f" [{finding.settled_by}]" if finding.settled_by else ""
+        yield f"{finding.code}: {finding.detail}{lines}{settled}"
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
@@ -131,7 +184,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _export(arguments: argparse.Namespace) -> str:
     path: Path = arguments.file
-    selection = _selection(arguments.select)
+    selection = _query(Selection, arguments.select, "--select")
     style = StyleQuery(separator=arguments.separator, decimal=arguments.decimal).style
     total = await StudentReader(selection).count()
     unfinished = path.with_name(f"{path.name}.part")
@@ -160,17 +213,21 @@ async def _counted(pages: exports.Pages, bar: "tqdm[NoReturn]") -> exports.Pages
         bar.update(len(page))
 
 
-def _selection(query: str) -> Selection:
+Query = TypeVar("Query", bound=BaseModel)
+
+
+def _query(kind: type[Query], text: str, argument: str, changes: Mapping[str, object] | None = None) -> Query:
+    """Return the parameters in a query such as `a=1&b=2`, with changes. Raise `BadRequest` if they are invalid."""
+    fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
     try:
-        given = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
-        return Selection.model_validate(
-            {name: values if name in ("branch", "missing") else values[-1] for name, values in given.items()}
-        )
+        given = parse_qs(text, keep_blank_values=True, strict_parsing=bool(text))
+        values = {name: found if get_origin(fields.get(name)) is list else found[-1] for name, found in given.items()}
+        return kind.model_validate({**values, **(changes or {})})
     except ValidationError as error:
         detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {sentence_of(one)}" for one in error.errors())
-        raise BadRequest(f"--select is invalid: {detail}") from None
+        raise BadRequest(f"{argument} is invalid: {detail}") from None
     except ValueError:
-        raise BadRequest("--select must have the form name=value&name=value.") from None
+        raise BadRequest(f"{argument} must have the form name=value&name=value.") from None
 
 
 import_students = Command(

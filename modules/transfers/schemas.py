@@ -149,6 +149,77 @@ class FindingRead(BaseModel):
     lines: list[int]
 
 
+class ColumnPreview(Column):
+    """A column of a file: what it is taken for, whether its subject is new, and its first cells."""
+
+    is_new: bool
+    samples: list[str]
+
+
+class PreviewRead(BaseModel):
+    """What a file is taken for, and what an import would do with its first rows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "format": "csv",
+                    "encoding": "utf-8",
+                    "separator": ",",
+                    "sheet": None,
+                    "sheets": [],
+                    "header_line": 1,
+                    "columns": [
+                        {
+                            "number": 1,
+                            "name": "Roll No",
+                            "role": "roll_no",
+                            "reason": "word",
+                            "subject": None,
+                            "is_new": False,
+                            "samples": ["S101", "S102"],
+                        },
+                        {
+                            "number": 2,
+                            "name": "Total",
+                            "role": "ignored",
+                            "reason": "parameter",
+                            "subject": None,
+                            "is_new": False,
+                            "samples": ["169.5", "120"],
+                        },
+                    ],
+                    "rows": 2,
+                    "created": 2,
+                    "updated": 0,
+                    "unchanged": 0,
+                    "failed": 0,
+                    "findings": [],
+                    "parameters": {"ignore": ["Total"]},
+                }
+            ]
+        }
+    )
+
+    format: Literal["csv", "ndjson", "xlsx", "ods"]
+    encoding: str | None = None
+    separator: str | None = None
+    sheet: Annotated[str | None, Field(description="The sheet of a workbook that was read.")] = None
+    sheets: Annotated[list[str], Field(description="The names of all sheets of a workbook.")] = []
+    header_line: Annotated[int | None, Field(description="The line with the names of the columns.")] = None
+    columns: list[ColumnPreview]
+    rows: Annotated[int, Field(description="The number of rows that were looked at, from the first one on.")]
+    created: int
+    updated: int
+    unchanged: int
+    failed: int
+    findings: list[FindingRead]
+    parameters: Annotated[
+        dict[str, JsonValue],
+        Field(description="The parameters with which `POST /imports` takes the file for just this."),
+    ]
+
+
 def _on_error(options: Options) -> OnError:
     if options.skip_cells:
         return "skip-cell"

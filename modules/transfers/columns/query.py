@@ -116,12 +116,13 @@ class ReadingQuery(BaseModel):
         Field(description="`local-part`: the roll number is the part of an e-mail address before the `@`."),
     ] = None
     absent: Annotated[
-        _Items | None,
+        _Items,
         Field(
             description="Words for no mark, in any case. By default: AB, ABS, A, NA, N/A, Ex, absent and dashes.",
             examples=[["AB", "sick"]],
         ),
-    ] = None
+        AfterValidator(_listed),
+    ] = []
     decimals: Annotated[
         Literal["round"] | None, Field(description="`round`: round marks to two decimals instead of rejecting them.")
     ] = None
@@ -159,7 +160,7 @@ class ReadingQuery(BaseModel):
     def cell_options(self) -> CellOptions:
         """Return how the cells are read."""
         return CellOptions(
-            absent=None if self.absent is None else items_of(self.absent),
+            absent=items_of(self.absent) if self.absent else None,
             round_decimals=self.decimals == "round",
             decimal_comma=None if self.decimal is None else self.decimal == ",",
             scales=list(_pairs(self.scale)),

@@ -61,6 +61,16 @@ async def on_disk(job: Import) -> AsyncIterator[Path]:
         yield path
 
 
+@asynccontextmanager
+async def received(stream: AsyncIterator[bytes]) -> AsyncIterator[Path]:
+    """Receive a file on disk without storing it in the database, and yield its path while the context is open."""
+    with _temporary_file() as (file, path):
+        async for piece in stream:
+            await in_thread(file.write, piece)
+        await in_thread(file.flush)
+        yield path
+
+
 @contextmanager
 def temporary_path() -> Iterator[Path]:
     """Make an empty file, and yield its path. The file exists while the context is open."""

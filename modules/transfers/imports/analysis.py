@@ -95,12 +95,13 @@ def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Findi
             continue
         similar = known.setdefault(subject_key(str(column.subject)), str(column.subject))
         if similar != column.subject and _is_open(column, stored):
+            is_there = any(one.subject == similar for one in columns)
             yield _stopping(
                 "subject_similar",
                 column,
                 f'"{column.subject}" would be a new subject, but looks like the subject "{similar}". Import it as '
                 f"that, or as a subject of its own with columns={_quoted(column.name)}:marks.",
-                f"columns={_quoted(column.name)}:marks.{similar}",
+                f"ignore={_quoted(column.name)}" if is_there else f"columns={_quoted(column.name)}:marks.{similar}",
             )
 
 

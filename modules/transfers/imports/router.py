@@ -15,6 +15,7 @@ from core.identity import CurrentUser, Role, at_least, verify_account, verify_ca
 from core.middleware import allow_body
 from core.routing import ProtectedRouter
 from modules.transfers.downloads.query import XLSX
+from modules.transfers.files import file_store
 from modules.transfers.files.table import InvalidFile
 from modules.transfers.files.upload import Upload, uploaded
 from modules.transfers.imports import (
@@ -27,10 +28,11 @@ from modules.transfers.imports import (
     undo,
 )
 from modules.transfers.imports.job_runner import TooManyImports
+from modules.transfers.imports.preview import preview
 from modules.transfers.imports.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.models import Import, State, hashed_key
 from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
-from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
+from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead, PreviewRead
 from modules.transfers.settings import ImportSettings
 from modules.transfers.streams import Stream, TooManyStreams, download, table_download, while_permitted
 
@@ -88,6 +90,24 @@ async def create(
                 await service.receive(job, slot.after(upload.stream))
         started = slot.start(job, _import_function(request))
         return await _respond(job, started, response, headers.prefer, request)
+
+
+@router.post(
+    "/imports/preview",
+    dependencies=[WRITER],
+    responses=problem_responses(Forbidden, InvalidFile, TooManyImports),
+    openapi_extra={"requestBody": FILE},
+)
+async def preview_(user: CurrentUser, query: Annotated[ImportQuery, Query()], request: Request) -> PreviewRead:
+    """Preview an import.
+
+    Nothing is stored. The response says what the file and each of its columns are taken for, what is doubtful, and the
+    parameters with which `POST /imports` does just that. Only the first 2,000 rows are looked at.
+    """
+    with job_runner.hold_slot(user.username):
+        allow_body(request, ImportSettings.current().max_bytes)
+        async with uploaded(request) as upload, file_store.received(upload.stream) as path:
+            return await preview(path, query, upload.format, user.username)
 
 
 def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
