@@ -19,7 +19,15 @@ from core.api.optimistic_locking import Versioned, change_if, delete_if, retry_c
 from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
-from core.api.text_fields import Code, Composed, DocumentedPattern, Printable, PrintableLine
+from core.api.text_fields import (
+    Code,
+    Composed,
+    DocumentedPattern,
+    Printable,
+    PrintableLine,
+    plain_spaces,
+    trimmed,
+)
 from core.api.validation_messages import sentence_of
 
 __all__ = [
@@ -59,9 +67,11 @@ __all__ = [
     "location",
     "not_modified",
     "operation_id",
+    "plain_spaces",
     "problem_responses",
     "retry_conflicts",
     "sentence_of",
     "strong_etag",
+    "trimmed",
     "write_current",
 ]
