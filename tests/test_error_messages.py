@@ -180,14 +180,28 @@ STUDENTS: list[Case] = [
 ]
 
 TRANSFERS: list[Case] = [
-    ("POST /imports", "", ["The first line must contain the column names: roll_no, name, branch and the subjects."]),
+    (
+        "POST /imports",
+        "",
+        ["The file is empty. It must have a row of column names: roll_no, name, branch and the subjects."],
+    ),
     (
         "POST /imports",
         "name,branch\n",
-        ["The column roll_no is missing. The first line must contain the column names."],
+        ["There is no column roll_no, or one with a name such as Roll No or Student ID."],
     ),
-    ("POST /imports", "Roll No,name,branch\n", ['Unknown column "Roll No". Did you mean roll_no?']),
-    ("POST /imports", "roll_no,name,name\n", ['The column "name" occurs more than once.']),
+    ("POST /imports", "Rol No,name,branch\n", ['Unknown column "Rol No". Did you mean roll_no?']),
+    (
+        "POST /imports",
+        "roll_no,First name,Surname\n",
+        ['Columns "First name" and "Surname": join them with name=join.'],
+    ),
+    (
+        "POST /imports",
+        "roll_no,Surname\n",
+        ['Column "Surname" is only a part of the name, and there is no column for the other part.'],
+    ),
+    ("POST /imports", "roll_no,name,name\n", ['Columns 2 "name" and 3 "name" stand for name. Keep one of them.']),
     (
         "POST /imports",
         "roll_no,name,branch,a.b\n",
@@ -201,18 +215,22 @@ TRANSFERS: list[Case] = [
     (
         "POST /imports",
         "roll_no,name,branch\nS2,A\0,B\n",
-        ["Line 2 contains a NUL byte, so the file is not UTF-8 text."],
+        ["Line 2 contains a NUL byte, so the file is binary, or UTF-16 without a byte order mark."],
     ),
     (
         "POST /imports",
-        "roll_no,name,branch,math\nS2,A\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n",
+        "roll_no,name,branch,math\nS2,A,B,1,2\n2E+11,A,B\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n",
         [
-            "5 of 5 rows are invalid; nothing was written.",
-            "2: This row has 2 cells; the header has 4.",
-            "3: This is required for a new student.",
-            "4: A mark lies between 0 and 100.",
-            "5: A mark must be a number, such as 85 or 72.5. Leave it out if there is none.",
-            "6: Lines 4 and 6 have the same roll number.",
+            "6 of 6 rows are invalid; nothing was written.",
+            "2: The header has no name for column 5 (E), but this row has something in it.",
+            (
+                "3: A spreadsheet has shortened this number, and some of its digits are lost. "
+                "Restore the whole number where it came from, in a column that is formatted as text."
+            ),
+            "4: This is required for a new student.",
+            "5: A mark lies between 0 and 100.",
+            "6: A mark must be a number, such as 85 or 72.5. Leave it out if there is none.",
+            "7: Lines 5 and 7 have the same roll number.",
         ],
     ),
     (

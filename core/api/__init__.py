@@ -26,7 +26,15 @@ from core.api.optimistic_locking import (
 from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
-from core.api.text_fields import Code, Composed, DocumentedPattern, Printable, PrintableLine
+from core.api.text_fields import (
+    Code,
+    Composed,
+    DocumentedPattern,
+    Printable,
+    PrintableLine,
+    plain_spaces,
+    trimmed,
+)
 from core.api.validation_messages import sentence_of
 
 __all__ = [
@@ -66,10 +74,12 @@ __all__ = [
     "location",
     "not_modified",
     "operation_id",
+    "plain_spaces",
     "problem_responses",
     "retry_conflicts",
     "sentence_of",
     "strong_etag",
+    "trimmed",
     "url_path",
     "write_current",
 ]

@@ -66,6 +66,7 @@ class ImportQuery(ReadingQuery):
             skip_errors=self.on_error != "reject",
             skip_cells=self.on_error == "skip-cell",
             remove_blanks=self.blank == "remove",
+            encoding=self.encoding,
             columns=self.column_options,
             cells=self.cell_options,
             ignored_rows=self.ignore_rows,

@@ -24,6 +24,13 @@ code_ = TypeAdapter[str](Code)
         ("\U0001f600", "\U0001f600"),
         ("$where", "$where"),
         ("<script>", "<script>"),
+        ("Ana\u00a0Lim\u3000\u2009X", "Ana Lim  X"),
+        ("\u202a\u200e\ufeff Ana\u00a0\u200b\u200f\u2060", "Ana"),
+        ("\u200dAna\u200d\u200c", "Ana"),
+        (
+            "\u0d05\u0d35\u0d28\u0d4d\u200d",
+            "\u0d05\u0d35\u0d28\u0d4d\u200d",
+        ),  # Malayalam: the joiner is a part of the n
         ("x", "x"),
         ("x" * 200, "x" * 200),
     ],
@@ -42,7 +49,6 @@ def test_a_visible_line_is_accepted(sent: str, kept: str) -> None:
         ("a\tb", "not_printable"),
         ("a\0b", "not_printable"),
         ("a\x7fb", "not_printable"),
-        ("a\u00a0b", "not_printable"),
         ("a\u200bb", "not_printable"),
         ("a\u202eb", "not_printable"),
         ("a\u2028b", "not_printable"),
@@ -79,9 +85,21 @@ def test_a_character_is_named_so_that_it_can_be_found(character: str, expected: 
     assert describe_character(character) == expected
 
 
-@pytest.mark.parametrize("code", ["A", "a.b", "..a", "-", "_", "0", "x" * 64, " padded "])
+@pytest.mark.parametrize("code", ["A", "a.b", "..a", "-", "_", "0", "2E11", "x" * 64, " padded "])
 def test_a_valid_code_is_accepted(code: str) -> None:
     assert code_.validate_python(code) == code.strip()
+
+
+def test_invisible_characters_at_the_ends_of_a_code_are_trimmed() -> None:
+    assert code_.validate_python("\u200e\ufeffA1\u00a0") == "A1"
+
+
+@pytest.mark.parametrize("code", ["2.02E+11", "2,02e+11", "1E+5"])
+def test_a_shortened_number_is_refused_without_advice_that_makes_another_code(code: str) -> None:
+    with pytest.raises(ValidationError, match="A spreadsheet has shortened this number") as raised:
+        code_.validate_python(code)
+    (error,) = raised.value.errors()
+    assert (error["type"], "'-'" in error["msg"]) == ("code_shortened", False)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from modules.transfers.columns.cell_values import unsheet
 from modules.transfers.files.formula_escaping import content_of
 
 FIELDS = ("roll_no", "name", "branch")
@@ -98,7 +97,7 @@ _PARTIAL = "name, nom, nombre, nombres, nome, नाम, naam"
 
 def name_of(cell: str) -> str:
     """Return the column name in a cell of the header. A line break in it counts as a space."""
-    return re.sub(r"[^\S\r\n]*[\r\n]\s*", " ", content_of(unsheet(cell)))
+    return re.sub(r"[^\S\r\n]*[\r\n]\s*", " ", content_of(cell))
 
 
 def field_of(header_cell: str) -> str | None:

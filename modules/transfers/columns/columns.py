@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modules.students import MarkSettings
-from modules.transfers.columns.cell_values import ABSENT, CellProblem, ValueOptions, mend_roll_no, read_mark, unsheet
+from modules.transfers.columns.cell_values import ABSENT, CellProblem, ValueOptions, mend_roll_no, read_mark
 from modules.transfers.columns.not_students import is_no_student
 from modules.transfers.files.formula_escaping import content_of
 from modules.transfers.files.table import RawRow, Row, RowError
@@ -41,7 +41,7 @@ class Columns:
             if column.role is Role.SUBJECT:
                 self._add_mark(row, str(column.subject), cell, highest)
             elif column.role is not Role.IGNORED:
-                texts[column.role] = content_of(unsheet(cell))
+                texts[column.role] = content_of(cell)
             elif column.reason is Reason.UNNAMED and content_of(cell):
                 row.errors.append(_unnamed(column.number - 1, "unnamed_column", cell))
         self._add_fields(row, texts)

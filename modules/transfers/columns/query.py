@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from core.api import PrintableLine
 from modules.students import subject_of
+from modules.transfers.files.text import Encoding
 from modules.transfers.options import CellOptions, ColumnOptions
 
 MAX_ITEMS = 200
@@ -79,6 +80,13 @@ class ReadingQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    encoding: Annotated[
+        Encoding | None,
+        Field(
+            description="The encoding of a text file. By default it is recognized: UTF-16 by its byte order mark, and "
+            "otherwise UTF-8, or Windows-1252 if the file is not UTF-8."
+        ),
+    ] = None
     columns: Annotated[
         _Items,
         Field(

@@ -4,19 +4,26 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from core.api import plain_spaces, trimmed
 from modules.transfers.files.table import InvalidFile, RawRow
-from modules.transfers.files.text import UTF_8, Lines, open_text
+from modules.transfers.files.text import Lines, detect_encoding, open_text
 
-SEPARATORS = ",;\t"
+SEPARATORS = ",;\t|"
+# The first line that Excel understands as the name of the separator.
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*[\r\n]*', re.IGNORECASE)
+# Rows and columns in which the column of roll numbers is looked for.
+_MAX_ROWS = 20
+_MAX_COLUMNS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the text of a CSV file is to be read: its encoding, its separator, the cells of its header row as they stand,
-    and the line that the header row starts at."""
+    """How the text of a CSV file is to be read: its encoding, its separator, the cells of its header row as they stand
+    (without blank ones at the end), and the line that the header row starts at."""
 
     encoding: str
     separator: str
@@ -24,38 +31,71 @@ class Layout:
     header_line: int
 
 
-def read_layout(path: Path, is_roll_no: Callable[[str], bool]) -> Layout:
-    """Detect the separator of a CSV file, and read its first row as the header. Raise `InvalidFile` if there is none.
+def read_layout(
+    path: Path, is_roll_no: Callable[[str], bool], encoding: str | None = None, separator: str | None = None
+) -> Layout:
+    """Detect the encoding, the separator and the header of a CSV file. Raise `InvalidFile` if it has none.
 
-    The separator is the one that isolates a cell for which `is_roll_no` is true, or else the most frequent one in the
-    first line.
+    The header is the first of the first rows with a cell for which `is_roll_no` is true, or else the first row that is
+    not blank. The separator is the first with which there is such a cell: the one that a first line such as `sep=;`
+    names is tried first, and then the most frequent one in the first line. Both are taken as given instead.
     """
-    with open_text(path) as file:
-        first = next(Lines(file), "")
+    encoding = encoding or detect_encoding(path)
+    separators, skipped = ([separator], 0) if separator else _likely_separators(path, encoding)
     layouts: list[Layout] = []
     errors: list[InvalidFile] = []
-    for separator in sorted(SEPARATORS, key=first.count, reverse=True):
+    for likely in separators:
         try:
-            layouts.append(_layout(path, separator))
+            header, is_recognised = _find_header(path, encoding, likely, is_roll_no, skipped)
         except InvalidFile as error:
             errors.append(error)
+        else:
+            layouts.append(Layout(encoding, likely, _without_blank_end(header.cells), header.line))
+            if is_recognised:
+                return layouts[-1]
     if not layouts:
         raise errors[0]
-    return next((layout for layout in layouts if any(map(is_roll_no, layout.header))), layouts[0])
+    return layouts[0]
 
 
-def _layout(path: Path, separator: str) -> Layout:
-    with open_text(path) as file:
-        for row in _rows(file, separator):
-            return Layout(UTF_8, separator, row.cells, row.line)
-    raise InvalidFile("The first line must contain the column names: roll_no, name, branch and the subjects.")
+def _likely_separators(path: Path, encoding: str) -> tuple[list[str], int]:
+    """Return the separators, the likeliest first, and the number of lines that only name the separator: 0 or 1."""
+    with open_text(path, encoding) as file:
+        lines = (line for line in Lines(file) if line.strip())
+        first = next(lines, "")
+        named = _SEPARATOR_LINE.fullmatch(first)
+        if named:
+            return sorted(SEPARATORS, key=named[1].__eq__, reverse=True), 1
+        return sorted(SEPARATORS, key=first.count, reverse=True), 0
+
+
+def _find_header(
+    path: Path, encoding: str, separator: str, is_roll_no: Callable[[str], bool], skipped: int
+) -> tuple[RawRow, bool]:
+    """Return the header of a file, and whether it has a column of roll numbers."""
+    first: RawRow | None = None
+    with open_text(path, encoding) as file:
+        for row in islice(_rows(file, separator), skipped, _MAX_ROWS):
+            if any(map(is_roll_no, row.cells[:_MAX_COLUMNS])):
+                return row, True
+            first = first or (row if any(map(trimmed, row.cells)) else None)
+    if first is None:
+        raise InvalidFile(
+            "The file is empty. It must have a row of column names: roll_no, name, branch and the subjects."
+        )
+    return first, False
+
+
+def _without_blank_end(cells: Sequence[str]) -> list[str]:
+    width = max(number for number, cell in enumerate(cells, 1) if trimmed(cell))
+    return list(cells[:width])
 
 
 def read_csv(file: TextIO, layout: Layout) -> Iterator[RawRow | None]:
     """Yield the rows below the header, and None for a blank line. Raise `InvalidFile` if a row is not valid CSV."""
     for row in _rows(file, layout.separator):
         if row.line > layout.header_line:
-            yield row if any(cell.strip() for cell in row.cells) else None
+            yield row if any(map(trimmed, row.cells)) else None
 
 
 def _rows(file: TextIO, separator: str) -> Iterator[RawRow]:
@@ -75,9 +115,10 @@ def _rows(file: TextIO, separator: str) -> Iterator[RawRow]:
 
 
 def _without_blanks(lines: Lines, separator: str) -> Iterator[str]:
-    """Yield lines without the blanks between a quoted cell and the separators around it, which belong to no cell."""
+    """Yield lines with plain spaces, and without the blanks between a quoted cell and the separators around it, which
+    belong to no cell."""
     cells = _cells_pattern(separator)
-    for line in lines:
+    for line in map(plain_spaces, lines):
         if not any(pair in line for pair in _BLANK_AND_QUOTE):
             yield line
         elif lines.is_first_of_row:

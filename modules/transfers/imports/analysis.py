@@ -10,7 +10,7 @@ from modules.transfers.columns.derived import DOUBTS, Sample, doubts
 from modules.transfers.columns.identities import subject_key
 from modules.transfers.files.csv_reader import Layout, read_csv
 from modules.transfers.files.table import RawRow
-from modules.transfers.files.text import open_text
+from modules.transfers.files.text import WINDOWS_1252, open_text
 from modules.transfers.imports.row_reader import CsvTable, open_table
 from modules.transfers.models import Finding, Options
 from modules.transfers.options import Column, Reason, Role
@@ -34,13 +34,15 @@ class Analysis:
         return any(finding.stops for finding in self.findings)
 
 
-def analyse(path: Path, options: Options, stored: Sequence[str]) -> Analysis:
+def analyse(path: Path, options: Options, stored: Sequence[str], *, is_workbook: bool = False) -> Analysis:
     """Look at the beginning of a CSV file. `stored` are the subjects in which students have marks. Raise `InvalidFile`
     if the file has no header that can be used."""
-    table = open_table(path, options)
+    table = open_table(path, options, is_workbook=is_workbook)
     rows = list(_sample(path, table))
     columns = table.columns.assigned
-    return Analysis(table, rows, [*_notes(table.layout), *_doubtful(table, rows, stored), *_similar(columns, stored)])
+    return Analysis(
+        table, rows, [*_notes(table.layout, options), *_doubtful(table, rows, stored), *_similar(columns, stored)]
+    )
 
 
 def _sample(path: Path, table: CsvTable) -> Iterator[RawRow]:
@@ -55,8 +57,8 @@ def _sample(path: Path, table: CsvTable) -> Iterator[RawRow]:
                 return
 
 
-def _notes(layout: Layout) -> Iterator[Finding]:
-    if layout.encoding == "windows-1252":
+def _notes(layout: Layout, options: Options) -> Iterator[Finding]:
+    if layout.encoding == WINDOWS_1252 and options.encoding is None:
         yield Finding(
             code="encoding_assumed",
             detail="The file is not UTF-8, so Windows-1252 was assumed. If names look wrong, say its encoding.",

@@ -12,7 +12,7 @@ from modules.transfers.prefetch import in_thread
 
 async def as_csv(job: Import) -> AsyncIterator[bytes]:
     """Yield the stored failed rows of an import as CSV, with the separator of its file and an additional column for the
-    reason.
+    reason. Surplus cells of a row follow the reason.
 
     Importing the cells again gives the same values; formulas are escaped. A column of reasons in the imported file is
     left out. If some failed rows are not stored, a last line has their number in the column of reasons.
@@ -40,16 +40,19 @@ def _failed_header(columns: Sequence[str], separator: str) -> bytes:
 def _failed_lines(rows: Sequence[failed_rows.Stored], columns: Sequence[str], separator: str) -> bytes:
     kept = _kept(columns)
     are_marks = [field_of(name_of(cell)) is None for cell in columns]
-    return b"".join(
-        csv_line([*_as_read(row, kept, are_marks), escape(failed_rows.reason_of(row))], separator) for row in rows
-    )
+    lines: list[bytes] = []
+    for row in rows:
+        cells = row["cells"]
+        line = [*_as_read(cells, kept, are_marks), escape(failed_rows.reason_of(row)), *_surplus(cells, len(columns))]
+        lines.append(csv_line(line, separator))
+    return b"".join(lines)
 
 
-def _as_read(row: failed_rows.Stored, kept: Sequence[int], are_marks: Sequence[bool]) -> list[str]:
-    """Return the cells of a failed row, or blank cells if they are not stored."""
-    cells = row["cells"]
-    if not cells:
-        return [""] * len(kept)
-    if len(cells) != len(are_marks):
-        return [escape_as_read(cell, is_mark=False) for cell in cells]
-    return [escape_as_read(cells[index], is_mark=are_marks[index]) for index in kept]
+def _as_read(cells: Sequence[str], kept: Sequence[int], are_marks: Sequence[bool]) -> list[str]:
+    """Return the cells of a failed row. Cells that it lacks, or that are not stored, are blank."""
+    return [escape_as_read(cells[index], is_mark=are_marks[index]) if index < len(cells) else "" for index in kept]
+
+
+def _surplus(cells: Sequence[str], width: int) -> list[str]:
+    """Return the cells of a failed row beyond the columns. They follow the reason, which has a column of its own."""
+    return [escape_as_read(cell, is_mark=False) for cell in cells[width:]]

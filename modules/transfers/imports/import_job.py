@@ -86,7 +86,7 @@ async def _carry_out(job: Import, path: Path, workbook: Workbook | None, verify:
 async def _look_at(job: Import, path: Path, workbook: Workbook | None) -> CsvTable:
     """Find out how the file is to be read. Its content decides about its format, except that NDJSON and CSV are both
     text. A resumed import keeps its findings."""
-    analysis = await in_thread(analyse, path, job.options, job.subjects_before or ())
+    analysis = await in_thread(analyse, path, job.options, job.subjects_before or (), is_workbook=bool(workbook))
     layout, columns = analysis.table.layout, analysis.table.columns.assigned
     if workbook:
         workbook.refuse_merged(layout.header_line)

@@ -34,9 +34,9 @@ async def preview(path: Path, query: ImportQuery, format_: str, by: str) -> Prev
         if format_ == "ndjson" and not workbook:
             results = await _results(text, None, query, by)
             return _read({"format": "ndjson", "columns": [], "parameters": {}}, results, found.add([], results))
-        first = await in_thread(analyse, text, query.options, stored)
+        first = await in_thread(analyse, text, query.options, stored, is_workbook=bool(workbook))
         proposed = _proposed(query, first.findings)
-        analysis = await in_thread(analyse, text, proposed.options, stored)
+        analysis = await in_thread(analyse, text, proposed.options, stored, is_workbook=bool(workbook))
         if workbook:
             workbook.refuse_merged(analysis.table.layout.header_line)
         results = await _results(text, analysis.table, proposed, by)

@@ -15,7 +15,7 @@ from modules.transfers.columns.columns import Columns
 from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
 from modules.transfers.files.ndjson_reader import read_ndjson
 from modules.transfers.files.table import Row, RowError
-from modules.transfers.files.text import open_text
+from modules.transfers.files.text import UTF_8, open_text
 from modules.transfers.imports.row_validation import MAX_VALUE, check
 from modules.transfers.models import Options
 from modules.transfers.prefetch import in_thread, prefetch
@@ -34,10 +34,11 @@ class CsvTable:
     ignored_rows: frozenset[int] = frozenset()
 
 
-def open_table(path: Path, options: Options | None = None) -> CsvTable:
-    """Read the layout and the columns of a CSV file. Raise `InvalidFile`."""
+def open_table(path: Path, options: Options | None = None, *, is_workbook: bool = False) -> CsvTable:
+    """Read the layout and the columns of a CSV file, which may have been made of a workbook. Raise `InvalidFile`."""
     options = options or Options()
-    layout = read_layout(path, partial(is_roll_no, options=options.columns))
+    is_named = partial(is_roll_no, options=options.columns)
+    layout = read_layout(path, is_named, UTF_8, ",") if is_workbook else read_layout(path, is_named, options.encoding)
     values = value_options(options.cells, decimal_comma=None if layout.separator == "," else True)
     columns = Columns(assign(layout.header, options.columns), options.columns, values, options.skip_cells)
     return CsvTable(layout, columns, frozenset(options.ignored_rows))
