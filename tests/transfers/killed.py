@@ -103,9 +103,16 @@ def prepare(school: School, rows: int) -> tuple[dict[str, JSON], tuple[int, ...]
     return students(school.client), (rows, rows // 2, updated, rows // 2 - updated, 0)
 
 
+<<<<<<< HEAD
 def assert_complete(school: School, import_id: str, rows: int) -> None:
     """Assert that all rows of the file are stored, each student once, and each written once by this import."""
     assert students(school.client) == content_of(rows)
+=======
+def assert_in_order(school: School, import_id: str, rows: int) -> None:
+    """Assert that all rows of the file are stored, each student once, and each written and listed once by this
+    import."""
+    assert students(school.client) == content(rows)
+>>>>>>> fd22aba7d15e0899581e641fa88e0083e0e1c2c5
     collection = school.database["students"]
     assert len(collection.distinct("roll_no")) == collection.count_documents({}) == rows
     own = {"source": f"import {import_id}"}
@@ -114,6 +121,10 @@ def assert_complete(school: School, import_id: str, rows: int) -> None:
     assert {one["version"] for one in collection.find(own, {"version": 1})} == {1, 2}
     assert collection.count_documents({"version": {"$gt": 2}}) == 0
     assert school.database["import_files"].count_documents({}) == 0
+    plan = [page for page in school.database["import_plans"].find() if str(page["import_id"]) == import_id]
+    assert sorted(entry["row"] for page in plan for entry in page["entries"]) == list(range(1, rows + 1))
+    updated = [entry for page in plan for entry in page["entries"] if entry["outcome"] == "updated"]
+    assert all([change["field"] for change in entry["changes"]] == ["name"] for entry in updated)
 
 
 @contextmanager
