@@ -103,16 +103,10 @@ def prepare(school: School, rows: int) -> tuple[dict[str, JSON], tuple[int, ...]
     return students(school.client), (rows, rows // 2, updated, rows // 2 - updated, 0)
 
 
-<<<<<<< HEAD
 def assert_complete(school: School, import_id: str, rows: int) -> None:
-    """Assert that all rows of the file are stored, each student once, and each written once by this import."""
-    assert students(school.client) == content_of(rows)
-=======
-def assert_in_order(school: School, import_id: str, rows: int) -> None:
     """Assert that all rows of the file are stored, each student once, and each written and listed once by this
     import."""
-    assert students(school.client) == content(rows)
->>>>>>> fd22aba7d15e0899581e641fa88e0083e0e1c2c5
+    assert students(school.client) == content_of(rows)
     collection = school.database["students"]
     assert len(collection.distinct("roll_no")) == collection.count_documents({}) == rows
     own = {"source": f"import {import_id}"}

@@ -2,6 +2,7 @@
 
 import csv
 from io import StringIO
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from modules.transfers.columns.assignment import is_roll_no
 from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
 from modules.transfers.files.table import InvalidFile
 from modules.transfers.files.text import ENCODINGS, open_text
+from modules.transfers.options import ColumnOptions
 from tests.transfers.helpers import JSON, NDJSON, counts, imported, lines, send, student, students, table
 
 HEADER = "roll_no,name,branch,math\n"
@@ -30,7 +32,7 @@ ENCODED = {
 def layout_of(folder: Path, content: str | bytes, encoding: str | None = None) -> Layout:
     path = folder / "class.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_layout(path, is_roll_no, encoding)
+    return read_layout(path, partial(is_roll_no, options=ColumnOptions()), encoding)
 
 
 @pytest.mark.parametrize(("name", "content"), ENCODED.items(), ids=ENCODED.keys())
