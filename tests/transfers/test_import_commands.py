@@ -102,7 +102,7 @@ def test_a_mode_and_blanks_can_be_chosen(terminal: Terminal, teacher: TestClient
     ("name", "content", "reason"),
     [
         ("absent.csv", None, "absent.csv"),
-        ("class.csv", CLASS.encode("utf-16-le"), "UTF-16 without a byte order mark"),
+        ("class.csv", CLASS.encode("utf-16-le"), "UTF-16 with a byte order mark"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_in_words(
