@@ -138,7 +138,7 @@ def test_similar_roll_numbers_are_rejected_unless_they_are_exact(terminal: Termi
     ("name", "content", "reason"),
     [
         ("absent.csv", None, "absent.csv"),
-        ("class.csv", CLASS.encode("utf-16-le"), "UTF-16 without a byte order mark"),
+        ("class.csv", CLASS.encode("utf-16-le"), "UTF-16 with a byte order mark"),
     ],
 )
 def test_an_unreadable_file_is_a_clear_error(

@@ -67,7 +67,10 @@ def _check_windows_1252(file: BinaryIO) -> None:
     single wrong byte would have wrong letters in every name."""
     for piece in _pieces(file):
         if _NOT_WINDOWS_1252.search(piece):
-            raise InvalidFile("This is not a text file: it is neither UTF-8 nor Windows-1252. Save it as CSV (UTF-8).")
+            raise InvalidFile(
+                "This is not a text file in UTF-8, in UTF-16 with a byte order mark, or in Windows-1252. "
+                "Save it as CSV (UTF-8)."
+            )
         if _UTF_8_CHARACTER.search(piece):
             raise InvalidFile(
                 "Some characters of this file are UTF-8, and some are not. Save the file as CSV (UTF-8), or name its "
