@@ -29,6 +29,16 @@ _TEXTS_AT_ONCE = 50
 # that monitoring for queries without an index still finds the unintended ones.
 _ALL = {"_id": {"$gte": ObjectId(bytes(12))}}
 
+# What is left of the columns of a file if one of them names the student.
+_WITHOUT_COLUMNS: dict[str, Any] = {
+    "header": [],
+    "columns": [],
+    "findings": [],
+    "options.columns.columns": [],
+    "options.columns.ignore": [],
+    "options.cells.scales": [],
+}
+
 # Before version 0.2, an idempotency key was stored in plain text after the user's name and a colon. It is now hashed.
 _KEY_AS_SENT = Regex(":")
 
@@ -85,7 +95,9 @@ async def _remove_entries(import_id: Any, student: ErasedStudent, patterns: Iter
 async def _blank_imports(pattern: Regex[str]) -> None:
     imports = collection(Import)
     await imports.update_many({**_ALL, "detail": pattern}, {"$set": {"detail": _REMOVED}})
-    await imports.update_many({**_ALL, "header": pattern}, {"$set": {"header": []}})
+    await imports.update_many({**_ALL, "findings.detail": pattern}, {"$set": {"findings.$[].detail": _REMOVED}})
+    for field in ("header", "columns.name", "findings.column", "options.columns.ignore"):
+        await imports.update_many({**_ALL, field: pattern}, {"$set": _WITHOUT_COLUMNS})
     for field in ("sheet", "options.sheet"):
         await imports.update_many({**_ALL, field: pattern}, {"$unset": {field: ""}})
     new, before = {"new_subjects": {"subject": pattern}}, {"subjects_before": pattern}

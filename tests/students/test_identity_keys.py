@@ -146,9 +146,9 @@ def test_the_migration_fills_what_older_code_writes_meanwhile(
 
     async def read_history(students: Any) -> dict[Any, list[str]]:
         found = await former_roll_nos(students)
-        for write in meanwhile:
-            write()
-            stored.students.update_one({"roll_no": "T1"}, without)
+        for old, new in renames:
+            rename(client, old, new)
+            stored.students.update_one({"roll_no": new}, without)
         return found
 
     monkeypatch.setattr(m0002_identities, "_former_roll_nos", read_history)

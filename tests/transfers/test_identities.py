@@ -32,7 +32,7 @@ def store(client: TestClient, stored: Stored) -> None:
 
 
 def rejected(
-    client: TestClient, content: str, media: str = "text/csv", **params: str
+    client: TestClient, content: str, media: str = "text/csv", **params: Any
 ) -> list[tuple[int, str, str, str]]:
     """Import a file in which rows are invalid, first in a dry run, and with each way to handle errors. Return the line,
     the code, the field and the sentence of each error; they are the same each time, and nothing is written."""
@@ -120,9 +120,9 @@ def test_an_earlier_row_in_another_batch_is_told_the_same_way(teacher: TestClien
     dry = send(teacher, rows, dry_run="true", on_error="skip").json()
     real = send(teacher, rows, on_error="skip").json()
 
-    assert counts(dry) == counts(real) == (BATCH + 2, BATCH + 1, 0, 0, 1)
+    assert counts(dry) == counts(real) == (number + 2, number + 1, 0, 0, 1)
     assert dry["errors"] == real["errors"]
-    assert real["errors"][0]["detail"].startswith(f"Lines 2 and {BATCH + 3} may be the same student")
+    assert real["errors"][0]["detail"].startswith(f"Lines 2 and {number + 3} may be the same student")
 
 
 def test_a_file_with_stored_twins_can_be_imported_unchanged(teacher: TestClient) -> None:
@@ -287,7 +287,7 @@ def test_similar_students_are_sought_once_for_a_batch(
     roll_nos = [f"0{number}" for number in range(1, 2 * BATCH + 1)]
     imported(teacher, of(*([roll_no, "Asha Rao", "Physics", int(roll_no) % 90] for roll_no in roll_nos)))
 
-    def sought(rows: str, **params: str) -> tuple[JSON, int, int]:
+    def sought(rows: str, **params: Any) -> tuple[JSON, int, int]:
         finds.filters.clear()
         answer = send(teacher, rows, CSV, None, **params).json()
         similar = sum("keys.identities" in one for one in finds.filters)

@@ -148,7 +148,7 @@ def test_a_stopped_server_does_not_wait_for_a_synchronous_import(school: School)
 
 
 def test_an_upload_to_a_killed_server_can_be_sent_again(school: School) -> None:
-    school.send(HEADER + "S1,Asha,Physics,1\n", key="once")
+    school.send(HEADER + "X1,Asha,Physics,1\n", key="once")
     until(lambda: school.database["imports"].count_documents({"state": "done"}))
     changes = {"$set": {"state": "receiving", "alive_at": EXPIRED}, "$unset": {"fingerprint": "", "size": ""}}
     school.database["imports"].update_many({}, changes)

@@ -26,6 +26,20 @@ _SETTLED_BY: Mapping[str, str] = {
 }
 
 
+# Sentences instead of those of the first row, which name a student.
+_SENTENCES: Mapping[str, str] = {
+    "identity_similar": "These roll numbers are not stored, but differ from stored ones only in how they are written.",
+    "identity_other": "These rows would give students the names of others with similar roll numbers.",
+    "name_similar": "The names in these rows differ from the stored ones in one letter.",
+    "not_a_student": "These look like rows of maxima or averages, not of students.",
+    "roll_no_mended": "Characters that a roll number cannot have were replaced by a hyphen.",
+    "duplicate": "Other rows have the same roll numbers.",
+    "exists": "These students already exist.",
+    "absent": "There are no students with these roll numbers.",
+    "renamed": "The roll numbers of these students changed during the import.",
+}
+
+
 def add(findings: Sequence[Finding], results: Iterable[RowResult]) -> list[Finding]:
     """Return the findings with the errors and notes of further rows: one finding for each column and code."""
     found = {(finding.column, finding.code): finding for finding in findings}
@@ -38,7 +52,7 @@ def add(findings: Sequence[Finding], results: Iterable[RowResult]) -> list[Findi
                 found[key] = finding = Finding(
                     code=error.code,
                     column=error.field or None,
-                    detail=error.detail,
+                    detail=_SENTENCES.get(error.code, error.detail),
                     settled_by=settled_by and settled_by.format(column=error.field, line=result.row.line),
                 )
             if finding:

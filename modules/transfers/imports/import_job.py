@@ -71,6 +71,7 @@ async def _carry_out(job: Import, path: Path, workbook: Workbook | None, verify:
     if not job.writing:
         if job.options.dry_run or not job.options.skip_errors:
             await plan.begin(job, 0)
+            await job.update_fields(**_COUNTED_AGAIN)
             await _validate_all(job, path, table)
             if job.failed and not job.options.skip_errors:
                 return State.REJECTED
@@ -106,7 +107,6 @@ async def _look_at(job: Import, path: Path, workbook: Workbook | None) -> CsvTab
 async def _validate_all(job: Import, path: Path, table: CsvTable | None) -> None:
     counts: Counter[RowOutcome] = Counter()
     job.errors_stored, job.errors_bytes = 0, 0
-    await job.update_fields(**_COUNTED_AGAIN)
     async with aclosing(batches(path, table)) as read:
         async for rows in read:
             check_disk_space()
