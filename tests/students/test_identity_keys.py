@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -142,7 +141,7 @@ def test_the_migration_fills_what_older_code_writes_meanwhile(
     without = {"$unset": {"keys.identities": 1}}
     stored.students.update_many({}, without)
     former_roll_nos = m0002_identities._former_roll_nos
-    meanwhile = iter([partial(rename, client, "S1", "T1")])
+    renames = iter([("S1", "T1")])
 
     async def read_history(students: Any) -> dict[Any, list[str]]:
         found = await former_roll_nos(students)
