@@ -16,6 +16,11 @@ from modules.transfers.columns.mark_numbers import plain_signs, read_number
 # With fewer rows, equal numbers are likely to be a coincidence.
 MIN_ROWS = 5
 
+# Limits of the search for columns that are computed from others.
+MAX_COLUMNS = 100
+MAX_PARTS = 20
+MAX_COMPUTED_ROWS = 200
+
 DOUBTS: Mapping[str, str] = {
     "no_numbers": "has no number in it",
     "serial": "looks like serial numbers",
@@ -84,24 +89,31 @@ class Sample:
 
 
 def doubts(samples: Sequence[Sample]) -> dict[str, str]:
-    """Return the codes of the doubts about these columns, in the order of the file, by name."""
-    numbers = {sample.name: [_number(cell) for cell in sample.cells] for sample in samples}
+    """Return the codes of the doubts about these columns, in the order of the file, by name. Only the first
+    `MAX_COLUMNS` are judged by their numbers: a student cannot have more subjects."""
+    numbers = {sample.name: [_number(cell) for cell in sample.cells] for sample in samples[:MAX_COLUMNS]}
+    rankings = [_ranking(column) for column in numbers.values()]
     found: dict[str, str] = {}
-    for index, sample in enumerate(samples):
-        before = [numbers[one.name] for one in samples[:index] if one.name not in found]
-        after = [numbers[one.name] for one in samples[index + 1 :]]
-        if code := _doubt(sample, numbers[sample.name], before, after):
+    before: list[Numbers] = []
+    for sample in samples:
+        column = numbers.get(sample.name, [])
+        code = _doubt_of_text(sample, is_alone=len(samples) == 1) or _doubt_of_numbers(column, before, rankings)
+        if code:
             found[sample.name] = code
+        else:
+            before.append(column)
     return found
 
 
-def _doubt(sample: Sample, numbers: Numbers, before: Sequence[Numbers], after: Sequence[Numbers]) -> str | None:
+def _doubt_of_text(sample: Sample, *, is_alone: bool) -> str | None:
     filled = [cell for cell in sample.cells if cell.strip()]
     if len(filled) > 1 and all(map(_is_text, filled)):
         return "no_numbers"
     kind = kind_of(sample.name)
-    if kind and not (kind in _OF_OTHERS and not (before or after)):
-        return kind
+    return None if is_alone and kind in _OF_OTHERS else kind
+
+
+def _doubt_of_numbers(numbers: Numbers, before: Sequence[Numbers], rankings: Sequence[Numbers]) -> str | None:
     known = [number for number in numbers if number is not None]
     if len(known) < MIN_ROWS:
         return None
@@ -109,9 +121,7 @@ def _doubt(sample: Sample, numbers: Numbers, before: Sequence[Numbers], after: S
         return "serial"
     if len(set(known)) == 1:
         return "constant"
-    return _computed(numbers, before) or (
-        "rank" if any(_ranks(numbers, other) for other in (*before, *after)) else None
-    )
+    return _computed(numbers, before) or ("rank" if any(numbers == ranking for ranking in rankings) else None)
 
 
 def _is_text(cell: str) -> bool:
@@ -122,8 +132,9 @@ def _is_text(cell: str) -> bool:
 
 def _computed(numbers: Numbers, before: Sequence[Numbers]) -> str | None:
     """Return the code if a column is computed from two or more columns to the left of it, up to the nearest one."""
-    for first in range(len(before) - 2, -1, -1):
-        rows = list(zip(numbers, *before[first:], strict=True))
+    nearest = [column[:MAX_COMPUTED_ROWS] for column in before[-MAX_PARTS:]]
+    for first in range(len(nearest) - 2, -1, -1):
+        rows = list(zip(numbers[:MAX_COMPUTED_ROWS], *nearest[first:], strict=True))
         for code, fits in _COMPUTED.items():
             if fits(rows):
                 return code
@@ -167,12 +178,11 @@ def _rounding(number: Decimal) -> Decimal:
     return Decimal("0.5") if isinstance(exponent, int) and exponent >= 0 else Decimal("0.051")
 
 
-def _ranks(numbers: Numbers, other: Numbers) -> bool:
-    """Return whether a column has the ranks of another one, the highest number first."""
-    pairs = [(rank, mark) for rank, mark in zip(numbers, other, strict=True) if rank is not None and mark is not None]
-    marks = sorted((mark for _, mark in pairs), reverse=True)
-    first = {mark: place for place, mark in reversed(list(enumerate(marks, 1)))}
-    return len(pairs) >= MIN_ROWS and all(rank == first[mark] for rank, mark in pairs)
+def _ranking(numbers: Numbers) -> Numbers:
+    """Return the rank of each number of a column, the highest first."""
+    known = sorted((number for number in numbers if number is not None), reverse=True)
+    first = {number: Decimal(rank) for rank, number in reversed(list(enumerate(known, 1)))}
+    return [None if number is None else first[number] for number in numbers]
 
 
 def _number(cell: str) -> Decimal | None:
