@@ -188,24 +188,42 @@ TRANSFERS: list[Case] = [
     (
         "POST /imports",
         "name,branch\n",
-        ["There is no column roll_no, or one with a name such as Roll No or Student ID."],
+        [
+            (
+                "No column is recognized as the roll number. Name it with columns=NAME:roll_no, or make roll numbers with "
+                'roll_no=number:PREFIX. The columns are "name", "branch".'
+            )
+        ],
     ),
-    ("POST /imports", "Rol No,name,branch\n", ['Unknown column "Rol No". Did you mean roll_no?']),
+    (
+        "POST /imports",
+        "Rol No,name,branch\n",
+        ['Unknown column "Rol No". Did you mean roll_no? Say columns=Rol No:roll_no or columns=Rol No:marks.'],
+    ),
     (
         "POST /imports",
         "roll_no,First name,Surname\n",
-        ['Columns "First name" and "Surname": join them with name=join.'],
+        ['Columns "First name" and "Surname" are parts of the name. Join them with name=join.'],
     ),
     (
         "POST /imports",
         "roll_no,Surname\n",
         ['Column "Surname" is only a part of the name, and there is no column for the other part.'],
     ),
-    ("POST /imports", "roll_no,name,name\n", ['Columns 2 "name" and 3 "name" stand for name. Keep one of them.']),
+    (
+        "POST /imports",
+        "roll_no,name,name\n",
+        ['Columns 2 "name" and 3 "name" are all taken for name. Leave out all but one with ignore=.'],
+    ),
     (
         "POST /imports",
         "roll_no,name,branch,a.b\n",
-        ["Column 4, \"a.b\", cannot be a subject: A subject cannot contain a dot; write '-' or a space instead."],
+        [
+            (
+                "Column 4, \"a.b\", cannot be a subject: A subject cannot contain a dot; write '-' or a space instead. "
+                'Rename it with columns="a.b:marks.NAME" or leave it out with ignore="a.b".'
+            )
+        ],
     ),
     (
         "POST /imports",
@@ -229,7 +247,7 @@ TRANSFERS: list[Case] = [
             ),
             "4: This is required for a new student.",
             "5: A mark lies between 0 and 100.",
-            "6: A mark must be a number, such as 85 or 72.5. Leave it out if there is none.",
+            "6: A mark must be a number, such as 85 or 72.5. If this stands for no mark, add it to absent=.",
             "7: Lines 5 and 7 have the same roll number.",
         ],
     ),

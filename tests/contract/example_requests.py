@@ -31,7 +31,7 @@ def _bodies(operation: Operation) -> Iterator[RequestArguments]:
         example = example_of(operation, media)
         if "multipart" in media_type:
             yield {"files": {name: (f"{name}.csv", content) for name, content in example.items()}}
-        elif "form" in media_type:
+        elif "x-www-form" in media_type:
             yield {"data": example}
         elif "json" in media_type and not isinstance(example, str):
             yield {"json": example, "headers": {"Content-Type": media_type}}

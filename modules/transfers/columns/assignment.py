@@ -34,7 +34,8 @@ def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
         for number, (name, field) in enumerate(zip(names, fields, strict=True), 1)
     ]
     columns = list(_without_unneeded_names(columns))
-    problems += [*_contradictions(columns), *_misspelt(columns), *_gaps(columns, options)]
+    misspelt = list(_misspelt(columns))
+    problems += [*_contradictions(columns), *misspelt, *_gaps(columns, options, is_misspelt=bool(misspelt))]
     if problems:
         raise InvalidFile(_listed(problems))
     return columns
@@ -156,11 +157,12 @@ def _field_form(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.casefold())
 
 
-def _gaps(columns: Sequence[Column], options: ColumnOptions) -> Iterator[str]:
-    """Yield a problem for each field that no column or parameter has, or both have."""
+def _gaps(columns: Sequence[Column], options: ColumnOptions, *, is_misspelt: bool) -> Iterator[str]:
+    """Yield a problem for each field that no column or parameter has, or both have. A missing roll number is none of
+    them if the name of a column is misspelt."""
     found = {column.role: column for column in columns}
     named = ", ".join(f'"{_short(column.name)}"' for column in columns[:20] if column.name)
-    if options.roll_no_prefix is None and Role.ROLL_NO not in found:
+    if options.roll_no_prefix is None and Role.ROLL_NO not in found and not is_misspelt:
         yield (
             "No column is recognized as the roll number. Name it with columns=NAME:roll_no, or make roll numbers with "
             f"roll_no=number:PREFIX. The columns are {named or 'without names'}."
