@@ -190,8 +190,8 @@ TRANSFERS: list[Case] = [
         "name,branch\n",
         [
             (
-                "No column is recognized as the roll number. Name it with columns=NAME:roll_no, or make roll numbers with "
-                'roll_no=number:PREFIX. The columns are "name", "branch".'
+                "No column is recognized as the roll number. Name it with columns=NAME:roll_no, or make roll numbers "
+                'with roll_no=number:PREFIX. The columns are "name", "branch".'
             )
         ],
     ),
