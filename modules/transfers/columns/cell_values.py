@@ -136,7 +136,8 @@ def read_mark(
 def _mark(cell: str, subject: str, options: ValueOptions, highest: float) -> int | float:
     number, whole = _parse(cell, decimal_comma=options.decimal_comma)
     is_percentage, scale = cell.endswith("%"), options.scale_of(subject)
-    if whole and scale is None:
+    # A percentage is a part of the highest mark, but only an import that speaks of scales can mean it.
+    if whole and scale is None and not (is_percentage and options.scales):
         raise _Refused("mark_percent" if is_percentage else "mark_fraction", subject=subject, scale=_shown(whole))
     limit = Decimal(str(highest))
     full = limit if scale is None else scale

@@ -112,7 +112,7 @@ async def stored(job: Import) -> AsyncIterator[Sequence[Stored]]:
 def left_out(job: Import) -> str | None:
     """Return the sentence that states how many failed rows are not stored, if any."""
     stored_rows = job.failed if job.errors_stored is None else job.errors_stored
-    left = job.failed - stored_rows
+    left = job.failed + job.incomplete - stored_rows
     return f"{left} more rows failed and are not listed here." if left else None
 
 
