@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar, get_origin
 from urllib.parse import parse_qs
 
 from beanie import PydanticObjectId
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 from tqdm import tqdm
 
 from core.api import sentence_of
@@ -91,8 +91,17 @@ async def _show_preview(path: Path, query: ImportQuery, format_: str, *, ask: bo
     except InvalidFile as error:
         raise BadRequest(error.detail or "") from None
     print("\n".join(_lines_of(shown)), file=sys.stderr)
+    if any(finding.stops for finding in shown.findings):
+        decided = "&".join(f"{name}={_as_text(value)}" for name, value in shown.parameters.items())
+        raise BadRequest(
+            f"Nothing was imported, because columns need a decision. To follow the table: --options '{decided}'"
+        )
     if ask and not await asyncio.to_thread(_confirms):
         raise BadRequest("Nothing was imported. Confirm with y, or use --yes.")
+
+
+def _as_text(value: JsonValue) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _confirms() -> bool:

@@ -165,8 +165,9 @@ def test_a_scale_of_a_subject_comes_before_that_of_all_others() -> None:
     scales = ValueOptions(scales={"math": Decimal(10), "*": Decimal(50)})
 
     assert [read_mark("5", subject, scales, 100) for subject in ("math", "essay")] == [50, 10]
-    assert read_mark("50%", "math", OF_20, 100) == CellProblem(
-        "mark_percent", CODES["mark_percent"].format(subject="math")
+    assert read_mark("50%", "math", OF_20, 100) == 50, "an import with a scale knows what percentages are"
+    assert read_mark("5/10", "math", OF_20, 100) == CellProblem(
+        "mark_fraction", CODES["mark_fraction"].format(subject="math", scale=10)
     )
 
 

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from modules.students import subject_of
 from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, field_of, fields_of, name_of
+from modules.transfers.columns.derived import kind_of
 from modules.transfers.columns.query import IGNORE, MARKS
 from modules.transfers.files.table import MAX_COLUMNS, InvalidFile
 from modules.transfers.options import Column, ColumnOptions, Reason, Role
@@ -112,6 +113,8 @@ def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
         return column.model_copy(update={"subject": subject_of(subject)})
     except PydanticCustomError as error:
         name = _short(column.name)
+        if column.reason is Reason.OTHER and kind_of(column.name):
+            return column.model_copy(update={"subject": name})  # a finding will ask about it, such as about S.No
         problems.append(
             f'Column {column.number}, "{name}", cannot be a subject: {error.message()} Rename it with '
             f'columns="{name}:{MARKS}.NAME" or leave it out with ignore="{name}".'
