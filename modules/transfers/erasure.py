@@ -86,7 +86,7 @@ async def _blank_rows(import_id: Any, student: ErasedStudent, patterns: Iterable
 async def _remove_entries(import_id: Any, student: ErasedStudent, patterns: Iterable[Regex[str]]) -> None:
     """Remove entries from an import's plan. Only changed fields hold other texts than the row's own roll number."""
     named: list[dict[str, Any]] = [{"roll_no": {"$in": list(student.roll_nos)}}]
-    named += [{f"changes.{field}": pattern} for pattern in patterns for field in ("field", "from", "to")]
+    named += [{"changes": pattern} for pattern in patterns]
     about = {"entries": {"$or": named}}
     wanted = {"import_id": import_id, "entries": {"$elemMatch": about["entries"]}}
     await collection(PlanPage).update_many(wanted, {"$pull": about})  # one command, because it reads the whole plan

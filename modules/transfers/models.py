@@ -262,7 +262,7 @@ class PlanPage(Document):
     """A part of an import's plan: what some rows of one batch do, in their order, from row `first` to row `last`.
 
     `rank` is 0 for rows that change a name, which are listed first, and 1 for the others. `outcomes` are those of the
-    entries. Pages of a rank do not overlap.
+    entries. Pages of a rank do not overlap. An entry has the fields of `PlanEntry`, but its changes are one flat array.
     """
 
     import_id: PydanticObjectId

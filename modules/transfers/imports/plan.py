@@ -5,11 +5,11 @@ The entries of a batch of rows are stored in one document, or two: the rows that
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain
 from typing import Any
 
 from core.database import collection
-from modules.students import StudentBulkStore
+from modules.students import FieldDifference, StudentBulkStore
 from modules.transfers.imports import new_subjects
 from modules.transfers.imports.row_validation import RowOutcome, RowResult
 from modules.transfers.models import Import, PlanPage
@@ -23,7 +23,7 @@ MAX_CHANGES = 50
 # Encoding BSON holds the GIL. The last two are estimates of the size of an entry and of one of its changes.
 _PAGE_BYTES = 300_000
 _ENTRY_BYTES = 100
-_CHANGE_BYTES = 80
+_CHANGE_BYTES = 60
 
 Entry = dict[str, Any]
 
@@ -79,11 +79,12 @@ def _pages(job: Import, rank: int, results: Sequence[RowResult]) -> Iterator[dic
 
 
 def _entry(result: RowResult) -> Entry:
+    """Return an entry. Its changes are one array of fields, old values and new values in turn, which is smaller and
+    faster than an object for each change."""
     row, outcome = result.row, result.outcome.value
     entry: Entry = {"row": row.number, "line": row.line, "roll_no": row.content["roll_no"], "outcome": outcome}
     if result.changes:
-        listed = islice(result.changes, MAX_CHANGES)
-        entry["changes"] = [{"field": field, "from": old, "to": new} for field, old, new in listed]
+        entry["changes"] = list(chain.from_iterable(result.changes[:MAX_CHANGES]))
     if len(result.changes) > MAX_CHANGES:
         entry["changes_left_out"] = len(result.changes) - MAX_CHANGES
     return entry
@@ -99,6 +100,12 @@ def _page(job: Import, rank: int, entries: list[Entry]) -> dict[str, Any]:
         "entries": entries,
         "expires_at": job.expires_at,
     }
+
+
+def changes_of(entry: Entry) -> list[FieldDifference]:
+    """Return the listed changes of a stored entry."""
+    values = iter(entry.get("changes", ()))
+    return list(zip(values, values, values, strict=True))
 
 
 async def _blank_erased(page: dict[str, Any]) -> None:

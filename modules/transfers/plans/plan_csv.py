@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape
-from modules.transfers.imports.plan import Entry
+from modules.transfers.imports.plan import Entry, changes_of
 from modules.transfers.models import Import
 from modules.transfers.plans import pages
 from modules.transfers.prefetch import in_thread
@@ -25,11 +25,11 @@ def _lines(entries: Sequence[Entry]) -> bytes:
 
 def _rows(entry: Entry) -> Iterator[list[str]]:
     row = [str(entry["row"]), str(entry["line"]), entry["outcome"], escape(entry["roll_no"])]
-    changes = entry.get("changes", [])
+    changes = changes_of(entry)
     if not changes:
         yield [*row, "", "", ""]
-    for change in changes:
-        yield [*row, escape(change["field"]), _cell(change["from"]), _cell(change["to"])]
+    for field, old, new in changes:
+        yield [*row, escape(field), _cell(old), _cell(new)]
     if left := entry.get("changes_left_out"):
         yield [*row, f"{left} more fields", "", ""]
 

@@ -43,7 +43,7 @@ async def list_plan(
     plan = Listing(f"plan of {job.id}, {query.outcome}", pages.ORDER)
     page = await pages.list_(job, query.outcome, plan.window(query))
     plan.link(page, request, response)
-    return [PlanEntry.model_validate(entry) for entry in page.items]
+    return [PlanEntry.of(entry) for entry in page.items]
 
 
 @router.get(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from modules.students import FieldChange
+from modules.transfers.imports.plan import Entry, changes_of
 
 PlannedOutcome = Literal["created", "updated", "unchanged"]
 
@@ -36,3 +37,9 @@ class PlanEntry(BaseModel):
     outcome: PlannedOutcome
     changes: Annotated[list[FieldChange], Field(description="The changed fields of an updated student, up to 50.")] = []
     changes_left_out: Annotated[int, Field(description="The number of changed fields that are not listed here.")] = 0
+
+    @classmethod
+    def of(cls, entry: Entry) -> "PlanEntry":
+        """Return an entry, given as stored."""
+        changes = [FieldChange(field=field, before=old, after=new) for field, old, new in changes_of(entry)]
+        return cls.model_validate(entry | {"changes": changes})
