@@ -13,23 +13,22 @@ MAX_KEY = 64
 _MAX_NORMALIZED = 1000  # normalization takes quadratic time for a sequence of accents
 
 _GROUPED = re.compile(r"\d{1,3}([,.'\u2019\u00a0\u2009\u202f])\d{3}(?:\1\d{3})*", re.ASCII)
-_WITH_ZERO_DECIMALS = re.compile(r"(\d+)[.,]0{1,2}", re.ASCII)
 _LONE_SEPARATOR = re.compile(r"(?<!\d)-|-(?!\d)")
 _LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
-_SCIENTIFIC = re.compile(r"\d(?:[.,]\d{1,30})?e\+\d{1,2}", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"\d{1,40}(?:[.,]\d{1,30})?(?:e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
 
 
 def identity_key(roll_no: str) -> str:
     """Return a key of up to 64 characters that is equal for roll numbers that may be the same student's.
 
     They may differ in leading zeros, case, Unicode form and separators (blanks and any signs). A separator counts only
-    between two digits, because `1-12` and `11-2` are two students. A whole number may also stand as spreadsheets write
-    it: `142.0`, `1,420` or `1.42E+02`.
+    between two digits, because `1-12` and `11-2` are two students. A number may also stand as spreadsheets write it:
+    `142.0`, `1,420` or `1.42E+02`, and `12E3` as 12000.
     """
-    if roll_no.isascii() and roll_no.isalnum():  # much faster, and the usual case
+    if roll_no.isascii() and roll_no.isalnum() and not _NUMBER.fullmatch(roll_no):  # much faster, and the usual case
         return joined_key(roll_no.casefold(), roll_no)
     text = roll_no.strip()
-    return joined_key(re.sub(r"[\W_]+", "-", folded(_whole_number(text) or text)), roll_no)
+    return joined_key(re.sub(r"[\W_]+", "-", folded(_plain_number(text) or text)), roll_no)
 
 
 def is_one_edit(name: str, other: str) -> bool:
@@ -45,14 +44,16 @@ def is_one_edit(name: str, other: str) -> bool:
     return left[1:] == right[1:] or left[1:] == right or left == right[1:] or is_transposed
 
 
-def _whole_number(text: str) -> str | None:
-    """Return the digits of a whole number in a spreadsheet's notation, or None for any other text."""
+def _plain_number(text: str) -> str | None:
+    """Return a number in a spreadsheet's notation without an exponent and without zeros at the end of its decimals, or
+    None for any other text."""
     if _GROUPED.fullmatch(text):
         return re.sub(r"\D", "", text)
-    if match := _WITH_ZERO_DECIMALS.fullmatch(text):
-        return match[1]
-    value = Decimal(text.replace(",", ".")) if _SCIENTIFIC.fullmatch(text) else None
-    return str(int(value)) if value is not None and value == value.to_integral_value() else None
+    if not _NUMBER.fullmatch(text) or text.isdecimal():
+        return None
+    whole, _, decimals = format(Decimal(text.replace(",", ".")), "f").partition(".")
+    decimals = decimals.rstrip("0")
+    return f"{whole}.{decimals}" if decimals else whole
 
 
 def folded(text: str) -> str:

@@ -20,6 +20,8 @@ SAME_STUDENT = [
     ["8-01", "8-1", "08/1", "8 1", "8_001"],
     ["\u00e9-1", "e\u0301 1", "\u00c91"],
     ["0", "00", "0.0", "000"],
+    ["12000", "12E3", "1.2E+04", "12000.0"],
+    ["2.50", "2.5", "2,5", "02.5"],
 ]
 
 
@@ -29,7 +31,7 @@ def test_roll_numbers_that_may_be_the_same_have_one_key(same: list[str]) -> None
 
 
 def test_roll_numbers_of_different_students_have_different_keys() -> None:
-    others = ["1-12", "11-2", "112", "1.42", "14.2", "1.5E+00", "12E3", "12000", "A0", "A", "7", "70", "700", "CS-1"]
+    others = ["1-12", "11-2", "112", "1.42", "14.2", "1.5E+00", "A0", "A", "7", "70", "700", "CS-1"]
     others += ["1,23", "--", "-_-", ".-."]
     keys = [identity_key(roll_no) for roll_no in [*others, *(same[0] for same in SAME_STUDENT)]]
 

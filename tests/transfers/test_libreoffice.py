@@ -22,6 +22,8 @@ TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "ods": "application/vnd.oasis.opendocument.spreadsheet",
 }
+# 007 becomes 7, the number of another student.
+FINDINGS = {"identity_similar", "identity_other", "identity_date", "duplicate", "code_shortened"}
 SCHOOL = {
     "0142": ("Asha Rao", {"math": 91, "art": 78.5}),
     "007": ("=1+1", {"math": 0}),
@@ -62,9 +64,10 @@ def test_a_file_that_a_spreadsheet_has_saved_makes_no_second_student(
     report: JSON = send(teacher, saved, TYPES[target], on_error="skip").json()
 
     assert report["rows"] == len(SCHOOL), report
-    assert (report["created"], report["updated"]) == (0, 0), report
+    plan = teacher.get(f"/imports/{report['id']}/plan").json()
+    assert [one for one in plan if one["outcome"] != "unchanged"] == []
     assert report["unchanged"] + report["failed"] == len(SCHOOL)
-    assert all(error["code"].startswith(("identity", "code", "name")) for error in report["errors"])
+    assert {error["code"] for error in report["errors"]} <= FINDINGS
     assert students(teacher) == before
     if suffix == "xlsx" and target != "csv":
         assert report["unchanged"] == len(SCHOOL), "ids are text cells, and stay what they are"

@@ -11,6 +11,13 @@ from modules.students import SimilarStudent, StudentSnapshot, is_one_edit
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.models import Import, Mode
 
+# A date as ISO 8601 or spreadsheets write it: 2026-03-04, 4-Mar, Mar-26.
+_MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_DATE = re.compile(
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(t[0-9.-]+)?|[0-9]{{1,2}}-{_MONTH}(-[0-9]{{2,4}})?|{_MONTH}-[0-9]{{2,4}}",
+    re.IGNORECASE,
+)
+
 
 async def find_similar(
     rows: Sequence[Row], current: Mapping[str, StudentSnapshot], job: Import
@@ -54,6 +61,11 @@ def _doubt_of_new(row: Row, similar: Sequence[SimilarStudent], mode: Mode) -> Ro
     elif similar:
         one = min(similar, key=lambda one: (one.name != row.content.get("name"), one.is_former, one.roll_no))
         other, found = one.roll_no, f"There is a student {one.roll_no}; {_cause(roll_no, one)}."
+    elif _DATE.fullmatch(roll_no):
+        detail = (
+            "A spreadsheet may have made a date of this roll number. Correct it, or use identity=exact if it is one."
+        )
+        return RowError("roll_no", roll_no, "identity_date", detail)
     else:
         return None
     row.related.append(other)

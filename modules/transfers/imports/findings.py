@@ -19,6 +19,7 @@ _SETTLED_BY: Mapping[str, str] = {
     "code_character": "mend=roll_no",
     "identity_similar": "identity=exact",
     "identity_other": "identity=exact",
+    "identity_date": "identity=exact",
     "name_similar": "identity=exact",
     "not_a_student": "ignore_rows={line}",
     "exists": "mode=upsert",
@@ -30,6 +31,7 @@ _SETTLED_BY: Mapping[str, str] = {
 _SENTENCES: Mapping[str, str] = {
     "identity_similar": "These roll numbers are not stored, but differ from stored ones only in how they are written.",
     "identity_other": "These rows would give students the names of others with similar roll numbers.",
+    "identity_date": "A spreadsheet may have made dates of these roll numbers.",
     "name_similar": "The names in these rows differ from the stored ones in one letter.",
     "not_a_student": "These look like rows of maxima or averages, not of students.",
     "roll_no_mended": "Characters that a roll number cannot have were replaced by a hyphen.",

@@ -52,7 +52,8 @@ def main() -> None:
             raise
         report = {"refused": TOO_LARGE}
     print("\n" + json.dumps(report), file=sys.stderr, flush=True)
-    os._exit(0)  # the buffered rest of a file that is too large cannot be written
+    if "refused" in report:
+        os._exit(0)  # the buffered rest of a file that is too large cannot be written
 
 
 def _limit_resources() -> None:
