@@ -304,7 +304,7 @@ class ImportRead(BaseModel):
         list[FindingRead],
         Field(
             description="What is doubtful or wrong about the file, each told once. If a finding `stops` the import, "
-            "nothing is written until a parameter settles it."
+            "nothing is written until a parameter settles it. The list of imports omits them."
         ),
     ] = []
     rows: Annotated[int, Field(description="The number of rows processed so far; at the end, all rows of the file.")]

@@ -104,9 +104,10 @@ async def preview_(user: CurrentUser, query: Annotated[ImportQuery, Query()], re
     Nothing is stored. The response says what the file and each of its columns are taken for, what is doubtful, and the
     parameters with which `POST /imports` does just that. Only the first 2,000 rows are looked at.
     """
-    with job_runner.hold_slot(user.username):
+    with job_runner.hold_slot(user.username) as slot:
+        slot.check_capacity()
         allow_body(request, ImportSettings.current().max_bytes)
-        async with uploaded(request) as upload, file_store.received(upload.stream) as path:
+        async with uploaded(request) as upload, file_store.received(slot.after(upload.stream)) as path:
             return await preview(path, query, upload.format, user.username)
 
 

@@ -134,5 +134,6 @@ async def report(job: Import) -> ImportRead:
 
 async def list_(window: Window) -> Page[Import]:
     """Return one page of the imports."""
-    found = collection(Import).find(window.filter, _SHOWN).sort(window.sort).limit(window.limit + 1)
+    listed = {**_SHOWN, "columns": 0, "findings": 0}
+    found = collection(Import).find(window.filter, listed).sort(window.sort).limit(window.limit + 1)
     return window.page([Import.model_validate(stored) for stored in await found.to_list(None)])
