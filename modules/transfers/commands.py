@@ -22,8 +22,10 @@ from modules.transfers.files.formats import format_of
 from modules.transfers.files.table import InvalidFile
 from modules.transfers.imports import import_job, job_runner, service
 from modules.transfers.imports.preview import preview
-from modules.transfers.models import Import, Mode, State
-from modules.transfers.schemas import ImportQuery, ImportRead, PreviewRead
+from modules.transfers.imports.query import ImportQuery
+from modules.transfers.models import Import, State
+from modules.transfers.options import Mode
+from modules.transfers.schemas import ImportRead, PreviewRead
 
 PIECE = 1_000_000
 

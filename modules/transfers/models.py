@@ -14,7 +14,7 @@ from core.clock import utc_now
 from core.database import collection
 from core.errors import Unavailable
 from modules.students import StudentBulkStore
-from modules.transfers.options import CellOptions, Column, ColumnOptions
+from modules.transfers.options import Column, Finding, Options
 from modules.transfers.settings import ImportSettings
 
 # An import without a heartbeat (`alive_at`) for this long counts as interrupted.
@@ -37,49 +37,6 @@ class State(StrEnum):
     FAILED = "failed"
     UNDOING = "undoing"
     UNDONE = "undone"
-
-
-class Mode(StrEnum):
-    """Whether an import creates new students, changes existing students, or both."""
-
-    INSERT = "insert"
-    UPSERT = "upsert"
-    UPDATE = "update"
-
-
-class Options(BaseModel):
-    """The options of an import.
-
-    With `remove_blanks`, a blank cell removes the stored mark; with `skip_cells`, a cell that is no mark loses only its
-    mark; with `exact_identity`, similar roll numbers and names are not doubted. `ignored_rows` are the lines of rows
-    that are no students. `sheet` is the name or the number of a workbook's sheet.
-    """
-
-    mode: Mode = Mode.UPSERT
-    dry_run: bool = False
-    skip_errors: bool = False
-    skip_cells: bool = False
-    remove_blanks: bool = False
-    exact_identity: bool = False
-    sheet: str | None = None
-    encoding: str | None = None
-    columns: ColumnOptions = ColumnOptions()
-    cells: CellOptions = CellOptions()
-    ignored_rows: list[int] = []
-
-
-class Finding(BaseModel):
-    """What is doubtful or wrong about a file, told once: a code, the column, a sentence, the parameter that settles it,
-    the number of rows that it concerns, and the lines of the first ones. If it `stops`, nothing is imported until a
-    parameter settles it."""
-
-    code: str
-    column: str | None = None
-    detail: str
-    settled_by: str | None = None
-    stops: bool = False
-    count: int = 0
-    lines: list[int] = []
 
 
 def hashed_key(by: str, key: str) -> str:

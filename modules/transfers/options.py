@@ -1,6 +1,7 @@
-"""How a file is read: the stored options of an import, and what its columns are taken for."""
+"""How a file is read: the stored options of an import, what its columns are taken for, and what is doubtful."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -64,3 +65,49 @@ class CellOptions(BaseModel):
     decimal_comma: bool | None = None
     scales: list[tuple[str, str]] = []
     mend_roll_no: bool = False
+
+
+OnError = Literal["reject", "skip", "skip-cell"]
+
+
+class Mode(StrEnum):
+    """Whether an import creates new students, changes existing students, or both."""
+
+    INSERT = "insert"
+    UPSERT = "upsert"
+    UPDATE = "update"
+
+
+class Options(BaseModel):
+    """The options of an import.
+
+    With `remove_blanks`, a blank cell removes the stored mark; with `skip_cells`, a cell that is no mark loses only its
+    mark; with `exact_identity`, similar roll numbers and names are not doubted. `ignored_rows` are the lines of rows
+    that are no students. `sheet` is the name or the number of a workbook's sheet.
+    """
+
+    mode: Mode = Mode.UPSERT
+    dry_run: bool = False
+    skip_errors: bool = False
+    skip_cells: bool = False
+    remove_blanks: bool = False
+    exact_identity: bool = False
+    sheet: str | None = None
+    encoding: str | None = None
+    columns: ColumnOptions = ColumnOptions()
+    cells: CellOptions = CellOptions()
+    ignored_rows: list[int] = []
+
+
+class Finding(BaseModel):
+    """What is doubtful or wrong about a file, told once: a code, the column, a sentence, the parameter that settles it,
+    the number of rows that it concerns, and the lines of the first ones. If it `stops`, nothing is imported until a
+    parameter settles it."""
+
+    code: str
+    column: str | None = None
+    detail: str
+    settled_by: str | None = None
+    stops: bool = False
+    count: int = 0
+    lines: list[int] = []

@@ -14,7 +14,8 @@ from modules.transfers.files import spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.files.spreadsheet_process.cell_text import percentage_of, text_of
 from modules.transfers.files.table import InvalidFile
-from modules.transfers.models import Import, Options
+from modules.transfers.models import Import
+from modules.transfers.options import Options
 from tests.transfers.helpers import CSV, JSON, NDJSON, counts, imported, read_table, send, student, students, table
 from tests.transfers.test_erasure import interrupt
 from tests.transfers.workbooks import (

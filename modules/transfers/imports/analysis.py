@@ -12,8 +12,7 @@ from modules.transfers.files.csv_reader import Layout, read_csv
 from modules.transfers.files.table import RawRow
 from modules.transfers.files.text import WINDOWS_1252, open_text
 from modules.transfers.imports.row_reader import CsvTable, open_table
-from modules.transfers.models import Finding, Options
-from modules.transfers.options import Column, Reason, Role
+from modules.transfers.options import Column, Finding, Options, Reason, Role
 
 # How many rows, and how many characters of them, are looked at.
 SAMPLE_ROWS = 2_000

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from modules.students import SimilarStudent, StudentSnapshot, is_one_edit
 from modules.transfers.files.table import Row, RowError
-from modules.transfers.models import Import, Mode
+from modules.transfers.models import Import
+from modules.transfers.options import Mode
 
 # A date as ISO 8601 or spreadsheets write it: 2026-03-04, 4-Mar, Mar-26.
 _MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"

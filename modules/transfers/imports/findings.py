@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from modules.transfers.imports.row_validation import RowResult
-from modules.transfers.models import Finding
+from modules.transfers.options import Finding
 
 MAX_FINDINGS = 100
 MAX_LINES = 20

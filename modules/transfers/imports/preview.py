@@ -14,12 +14,13 @@ from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.imports import findings as found
 from modules.transfers.imports.analysis import SAMPLE_ROWS, Analysis, analyse
 from modules.transfers.imports.new_subjects import MAX_STORED
+from modules.transfers.imports.query import ImportQuery
 from modules.transfers.imports.row_reader import CsvTable, batches
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
-from modules.transfers.models import Finding, Import
-from modules.transfers.options import Column
+from modules.transfers.models import Import
+from modules.transfers.options import Column, Finding
 from modules.transfers.prefetch import in_thread
-from modules.transfers.schemas import ColumnPreview, FindingRead, ImportQuery, PreviewRead
+from modules.transfers.schemas import ColumnPreview, FindingRead, PreviewRead
 
 SAMPLES = 3
 MAX_SAMPLE = 80

@@ -29,10 +29,11 @@ from modules.transfers.imports import (
 )
 from modules.transfers.imports.job_runner import TooManyImports
 from modules.transfers.imports.preview import preview
+from modules.transfers.imports.query import ImportHeaders, ImportQuery
 from modules.transfers.imports.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.models import Import, State, hashed_key
 from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
-from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead, PreviewRead
+from modules.transfers.schemas import ImportRead, PreviewRead
 from modules.transfers.settings import ImportSettings
 from modules.transfers.streams import Stream, TooManyStreams, download, table_download, while_permitted
 

@@ -17,7 +17,7 @@ from modules.transfers.files.ndjson_reader import read_ndjson
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.files.text import UTF_8, open_text
 from modules.transfers.imports.row_validation import MAX_VALUE, check
-from modules.transfers.models import Options
+from modules.transfers.options import Options
 from modules.transfers.prefetch import in_thread, prefetch
 
 # Limits of a batch: the number of rows, and the bytes read from the file.

@@ -20,7 +20,8 @@ from modules.students import (
 )
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.imports.doubtful_identities import doubt, find_similar
-from modules.transfers.models import Import, Mode
+from modules.transfers.models import Import
+from modules.transfers.options import Mode
 from modules.transfers.prefetch import in_thread
 
 # Limits for the errors reported for one row: their number, and the characters quoted of a value.
