@@ -134,6 +134,25 @@ def test_a_branch_and_roll_numbers_come_from_parameters(teacher: TestClient) -> 
     assert students(teacher) == {"8B-1": student("Ana", "8B", math=5), "8B-2": student("Bo", "8B", math=6)}
 
 
+@pytest.mark.parametrize("file", ["errors.csv", "errors.xlsx"])
+def test_failed_rows_keep_the_roll_numbers_that_were_made(teacher: TestClient, file: str) -> None:
+    text = "Name,math\nAna,5\nBo,bad\nCy,7\nDi,bad\n"
+    report = imported(teacher, text, branch="8B", roll_no="number:8B-", on_error="skip")
+
+    failed = teacher.get(f"/imports/{report['id']}/{file}")
+    media = failed.headers["Content-Type"].partition(";")[0]
+    again = {"branch": "8B", "ignore": "math", "on_error": "skip"}
+
+    assert send(teacher, failed.content, media, None, roll_no="number:8B-", **again).status_code == 422
+    assert imported(teacher, failed.content, media, **again)["created"] == 2
+    assert {roll_no: one["name"] for roll_no, one in students(teacher).items()} == {
+        "8B-1": "Ana",
+        "8B-2": "Bo",
+        "8B-3": "Cy",
+        "8B-4": "Di",
+    }
+
+
 def test_an_email_address_is_an_id(teacher: TestClient) -> None:
     text = "email,name,branch\nana.lim@example.com,Ana,B\nnobody,Bo,B\n"
 
@@ -247,7 +266,8 @@ def test_a_row_of_maxima_is_no_student(teacher: TestClient) -> None:
     (finding,) = send(teacher, text).json()["findings"][:1]
     assert (finding["code"], finding["lines"]) == ("not_a_student", [2, 4])
     assert preview(teacher, text)["parameters"] == {"ignore_rows": [2, 4]}
-    imported(teacher, text, ignore_rows=[2, 4])
+    (told,) = imported(teacher, text, ignore_rows=[2, 4])["findings"]
+    assert (told["code"], told["lines"], told["stops"]) == ("rows_ignored", [2, 4], False)
     assert set(students(teacher)) == {"S1"}
 
 

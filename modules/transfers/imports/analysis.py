@@ -63,6 +63,9 @@ def _notes(layout: Layout, options: Options) -> Iterator[Finding]:
             detail="The file is not UTF-8, so Windows-1252 was assumed. If names look wrong, say its encoding.",
             settled_by="encoding=windows-1252",
         )
+    if options.ignored_rows:
+        detail = f"ignore_rows leaves out {len(options.ignored_rows)} rows."
+        yield Finding(code="rows_ignored", detail=detail, lines=options.ignored_rows[:20])
 
 
 def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) -> Iterator[Finding]:

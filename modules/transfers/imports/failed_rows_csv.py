@@ -12,17 +12,18 @@ from modules.transfers.prefetch import in_thread
 
 async def as_csv(job: Import) -> AsyncIterator[bytes]:
     """Yield the stored failed rows of an import as CSV, with the separator of its file and an additional column for the
-    reason. Surplus cells of a row follow the reason.
+    reason. Surplus cells of a row follow the reason. Roll numbers that the import made are the first column.
 
     Importing the cells again gives the same values; formulas are escaped. A column of reasons in the imported file is
     left out. If some failed rows are not stored, a last line has their number in the column of reasons.
     """
     columns = ["row"] if job.format == "ndjson" else job.header
-    yield BOM + await in_thread(_failed_header, columns, job.separator)
+    added = [] if job.options.columns.roll_no_prefix is None else ["roll_no"]
+    yield BOM + await in_thread(_failed_header, columns, added, job.separator)
     async for rows in failed_rows.stored(job):
-        yield await in_thread(_failed_lines, rows, columns, job.separator)
+        yield await in_thread(_failed_lines, job, rows, columns)
     if left_out := failed_rows.left_out(job):
-        yield csv_line([*_blank(columns), left_out], job.separator)
+        yield csv_line([*([""] * len(added)), *_blank(columns), left_out], job.separator)
 
 
 def _kept(columns: Sequence[str]) -> list[int]:
@@ -33,18 +34,19 @@ def _blank(columns: Sequence[str]) -> list[str]:
     return [""] * len(_kept(columns))
 
 
-def _failed_header(columns: Sequence[str], separator: str) -> bytes:
-    return csv_line([*(escape_as_read(columns[index], is_mark=False) for index in _kept(columns)), REASON], separator)
+def _failed_header(columns: Sequence[str], added: Sequence[str], separator: str) -> bytes:
+    names = [escape_as_read(columns[index], is_mark=False) for index in _kept(columns)]
+    return csv_line([*added, *names, REASON], separator)
 
 
-def _failed_lines(rows: Sequence[failed_rows.Stored], columns: Sequence[str], separator: str) -> bytes:
+def _failed_lines(job: Import, rows: Sequence[failed_rows.Stored], columns: Sequence[str]) -> bytes:
     kept = _kept(columns)
     are_marks = [field_of(name_of(cell)) is None for cell in columns]
     lines: list[bytes] = []
-    for row in rows:
-        cells = row["cells"]
-        line = [*_as_read(cells, kept, are_marks), escape(failed_rows.reason_of(row)), *_surplus(cells, len(columns))]
-        lines.append(csv_line(line, separator))
+    for row, added in zip(rows, failed_rows.generated_roll_nos(job, rows), strict=True):
+        cells, reason = row["cells"], escape(failed_rows.reason_of(row))
+        line = [*added, *_as_read(cells, kept, are_marks), reason, *_surplus(cells, len(columns))]
+        lines.append(csv_line(line, job.separator))
     return b"".join(lines)
 
 
