@@ -77,7 +77,7 @@ class Person:
 
     def transfer(self, number: int) -> None:
         """Import a class from a file, read it in all ways, and export it."""
-        rows = [f"{self.name}-C{row},Zoë Łuk,Art,{(row + number) % 100}" for row in range(CLASS)]
+        rows = [f"{self.name}-C{row},Zoë Łuk,Art,{(7 * row + number) % 100}" for row in range(CLASS)]
         file = "\n".join(["roll_no,name,branch,math", *rows, ""])
         self.ask("POST", "/imports", 201, content=file.encode(), headers=IMPORT)
         self.ask("POST", "/imports", 422, content=file.replace("Art,", "Art,-").encode(), headers=IMPORT)

@@ -112,7 +112,7 @@ class Lines(Iterator[str]):
         self.is_first_of_row = self._left == MAX_ROW
         try:
             line = self._text.readline(MAX_ROW)
-        except UnicodeDecodeError:
+        except UnicodeError:  # also for UTF-16 without a byte order mark
             encoding = self._text.encoding.removesuffix("-sig").upper()
             detail = f"The text near line {self._number} is not {encoding}. Save the file with the encoding UTF-8."
             raise InvalidFile(detail) from None
