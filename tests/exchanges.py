@@ -1,4 +1,4 @@
-"""Keep the requests of a test, the responses and what is logged meanwhile, to print them when the test fails."""
+"""Keep what tests send to the service, what it answers and what it logs meanwhile, to print it when a test fails."""
 
 import logging
 from collections import deque
@@ -11,10 +11,10 @@ from httpx2 import Request, Response
 from core.operations.logging import TextFormatter
 
 KEPT = 3
-"""The number of requests that are printed: the last ones of a test."""
+"""How many requests, the last ones of a test, are printed."""
 
 MAX_CHARACTERS = 4_000
-"""The number of characters of a body that are printed."""
+"""How much of a body is printed."""
 
 
 SERVER_LOGS: list[Path] = []
@@ -22,11 +22,8 @@ SERVER_LOGS: list[Path] = []
 
 
 class Exchanges(logging.Handler):
-    """The last requests of a test.
-
-    Each has its response, the lines that this process logged after the request, and the lines with the request's id in
-    the logs of servers.
-    """
+    """The last requests of a test, each with its answer, the lines that this process logged from its start on, and the
+    lines of servers' logs that name its id."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +32,7 @@ class Exchanges(logging.Handler):
         self._records: dict[int, list[logging.LogRecord]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a log record for the latest request."""
+        """Keep a line of the log for the request that is under way, or was the last one."""
         if self._requests:
             self._records.setdefault(id(self._requests[-1]), []).append(record)
 
@@ -75,13 +72,13 @@ def _server_lines(request_id: str) -> list[str]:
 def _body(message: Request | Response) -> str:
     try:
         text = message.content.decode(errors="replace")
-    except Exception:  # noqa: BLE001 (a stream that was not read: each client library raises another error)
+    except Exception:  # noqa: BLE001 (a stream that was not read; each client library has an error of its own for it)
         return "(a stream)"
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
 
 
 current = Exchanges()
-"""The exchanges of the running test."""
+"""Those of the test that is under way."""
 
 
 def _begin(request: Request) -> None:
@@ -93,11 +90,11 @@ def _answer(response: Response) -> None:
 
 
 HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_begin], "response": [_answer]}
-"""The `event_hooks` of a client whose requests are to be kept."""
+"""What to set as `event_hooks` of a client, so that its requests are kept."""
 
 
 def start_test() -> None:
-    """Forget the requests of the previous test."""
+    """Forget the requests of the test before."""
     global current  # noqa: PLW0603 (pytest runs one test at a time)
     logging.getLogger().removeHandler(current)
     current = Exchanges()

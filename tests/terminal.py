@@ -1,4 +1,4 @@
-"""Run `python -m core` as in a terminal."""
+"""`python -m core`, as it is typed."""
 
 import os
 import signal
@@ -27,12 +27,12 @@ class Terminal:
         }
 
     def write(self, name: str, content: str | bytes) -> None:
-        """Write a file in the folder."""
+        """Make a file in the folder."""
         (self.folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
     @contextmanager
     def begin(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-        """Start a command without waiting for it, and kill it at the end of the context."""
+        """A command that is not waited for; it is killed at the end."""
         with subprocess.Popen(
             [sys.executable, "-m", "core", *arguments],
             cwd=self.folder,

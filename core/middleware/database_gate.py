@@ -2,20 +2,20 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.database import DatabaseAvailability
+from core.database import Outage
 
 
 class DatabaseGate:
     """ASGI app around a route that needs the database; with `writes`, the route also needs free disk space there."""
 
-    def __init__(self, app: ASGIApp, availability: DatabaseAvailability, *, writes: bool) -> None:
+    def __init__(self, app: ASGIApp, outage: Outage, *, writes: bool) -> None:
         self.app = app
-        self.availability = availability
+        self.outage = outage
         self.writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.availability.make_current()
-        self.availability.check_reachable()
+        self.outage.use()
+        self.outage.check()
         if self.writes:
-            self.availability.check_disk_space()
+            self.outage.check_room()
         await self.app(scope, receive, send)

@@ -8,7 +8,6 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
-from core.database import unreachable
 from core.errors import Unavailable
 from core.migrations import AppliedMigration, MigrationLock
 from core.module import HealthCheck, Module
@@ -54,7 +53,7 @@ class Readiness(Health):
 async def healthz() -> Health:
     """Check that the process is alive.
 
-    Does not access the database or any other resource.
+    Uses no other resource, not even the database.
     """
     return Health()
 
@@ -65,12 +64,12 @@ async def readyz(request: Request) -> Readiness:
 
     Queries MongoDB and runs the health checks of the modules.
     """
-    request.app.state.availability.check_reachable()
+    request.app.state.outage.check()
     try:
         await request.app.state.database.ping()
     except PyMongoError as error:
-        raise unreachable() from error
-    request.app.state.availability.check_disk_space()
+        raise Unavailable("The database does not answer.") from error
+    request.app.state.outage.check_room()
     checks: dict[str, HealthCheck] = request.app.state.health_checks
     results = await asyncio.gather(*(_is_healthy(name, check) for name, check in checks.items()))
     if not all(results):

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from core.database import Database, DatabaseAvailability, open_database, translate_driver_errors
+from core.database import Database, Outage, open_database, translate_driver_errors
 from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
 from core.module import Module
@@ -27,7 +27,7 @@ FAILED = 3
 
 
 def open_service(
-    settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability | None = None
+    settings: Settings, modules: Sequence[Module], outage: Outage | None = None
 ) -> AbstractAsyncContextManager[Database]:
     """Open the database, bind the modules' documents to it, and create their indexes.
 
@@ -38,20 +38,18 @@ def open_service(
         await check(database, modules, settings.migration_wait_seconds)
         await database.bind([document for module in modules for document in module.documents])
 
-    return open_database(settings, prepare, availability)
+    return open_database(settings, prepare, outage)
 
 
 @asynccontextmanager
-async def running(
-    app: FastAPI, settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability
-) -> AsyncIterator[None]:
+async def running(app: FastAPI, settings: Settings, modules: Sequence[Module], outage: Outage) -> AsyncIterator[None]:
     """Run the service for the duration of the context.
 
     If the database is unreachable, the service starts nevertheless, in an outage that ends when the database is
     reachable and has been prepared. Raise `StartupError` for an error that waiting cannot fix; if that error occurs
     only after waiting, exit the process.
     """
-    service = _Service(app, settings, modules, availability)
+    service = _Service(app, settings, modules, outage)
     work = asyncio.create_task(service.run())
     started = asyncio.create_task(service.started.wait())
     try:
@@ -62,7 +60,7 @@ async def running(
     finally:
         started.cancel()
         service.stopping.set()
-        if availability.unprepared or not service.started.is_set():
+        if outage.unprepared or not service.started.is_set():
             work.cancel()
         with suppress(asyncio.CancelledError):
             await work
@@ -71,13 +69,11 @@ async def running(
 class _Service:
     """The database and the modules' lifespans, run in one task, because waiting for the database can take long."""
 
-    def __init__(
-        self, app: FastAPI, settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability
-    ) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, modules: Sequence[Module], outage: Outage) -> None:
         self.app = app
         self.settings = settings
         self.modules = modules
-        self.availability = availability
+        self.outage = outage
         self.started = asyncio.Event()
         self.stopping = asyncio.Event()
 
@@ -86,7 +82,7 @@ class _Service:
             while not await self._try_to_serve():  # noqa: ASYNC110 (no event signals that the database is reachable)
                 await asyncio.sleep(PAUSE_SECONDS)
         except Exception as error:
-            if not self.availability.unprepared:
+            if not self.outage.unprepared:
                 raise
             traced = not isinstance(error, StartupError)
             log.error("The service cannot start. %s", error, exc_info=traced)  # noqa: TRY400 (the text has the reason)
@@ -98,18 +94,18 @@ class _Service:
         try:
             async with AsyncExitStack() as stack:
                 await self._open(stack)
-                self.availability.unprepared = False
+                self.outage.unprepared = False
                 self.started.set()
                 await self.stopping.wait()
         except DatabaseUnreachable as error:
             log.warning("Waiting for the database. %s (%s)", error, _reason(error))
-            self.availability.unprepared = True
+            self.outage.unprepared = True
             self.started.set()
             return False
         return True
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        database = await stack.enter_async_context(open_service(self.settings, self.modules, self.availability))
+        database = await stack.enter_async_context(open_service(self.settings, self.modules, self.outage))
         self.app.state.database = database
         with translate_driver_errors(self.settings, database.description):
             for module in self.modules:

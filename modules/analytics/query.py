@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 from core.api import PageQuery, PrintableLine
 from modules.analytics.ranking_measure import check_measure
 from modules.students import SUBJECT_PATTERN, DocumentedMark, MarkSettings, Subject
-from modules.transfers import TableQuery
 
 MAX_CHOSEN = 100
 
@@ -43,7 +42,7 @@ PassMark = Annotated[
 ]
 
 
-class ChartQuery(BaseModel):
+class PictureQuery(BaseModel):
     """Query parameters of the chart."""
 
     model_config = ConfigDict(extra="forbid")
@@ -52,7 +51,7 @@ class ChartQuery(BaseModel):
     subject: Annotated[list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject. Repeatable.")] = []
 
 
-class StatisticsQuery(ChartQuery, TableQuery):
+class StatisticsQuery(PictureQuery):
     """Query parameters of the statistics."""
 
     by: Annotated[
@@ -61,7 +60,7 @@ class StatisticsQuery(ChartQuery, TableQuery):
     pass_mark: PassMark = None
 
 
-class RankingsQuery(PageQuery, TableQuery):
+class RankingsQuery(PageQuery):
     """Query parameters of a ranking."""
 
     by: Annotated[

@@ -71,9 +71,7 @@ class StudentQuery(Selection, PageQuery):
     ] = None
     count: Annotated[
         bool,
-        Field(
-            description="Return the number of matching students as `Total-Count`. Takes longer the more students match."
-        ),
+        Field(description="Whether to return the header `Total-Count`, which takes longer the more students match."),
     ] = False
 
     @property

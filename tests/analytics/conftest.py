@@ -1,4 +1,4 @@
-"""A fixture: a client of the whole service, signed in as a teacher."""
+"""A signed-in client of the whole service."""
 
 import pytest
 from fastapi.testclient import TestClient

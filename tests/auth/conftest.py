@@ -1,4 +1,4 @@
-"""Fixtures for signed-in users of each role, on the real mongod."""
+"""Users of each role on the real mongod."""
 
 import pytest
 from fastapi.testclient import TestClient

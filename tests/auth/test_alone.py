@@ -1,4 +1,4 @@
-"""Test that accounts work with no other feature module loaded."""
+"""Accounts with no other feature module loaded."""
 
 import subprocess
 import sys

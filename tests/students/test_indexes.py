@@ -1,4 +1,4 @@
-"""No command of the student routes reads a whole collection: the real mongod explains each of them."""
+"""Every command that the routes of students send is explained by the real mongod: none reads a whole collection."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -28,7 +28,7 @@ from tests.students.listing import store
 
 Command = dict[str, Any]
 
-# The commands that have a query plan, each with the field of its statements if it can have several.
+# What reads by a plan, with where its statements are, if it can have several.
 PLANNED: dict[str, str | None] = {
     "find": None,
     "aggregate": None,
@@ -39,35 +39,34 @@ PLANNED: dict[str, str | None] = {
 PLANNED |= {"update": "updates", "delete": "deletes"}
 UNPLANNED = {"insert", "getMore", "killCursors", "ping", "endSessions"}
 
-# The fields that the driver adds to a command, and that `explain` does not accept.
+# What the driver adds to a command, and `explain` does not take.
 ADDED = {"lsid", "$clusterTime", "$db", "$readPreference", "txnNumber", "writeConcern", "maxTimeMS", "readConcern"}
 
-# The index bounds of a plan may be dates that Python cannot represent.
-PLAN_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+# The bounds of an index may be dates that Python has no year for.
+OF_PLANS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
-# All kinds of commands that the routes send. The test fails if one of them was not sent.
+# What all routes together send: no kind of command may be missed.
 KINDS = {
     ("findAndModify", "students"),
     *product(["find", "aggregate", "update", "delete"], ["students"]),
     *product(["find", "delete"], ["student_history", "student_changes"]),
     ("find", "student_erasures"),
     ("find", "users"),
-    # What an erasure sends, also in other modules.
+    # What an erasure asks for, in other modules, too.
     ("distinct", "student_history"),
     ("find", "erasure_followers"),
     ("update", "imports"),
     ("delete", "import_files"),
     ("distinct", "import_errors"),
-    ("distinct", "import_plans"),
 }
 
-# Indexes of students that only other modules' queries and the start of the service use.
-FOR_OTHERS = {"by_total", "by_average", "by_identity", "erasing"}
+# Indexes of students that are there for other modules' queries, and for what a start looks for.
+FOR_OTHERS = {"by_total", "by_average", "erasing"}
 
 
 @dataclass
-class SentCommands(CommandListener):
-    """Records each command that is sent, with the route that sent it."""
+class Sent(CommandListener):
+    """The commands that were sent, each with the route that was being asked."""
 
     route: str = ""
     commands: list[tuple[str, str, Command]] = field(default_factory=list)
@@ -77,13 +76,13 @@ class SentCommands(CommandListener):
             self.commands.append((self.route, event.command_name, deepcopy(dict(event.command))))
 
     def succeeded(self, event: object) -> None:
-        """Do nothing: `started` has recorded the command."""
+        """Nothing: what was sent is known."""
 
     def failed(self, event: object) -> None:
-        """Do nothing: `started` has recorded the command."""
+        """Nothing: what was sent is known."""
 
     def statements(self) -> Iterator[tuple[str, Command]]:
-        """Yield each statement that can be explained, with its route."""
+        """What can be explained, each with its route."""
         for route, name, command in self.commands:
             if name not in PLANNED:
                 assert name in UNPLANNED, name
@@ -96,10 +95,10 @@ class SentCommands(CommandListener):
 
 @dataclass
 class Script:
-    """Sends requests as an admin, and sets the current route of the listener."""
+    """Asks routes as an admin, and tells the listener which one it is."""
 
     admin: Person
-    sent: SentCommands
+    sent: Sent
 
     def ask(self, method: str, template: str, query: str = "", json: object = None, **names: str) -> Response:
         self.sent.route = f"{method} {template}"
@@ -107,8 +106,8 @@ class Script:
         assert answer.is_success, (self.sent.route, query, answer.text)
         return answer
 
-    def page_through(self, template: str, query: str, **names: str) -> None:
-        """Request the first page of a list, the second one by `next`, and the first one again by `prev`."""
+    def turn(self, template: str, query: str, **names: str) -> None:
+        """The first page of a list, the second, and the first again by the way back."""
         first = self.ask("GET", template, query, **names)
         for relation in ("next", "prev"):
             if relation in first.links:
@@ -117,19 +116,19 @@ class Script:
 
 
 @pytest.fixture
-def sent() -> SentCommands:
-    return SentCommands()
+def sent() -> Sent:
+    return Sent()
 
 
 @pytest.fixture
-def client(no_app: None, open_client: AppClient, sent: SentCommands, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+def client(no_app: None, open_client: AppClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setitem(core.database.client._CLIENT_OPTIONS, "event_listeners", [sent])
     return open_client()
 
 
 @pytest.fixture
-def script(client: TestClient, settings: Settings, sent: SentCommands) -> Script:
-    """Store 400 students. Return a script that sends requests as an admin."""
+def script(client: TestClient, settings: Settings, sent: Sent) -> Script:
+    """A school of 400 students, and an admin of it."""
     subjects = ["math", "art / design", "1"]
     store(
         client,
@@ -164,28 +163,28 @@ FILTERS = [
 
 
 def list_students(script: Script) -> None:
-    """Sort by each field in both directions and by all pairs of fields, and use each filter in several orders."""
+    """Every order of one field in both directions, all pairs of fields, and each filter in several orders."""
     directions = ["", "-"]
     sorts = [direction + name for direction, name in product(directions, FIELDS)]
     for (first, second), (one, two) in zip(permutations(FIELDS, 2), cycle(product(directions, directions))):
         sorts.append(f"{one}{first},{two}{second}")
     for sort in sorts:
-        script.page_through("/students", f"?limit=5&sort={sort}")
+        script.turn("/students", f"?limit=5&sort={sort}")
     for chosen in FILTERS:
         for sort in ("roll_no", "-name", "marks.math", "-marks.math,name", "branch,-updated_at"):
-            script.page_through("/students", f"?limit=3&count=true&sort={sort}&{chosen}")
+            script.turn("/students", f"?limit=3&count=true&sort={sort}&{chosen}")
 
 
-def list_students_with_many_sets_of_subjects(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """List students as in a school with more sets of subjects than a query can hold."""
+def list_students_of_many_timetables(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a school with more sets of subjects than can be looked at."""
     with monkeypatch.context() as patch:
         patch.setattr(pages, "MAX_SETS_BYTES", 1)
         for query in ("sort=marks.math", "sort=-marks.math,name", "missing=math&count=true", "missing=1&sort=-name"):
-            script.page_through("/students", f"?limit=5&{query}")
+            script.turn("/students", f"?limit=5&{query}")
 
 
 def change_students(script: Script) -> None:
-    """Change a student in every way, and read its history."""
+    """Each way to change a student, and to look at what it was."""
     body = {"name": "n", "branch": "b", "marks": {"math": 1}}
     script.ask("POST", "/students", json={"roll_no": "A", **body})
     script.ask("PUT", "/students/{roll_no}", json=body | {"branch": "c"}, roll_no="A")
@@ -199,7 +198,7 @@ def change_students(script: Script) -> None:
     script.ask("DELETE", "/students/{roll_no}", roll_no="B")
     script.ask("POST", "/students", json={"roll_no": "B", **body})
     script.ask("GET", "/students/{roll_no}", roll_no="B")
-    script.page_through("/students/{roll_no}/history", "?limit=3", roll_no="B")
+    script.turn("/students/{roll_no}/history", "?limit=3", roll_no="B")
     script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="2")
     script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="10")
 
@@ -207,7 +206,7 @@ def change_students(script: Script) -> None:
 def create_by_put(script: Script) -> None:
     script.sent.route = "PUT /students/{roll_no}"
     headers = {"If-None-Match": "*", "Authorization": f"Bearer {script.admin.token}"}
-    for status in (201, 412):  # the second time, the student exists
+    for status in (201, 412):  # the second time there is one
         answer = script.admin.client.put("/students/P", json={"name": "n", "branch": "b"}, headers=headers)
         assert answer.status_code == status
 
@@ -224,11 +223,11 @@ def follow_changes(script: Script) -> None:
 def erase_students(script: Script) -> None:
     for roll_no in ("S005", "S006", "S007"):
         script.ask("DELETE", "/students/{roll_no}", "?purge=true", roll_no=roll_no)
-    script.page_through("/erasures", "?limit=1")
+    script.turn("/erasures", "?limit=1")
 
 
 def lose_a_race(script: Script) -> None:
-    """Write too late: the student has been changed or erased since it was read."""
+    """A write that comes too late: the student has been changed since it was read, or erased."""
     assert script.admin.client.portal
     call = script.admin.client.portal.call
     stale = call(records.get, "S010").model_copy(update={"version": 7})
@@ -236,19 +235,19 @@ def lose_a_race(script: Script) -> None:
     script.sent.route = "PATCH /students/{roll_no}"
     for student in (stale, erased):
         write = Write(student, student.successor(Action.UPDATED, "alice"))
-        assert call(write_all, [write]) == [Outcome.CONFLICT]
+        assert call(write_all, [write]) == [Outcome.OUTRUN]
 
 
 @pytest.fixture
 def explain(mongodb_url: str, database_name: str) -> Iterator[Callable[[Command], Any]]:
     with MongoClient[dict[str, Any]](mongodb_url) as client:
         yield lambda command: client[database_name].command(
-            "explain", command, verbosity="queryPlanner", codec_options=PLAN_CODEC
+            "explain", command, verbosity="queryPlanner", codec_options=OF_PLANS
         )
 
 
 def plans(explained: Any) -> Iterator[Any]:
-    """Yield the winning plans of an explanation, at any depth."""
+    """The winning plans of an explanation, wherever in it they are."""
     if isinstance(explained, list):
         for one in explained:
             yield from plans(one)
@@ -258,7 +257,7 @@ def plans(explained: Any) -> Iterator[Any]:
 
 
 def steps(plan: Any) -> Iterator[tuple[str, str]]:
-    """Yield the stages of a plan, each with the index that it reads, if any."""
+    """The stages of a plan, each with the index that it reads, if any."""
     if isinstance(plan, list):
         for one in plan:
             yield from steps(one)
@@ -287,10 +286,10 @@ def test_a_query_without_an_index_would_be_noticed(script: Script, explain: Call
 
 
 def test_every_query_of_every_route_uses_an_index(
-    script: Script, sent: SentCommands, explain: Callable[[Command], Any], monkeypatch: pytest.MonkeyPatch
+    script: Script, sent: Sent, explain: Callable[[Command], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     list_students(script)
-    list_students_with_many_sets_of_subjects(script, monkeypatch)
+    list_students_of_many_timetables(script, monkeypatch)
     change_students(script)
     create_by_put(script)
     follow_changes(script)
@@ -311,17 +310,17 @@ def test_every_query_of_every_route_uses_an_index(
             assert checked[text], f"no plan: {text}"
             assert "COLLSCAN" not in dict(checked[text]), (route, text)
 
-    assert routes == student_routes(script.admin.client)
+    assert routes == routes_of_students(script.admin.client)
     assert kinds == KINDS
     used = {index for found in checked.values() for _, index in found}
-    assert used >= existing_indexes(script.admin.client, StudentDocument).keys() - FOR_OTHERS
+    assert used >= made(script.admin.client, StudentDocument).keys() - FOR_OTHERS
 
 
-def test_a_list_in_the_order_of_an_index_is_not_sorted(
-    script: Script, sent: SentCommands, explain: Callable[[Command], Any]
+def test_what_is_in_the_order_of_an_index_is_not_sorted(
+    script: Script, sent: Sent, explain: Callable[[Command], Any]
 ) -> None:
     for sort in ("roll_no", "-roll_no", "name", "branch", "created_at", "updated_at"):
-        script.page_through("/students", f"?limit=5&sort={sort}")
+        script.turn("/students", f"?limit=5&sort={sort}")
     sent.route = ""
 
     statements = [command for _, command in sent.statements() if command.get("find") == "students"]
@@ -330,10 +329,10 @@ def test_a_list_in_the_order_of_an_index_is_not_sorted(
         assert "SORT" not in dict(steps(list(plans(explain(command))))), command
 
 
-def test_every_declared_index_exists(client: TestClient) -> None:
+def test_every_index_that_is_declared_is_made(client: TestClient) -> None:
     for document in module.documents:
         declared = {index.document["name"]: [*index.document["key"].items()] for index in _declared(document)}
-        assert existing_indexes(client, document) == {"_id_": [("_id", 1)], **declared}
+        assert made(client, document) == {"_id_": [("_id", 1)], **declared}
 
 
 def _declared(document: type[Document]) -> list[IndexModel]:
@@ -341,15 +340,15 @@ def _declared(document: type[Document]) -> list[IndexModel]:
     return getattr(settings, "indexes", [])
 
 
-def existing_indexes(client: TestClient, document: type[Document]) -> dict[str, Any]:
-    """Return the indexes of a collection: name to keys."""
+def made(client: TestClient, document: type[Document]) -> dict[str, Any]:
+    """The indexes that a collection has: name to keys."""
     assert client.portal
     information = client.portal.call(document.get_motor_collection().index_information)
     return {name: [*index["key"]] for name, index in information.items()}
 
 
-def student_routes(client: TestClient) -> set[str]:
-    """Return all routes of the module, as the OpenAPI document lists them."""
+def routes_of_students(client: TestClient) -> set[str]:
+    """All routes of the module, as the documentation lists them."""
     paths = client.get("/openapi.json").json()["paths"]
     return {
         f"{method.upper()} {path}"

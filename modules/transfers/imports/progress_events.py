@@ -9,7 +9,7 @@ from modules.transfers.models import State, Verify
 
 PAUSE_SECONDS = 0.5
 
-ACTIVE_STATES = {State.RECEIVING, State.RUNNING, State.UNDOING}
+AT_WORK = {State.RECEIVING, State.RUNNING, State.UNDOING}
 
 
 async def events(import_id: str, verify: Verify) -> AsyncIterator[bytes]:
@@ -26,6 +26,6 @@ async def events(import_id: str, verify: Verify) -> AsyncIterator[bytes]:
         if text != sent:
             yield f"event: progress\ndata: {text}\n\n".encode()
             sent = text
-        if now.state not in ACTIVE_STATES:
+        if now.state not in AT_WORK:
             return
         await asyncio.sleep(PAUSE_SECONDS)

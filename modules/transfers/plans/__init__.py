@@ -1,1 +1,0 @@
-"""Reading of the plans of imports: what each row does."""

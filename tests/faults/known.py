@@ -1,0 +1,65 @@
+"""What a service has told so far: with it, requests get further than with guesses."""
+
+import json
+import re
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.faults.wire import Answer
+
+LATEST = 20
+
+
+class Known:
+    """The latest values that came under each name: of answers' members, of the links to further pages, of the addresses
+    of what was created, and of tags."""
+
+    def __init__(self, paths: Collection[str], spared: str) -> None:
+        """`paths` are the templates of addresses; whatever is called `spared` is not remembered."""
+        self._patterns = [re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))) for path in paths]
+        self._spared = spared
+        self._names: dict[str, deque[Any]] = defaultdict(lambda: deque(maxlen=LATEST))
+        self._any: deque[str] = deque(maxlen=4 * LATEST)
+
+    def under(self, name: str) -> list[Any]:
+        """What came under this name."""
+        return list(self._names[name])
+
+    def texts(self) -> list[str]:
+        """Any texts that came."""
+        return list(self._any)
+
+    def learn(self, answer: Answer) -> None:
+        for name, value in _told(answer):
+            if not (isinstance(value, str) and self._spared in value.lower()):
+                self.remember(name, value)
+        for pattern in self._patterns:
+            if found := pattern.fullmatch(urlsplit(answer.headers.get("location", "")).path):
+                for name, value in found.groupdict().items():
+                    self.remember(name, value)
+
+    def remember(self, name: str, value: Any) -> None:
+        if value not in self._names[name]:
+            self._names[name].append(value)
+        if isinstance(value, str) and value not in self._any:
+            self._any.append(value)
+
+
+def _told(answer: Answer) -> Iterator[tuple[str, Any]]:
+    if answer.status < 300 and "json" in answer.headers.get("content-type", "") and len(answer.body) < 100_000:
+        for line in answer.body.splitlines():
+            yield from _members(json.loads(line))
+    for link in re.findall(r"<([^>]*)>", answer.headers.get("link", "")):
+        yield from parse_qsl(urlsplit(link).query)
+    if tag := answer.headers.get("etag"):
+        yield from (("If-Match", tag), ("If-None-Match", tag))
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((name, one) for name, one in value.items() if isinstance(one, str | int) and one != "")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _members(one)
