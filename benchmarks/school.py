@@ -9,6 +9,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from modules.students.identities import identity_key
 from modules.students.models import SUBJECT_SEPARATOR, Action
 from modules.students.search_terms import words_of
 
@@ -109,5 +110,6 @@ def _student(number: str, name: _Named, branch: str, marks: dict[str, int | floa
             "subjects": SUBJECT_SEPARATOR.join(sorted(marks)),
             "total": total if marks else None,
             "average": total / len(marks) if marks else None,
+            "identities": [identity_key(number)],
         },
     }

@@ -23,12 +23,12 @@ from benchmarks.filled import School, open_school
 from benchmarks.school import SUBJECTS, students
 from benchmarks.usage import resident
 from modules.students.models import Change, StudentDocument, StudentVersion
-from modules.transfers.models import ChangeLogEntry, FailedRow
+from modules.transfers.models import ChangeLogEntry, FailedRow, PlanPage
 
 BATCH = 500
 SETTLED = WriteConcern(w="majority", j=True)
 # The documents that an import writes.
-FILLED = (StudentDocument, StudentVersion, Change, ChangeLogEntry, FailedRow)
+FILLED = (StudentDocument, StudentVersion, Change, ChangeLogEntry, FailedRow, PlanPage)
 
 Figures = dict[str, float]
 
@@ -116,6 +116,7 @@ def measure(school: School, size: int, rounds: int) -> Figures:
             ("cursor of the driver", lambda: read_all(school)),
             ("export, CSV", lambda: export(school, "csv")),
             ("export, NDJSON", lambda: export(school, "ndjson")),
+            ("export, XLSX", lambda: export(school, "xlsx")),
         ):
             if kind.startswith(("insert", "import")):
                 clear(school)
@@ -163,6 +164,7 @@ def table(size: int, figures: Figures, memory: Figures, memory_size: int) -> str
     rows = [f"| {size:,} students | rows a second | ratio |", "|---|---:|---:|"]
     for kind, value in figures.items():
         base = "cursor of the driver" if "export" in kind or "cursor" in kind else "insert_many by the driver"
+        base = "export, CSV" if "XLSX" in kind else base
         rows.append(f"| {kind} | {value:,.0f} | {value / figures[base]:.2f} |")
     for kind, megabytes in memory.items():
         rows.append(f"| {kind} of {memory_size:,}: memory above idle | {megabytes:.0f} MB | |")

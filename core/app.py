@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from core.api import install_error_handlers
 from core.conflicts import check_conflicts
-from core.database import Outage
+from core.database import DatabaseAvailability
 from core.metrics import workers
 from core.middleware import (
     Application,
@@ -23,7 +23,7 @@ from core.middleware import (
 )
 from core.module import Module
 from core.openapi import install_openapi
-from core.operations import configure_logs, running, service, telemetry, traces_asked_for
+from core.operations import configure_logs, running, service, telemetry, tracer_provider_for
 from core.pages import install_docs, install_problem_pages
 from core.registry import configure, discover, get_authenticator
 from core.routing import install_route_table
@@ -48,7 +48,7 @@ can also write, and an *admin* can also manage accounts. Sign in with `POST /log
 
 **Limits.** Each operation with a request body documents its maximum size in bytes, also as `x-max-bytes`. Lists are
 paginated, with 100 records per page unless `limit` is set; follow the `Link` header to the next page. Responses with
-status 429 or 503 state in `Retry-After` how many seconds to wait.
+status 429 or 503 have the header `Retry-After`: the number of seconds to wait.
 
 The sample calls expect the service at http://127.0.0.1:8000 and an access token in `$TOKEN`.
 """
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app = _fastapi_app(settings, modules, parts)
     app.state.settings = settings
     app.state.authenticator = get_authenticator(modules)
-    app.state.outage = Outage()
+    app.state.availability = DatabaseAvailability()
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
     install_error_handlers(app)
     install_openapi(app, settings)
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
         install_problem_pages(app, modules)
     check_conflicts(parts, reserved=app.routes)
     for module in modules:
-        _include(app, module, app.state.outage)
+        _include(app, module, app.state.availability)
     _include(app, service)
     install_route_table(app)
     _add_middleware(app, settings)
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
 
 def _fastapi_app(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]) -> FastAPI:
     """Return the FastAPI application without routes."""
-    traces = traces_asked_for(settings)
+    traces = tracer_provider_for(settings)
     return Application(
         title="Student Management API",
         description=DESCRIPTION,
@@ -111,14 +111,14 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(StartupErrors)
 
 
-def _include(app: FastAPI, module: Module, outage: Outage | None = None) -> None:
-    """Add the routes of a module; during an `outage`, requests to them are rejected."""
+def _include(app: FastAPI, module: Module, availability: DatabaseAvailability | None = None) -> None:
+    """Add the routes of a module; with `availability`, reject requests to them while the database is unavailable."""
     for router in (module.public_router, module.router):
-        for route in router.tagged(module.name) if router else ():
-            if outage:
+        for route in router.with_tag(module.name) if router else ():
+            if availability:
                 # When the disk is full, users can still sign in to read: signing in writes little.
                 writes = router is module.router and route.methods != {"GET"}
-                route.app = DatabaseGate(route.app, outage, writes=writes)
+                route.app = DatabaseGate(route.app, availability, writes=writes)
             app.router.routes.append(route)
 
 
@@ -135,10 +135,10 @@ def _lifespan(
                 "METRICS_TOKEN is not set: /metrics accepts only direct requests from this machine, not via a proxy"
             )
         async with AsyncExitStack() as stack:
-            stack.enter_context(workers.present())
+            stack.enter_context(workers.leave_at_end())
             if traces:
-                await stack.enter_async_context(traces.sent())
-            await stack.enter_async_context(running(app, settings, modules, app.state.outage))
+                await stack.enter_async_context(traces.export())
+            await stack.enter_async_context(running(app, settings, modules, app.state.availability))
             yield
 
     return lifespan

@@ -4,10 +4,10 @@ This module does not depend on a web framework. `core.api.problem_details` rende
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class StartupError(Exception):
@@ -174,6 +174,12 @@ class UnsupportedMediaType(Problem):
 
     status = 415
     title = "Unsupported media type"
+
+    @classmethod
+    def of(cls, content_type: str, supported: Iterable[str]) -> Self:
+        """Return the problem for a `Content-Type`, empty if the header is missing. It names the `supported` types."""
+        wrong = f"{content_type[:80]} is not supported" if content_type else "is missing"
+        return cls(f"The Content-Type {wrong}. Supported types: {', '.join(sorted(supported))}.")
 
 
 class InvalidRequest(Problem):

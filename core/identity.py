@@ -67,7 +67,7 @@ this method is called again with the token."""
 # A body that arrives together with the request head is read within this time. The first verification then remains valid
 # unless the cache has seen a change since. During a longer wait, another process may have made a change that the change
 # stream has not reported yet, so the database is queried.
-PROMPT_SECONDS = 0.002
+RECHECK_SECONDS = 0.002
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -152,8 +152,8 @@ async def verify_account(request: Request) -> Principal:
     if verify is None:
         principal = await _authenticate(request)
     else:
-        prompt = monotonic() - getattr(request.state, "verified_at", -inf) < PROMPT_SECONDS
-        principal = await verify(await authenticated(request), prompt and request.state.use_cache)
+        is_recent = monotonic() - getattr(request.state, "verified_at", -inf) < RECHECK_SECONDS
+        principal = await verify(await authenticated(request), is_recent and request.state.use_cache)
     request.state.principal = principal
     _require(principal, getattr(request.state, "roles", ()))
     return principal

@@ -85,12 +85,12 @@ def unverified_subject(token: str) -> str:
 
 
 def verify_token(
-    token: str, key: str, *, longest: timedelta | None = None, issuer: str | None = None
+    token: str, key: str, *, max_lifetime: timedelta | None = None, issuer: str | None = None
 ) -> dict[str, Any]:
     """Return the claims of a token that `key` signed and that is valid now; raise `InvalidToken`.
 
-    `longest` is the longest lifetime of our tokens; a token that expires later is invalid. If `issuer` is given, the
-    token must have been issued by it.
+    A token that expires later than `max_lifetime` from now is invalid. If `issuer` is given, it must have issued the
+    token.
     """
     if not key:  # python-jose would accept a token that is signed with an empty key
         raise InvalidToken
@@ -109,6 +109,6 @@ def verify_token(
     soon = utc_now() + CLOCK_SKEW
     if not all(0 <= claims.get(name, 0) <= soon.timestamp() for name in ("iat", "auth_time")):
         raise InvalidToken
-    if longest is not None and claims["exp"] > (soon + longest).timestamp():
+    if max_lifetime is not None and claims["exp"] > (soon + max_lifetime).timestamp():
         raise InvalidToken
     return claims

@@ -1,4 +1,4 @@
-// Makes one replica set of the three mongods of compose.yaml, unless they are one already, and awaits its primary.
+// Initiates the replica set of the three mongods in compose.yaml, unless it exists, and waits for its primary.
 const members = ["mongo1:27017", "mongo2:27017", "mongo3:27017"].map((host, _id) => ({ _id, host }));
 const settings = { electionTimeoutMillis: 2000, heartbeatTimeoutSecs: 2 };
 

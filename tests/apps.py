@@ -1,4 +1,4 @@
-"""Start the apps that tests talk to, and keep one of them running for the next test that wants the same."""
+"""Start the apps that tests use, and keep one of them running for the next test with the same settings."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 
 class RunningApp:
-    """An app that was started with these settings and modules; the discovered ones where there are None."""
+    """A running app with these settings and modules; `None` stands for the discovered modules."""
 
     def __init__(self, settings: Settings, modules: Sequence[Module] | None, database: Database[Document]) -> None:
         self.settings = settings
@@ -40,7 +40,7 @@ class RunningApp:
 
     @property
     def portal(self) -> BlockingPortal:
-        """The event loop that the app runs in."""
+        """Return the event loop in which the app runs."""
         assert self._client.portal
         return self._client.portal
 
@@ -56,14 +56,16 @@ class RunningApp:
         return self._count_tasks() <= self._tasks
 
     def is_current(self) -> bool:
-        """Return whether documents are still bound to this app's database, and the same logs go where they went at its
-        start: no other app was started since, and no fixture has replaced the standard error or put back the log level
-        of before the start."""
-        logs_alike = self._stderr is sys.stderr and logging.getLogger().level == self._log_level
-        return logs_alike and all(map(operator.is_, self._bound_to, _bindings(self.modules)))
+        """Return whether documents are still bound to this app's database, and logging is as it was at its start.
+
+        They are not after the start of another app. Logging is not after a fixture has replaced the standard error, or
+        restored the log level from before the start.
+        """
+        same_logging = self._stderr is sys.stderr and logging.getLogger().level == self._log_level
+        return same_logging and all(map(operator.is_, self._bound_to, _bindings(self.modules)))
 
     def restore(self) -> None:
-        """Put back what the app wrote at its start, such as the migrations that it needs not apply."""
+        """Insert again what the app wrote at its start, such as the list of migrations that need not be applied."""
         for name, documents in self._written_at_start.items():
             if self._database[name].find_one() is None:
                 self._database[name].insert_many(documents)
@@ -128,7 +130,7 @@ class Apps:
 
 
 def _values(settings: Settings) -> dict[type[BaseSettings], dict[str, Any]]:
-    """Return all settings, those of the modules that were not read so far included."""
+    """Return all settings, including those of modules that have not been read so far."""
     settings.read_parts([module.settings for module in discover() if module.settings])
     return {type(part): part.__dict__ for part in settings.parts}
 

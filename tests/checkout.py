@@ -1,4 +1,4 @@
-"""A copy of the files of this checkout, to try on it what would change them."""
+"""Copy the files of this checkout, for tests that would change them."""
 
 import shutil
 import subprocess
@@ -13,9 +13,9 @@ _LISTED = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"
 
 
 def copy_checkout(folder: Path) -> Path:
-    """Every file that git keeps, or would keep, as it is now; answers the folder."""
+    """Copy every file that git tracks or would track, in its current state. Return the folder."""
     if not shutil.which("git") or not (ROOT / ".git").exists():
-        pytest.skip("this is no git checkout, so what belongs to it is not known: not tried on a copy")
+        pytest.skip("this is not a git checkout, so its files are not known: not tested on a copy")
     listed = subprocess.run(_LISTED, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():  # it may have been deleted since
@@ -25,5 +25,5 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def run_python(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Python with these arguments, in that folder."""
+    """Run Python with these arguments in that folder."""
     return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""What all tests share: one real mongod for the whole run, and clients of an app on a database of its own.
+"""Fixtures of all tests: one real mongod for the whole run, and clients of an app on a database of its own.
 
 There are three tiers, selected by marker. Unmarked tests call functions, and the whole app on a real mongod. Tests
 marked `process` start or kill processes of their own. Tests marked `needs` use packages that only requirements-dev.txt
@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run a file or a test that is named in this process: to start others takes longer than most files."""
+    """Run a named file or test in this process: to start other processes takes longer than most files."""
     if _names_only_folders(config):
         return None
     config.option.dist = "no"
@@ -69,8 +69,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def _refuse_processes(event: str, _: tuple[object, ...]) -> None:
-    """Fail a test of the first tier that starts a process; an audit hook (PEP 578). The mongod that all tests share is
-    started by another thread."""
+    """Fail a test of the first tier that starts a process. This is an audit hook (PEP 578).
+
+    The mongod that all tests share is started by another thread.
+    """
     if event not in _STARTS_OF_PROCESSES or threading.current_thread() is not threading.main_thread():
         return
     if _item and not any(map(_item.get_closest_marker, ("process", "needs"))):
@@ -82,7 +84,7 @@ sys.addaudithook(_refuse_processes)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Know which test is under way."""
+    """Remember the test that is running."""
     global _item  # noqa: PLW0603 (an audit hook cannot be removed, and has no arguments of ours)
     _item = item
     exchanges.start_test()
@@ -93,7 +95,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, aloud, what needs packages that only requirements-dev.txt brings: `@pytest.mark.needs("playwright")`."""
+    """Skip a test, with the reason, if packages are missing that it declares: `@pytest.mark.needs("playwright")`."""
     missing = [name for mark in item.iter_markers("needs") for name in mark.args if not find_spec(name)]
     if missing:
         pytest.skip(f"{', '.join(missing)} missing: pip install -r requirements-dev.txt, then run this again")
@@ -101,7 +103,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _plain_environment() -> Iterator[None]:
-    """No setting comes from the shell or the `.env` of whoever runs the tests."""
+    """Ignore settings in the shell and in the `.env` of whoever runs the tests."""
     kinds: list[type[ModuleSelection | ModuleSettings]] = [ModuleSelection, Settings, *settings_of_modules()]
     with pytest.MonkeyPatch.context() as patch:
         for kind in kinds:
@@ -113,12 +115,12 @@ def _plain_environment() -> Iterator[None]:
 
 @cache
 def settings_of_modules() -> list[type[ModuleSettings]]:
-    """The settings that the service's modules declare."""
+    """Return the settings classes that the service's modules declare."""
     return [module.settings for module in discover() if module.settings]
 
 
 def configured(settings: Settings, **changes: object) -> Settings:
-    """The same settings, some of them changed: process-wide ones, and those of the modules, by their variables."""
+    """Return the settings with some changed. Those of modules are given by the lower-case names of their variables."""
     ours = {name: value for name, value in changes.items() if name in Settings.model_fields}
     parts = []
     for kind in settings_of_modules():
@@ -135,27 +137,29 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def mongodb_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
-    """The address of one real mongod for the whole run: the service's own embedded one, which all test processes share
-    as the service's workers do."""
+    """Start one real mongod for the whole run, and yield its URL.
+
+    It is the service's embedded mongod. All test processes share it, as the service's workers do.
+    """
     folder = tmp_path_factory.getbasetemp()
     data = (folder if worker_id == "master" else folder.parent) / "mongod"
     with start_blocking_portal() as portal:
         mongod = portal.call(find_mongod, None, data)
-        assert mongod, "the wheel in requirements.txt brings a mongod"
+        assert mongod, "the wheel in requirements.txt must contain a mongod"
         with portal.wrap_async_context_manager(run_embedded(mongod, data)) as embedded:
             yield embedded.url
 
 
 @pytest.fixture(scope="session")
 def mongodb(mongodb_url: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of that mongod, to look behind the service's back."""
+    """Yield a client of that mongod, to read the database without the service."""
     with MongoClient[dict[str, Any]](mongodb_url, tz_aware=True) as client:
         yield client
 
 
 @pytest.fixture
 def relay(mongodb_url: str) -> Iterator[Relay]:
-    """The way to that mongod for who must lose it, or find it slow."""
+    """Yield a relay to that mongod, for tests in which the connection is lost or slow."""
     with start_blocking_portal() as portal:
         relay = Relay(portal, parse_uri(mongodb_url)["nodelist"][0][0])
         yield relay
@@ -168,15 +172,17 @@ def database_of(worker_id: str) -> str:
 
 @pytest.fixture
 def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Iterator[str]:
-    """A database of this test process, empty at first. Its collections stay, and with them the indexes, which take long
-    to make."""
+    """Yield the name of this test process's database, which is empty at first.
+
+    Its collections are kept, because their indexes take long to create.
+    """
     name = database_of(worker_id)
     yield name
-    # A command that ends late may bring the server's profile back, which cannot be emptied.
+    # A command that ends late may create the profiler's collection again; documents in it cannot be deleted.
     mongodb[name]["system.profile"].drop()
     for collection in mongodb[name].list_collection_names():
         mongodb[name][collection].delete_many({})
-    login_throttle._refused.clear()  # what a process remembers of the counters that were there
+    login_throttle._blocked.clear()  # what a process remembers of the counters that were there
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +193,7 @@ def _settings(mongodb_url: str, worker_id: str) -> Settings:
 
 @pytest.fixture
 def settings(_settings: Settings, database_name: str) -> Settings:
-    """Settings for the real mongod, with passwords hashed as cheaply as bcrypt can."""
+    """Return settings for the real mongod, with the lowest cost of bcrypt."""
     assert _settings.mongodb_database == database_name
     return _settings.with_parts()
 
@@ -201,8 +207,10 @@ def _apps(mongodb_url: str, mongodb: MongoClient[dict[str, Any]], worker_id: str
 
 @pytest.fixture
 def no_app(_apps: Apps) -> Iterator[None]:
-    """No app of another test runs, and none is kept for the next one: for a test that counts what the process holds, or
-    that changes how an app starts."""
+    """Stop the apps of other tests before this one, and keep no app of this test for the next one.
+
+    This is for a test that counts resources of the process, or that changes how an app starts.
+    """
     _apps.stop_all()
     yield
     _apps.stop_all()
@@ -210,8 +218,10 @@ def no_app(_apps: Apps) -> Iterator[None]:
 
 @pytest.fixture
 def open_client(settings: Settings, _apps: Apps) -> Iterator[AppClient]:
-    """Opens clients of running apps: `open_client(modules=…, marks_max=…)`. The app of an earlier test is used again if
-    it has the same settings."""
+    """Yield a function that opens clients of running apps: `open_client(modules=…, marks_max=…)`.
+
+    The app of an earlier test is used again if it has the same settings.
+    """
 
     def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:
         return _apps.open(configured(settings, **changes), modules)
@@ -222,13 +232,13 @@ def open_client(settings: Settings, _apps: Apps) -> Iterator[AppClient]:
 
 @pytest.fixture
 def client(open_client: AppClient) -> TestClient:
-    """A client of the whole service, nobody signed in, on the real mongod."""
+    """Return a client of the whole service on the real mongod; no user is signed in."""
     return open_client()
 
 
 @pytest.fixture(params=["mongod", "memory"])
 def any_client(request: pytest.FixtureRequest, open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    """Like `client`, once on the real mongod and once on mongomock-motor."""
+    """Return a client like `client`, once on the real mongod and once on mongomock-motor."""
     if request.param == "mongod":
         return open_client()
     monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: None)

@@ -1,4 +1,4 @@
-"""The few of curl's options that the pages' walks use, for machines without curl: `python curl_stand_in.py …`."""
+"""A stand-in for curl with the options that the documentation uses: `python curl_stand_in.py …`."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def install(folder: Path) -> Path:
-    """Put it into a folder that a `PATH` can begin with; answers that folder."""
+    """Install the stand-in as `curl` in this folder, for the beginning of `PATH`. Return the folder."""
     folder.mkdir()
     shim = folder / "curl"
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" "$@"\n')

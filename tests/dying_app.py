@@ -1,8 +1,8 @@
 """The service, as an app that kills its own process in the middle of a write: `tests.dying_app:app`.
 
 A request with the header `X-Die-After: 3` ends the process once the third command of that request on a collection of
-students or imports has been answered, as a power cut would. A request that needs fewer commands, or says 0, survives,
-and its answer tells in `X-Commands` how many there were.
+students or imports has been answered, as a power cut would. If a request needs fewer commands, or the header is 0, the
+process survives, and the response has the number of commands in `X-Commands`.
 """
 
 import os
@@ -31,20 +31,20 @@ class Reaper(CommandListener):
         self._last = 0
 
     def watch(self, last: int) -> None:
-        """From now on, die after the command of this number; 0 is none."""
+        """Start to count, and kill the process after this number of commands; 0 never kills it."""
         self._last, self.count, self.watching = last, 0, True
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Called just before a command is sent."""
+        """Remember a command on students or imports, just before it is sent."""
         if self.watching and str(event.command.get(event.command_name)).startswith(("student", "import")):
             self._ours.add(event.request_id)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Called when a command's answer has come, also one that tells of a duplicate key."""
+        """Count a command that was answered, including with a duplicate key."""
         self._ended(event.request_id)
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Called when a command was refused as a whole."""
+        """Count a command that was refused as a whole."""
         self._ended(event.request_id)
 
     def _ended(self, request_id: int) -> None:

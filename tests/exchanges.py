@@ -1,4 +1,4 @@
-"""Keep what tests send to the service, what it answers and what it logs meanwhile, to print it when a test fails."""
+"""Keep the requests of a test, the responses and what is logged meanwhile, to print them when the test fails."""
 
 import logging
 from collections import deque
@@ -11,10 +11,10 @@ from httpx2 import Request, Response
 from core.operations.logging import TextFormatter
 
 KEPT = 3
-"""How many requests, the last ones of a test, are printed."""
+"""The number of requests that are printed: the last ones of a test."""
 
 MAX_CHARACTERS = 4_000
-"""How much of a body is printed."""
+"""The number of characters of a body that are printed."""
 
 
 SERVER_LOGS: list[Path] = []
@@ -22,8 +22,11 @@ SERVER_LOGS: list[Path] = []
 
 
 class Exchanges(logging.Handler):
-    """The last requests of a test, each with its answer, the lines that this process logged from its start on, and the
-    lines of servers' logs that name its id."""
+    """The last requests of a test.
+
+    Each has its response, the lines that this process logged after the request, and the lines with the request's id in
+    the logs of servers.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +35,7 @@ class Exchanges(logging.Handler):
         self._records: dict[int, list[logging.LogRecord]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line of the log for the request that is under way, or was the last one."""
+        """Keep a log record for the latest request."""
         if self._requests:
             self._records.setdefault(id(self._requests[-1]), []).append(record)
 
@@ -72,13 +75,13 @@ def _server_lines(request_id: str) -> list[str]:
 def _body(message: Request | Response) -> str:
     try:
         text = message.content.decode(errors="replace")
-    except Exception:  # noqa: BLE001 (a stream that was not read; each client library has an error of its own for it)
+    except Exception:  # noqa: BLE001 (a stream that was not read: each client library raises another error)
         return "(a stream)"
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
 
 
 current = Exchanges()
-"""Those of the test that is under way."""
+"""The exchanges of the running test."""
 
 
 def _begin(request: Request) -> None:
@@ -90,11 +93,11 @@ def _answer(response: Response) -> None:
 
 
 HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_begin], "response": [_answer]}
-"""What to set as `event_hooks` of a client, so that its requests are kept."""
+"""The `event_hooks` of a client whose requests are to be kept."""
 
 
 def start_test() -> None:
-    """Forget the requests of the test before."""
+    """Forget the requests of the previous test."""
     global current  # noqa: PLW0603 (pytest runs one test at a time)
     logging.getLogger().removeHandler(current)
     current = Exchanges()

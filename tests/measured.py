@@ -1,4 +1,4 @@
-"""Metrics, as this process or a running server tells them."""
+"""Read the metrics of this process or of a running server."""
 
 from collections.abc import Iterable
 
@@ -11,12 +11,12 @@ REQUESTS = "http_request_duration_seconds_count"
 
 
 def told(name: str, **labels: str) -> float:
-    """The sum of this process's series of this name that have these labels."""
+    """Return the sum of this process's series with this name and these labels."""
     return _sum(REGISTRY.collect(), name, labels)
 
 
 def scraped(url: str, name: str, **labels: str) -> float:
-    """The same of a running server, asked on a connection of its own."""
+    """Return the same sum of a running server, which is asked on a connection of its own."""
     answer = httpx2.get(f"{url}/metrics", timeout=60)
     assert answer.status_code == 200, answer.text
     return _sum(text_string_to_metric_families(answer.text), name, labels)

@@ -1,4 +1,4 @@
-"""The processes of an embedded database, looked at and killed; and waiting for what they do."""
+"""Find and kill the processes of an embedded database, and wait for conditions."""
 
 import os
 import signal
@@ -14,16 +14,16 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T | None], *, within: float = 60.0) -> T:
-    """What the condition answers, once that is true."""
+    """Wait until the condition returns a true value, and return it. Poll it for at most `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not so within {within} seconds"
+        assert time.monotonic() < deadline, f"the condition was not met within {within} seconds"
         time.sleep(0.02)
     return answer
 
 
 def running(data: Path) -> dict[int, list[str]]:
-    """The supervisors and mongods of a data folder: process number to command line."""
+    """Return the supervisors and mongods of a data folder: process id to command line."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:

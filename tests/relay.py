@@ -1,4 +1,4 @@
-"""A port in front of a mongod, for tests of what happens when that goes away, or is slow, or of what it is asked."""
+"""A relay in front of a mongod, for tests in which the mongod is lost or slow, and for tests of the commands."""
 
 import asyncio
 import struct
@@ -13,8 +13,10 @@ _OP_MSG = 2013
 
 
 class Relay:
-    """A TCP port that leads to a mongod, and that can be shut as if the server had died. Each answer is held back for
-    `delay` seconds; all commands are kept in `commands`."""
+    """A TCP port that forwards to a mongod, and that can be shut as if the mongod had died.
+
+    Each response is delayed for `delay` seconds. All commands are kept in `commands`.
+    """
 
     def __init__(self, portal: BlockingPortal, socket: str) -> None:
         self._portal = portal
@@ -27,7 +29,7 @@ class Relay:
         self.start()
 
     def url(self, credentials: str = "", **options: object) -> str:
-        """How a service reaches the mongod by this port."""
+        """Return the URL by which a service reaches the mongod through this port."""
         given = "".join(f"&{name}={value}" for name, value in options.items())
         return f"mongodb://{credentials}127.0.0.1:{self.port}/?directConnection=true{given}"
 
@@ -39,7 +41,7 @@ class Relay:
 
     @property
     def connections(self) -> int:
-        """How many lead through it."""
+        """Return the number of connections through the relay."""
         return len(self._open) // 2
 
     async def _listen(self) -> None:
@@ -79,7 +81,7 @@ class Relay:
 
 
 def _commands(header: bytes, body: bytes) -> Iterator[dict[str, Any]]:
-    """The command in a message, without the documents that follow it: flags, then the kind 0 and the command."""
+    """Yield the command in a message, which follows the flags and the kind 0, without the documents after it."""
     if struct.unpack_from("<i", header, 12)[0] == _OP_MSG and body[4] == 0:
         size = struct.unpack_from("<i", body, 5)[0]
         yield bson.decode(body[5 : 5 + size])

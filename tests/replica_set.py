@@ -1,4 +1,4 @@
-"""A replica set of three real mongods on loopback, to kill and to stop; set up as `deploy/initiate.js` does."""
+"""A replica set of three real mongods on loopback that tests can kill and suspend, set up like `deploy/initiate.js`."""
 
 import signal
 import socket
@@ -25,8 +25,8 @@ class Member:
         data = folder / f"mongod-{self.port}"
         data.mkdir()
         flags = ["--replSet", "rs0", "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
-        place = ["--port", str(self.port), "--dbpath", str(data), "--logpath", f"{data}.log", "--logappend"]
-        self._command = [str(program), *place, *flags]
+        paths = ["--port", str(self.port), "--dbpath", str(data), "--logpath", f"{data}.log", "--logappend"]
+        self._command = [str(program), *paths, *flags]
         self.start()
 
     def start(self) -> None:
@@ -37,24 +37,24 @@ class Member:
         self.process.wait()
 
     def pause(self) -> None:
-        """Stop the process, as a machine does that hangs: its connections stay open."""
+        """Suspend the process, as if the machine hung: its connections stay open."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
     def ask(self, command: dict[str, Any]) -> dict[str, Any]:
-        """What this very member answers; raises `PyMongoError`."""
+        """Send a command to this member, and return the response. Raise `PyMongoError` if there is none."""
         with MongoClient[dict[str, Any]]("127.0.0.1", self.port, directConnection=True, timeoutMS=2000) as client:
             return client.admin.command(command)
 
     def is_writing_to(self, collection: str) -> bool:
-        """Whether a write to this collection is under way here, or waits for the others."""
+        """Return whether a write to this collection is running here, or waits for the other members."""
         operations = self.ask({"currentOp": 1, "active": True})["inprog"]
         return any(collection in (one["command"].get("update"), one["command"].get("insert")) for one in operations)
 
     def status(self) -> dict[str, Any]:
-        """What this member says of the set; nothing while it does not answer."""
+        """Return this member's status of the set, or an empty dict while it does not answer."""
         try:
             return self.ask({"replSetGetStatus": 1})
         except PyMongoError:
@@ -65,7 +65,7 @@ class Member:
 
 
 class ReplicaSet:
-    """Three members; `url` is their address."""
+    """Three members; `url` is the connection string."""
 
     def __init__(self, folder: Path) -> None:
         mongod = find_mongod(None, folder)
@@ -75,7 +75,7 @@ class ReplicaSet:
         self.url = f"mongodb://{','.join(hosts)}/?replicaSet=rs0"
         self._config = {
             "_id": "rs0",
-            "members": [{"_id": place, "host": host} for place, host in enumerate(hosts)],
+            "members": [{"_id": number, "host": host} for number, host in enumerate(hosts)],
             "settings": TIMES,
         }
 
@@ -90,9 +90,11 @@ class ReplicaSet:
             return False
 
     def is_whole(self) -> bool:
-        """Whether there is one primary, and the others have what it wrote since it is one. Before that, one that was
-        killed may say that it is a secondary, and still have to undo what it alone had: without it, the death of
-        another one leaves no majority for the best part of a minute."""
+        """Return whether there is one primary, and the others have replicated what it wrote since its election.
+
+        Before that, a member that was killed may report that it is a secondary, but still have to roll back writes that
+        only it had. If another member is killed then, there is no majority for most of a minute.
+        """
         for status in (member.status() for member in self.members):
             if status.get("myState") == 1:
                 members = status["members"]
@@ -102,13 +104,13 @@ class ReplicaSet:
         return False
 
     def primary(self) -> Member:
-        """The primary, once there is one."""
+        """Wait until there is a primary, and return it."""
         return until(lambda: next((one for one in self.members if one.is_primary()), None))
 
 
 @contextmanager
 def replica_set_of_three(folder: Path) -> Iterator[ReplicaSet]:
-    """A replica set with its data in `folder`, in which a primary is elected."""
+    """Run a replica set with its data in `folder`, and yield it once it has a primary."""
     replica_set = ReplicaSet(folder)
     try:
         replica_set.initiate()

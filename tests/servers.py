@@ -1,4 +1,4 @@
-"""Real servers: the service as a process of its own, reached over HTTP."""
+"""Run the service as a process of its own, which is reached over HTTP."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import httpx2
 from tests.exchanges import HOOKS, SERVER_LOGS
 from tests.processes import ROOT, until
 
-# Generous: a machine that tests on all its cores can be slow. Whatever is waited for is polled.
+# The most seconds to wait for anything: many, because a machine that tests on all its cores can be slow.
 PATIENCE = 60.0
 
 
@@ -24,7 +24,7 @@ NO_LIMITS = {"LOGIN_ATTEMPTS_PER_ADDRESS": "1000000", "REGISTRATIONS_PER_ADDRESS
 
 
 class Server:
-    """A running service on a data folder of its own; `log` is the file that its log goes to."""
+    """A running service on a data folder of its own; `log` is its log file."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.process = process
@@ -32,33 +32,33 @@ class Server:
         self.url = ""
 
     def client(self) -> httpx2.Client:
-        """A client for this server; close it."""
+        """Return a client of this server. The caller must close it."""
         return httpx2.Client(base_url=self.url, timeout=PATIENCE, verify=False, event_hooks=HOOKS)
 
     def log_lines(self) -> list[dict[str, object]]:
-        """What the service has logged so far, other than lines of a process that is not ours."""
+        """Return what the service has logged so far, without lines of other programs."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def errors(self) -> list[dict[str, object]]:
-        """What it has logged as a mistake."""
+        """Return the lines that the service has logged as errors."""
         return [line for line in self.log_lines() if line["level"] in ("ERROR", "CRITICAL")]
 
     def wait_until_listening(self) -> None:
-        """Find out the address from the log."""
+        """Wait until the log contains the URL of the service."""
         self.url = until(self._address)
 
     def wait_until_ready(self) -> None:
-        """The same, and await the first answer of /readyz that is a success."""
+        """Wait until the service listens, and then until /readyz answers with success."""
         self.wait_until_listening()
         until(self._ready)
 
     def kill(self) -> None:
-        """End the process and its workers at once, as a power cut would."""
+        """Kill the process and its workers, as a power cut would."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """Ask the process to stop, as Ctrl-C does; answers its exit status."""
+        """Ask the process to stop, as Ctrl-C does. Return its exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(PATIENCE)
 
@@ -75,7 +75,7 @@ class Server:
 
 
 def start(folder: Path, *command: str, **environment: str) -> Server:
-    """Python with these arguments, which must make it a server, on the data folder `folder/data`; not awaited."""
+    """Start Python with these arguments as a server on the data folder `folder/data`. Do not wait for it."""
     log = folder / "server.log"
     SERVER_LOGS.append(log)
     with log.open("wb") as output:
@@ -91,7 +91,7 @@ def start(folder: Path, *command: str, **environment: str) -> Server:
 
 
 def launch(folder: Path, *command: str, **environment: str) -> Server:
-    """The same, awaited until it is ready."""
+    """Start a server like `start`, and wait until it is ready."""
     server = start(folder, *command, **environment)
     try:
         server.wait_until_ready()
@@ -103,7 +103,7 @@ def launch(folder: Path, *command: str, **environment: str) -> Server:
 
 @contextmanager
 def stopped(server: Server) -> Iterator[Server]:
-    """Stop a server at the end, unless it has ended."""
+    """Stop a server at the end of the context, unless it has ended already."""
     try:
         yield server
     finally:
@@ -113,7 +113,7 @@ def stopped(server: Server) -> Iterator[Server]:
 
 @contextmanager
 def serve(folder: Path, *arguments: str, **environment: str) -> Iterator[Server]:
-    """`python main.py`, or `uvicorn` with `arguments`, on the data folder `folder/data`, which outlives it."""
+    """Run `python main.py`, or `uvicorn` with `arguments`, on the data folder `folder/data`, which is kept."""
     command = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--port", "0", *arguments]
     with stopped(launch(folder, *(command if arguments else [str(ROOT / "main.py")]), **environment)) as server:
         yield server

@@ -1,4 +1,4 @@
-"""`python -m core`, as it is typed."""
+"""Run `python -m core` as in a terminal."""
 
 import os
 import signal
@@ -27,12 +27,12 @@ class Terminal:
         }
 
     def write(self, name: str, content: str | bytes) -> None:
-        """Make a file in the folder."""
+        """Write a file in the folder."""
         (self.folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
     @contextmanager
     def begin(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-        """A command that is not waited for; it is killed at the end."""
+        """Start a command without waiting for it, and kill it at the end of the context."""
         with subprocess.Popen(
             [sys.executable, "-m", "core", *arguments],
             cwd=self.folder,

@@ -1,4 +1,4 @@
-"""`docs/adding-a-module.md` is walked word by word, on a copy of the checkout."""
+"""`docs/adding-a-module.md` works exactly as written, on a copy of the checkout."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ PAGE = (ROOT / "docs" / "adding-a-module.md").read_text(encoding="utf-8")
 SERVE = ".venv/bin/python main.py"
 BETWEEN = "\n=== next ===\n"
 
-# What is another in each run.
+# What differs in each run.
 CHANGING = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "TIME"),
     (r'"request_id":"[0-9a-f]{32}"', "ID"),
@@ -39,7 +39,7 @@ CHANGING = [
 
 @dataclass(frozen=True)
 class Step:
-    """A code block that is done: a command for a shell, or a change of a file; and the answer that the page shows."""
+    """A code block of the page, which is a shell command or a diff, and the output that the page shows."""
 
     kind: str
     text: str
@@ -51,14 +51,14 @@ def steps() -> list[Step]:
     return [Step(*groups) for groups in found]
 
 
-def steady(answer: str) -> str:
+def normalized(answer: str) -> str:
     for pattern, name in CHANGING:
         answer = re.sub(pattern, name, answer, flags=re.MULTILINE)
     return answer.strip()
 
 
 def run(folder: Path, command: str) -> str:
-    """What a shell in that folder prints, with this Python for the checkout's own; and nothing fails on the way."""
+    """Run a command in a shell in that folder, with this Python. Assert that it succeeds, and return its output."""
     script = command.replace(".venv/bin/python", shlex.quote(sys.executable))
     done = subprocess.run(["sh", "-eu"], input=script, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -75,24 +75,24 @@ def change(folder: Path, difference: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the checkout, on a machine that has curl or what stands in for it."""
+    """Return a copy of the checkout. Put the stand-in for curl on the `PATH` if curl is not installed."""
     if not shutil.which("curl"):
         monkeypatch.setenv("PATH", str(curl_stand_in.install(tmp_path / "bin")), prepend=":")
     (tmp_path / "checkout").mkdir()
-    house = copy_checkout(tmp_path / "checkout")
+    copied = copy_checkout(tmp_path / "checkout")
     if any(module.name == "courses" for module in discover()):
-        pytest.skip("this checkout has a module courses already: the page cannot be walked here")
-    return house
+        pytest.skip("this checkout has a module courses already: the page cannot be tested here")
+    return copied
 
 
-def test_the_page_does_what_it_says(checkout: Path) -> None:
+def test_the_page_works_as_written(checkout: Path) -> None:
     commands = [step.text for step in steps()]
     before, after = steps()[: commands.index(SERVE)], steps()[commands.index(SERVE) + 1 :]
     assert (len(before), len(after)) == (7, 5)
 
     for step in before:
         answer = run(checkout, step.text) if step.kind == "sh" else change(checkout, step.text)
-        assert steady(answer) == steady(step.shown), step.text
+        assert normalized(answer) == normalized(step.shown), step.text
 
     server = launch(checkout, "main.py")
     try:
@@ -102,7 +102,7 @@ def test_the_page_does_what_it_says(checkout: Path) -> None:
             assert client.get("/docs").status_code == 200
     finally:
         server.stop()
-    assert [steady(answer) for answer in answers] == [steady(step.shown) for step in after]
+    assert [normalized(answer) for answer in answers] == [normalized(step.shown) for step in after]
 
 
 def test_the_page_names_everything_that_a_module_may_declare() -> None:
@@ -110,7 +110,7 @@ def test_the_page_names_everything_that_a_module_may_declare() -> None:
     assert set(Module.__dataclass_fields__) - {"name", "description", "router"} <= named
 
 
-def test_the_page_leaves_its_name_free() -> None:
+def test_the_name_in_the_page_is_not_taken() -> None:
     names = names_for("courses")
     check_is_free(names, [service, *(module for module in discover() if module.name != "courses")])
 

@@ -1,4 +1,4 @@
-"""The harness of `benchmarks.run`: it measures what it says, and fails on errors. Never on times."""
+"""The harness of `benchmarks.run` measures what it reports, and fails on errors, but never because of times."""
 
 import json
 import shutil
@@ -28,8 +28,8 @@ BUSY = "import os\nprint(os.getpid(), flush=True)\nwhile True: pass"
 PARENT_OF_BUSY = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BUSY!r}])"
 
 
-class Asked(BaseHTTPRequestHandler):
-    """Answers as if all went well, but for addresses that are not there, and notes what was asked."""
+class RecordingHandler(BaseHTTPRequestHandler):
+    """Answers with success, or 404 for paths that begin with /nowhere, and records the requests."""
 
     protocol_version = "HTTP/1.1"
     requests: list[tuple[str, str, str, str]]
@@ -49,13 +49,13 @@ class Asked(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def asked() -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
-    """The address of such a server, and what it was asked."""
-    noted: list[tuple[str, str, str, str]] = []
-    handler = type("Handler", (Asked,), {"requests": noted})
+def recording_server() -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
+    """Run a server with this handler. Yield its URL and the requests that it recorded."""
+    recorded: list[tuple[str, str, str, str]] = []
+    handler = type("Handler", (RecordingHandler,), {"requests": recorded})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}", noted
+        yield f"http://127.0.0.1:{server.server_port}", recorded
         server.shutdown()
 
 
@@ -64,7 +64,7 @@ def run_load(request: pytest.FixtureRequest) -> Callable[[Load], Answered]:
     if request.param == "own client":
         return run_own
     if not shutil.which("wrk"):
-        pytest.skip("wrk is not installed: only our own client was tried")
+        pytest.skip("wrk is not installed: only our own client was tested")
     return lambda load: Answered(**wrk.run(load))
 
 
@@ -89,8 +89,8 @@ def test_a_smoke_run_measures_every_server_in_every_scenario(tmp_path: Path) -> 
             assert all(figure > 0 for figure in row.values()), (scenario, name, row)
 
 
-def test_a_load_asks_as_the_scenario_says(asked: Any, run_load: Callable[[Load], Answered]) -> None:
-    url, requests = asked
+def test_a_load_sends_the_requests_of_the_scenario(recording_server: Any, run_load: Callable[[Load], Answered]) -> None:
+    url, requests = recording_server
     answered = run_load(load_of(POST, url))
 
     assert 0 < answered.requests <= len(requests)
@@ -101,24 +101,24 @@ def test_a_load_asks_as_the_scenario_says(asked: Any, run_load: Callable[[Load],
     assert made[0].keys() == {"roll_no", "name", "branch", "marks"}
 
 
-def test_both_clients_ask_for_the_same(asked: Any) -> None:
+def test_both_clients_send_the_same_requests(recording_server: Any) -> None:
     if not shutil.which("wrk"):
-        pytest.skip("wrk is not installed, so there is but one client")
-    url, requests = asked
+        pytest.skip("wrk is not installed, so there is only one client")
+    url, requests = recording_server
     run_own(load_of(PATCH, url))
     ours = set(requests)
     requests.clear()
     wrk.run(load_of(PATCH, url))
 
     both = min(len(ours), len(requests)) // 2
-    assert len(ours & set(requests)) > both, "other students, or other marks"
+    assert len(ours & set(requests)) > both, "the clients sent other students, or other marks"
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/students"])
-def test_an_answer_that_is_no_success_fails_the_load(
-    path: str, asked: Any, run_load: Callable[[Load], Answered]
+def test_a_response_without_success_fails_the_load(
+    path: str, recording_server: Any, run_load: Callable[[Load], Answered]
 ) -> None:
-    load = load_of(Scenario("missing", "GET", path), asked[0])
+    load = load_of(Scenario("missing", "GET", path), recording_server[0])
     if path == "/students":
         run_load(load)
     else:
@@ -126,7 +126,7 @@ def test_an_answer_that_is_no_success_fails_the_load(
             run_load(load)
 
 
-def test_a_server_that_is_not_there_fails_the_load(run_load: Callable[[Load], Answered]) -> None:
+def test_an_unreachable_server_fails_the_load(run_load: Callable[[Load], Answered]) -> None:
     with pytest.raises(UnexpectedStatus, match="list of 50"):
         run_load(load_of(LIST, "http://127.0.0.1:9"))
 
@@ -141,7 +141,7 @@ def test_a_failed_load_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
         run.main()
 
 
-def test_the_processor_time_of_children_counts() -> None:
+def test_the_processor_time_includes_that_of_children() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT_OF_BUSY], stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         child = int(parent.stdout.readline())  # busy from now on, while its parent is not

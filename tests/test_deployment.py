@@ -1,5 +1,8 @@
-"""The files to deploy with, checked as far as that goes without a container engine: what they name is there, the files
-of the image serve by its commands, and systemd accepts the unit."""
+"""The deployment files, tested without a container engine.
+
+What they name exists, the service runs from the files of the image with the image's commands, and systemd accepts the
+unit.
+"""
 
 import json
 import re
@@ -27,8 +30,8 @@ KNOWN = {*variables(Settings), *(name for kind in settings_of_modules() for name
 
 
 def steps(kind: str) -> list[str]:
-    """What the Dockerfile's steps of one kind say; those of its last stage."""
-    last = max(place for place, (word, _) in enumerate(STEPS) if word == "FROM")
+    """Return the arguments of all steps of one kind in the last stage of the Dockerfile."""
+    last = max(number for number, (word, _) in enumerate(STEPS) if word == "FROM")
     return [rest for word, rest in STEPS[last:] if word == kind]
 
 
@@ -37,13 +40,13 @@ def environment() -> dict[str, str]:
 
 
 def command(text: str) -> list[str]:
-    """A step's command, with the tests' own Python."""
+    """Return a step's command, with the Python of the tests."""
     program, *arguments = json.loads(text)
     assert program == "python"
     return [sys.executable, *arguments]
 
 
-def test_the_image_runs_as_nobody_special_from_a_lock_with_hashes() -> None:
+def test_the_image_runs_without_privileges_from_a_lock_with_hashes() -> None:
     assert steps("USER") == ["10001:10001"]
     install = next(rest for word, rest in STEPS if word == "RUN" and " install " in rest)
     assert "--require-hashes -r /requirements.txt" in install
@@ -51,13 +54,13 @@ def test_the_image_runs_as_nobody_special_from_a_lock_with_hashes() -> None:
     assert environment()["ENVIRONMENT"] == "production"
 
 
-def test_what_the_image_lacks_on_purpose_is_in_the_lock() -> None:
+def test_the_packages_that_the_image_uninstalls_are_in_the_lock() -> None:
     (removed,) = [rest for word, rest in STEPS if word == "RUN" and " uninstall " in rest]
     names = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(removed.partition("--yes ")[2].split()) <= names
 
 
-def test_nothing_but_what_is_copied_gets_to_the_engine() -> None:
+def test_dockerignore_allows_only_the_files_that_are_copied() -> None:
     first, *others = [
         line
         for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -70,7 +73,7 @@ def test_nothing_but_what_is_copied_gets_to_the_engine() -> None:
 
 
 @pytest.mark.process
-def test_the_files_of_the_image_serve_by_its_commands(settings: Settings, tmp_path: Path) -> None:
+def test_the_service_runs_from_the_files_of_the_image(settings: Settings, tmp_path: Path) -> None:
     assert settings.mongodb_url
     image = tmp_path / "image"
     image.mkdir()
@@ -96,7 +99,7 @@ def test_the_files_of_the_image_serve_by_its_commands(settings: Settings, tmp_pa
     assert subprocess.run(probe, env={"PORT": port}, check=False, stderr=subprocess.DEVNULL).returncode != 0
 
 
-def test_compose_names_what_is_there() -> None:
+def test_compose_names_only_what_exists() -> None:
     services = COMPOSE["services"]
     for service in services.values():
         assert set(service.get("depends_on", {})) <= set(services)
@@ -116,7 +119,7 @@ def test_compose_names_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", ["deploy/api.env.example", "deploy/student-api.service"])
-def test_settings_to_deploy_with_exist(name: str) -> None:
+def test_the_settings_in_deployment_files_exist(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     if name.endswith(".service"):
         text = "\n".join(re.findall(r"^Environment=(\w+=\w+)", text, re.MULTILINE))
@@ -128,9 +131,9 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed: the unit was not verified")
     unit = (ROOT / "deploy" / "student-api.service").read_text(encoding="utf-8")
-    there = unit.replace("/srv/student-api/.venv/bin/python", sys.executable)
+    adapted = unit.replace("/srv/student-api/.venv/bin/python", sys.executable)
     file = tmp_path / "student-api.service"
-    file.write_text(there.replace("/srv/student-api", str(ROOT)))
+    file.write_text(adapted.replace("/srv/student-api", str(ROOT)))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(file)], capture_output=True, text=True, check=False
     )

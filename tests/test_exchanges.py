@@ -1,4 +1,4 @@
-"""A test that fails prints what was asked, answered and logged."""
+"""A failed test prints its last requests, the responses and the log."""
 
 import logging
 
@@ -26,7 +26,7 @@ def test_no_token_is_printed(client: TestClient) -> None:
     assert "hunter2" not in exchanges.current.render()
 
 
-def test_a_started_app_is_not_used_again_once_the_log_level_is_another(open_client: AppClient) -> None:
+def test_an_app_is_not_used_again_after_the_log_level_has_changed(open_client: AppClient) -> None:
     first = open_client()
     root = logging.getLogger()
     root.setLevel(logging.WARNING)  # as `caplog.at_level` does at its end

@@ -1,4 +1,4 @@
-"""What the first released code stored is read rightly by this code, once it has been migrated."""
+"""Data of the first release is read correctly after its migration."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +17,8 @@ from tests.terminal import Terminal
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_app")]
 
+MIGRATIONS = ["auth/m0001_roles", "students/m0001_versions", "students/m0002_identities"]
+
 WRITTEN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 CHANGED = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 
@@ -29,7 +31,7 @@ USER = {"username": "Alice", "username_key": "alice", "email": "a@example.com", 
 
 @pytest.fixture
 def first_release(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
-    """A database as the first released code left it: each field that it wrote, and no other."""
+    """Yield a database as the first release left it: each field that it wrote, and no other."""
     assert settings.mongodb_url
     with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value()) as client:
         database = client[settings.mongodb_database]
@@ -50,25 +52,27 @@ def signed_in(client: TestClient) -> TestClient:
 
 @pytest.fixture
 def migrated(first_release: Database[dict[str, Any]], terminal: Terminal, open_client: AppClient) -> TestClient:
-    """A client of the service on that database, migrated from a terminal, signed in with the old password."""
+    """Migrate that database from a terminal. Return a client that is signed in with the old password."""
     done = terminal("migrate")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == ["Running auth/m0001_roles", "Running students/m0001_versions"]
-    assert done.stdout == "Migrations run: 2. The database is up to date.\n"
+    assert done.stderr.splitlines() == [f"Running {name}" for name in MIGRATIONS]
+    assert done.stdout == "Migrations run: 3. The database is up to date.\n"
     return signed_in(open_client())
 
 
-def test_the_service_does_not_start_before(first_release: Database[dict[str, Any]], open_client: AppClient) -> None:
+def test_the_service_does_not_start_before_the_migration(
+    first_release: Database[dict[str, Any]], open_client: AppClient
+) -> None:
     before = list(first_release.students.find())
 
-    with pytest.raises(StartupError, match=r"auth/m0001_roles, students/m0001_versions\. .* python -m core migrate$"):
+    with pytest.raises(StartupError, match=rf"{', '.join(MIGRATIONS)}\. .* python -m core migrate$"):
         open_client()
 
     assert list(first_release.students.find()) == before
 
 
-def test_it_can_be_listed_what_would_be_run(first_release: Database[dict[str, Any]], terminal: Terminal) -> None:
-    assert terminal("migrate", "--list").stdout == "auth/m0001_roles\nstudents/m0001_versions\n"
+def test_pending_migrations_can_be_listed(first_release: Database[dict[str, Any]], terminal: Terminal) -> None:
+    assert terminal("migrate", "--list").stdout == "".join(f"{name}\n" for name in MIGRATIONS)
     assert first_release.students.count_documents({"keys": {"$exists": True}}) == 0
 
     terminal("migrate")
@@ -77,7 +81,7 @@ def test_it_can_be_listed_what_would_be_run(first_release: Database[dict[str, An
     assert terminal("migrate").stdout == "The database is up to date.\n"
 
 
-def test_commands_need_a_database_of_the_right_shape(
+def test_commands_refuse_a_database_with_pending_migrations(
     first_release: Database[dict[str, Any]], terminal: Terminal
 ) -> None:
     done = terminal("export", "students.csv")
@@ -86,7 +90,7 @@ def test_commands_need_a_database_of_the_right_shape(
     assert "python -m core migrate" in done.stderr
 
 
-def test_students_are_what_they_were(migrated: TestClient) -> None:
+def test_students_are_unchanged(migrated: TestClient) -> None:
     listed = migrated.get("/students").json()
 
     times = {"created_at": "2026-01-31T09:30:00Z", "updated_at": "2026-02-01T09:30:00Z"}
@@ -104,11 +108,11 @@ def test_students_are_what_they_were(migrated: TestClient) -> None:
         ("branch=Physics&sort=-name", ["S102", "S101"]),
     ],
 )
-def test_lists_find_them(migrated: TestClient, query: str, found: list[str]) -> None:
+def test_lists_find_the_students(migrated: TestClient, query: str, found: list[str]) -> None:
     assert [one["roll_no"] for one in migrated.get(f"/students?{query}").json()] == found
 
 
-def test_their_entity_tags_go_on(migrated: TestClient) -> None:
+def test_the_versions_of_the_students_continue(migrated: TestClient) -> None:
     etag = migrated.get("/students/S101").headers["ETag"]
 
     assert migrated.patch("/students/S101", json={"name": "Asha"}, headers={"If-Match": etag}).status_code == 200
@@ -120,23 +124,23 @@ def test_their_entity_tags_go_on(migrated: TestClient) -> None:
     assert migrated.get("/students/S101/history/2").status_code == 404
 
 
-def test_the_feed_of_changes_tells_them(migrated: TestClient) -> None:
-    told = migrated.get("/changes").json()["changes"]
+def test_the_feed_of_changes_contains_the_students(migrated: TestClient) -> None:
+    changes = migrated.get("/changes").json()["changes"]
 
-    assert {one["roll_no"] for one in told} == {"S101", "S102"}
+    assert {one["roll_no"] for one in changes} == {"S101", "S102"}
 
 
-def test_rankings_count_them(migrated: TestClient) -> None:
+def test_rankings_contain_the_students(migrated: TestClient) -> None:
     ranked = migrated.get("/rankings?by=total")
 
     assert [(one["roll_no"], one["rank"]) for one in ranked.json()] == [("S101", 1)]
     assert ranked.headers["Unranked-Count"] == "1"
 
 
-def test_accounts_are_teachers(migrated: TestClient, first_release: Database[dict[str, Any]]) -> None:
-    told = migrated.get("/me").json()
+def test_the_accounts_are_teachers(migrated: TestClient, first_release: Database[dict[str, Any]]) -> None:
+    account = migrated.get("/me").json()
 
-    assert (told["username"], told["role"], told["active"]) == ("Alice", "teacher", True)
+    assert (account["username"], account["role"], account["active"]) == ("Alice", "teacher", True)
     assert first_release.users.count_documents({"role": "teacher", "key_version": 0}) == 1
     assert migrated.post("/logout-all").status_code in (200, 204)
     assert migrated.get("/me").status_code == 401

@@ -1,4 +1,4 @@
-"""The README's promises: its first walk is walked, and its tables are complete."""
+"""The README is correct: its first walk works as shown, and its tables are complete."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 BETWEEN = "\n=== next ===\n"
 
-# What is another in each run: times, ids, and tokens.
+# What differs in each run: times, ids and tokens.
 CHANGING = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "TIME"),
     (r'"access_token":"[\w.-]+"', "TOKEN"),
@@ -34,12 +34,12 @@ CHANGING = [
 
 
 def walk() -> Iterator[tuple[str, str]]:
-    """Each of the walk's commands with the answer that the README shows below it."""
+    """Yield each command of the walk, with the response that the README shows below it."""
     section = README.partition("\n## A first walk\n")[2].partition("\n## ")[0]
     yield from re.findall(r"```sh\n(.*?)\n```\n+```(?:json|text)\n(.*?)\n```", section, re.DOTALL)
 
 
-def steady(answer: str) -> str:
+def normalized(answer: str) -> str:
     for pattern, name in CHANGING:
         answer = re.sub(pattern, name, answer)
     return answer.strip()
@@ -49,13 +49,13 @@ def steady(answer: str) -> str:
 def path_with_curl(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "curl":
         if not shutil.which("curl"):
-            pytest.skip("curl is not installed: the walk was only tried with a stand-in for it")
+            pytest.skip("curl is not installed: the walk was only tested with a stand-in for it")
         return
     monkeypatch.setenv("PATH", str(curl_stand_in.install(tmp_path / "bin")), prepend=":")
 
 
 @pytest.mark.usefixtures("path_with_curl")
-def test_the_first_walk_answers_as_the_readme_shows(tmp_path: Path) -> None:
+def test_the_first_walk_works_as_shown(tmp_path: Path) -> None:
     commands, shown = zip(*walk(), strict=True)
     assert len(commands) == 8
 
@@ -63,13 +63,13 @@ def test_the_first_walk_answers_as_the_readme_shows(tmp_path: Path) -> None:
         script = f"\nprintf {BETWEEN!r}\n".join(commands).replace("http://127.0.0.1:8000", server.url)
         done = subprocess.run(["sh", "-eu"], input=script, capture_output=True, text=True, cwd=tmp_path, check=True)
 
-    assert [steady(answer) for answer in done.stdout.split(BETWEEN)] == [steady(answer) for answer in shown]
+    assert [normalized(answer) for answer in done.stdout.split(BETWEEN)] == [normalized(answer) for answer in shown]
 
 
 KINDS: list[type[Settings | ModuleSettings]] = [Settings, *settings_of_modules()]
 
 
-def test_the_example_shows_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_env_example_contains_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     env = tmp_path / ".env"
     env.write_text(re.sub(r"^#([A-Z_]+=)", r"\1", example, flags=re.MULTILINE))
@@ -80,7 +80,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path, monkeypatch: pytest.Monk
     assert [kind() for kind in KINDS] == defaults
 
 
-def test_the_routes_are_all_in_the_readme() -> None:
+def test_all_routes_are_in_the_readme() -> None:
     table = README.partition("\n## Routes\n")[2].partition("\n## ")[0]
     named = re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", table)
     ours = ("analytics", "auth", "students", "transfers")
@@ -96,7 +96,7 @@ def test_the_routes_are_all_in_the_readme() -> None:
     assert set(named) - served == {"GET /docs", "GET /problems"}
 
 
-def test_the_commands_for_production_serve(settings: Settings, tmp_path: Path) -> None:
+def test_the_commands_for_production_start_the_service(settings: Settings, tmp_path: Path) -> None:
     assert settings.mongodb_url
     page = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
     section = page.partition("```sh\n")[2].partition("\n```")[0]

@@ -20,14 +20,14 @@ pytestmark = pytest.mark.process
 
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 
-# The whole file lies beside a developer's checkout; the extract is committed.
+# The whole file may be beside a developer's checkout; the extract is committed.
 WHOLE = ROOT.parent / "shared" / "data" / "gcse.csv"
 EXTRACT = ROOT / "tests" / "data" / "gcse-extract.csv"
 
 
 @contextmanager
 def signed_in(server: Server) -> Iterator[httpx2.Client]:
-    """A client of alice's, registered if she is not yet."""
+    """Open a client that is signed in as alice, who is registered first if necessary."""
     with server.client() as client:
         assert client.post("/register", json=ALICE).status_code in (201, 409)
         token = client.post("/login", data={"username": "alice", "password": "secure123"}).json()["access_token"]
@@ -36,7 +36,7 @@ def signed_in(server: Server) -> Iterator[httpx2.Client]:
 
 
 def all_students(client: httpx2.Client) -> Iterator[dict[str, object]]:
-    """Every student, by following the links from page to page."""
+    """Yield every student, page by page."""
     address: str | None = "/students?limit=500"
     while address:
         answer = client.get(address)
@@ -46,15 +46,15 @@ def all_students(client: httpx2.Client) -> Iterator[dict[str, object]]:
 
 
 def student(row: dict[str, str]) -> dict[str, object]:
-    """A row of the examination data as the API takes it: a blank cell is no mark."""
+    """Return a row of the examination data as the API accepts it: an empty cell is no mark."""
     marks = {subject: float(row[subject]) for subject in ("written", "coursework") if row[subject]}
     return {"roll_no": row["roll_no"], "name": row["name"], "branch": row["branch"], "marks": marks}
 
 
 @pytest.mark.parametrize(("path", "count"), [(EXTRACT, 40), (WHOLE, 1905)], ids=["extract", "whole"])
-def test_a_real_class_list_comes_back_as_it_went_in(tmp_path: Path, path: Path, count: int) -> None:
+def test_a_real_class_list_is_read_as_it_was_written(tmp_path: Path, path: Path, count: int) -> None:
     if path is WHOLE and not path.exists():
-        pytest.skip(f"{path} is not there: only the committed extract was tried")
+        pytest.skip(f"{path} is missing: only the committed extract was tested")
     with path.open(newline="", encoding="utf-8") as file:
         rows = [student(row) for row in csv.DictReader(file)]
     assert len(rows) == count
@@ -69,9 +69,7 @@ def test_a_real_class_list_comes_back_as_it_went_in(tmp_path: Path, path: Path, 
 
 
 @pytest.mark.parametrize("victims", ["the server", "the server and its database"])
-def test_every_acknowledged_student_is_there_after_kill_9_in_the_middle_of_writing(
-    tmp_path: Path, victims: str
-) -> None:
+def test_no_acknowledged_student_is_lost_by_kill_9_during_writes(tmp_path: Path, victims: str) -> None:
     acknowledged: list[str] = []
 
     def write(client: httpx2.Client, numbers: "itertools.count[int]") -> None:
@@ -107,7 +105,7 @@ def test_four_workers_share_one_embedded_database(tmp_path: Path) -> None:
         with signed_in(server) as client:
             token = client.headers["Authorization"]
         for number in range(40):
-            # A connection each, so that the kernel spreads them over the workers.
+            # One connection per request, so that the kernel spreads them over the workers.
             with httpx2.Client(base_url=server.url, headers={"Authorization": token}) as client:
                 body = {"roll_no": f"S{number}", "name": "n", "branch": "b"}
                 assert client.post("/students", json=body).status_code == 201
@@ -128,27 +126,27 @@ def test_the_database_ends_with_the_last_server_and_keeps_what_was_written(tmp_p
         assert [record["roll_no"] for record in all_students(client)] == ["S1"]
 
 
-def test_a_reload_finds_the_same_database(tmp_path: Path) -> None:
+def test_a_reload_uses_the_same_database(tmp_path: Path) -> None:
     watched = tmp_path / "watched"
     watched.mkdir()
     with serve(tmp_path, "--reload", "--reload-dir", str(watched)) as server, signed_in(server) as client:
         assert client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
-        before = starts(server)
+        before = count_starts(server)
 
         (watched / "changed.py").write_text("changed = True\n")
-        until(lambda: starts(server) > before)
+        until(lambda: count_starts(server) > before)
         server.wait_until_ready()
 
         with signed_in(server) as after:
             assert [record["roll_no"] for record in all_students(after)] == ["S1"]
 
 
-def starts(server: Server) -> int:
-    """How often the service has opened its database."""
+def count_starts(server: Server) -> int:
+    """Return how often the service has opened its database."""
     return sum("embedded" in str(line["message"]) for line in server.log_lines())
 
 
-def test_the_log_says_which_database_is_used_and_where_its_data_lies(tmp_path: Path) -> None:
+def test_the_log_names_the_database_and_its_data_folder(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         message = next(str(line["message"]) for line in server.log_lines() if "embedded" in str(line["message"]))
 
@@ -156,7 +154,7 @@ def test_the_log_says_which_database_is_used_and_where_its_data_lies(tmp_path: P
     assert "the database is student_management" in message
 
 
-def test_what_the_service_is_made_of_is_not_the_collectors(tmp_path: Path) -> None:
+def test_the_garbage_collector_ignores_what_the_service_imports(tmp_path: Path) -> None:
     counted = subprocess.run(
         [sys.executable, "-c", "import gc, main; print(gc.get_freeze_count(), len(gc.get_objects()))"],
         cwd=tmp_path,

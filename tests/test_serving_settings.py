@@ -1,4 +1,4 @@
-"""The service as settings say it is to be run: with several processes, over TLS, with a log to be read."""
+"""The service with settings for several processes, for TLS, and for a text log."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,21 +17,21 @@ from tests.servers import Server, serve
 pytestmark = pytest.mark.process
 
 
-def openings(server: Server) -> int:
-    """How many processes of the service have opened the database."""
+def count_openings(server: Server) -> int:
+    """Return how many processes of the service have opened the database."""
     return sum("Using the embedded" in str(line["message"]) for line in server.log_lines())
 
 
 def test_main_serves_with_several_processes_and_one_database(tmp_path: Path) -> None:
     with serve(tmp_path, WORKERS="3") as server:
-        until(lambda: openings(server) == 3)
+        until(lambda: count_openings(server) == 3)
         assert len(mongods(tmp_path / "data")) == 1
         assert all(line.startswith("{") for line in server.log.read_text().splitlines())
         assert server.stop() == 0
 
 
 def certificate(folder: Path) -> dict[str, str]:
-    """The settings for a certificate of its own, which nobody signed."""
+    """Make a self-signed certificate. Return the settings for it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -54,7 +54,7 @@ def certificate(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_main_speaks_tls_and_browsers_are_told_to_insist_on_it(tmp_path: Path, workers: str) -> None:
+def test_main_serves_over_tls_with_strict_transport_security(tmp_path: Path, workers: str) -> None:
     with serve(tmp_path, WORKERS=workers, **certificate(tmp_path)) as server, server.client() as client:
         answer = client.get("/healthz")
         assert answer.url.scheme == "https"
@@ -62,7 +62,7 @@ def test_main_speaks_tls_and_browsers_are_told_to_insist_on_it(tmp_path: Path, w
 
 
 @pytest.mark.parametrize("key", ["locked.pem", "cert.pem"])
-def test_a_key_that_cannot_be_used_is_one_line(tmp_path: Path, key: str) -> None:
+def test_an_unusable_key_is_an_error_of_one_line(tmp_path: Path, key: str) -> None:
     given = {**certificate(tmp_path), "TLS_KEYFILE": str(tmp_path / key)}
     output = failed_start(MAIN, tmp_path, **given)
     assert "TLS_KEYFILE" in output
@@ -76,7 +76,7 @@ def test_production_refuses_the_embedded_database_in_one_line(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("arguments", [(), ("--port", "0")], ids=["main.py", "uvicorn"])
-def test_the_log_can_be_read_by_people(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_the_log_can_be_text(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with serve(tmp_path, *arguments, LOG_FORMAT="text") as server:
         until(lambda: "access: request" in server.log.read_text())
         log = server.log.read_text()

@@ -14,12 +14,27 @@ from core.api.documented_responses import (
     problem_responses,
 )
 from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
-from core.api.location import address, location
-from core.api.optimistic_locking import Versioned, change_if, delete_if, retry_conflicts, write_current
+from core.api.location import location, url_path
+from core.api.optimistic_locking import (
+    TOO_MANY_CHANGES,
+    Versioned,
+    change_if,
+    delete_if,
+    retry_conflicts,
+    write_current,
+)
 from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
-from core.api.text_fields import Code, Composed, DocumentedPattern, Printable, PrintableLine
+from core.api.text_fields import (
+    Code,
+    Composed,
+    DocumentedPattern,
+    Printable,
+    PrintableLine,
+    plain_spaces,
+    trimmed,
+)
 from core.api.validation_messages import sentence_of
 
 __all__ = [
@@ -31,6 +46,7 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "PROTECTED_ROUTE",
     "REQUEST_ID_EXAMPLE",
+    "TOO_MANY_CHANGES",
     "UNCONDITIONAL",
     "Code",
     "Composed",
@@ -47,7 +63,6 @@ __all__ = [
     "RequestBody",
     "Responses",
     "Versioned",
-    "address",
     "also_as_merge_patch",
     "as_problem",
     "change_if",
@@ -59,9 +74,12 @@ __all__ = [
     "location",
     "not_modified",
     "operation_id",
+    "plain_spaces",
     "problem_responses",
     "retry_conflicts",
     "sentence_of",
     "strong_etag",
+    "trimmed",
+    "url_path",
     "write_current",
 ]

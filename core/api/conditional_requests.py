@@ -84,4 +84,4 @@ Expected = Annotated[Preconditions, Depends(_preconditions)]
 
 def not_modified(etag: str, known: EntityTags | None) -> Response | None:
     """Return a 304 response if the client already has this state, or None."""
-    return Response(status_code=304, headers={"ETag": etag}) if known and known.hold_weakly(etag) else None
+    return Response(status_code=304, headers={"ETag": etag}) if known and known.matches_weakly(etag) else None

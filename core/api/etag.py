@@ -43,13 +43,13 @@ class EntityTags:
             raise ValueError("not a list of entity tags")
         return cls(frozenset(re.findall(_TAG, header)))
 
-    def hold(self, etag: str) -> bool:
+    def matches(self, etag: str) -> bool:
         """Return whether this strong tag is listed, by strong comparison: a weak tag never matches."""
         return self.any or etag in self.tags
 
-    def hold_weakly(self, etag: str) -> bool:
+    def matches_weakly(self, etag: str) -> bool:
         """Return whether this strong tag is listed, by weak comparison."""
-        return self.hold(etag) or _WEAK + etag in self.tags
+        return self.matches(etag) or _WEAK + etag in self.tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class Preconditions:
     def check(self, etag: str) -> None:
         """Raise `PreconditionFailed` if the record's current tag does not meet the preconditions. The write that
         follows must require the version that was checked, so that check and write are atomic."""
-        if self.if_match and not self.if_match.hold(etag):
+        if self.if_match and not self.if_match.matches(etag):
             raise PreconditionFailed("The record has changed since you read it.", etag=etag)
-        if self.if_none_match and self.if_none_match.hold_weakly(etag):
+        if self.if_none_match and self.if_none_match.matches_weakly(etag):
             raise PreconditionFailed("The record already exists.", etag=etag)
 
 

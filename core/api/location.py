@@ -13,6 +13,6 @@ def location(example: str) -> dict[str, Any]:
     return header("Location", "The URL of the record.", example=example, always=True)
 
 
-def address(request: Request, *steps: str) -> str:
+def url_path(request: Request, *steps: str) -> str:
     """Return the URL path with these segments, below the path prefix under which a proxy serves the app."""
     return "/".join([request.scope.get("root_path", ""), *(quote(step, safe="") for step in steps)])

@@ -16,6 +16,8 @@ from core.errors import Unavailable
 # An attempt fails only if another write to the same record succeeded in between.
 MAX_TRIES = 100
 
+TOO_MANY_CHANGES = "Too many concurrent changes to this record."
+
 
 class Versioned(Document):
     """Base class of documents that several clients change. `version` counts the states of a document from 1."""
@@ -61,9 +63,7 @@ async def delete_if(document: type[Document], state: Filter) -> bool:
     return bool(result.deleted_count)
 
 
-async def retry_conflicts(
-    attempt: Callable[[], Awaitable[T | None]], failure: str = "Too many concurrent changes to this record."
-) -> T:
+async def retry_conflicts(attempt: Callable[[], Awaitable[T | None]], failure: str = TOO_MANY_CHANGES) -> T:
     """Call `attempt` until it returns a result other than None, which means that another write came in between. Return
     the result. Raise what `attempt` raises, and `Unavailable` with the text `failure` after `MAX_TRIES` attempts."""
     for _ in range(MAX_TRIES):

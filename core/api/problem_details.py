@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from core.api.documented_responses import PROBLEM_MEDIA_TYPE
+from core.api.text_fields import composed
 from core.api.validation_messages import plain, sentence_of
 from core.database import as_unavailable
 from core.errors import (
@@ -141,10 +142,11 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
 def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:
     """Return whether the error concerns a key of an object rather than its value.
 
-    Pydantic marks such errors with a last segment `[key]`, which can also be an actual key in the body.
+    Pydantic marks such errors with a last segment `[key]`, which can also be an actual key in the body. The error has
+    the key as it was validated, which may be trimmed and composed.
     """
     marked = len(path) > 1 and path[-1] == "[key]"
-    return marked and (error.get("input") == path[-2] or error["type"] == "string_unicode")
+    return marked and (error.get("input") in (path[-2], composed(path[-2])) or error["type"] == "string_unicode")
 
 
 def _pointer(path: Sequence[str | int]) -> str:

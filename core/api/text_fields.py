@@ -12,6 +12,16 @@ from pydantic_core import CoreSchema, PydanticCustomError
 # Persian, Hindi and other languages use joiners in names; any other invisible character is rejected as misleading.
 _JOINERS = "\u200c\u200d"
 
+# Soft hyphens, zero-width characters, direction marks and byte order marks.
+_INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_ENDS_TRIMMED = f" \t\n\v\f\r\u0085\u2028\u2029{_INVISIBLE}"
+# The canonical combining class of viramas. In Malayalam and other scripts, a joiner after one belongs to the letter.
+_VIRAMA = 9
+
 # Longer than any maximum length here, even before composition: one character is composed of at most four.
 _MAX_COMPOSED = 1000
 
@@ -19,7 +29,7 @@ _MAX_COMPOSED = 1000
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
-def spoken(character: str) -> str:
+def describe_character(character: str) -> str:
     """Return a character as shown in an error message: visible ones in quotes, others as code point and name."""
     if character.isprintable() and not character.isspace():
         return f"'{character}'"
@@ -27,10 +37,31 @@ def spoken(character: str) -> str:
     return "a space" if character == " " else f"U+{ord(character):04X} ({name})"
 
 
-def _composed(text: Any) -> Any:
+def plain_spaces(text: str) -> str:
+    """Return a text with a plain space for every Unicode space (category Zs)."""
+    return text if text.isascii() else _SPACES.sub(" ", text)
+
+
+def trimmed(text: str) -> str:
+    """Return a text with plain spaces, without blanks and invisible characters at its ends."""
+    plain = plain_spaces(text)
+    kept = plain.rstrip(_ENDS_TRIMMED)
+    if kept and plain[len(kept) : len(kept) + 1] in tuple(_JOINERS) and unicodedata.combining(kept[-1]) == _VIRAMA:
+        kept = plain[: len(kept) + 1]
+    return kept.lstrip(_ENDS_TRIMMED)
+
+
+def _trimmed(text: Any) -> Any:
+    return trimmed(text) if isinstance(text, str) else text
+
+
+def composed(text: Any) -> Any:
+    """Return a text trimmed and in Unicode's composed form (NFC), and any other value as it is."""
+    plain = _trimmed(text)
     # Normalization takes quadratic time for a sequence of accents and holds the interpreter's lock: 20,000 accents take
     # more than a second.
-    return unicodedata.normalize("NFC", text) if isinstance(text, str) and len(text) <= _MAX_COMPOSED else text
+    is_short = isinstance(plain, str) and len(plain) <= _MAX_COMPOSED
+    return unicodedata.normalize("NFC", plain) if is_short and not plain.isascii() else plain
 
 
 def _check_printable(text: str) -> str:
@@ -43,15 +74,18 @@ def _check_printable(text: str) -> str:
             raise PydanticCustomError(
                 "not_printable",
                 "This must be one line of printable characters; remove {character}.",
-                {"character": spoken(character)},
+                {"character": describe_character(character)},
             )
     if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS for character in text):
         raise PydanticCustomError("not_visible", "This must contain a visible character.")
     return text
 
 
-Composed = BeforeValidator(_composed)
-"""Normalize text to Unicode's composed form (NFC) before its length is checked."""
+Trimmed = BeforeValidator(_trimmed)
+"""Replace every Unicode space by a plain one, and trim blanks and invisible characters at the ends."""
+
+Composed = BeforeValidator(composed)
+"""Trim text like `Trimmed`, and normalize it to Unicode's composed form (NFC), before its length is checked."""
 
 Printable = AfterValidator(_check_printable)
 """Reject text that is not a single line of printable characters."""
@@ -85,12 +119,22 @@ PrintableLine = Annotated[
 _CODE_CHARACTERS = "A-Za-z0-9._-"
 
 
+# A number such as 2.02E+11, which a spreadsheet shows instead of a long one.
+_SHORTENED = re.compile(r"\d+([.,]\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
+
+
 def _check_code(code: str) -> str:
+    if _SHORTENED.fullmatch(code):
+        raise PydanticCustomError(
+            "code_shortened",
+            "A spreadsheet has shortened this number, and some of its digits are lost. "
+            "Restore the whole number where it came from, in a column that is formatted as text.",
+        )
     if strange := re.search(f"[^{_CODE_CHARACTERS}]", code):
         raise PydanticCustomError(
             "code_character",
             "Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
-            {"strange": spoken(strange.group())},
+            {"strange": describe_character(strange.group())},
         )
     if code in (".", ".."):
         raise PydanticCustomError("code_dots", "This must not be '.' or '..', which are special in URLs.")
@@ -100,6 +144,7 @@ def _check_code(code: str) -> str:
 Code = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    Trimmed,
     AfterValidator(_check_code),
     DocumentedPattern(rf"^(?!\.{{1,2}}$)[{_CODE_CHARACTERS}]+$"),
     Field(examples=["A1"]),

@@ -14,7 +14,7 @@ from core.database import Database, collection_name, open_database, operation_ti
 from core.errors import StartupError
 from core.migrations import pending, too_old
 from core.module import Module
-from core.operations import service, traces_asked_for
+from core.operations import service, tracer_provider_for
 from core.server import check_certificate
 from core.settings import Settings, current_settings, variables
 
@@ -79,7 +79,7 @@ def _shown(value: Any, separator: str = ",") -> str:
 async def findings(settings: Settings, modules: Sequence[Module], *, data: bool) -> AsyncIterator[str]:
     """Yield a sentence for each problem that prevents the service from starting, and for each problem of the database.
     Write nothing to the database. `data` is whether to check all stored data."""
-    for check_settings in (check_certificate, traces_asked_for):
+    for check_settings in (check_certificate, tracer_provider_for):
         try:
             check_settings(settings)
         except StartupError as error:

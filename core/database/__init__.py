@@ -1,6 +1,6 @@
 """MongoDB access: the client, operations on collections, and the embedded server."""
 
-from core.database.availability import Outage, as_unavailable, check_room
+from core.database.availability import DatabaseAvailability, as_unavailable, check_disk_space, unreachable
 from core.database.batcher import Batcher
 from core.database.bulk import (
     ChangeStreamsUnsupported,
@@ -32,10 +32,10 @@ __all__ = [
     "Batcher",
     "ChangeStreamsUnsupported",
     "Database",
+    "DatabaseAvailability",
     "Embedded",
     "Filter",
     "Order",
-    "Outage",
     "Page",
     "Position",
     "SortKey",
@@ -43,7 +43,7 @@ __all__ = [
     "as_unavailable",
     "beyond",
     "bulk_update",
-    "check_room",
+    "check_disk_space",
     "collection",
     "collection_name",
     "duplicate_field",
@@ -58,5 +58,6 @@ __all__ = [
     "run_embedded",
     "sort_of",
     "translate_driver_errors",
+    "unreachable",
     "watch_ids",
 ]

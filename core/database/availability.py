@@ -20,17 +20,18 @@ from core.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 5.0
+MAX_WAIT_SECONDS = 5.0
 """How long to wait for an unreachable database: as long as a command may take, and longer than an election takes."""
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
-ROOM_SECONDS = 60
+DISK_FULL_RETRY_SECONDS = 60
 """The `Retry-After` for a full disk: a person has to free space."""
 
 
-class Outage:
-    """The outage state of one app's database: whether it has been unreachable for too long to wait for it."""
+class DatabaseAvailability:
+    """Whether one app's database can be used: it is reachable, or has been unreachable only briefly, and its disk has
+    free space."""
 
     def __init__(self) -> None:
         self.unprepared = False
@@ -38,29 +39,29 @@ class Outage:
         self.is_full: Callable[[], bool] = lambda: False
         """Return whether writes fail because the disk is full. Set for the embedded database only."""
         self._client: MongoClient[Any] | None = None
-        self._since: float | None = None
+        self._unreachable_since: float | None = None
 
-    def is_on(self) -> bool:
-        """Return whether an outage is in effect.
+    def is_unavailable(self) -> bool:
+        """Return whether the database has been unreachable for too long to wait for it.
 
-        Called for each request, so it costs nothing while the database is reachable. An outage ends as soon as the
-        driver has found a server.
+        Called for each request, so it costs nothing while the database is reachable. The outage ends as soon as
+        the driver has found a server.
         """
-        return self.unprepared or (self._since is not None and self._lasts())
+        return self.unprepared or (self._unreachable_since is not None and self._is_long_outage())
 
-    def use(self) -> None:
-        """Make `check_room` use this instance in the current context and in tasks started from it."""
+    def make_current(self) -> None:
+        """Make `check_disk_space` use this instance in the current context and in tasks started from it."""
         _current.set(self)
 
-    def check(self) -> None:
+    def check_reachable(self) -> None:
         """Raise `Unavailable` during an outage."""
-        if self.is_on():
-            raise Unavailable("The database does not answer.")
+        if self.is_unavailable():
+            raise unreachable()
 
-    def check_room(self) -> None:
+    def check_disk_space(self) -> None:
         """Raise `Unavailable` if the disk is full."""
         if self.is_full():
-            raise no_room()
+            raise disk_full()
 
     @asynccontextmanager
     async def watching(self, client: MongoClient[Any]) -> AsyncIterator[None]:
@@ -69,13 +70,13 @@ class Outage:
         Poll the topology that the driver keeps: the driver checks its servers each second anyway, and its own event
         listeners would cost a thread that polls just as often.
         """
-        self._client, self._since = client, None
+        self._client, self._unreachable_since = client, None
         polling = asyncio.create_task(self._poll())
         try:
             yield
         finally:
             polling.cancel()
-            self._client, self._since = None, None
+            self._client, self._unreachable_since = None, None
 
     async def _poll(self) -> None:
         logged = False
@@ -83,16 +84,16 @@ class Outage:
             if self._has_server():
                 if logged:
                     log.warning("The database is reachable again")
-                logged, self._since = False, None
-            elif self._since is None:
-                self._since = monotonic()
-            elif not logged and self._lasts():
+                logged, self._unreachable_since = False, None
+            elif self._unreachable_since is None:
+                self._unreachable_since = monotonic()
+            elif not logged and self._is_long_outage():
                 log.error("The database is unreachable: requests that need it are refused until it is back")
                 logged = True
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    def _lasts(self) -> bool:
-        timed_out = self._since is not None and monotonic() - self._since >= PATIENCE_SECONDS
+    def _is_long_outage(self) -> bool:
+        timed_out = self._unreachable_since is not None and monotonic() - self._unreachable_since >= MAX_WAIT_SECONDS
         return timed_out and not self._has_server()
 
     def _has_server(self) -> bool:
@@ -101,26 +102,33 @@ class Outage:
         return client is None or client.topology_description.has_readable_server(client.read_preference)
 
 
-def no_room() -> Unavailable:
+def unreachable() -> Unavailable:
+    """Return the error for a request that needs the database while it is unreachable."""
+    return Unavailable("The database is not responding.")
+
+
+def disk_full() -> Unavailable:
     """Return the error for a write while the disk is full."""
-    return Unavailable("The disk of the database is full: data can be read but not written.", retry_after=ROOM_SECONDS)
+    return Unavailable(
+        "The disk of the database is full: data can be read but not written.", retry_after=DISK_FULL_RETRY_SECONDS
+    )
 
 
 def as_unavailable(error: PyMongoError) -> Unavailable | None:
     """Return the `Unavailable` that clients see if a driver error means an outage or a full disk, else None."""
     if is_outage(error):
-        return Unavailable("The database does not answer.")
-    return no_room() if is_full(error) else None
+        return unreachable()
+    return disk_full() if is_full(error) else None
 
 
-_current: ContextVar[Outage] = ContextVar("outage")
+_current: ContextVar[DatabaseAvailability] = ContextVar("database_availability")
 
 
-def check_room() -> None:
+def check_disk_space() -> None:
     """Raise `Unavailable` if the disk of the current context's database is full.
 
     For long-running work, which inherits the context of the request or command that started it. Short requests are
     refused before they begin.
     """
-    if outage := _current.get(None):
-        outage.check_room()
+    if availability := _current.get(None):
+        availability.check_disk_space()

@@ -16,7 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from core.database.availability import Outage
+from core.database.availability import DatabaseAvailability
 from core.database.driver_threads import DriverThreads, queue_timeout
 from core.database.embedded import Mongod, find_mongod, run_embedded
 from core.database.errors import is_duplicate_key, is_outage
@@ -111,17 +111,17 @@ async def _nothing(_: Database) -> None:
 
 @asynccontextmanager
 async def open_database(
-    settings: Settings, prepare: Prepare = _nothing, outage: Outage | None = None
+    settings: Settings, prepare: Prepare = _nothing, availability: DatabaseAvailability | None = None
 ) -> AsyncIterator[Database]:
-    """Open the database that the settings select, and run `prepare` on it first. `outage` follows from then on whether
-    the database is reachable.
+    """Open the database that the settings select, and run `prepare` on it first. Keep `availability` up to date
+    while the database is open.
 
     Raise `StartupError`, with a remedy, if there is no server or it rejects the preparation; `DatabaseUnreachable` if
     a retry may succeed.
     """
-    outage = outage or Outage()
-    outage.use()
-    async with _open_client(settings, outage) as (client, description):
+    availability = availability or DatabaseAvailability()
+    availability.make_current()
+    async with _open_client(settings, availability) as (client, description):
         database = Database(client, settings.mongodb_database, description)
         with translate_driver_errors(settings, description):
             await database.ping()
@@ -143,16 +143,19 @@ def translate_driver_errors(settings: Settings, description: str) -> Iterator[No
 
 
 @asynccontextmanager
-async def _open_client(settings: Settings, outage: Outage) -> AsyncIterator[tuple[Any, str]]:
+async def _open_client(settings: Settings, availability: DatabaseAvailability) -> AsyncIterator[tuple[Any, str]]:
     """Yield a client and a description of its server. The order of preference: the server in MONGODB_URL, an embedded
     server, a database in memory if allowed."""
     if settings.mongodb_url:
         url = settings.mongodb_url.get_secret_value()
-        async with _connected(url, outage) as client:
+        async with _connected(url, availability) as client:
             yield client, f"the MongoDB server at {_servers(url)}"
     elif mongod := _mongod(settings):
-        async with run_embedded(mongod, settings.data_dir) as embedded, _connected(embedded.url, outage) as client:
-            outage.is_full = lambda: embedded.room.is_full
+        async with (
+            run_embedded(mongod, settings.data_dir) as embedded,
+            _connected(embedded.url, availability) as client,
+        ):
+            availability.is_full = lambda: embedded.disk_space.is_full
             yield client, f"the embedded MongoDB {embedded.version} with its data in {embedded.data}"
     elif settings.allow_memory_db:
         log.warning("Using a database in memory, as ALLOW_MEMORY_DB allows: all data is lost when this process exits")
@@ -174,9 +177,9 @@ def _mongod(settings: Settings) -> Mongod | None:
 
 
 @asynccontextmanager
-async def _connected(url: str, outage: Outage) -> AsyncIterator[Any]:
+async def _connected(url: str, availability: DatabaseAvailability) -> AsyncIterator[Any]:
     with closing(_connect(url)) as client:
-        async with database_metrics.watched(client.delegate), outage.watching(client.delegate):
+        async with database_metrics.watched(client.delegate), availability.watching(client.delegate):
             yield client
 
 

@@ -33,9 +33,9 @@ class Worker:
         """Join the workers in `folder`, which the first worker creates."""
         self.folder = folder
         self._folder_lock = _join(folder)
-        self._own_lock = _announce(folder)
+        self._own_lock = _create_own_file(folder)
 
-    def forget_the_dead(self) -> None:
+    def remove_dead_workers(self) -> None:
         """Remove the gauges of dead workers. Their counters and histograms are kept."""
         for file in self.folder.glob("*.worker"):
             if file.stem != str(os.getpid()):
@@ -63,7 +63,7 @@ def _join(folder: Path) -> int:
         os.close(descriptor)  # the last worker has just left and removed the folder
 
 
-def _announce(folder: Path) -> int:
+def _create_own_file(folder: Path) -> int:
     """Create and lock this worker's own file, and return its file descriptor.
 
     The file gets its final name only after it is locked. Files of an earlier process with the same process id are
@@ -128,15 +128,15 @@ def _find() -> Worker | None:
     return Worker(ours)
 
 
-this = _find()
+current = _find()
 """The current process as a worker; None if it is the server's only process."""
 
 
 @contextmanager
-def present() -> Iterator[None]:
+def leave_at_end() -> Iterator[None]:
     """Leave the folder at the end of the context, in which the process serves requests."""
     try:
         yield
     finally:
-        if this:
-            this.leave()
+        if current:
+            current.leave()

@@ -2,7 +2,7 @@
 
 from core.middleware.body_limit import BodyLimit, allow_body
 from core.middleware.client_address import current_request, socket_address
-from core.middleware.concurrency_limit import ALWAYS, REFUSAL
+from core.middleware.concurrency_limit import EXEMPT_PATHS, REJECTION
 from core.middleware.cors import install_cors
 from core.middleware.database_gate import DatabaseGate
 from core.middleware.head_requests import HeadAsGet
@@ -12,8 +12,8 @@ from core.middleware.startup_errors import StartupErrors
 from core.middleware.trusted_host import TrustedHost
 
 __all__ = [
-    "ALWAYS",
-    "REFUSAL",
+    "EXEMPT_PATHS",
+    "REJECTION",
     "Application",
     "BodyLimit",
     "DatabaseGate",

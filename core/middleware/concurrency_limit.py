@@ -5,9 +5,9 @@ from starlette.types import Message, Receive, Scope
 from core.errors import Problem, Unavailable
 
 # Monitoring endpoints, exempt from the limit: they matter most when the service is overloaded.
-ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
+EXEMPT_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
-REFUSAL = "refusal"
+REJECTION = "rejection"
 """The scope key of the problem with which the connection rejects a request, if any; see `core.server.protocol`."""
 
 
@@ -20,14 +20,14 @@ class ConcurrencyLimit:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.at_work = 0
+        self.running = 0
 
-    def refusal(self, scope: Scope) -> Problem | None:
+    def rejection(self, scope: Scope) -> Problem | None:
         """Return the problem with which to reject a request before it starts, or None."""
-        if REFUSAL in scope:
-            refusal: Problem = scope[REFUSAL]
-            return refusal
-        if self.at_work >= self.limit and scope["path"] not in ALWAYS:
+        if REJECTION in scope:
+            rejection: Problem = scope[REJECTION]
+            return rejection
+        if self.running >= self.limit and scope["path"] not in EXEMPT_PATHS:
             return Unavailable("The server has reached its limit of concurrent requests.")
         return None
 
@@ -36,11 +36,11 @@ class ConcurrencyLimit:
 
         Raise the problem with which the connection has rejected the request in the meantime, if any.
         """
-        self.at_work -= 1
+        self.running -= 1
         try:
             message = await receive()
         finally:
-            self.at_work += 1
-        if REFUSAL in scope:
-            raise scope[REFUSAL]
+            self.running += 1
+        if REJECTION in scope:
+            raise scope[REJECTION]
         return message

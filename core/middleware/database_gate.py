@@ -2,20 +2,20 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.database import Outage
+from core.database import DatabaseAvailability
 
 
 class DatabaseGate:
     """ASGI app around a route that needs the database; with `writes`, the route also needs free disk space there."""
 
-    def __init__(self, app: ASGIApp, outage: Outage, *, writes: bool) -> None:
+    def __init__(self, app: ASGIApp, availability: DatabaseAvailability, *, writes: bool) -> None:
         self.app = app
-        self.outage = outage
+        self.availability = availability
         self.writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.outage.use()
-        self.outage.check()
+        self.availability.make_current()
+        self.availability.check_reachable()
         if self.writes:
-            self.outage.check_room()
+            self.availability.check_disk_space()
         await self.app(scope, receive, send)

@@ -35,7 +35,7 @@ class RequestContextMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.settings = settings
-        self.admission = ConcurrencyLimit(settings.max_concurrent_requests)
+        self.concurrency_limit = ConcurrencyLimit(settings.max_concurrent_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         use_settings(self.settings)
@@ -61,11 +61,11 @@ class RequestContextMiddleware:
                 message["headers"] = [*headers, *security_headers(scope, headers)]
             await send(message)
 
-        refusal = self.admission.refusal(scope)
-        self.admission.at_work += 1
+        rejection = self.concurrency_limit.rejection(scope)
+        self.concurrency_limit.running += 1
         try:
-            app = ProblemResponse(refusal, request_id) if refusal else self.app
-            await app(scope, partial(self.admission.receive, scope, receive), send_with_headers)
+            app = ProblemResponse(rejection, request_id) if rejection else self.app
+            await app(scope, partial(self.concurrency_limit.receive, scope, receive), send_with_headers)
         except ClientDisconnect:
             pass  # there is no client left to respond to
         except (Exception, asyncio.CancelledError) as error:
@@ -74,7 +74,7 @@ class RequestContextMiddleware:
                 raise
             await ProblemResponse(problem, request_id)(scope, receive, send_with_headers)
         finally:
-            self.admission.at_work -= 1
+            self.concurrency_limit.running -= 1
             requests.observe(scope, status, perf_counter() - started)
             if access_log.isEnabledFor(logging.INFO):
                 _log(_access_fields(scope, status, started) | {"address": address})

@@ -68,12 +68,12 @@ async def pending(database: Database, modules: Sequence[Module]) -> list[Migrati
     return due
 
 
-async def settle(database: Database, modules: Sequence[Module]) -> list[Migration]:
-    """Return the pending migrations as `pending` does, and record those of modules that have not stored anything as
-    applied."""
+async def mark_unneeded(database: Database, modules: Sequence[Module]) -> list[Migration]:
+    """Mark the migrations of modules that have not stored anything as applied. Return the pending ones, as `pending`
+    does."""
     due, unneeded = await _compare(database, modules)
     for migration in unneeded:
-        await note(migration)
+        await mark_applied(migration)
     return due
 
 
@@ -109,8 +109,8 @@ async def _has_data(database: Database, module: Module, missing: Sequence[Migrat
     return any([await database.has_documents(collection_name(document)) for document in documents])
 
 
-async def note(migration: Migration) -> None:
-    """Record a migration as applied."""
+async def mark_applied(migration: Migration) -> None:
+    """Store that a migration has been applied."""
     await AppliedMigration(id=migration.name).save()
 
 
@@ -126,7 +126,7 @@ async def check(database: Database, modules: Sequence[Module], wait_seconds: flo
 
 async def _problem(database: Database, modules: Sequence[Module]) -> StartupError | None:
     try:
-        due = await settle(database, modules)
+        due = await mark_unneeded(database, modules)
     except StartupError as newer:
         return newer
     return too_old(due) if due else None

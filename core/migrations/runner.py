@@ -16,18 +16,18 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from core.clock import utc_now
 from core.database import Database, collection, operation_timeout
 from core.errors import StartupError
-from core.migrations.applied import Migration, note, settle
+from core.migrations.applied import Migration, mark_applied, mark_unneeded
 from core.module import Module
 
 # The lock of a runner that has not renewed it for this long may be taken over.
 LAPSE = timedelta(seconds=60)
 STEP_SECONDS = 24 * 3600.0
-_BEAT_SECONDS = 10.0
+_RENEW_SECONDS = 10.0
 _POLL_SECONDS = 1.0
 
 _LOCK = "runner"
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class MigrationLock(Document):
@@ -43,16 +43,16 @@ class MigrationLock(Document):
         name = "migration_lock"
 
 
-async def run(database: Database, modules: Sequence[Module], wait_seconds: float, tell: Tell) -> int:
-    """Run the pending migrations, and return their number. Wait up to `wait_seconds` for another runner. Progress is
-    reported to `tell`, line by line.
+async def run(database: Database, modules: Sequence[Module], wait_seconds: float, report: Report) -> int:
+    """Run the pending migrations, and return their number. Wait up to `wait_seconds` for another runner. `report` is
+    called with each line of progress.
 
     Raise `StartupError` if the lock is not free in time, if it is lost, or if a migration fails.
     """
     owner = f"{socket.gethostname()}, process {os.getpid()} ({uuid.uuid4().hex[:8]})"
     await database.bind([MigrationLock])
-    await _acquire(owner, wait_seconds, tell)
-    work = asyncio.create_task(_run_pending(database, modules, tell))
+    await _acquire(owner, wait_seconds, report)
+    work = asyncio.create_task(_run_pending(database, modules, report))
     renewal = asyncio.create_task(_renew(owner))
     try:
         await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,12 +65,12 @@ async def run(database: Database, modules: Sequence[Module], wait_seconds: float
             await MigrationLock.find({"_id": _LOCK, "owner": owner}).delete()
 
 
-async def _run_pending(database: Database, modules: Sequence[Module], tell: Tell) -> int:
-    due = await settle(database, modules)
+async def _run_pending(database: Database, modules: Sequence[Module], report: Report) -> int:
+    due = await mark_unneeded(database, modules)
     for migration in due:
-        tell(f"Running {migration.name}")
+        report(f"Running {migration.name}")
         await _run_one(database, migration)
-        await note(migration)
+        await mark_applied(migration)
     return len(due)
 
 
@@ -87,14 +87,14 @@ async def _run_one(database: Database, migration: Migration) -> None:
             ) from error
 
 
-async def _acquire(owner: str, wait_seconds: float, tell: Tell) -> None:
+async def _acquire(owner: str, wait_seconds: float, report: Report) -> None:
     deadline, reported = monotonic() + wait_seconds, False
     while not await _try_acquire(owner):
         lock = await MigrationLock.get(_LOCK)
         if lock and monotonic() >= deadline:
             raise StartupError(f"Another runner is running migrations: {lock.owner}. Try again later.")
         if lock and not reported:
-            tell(f"Waiting for another runner: {lock.owner}")
+            report(f"Waiting for another runner: {lock.owner}")
             reported = True
         await asyncio.sleep(_POLL_SECONDS)
 
@@ -118,7 +118,7 @@ async def _renew(owner: str) -> NoReturn:
     Database errors are ignored and the renewal is retried: the lock expires late enough for a short outage.
     """
     while True:
-        await asyncio.sleep(_BEAT_SECONDS)
+        await asyncio.sleep(_RENEW_SECONDS)
         with suppress(PyMongoError):
             result = await collection(MigrationLock).update_one(
                 {"_id": _LOCK, "owner": owner}, {"$set": {"expires_at": utc_now() + LAPSE}}

@@ -40,7 +40,7 @@ class Examples:
             case {"description": str(description)}:
                 return " ".join(description.split()).partition(". ")[0].rstrip(".") + "."
             case {"type": "array", "items": items} if described := self._description(items):
-                return f"A list. Each item: {described[0].lower()}{described[1:]}"
+                return f"A list. Each item is {described[0].lower()}{described[1:]}"
             case {"anyOf": [choice, *_]}:
                 return self._description(choice)
         return ""

@@ -3,7 +3,7 @@
 from core.operations.health import service
 from core.operations.lifecycle import open_service, running
 from core.operations.logging import configure_logs
-from core.operations.tracing import telemetry, traces_asked_for
+from core.operations.tracing import telemetry, tracer_provider_for
 
 __all__ = [
     "configure_logs",
@@ -11,5 +11,5 @@ __all__ = [
     "running",
     "service",
     "telemetry",
-    "traces_asked_for",
+    "tracer_provider_for",
 ]

@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
+from core.database import unreachable
 from core.errors import Unavailable
 from core.migrations import AppliedMigration, MigrationLock
 from core.module import HealthCheck, Module
@@ -53,7 +54,7 @@ class Readiness(Health):
 async def healthz() -> Health:
     """Check that the process is alive.
 
-    Uses no other resource, not even the database.
+    Does not access the database or any other resource.
     """
     return Health()
 
@@ -64,12 +65,12 @@ async def readyz(request: Request) -> Readiness:
 
     Queries MongoDB and runs the health checks of the modules.
     """
-    request.app.state.outage.check()
+    request.app.state.availability.check_reachable()
     try:
         await request.app.state.database.ping()
     except PyMongoError as error:
-        raise Unavailable("The database does not answer.") from error
-    request.app.state.outage.check_room()
+        raise unreachable() from error
+    request.app.state.availability.check_disk_space()
     checks: dict[str, HealthCheck] = request.app.state.health_checks
     results = await asyncio.gather(*(_is_healthy(name, check) for name, check in checks.items()))
     if not all(results):

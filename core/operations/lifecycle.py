@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from core.database import Database, Outage, open_database, translate_driver_errors
+from core.database import Database, DatabaseAvailability, open_database, translate_driver_errors
 from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
 from core.module import Module
@@ -27,7 +27,7 @@ FAILED = 3
 
 
 def open_service(
-    settings: Settings, modules: Sequence[Module], outage: Outage | None = None
+    settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability | None = None
 ) -> AbstractAsyncContextManager[Database]:
     """Open the database, bind the modules' documents to it, and create their indexes.
 
@@ -38,18 +38,20 @@ def open_service(
         await check(database, modules, settings.migration_wait_seconds)
         await database.bind([document for module in modules for document in module.documents])
 
-    return open_database(settings, prepare, outage)
+    return open_database(settings, prepare, availability)
 
 
 @asynccontextmanager
-async def running(app: FastAPI, settings: Settings, modules: Sequence[Module], outage: Outage) -> AsyncIterator[None]:
+async def running(
+    app: FastAPI, settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability
+) -> AsyncIterator[None]:
     """Run the service for the duration of the context.
 
     If the database is unreachable, the service starts nevertheless, in an outage that ends when the database is
     reachable and has been prepared. Raise `StartupError` for an error that waiting cannot fix; if that error occurs
     only after waiting, exit the process.
     """
-    service = _Service(app, settings, modules, outage)
+    service = _Service(app, settings, modules, availability)
     work = asyncio.create_task(service.run())
     started = asyncio.create_task(service.started.wait())
     try:
@@ -60,7 +62,7 @@ async def running(app: FastAPI, settings: Settings, modules: Sequence[Module], o
     finally:
         started.cancel()
         service.stopping.set()
-        if outage.unprepared or not service.started.is_set():
+        if availability.unprepared or not service.started.is_set():
             work.cancel()
         with suppress(asyncio.CancelledError):
             await work
@@ -69,11 +71,13 @@ async def running(app: FastAPI, settings: Settings, modules: Sequence[Module], o
 class _Service:
     """The database and the modules' lifespans, run in one task, because waiting for the database can take long."""
 
-    def __init__(self, app: FastAPI, settings: Settings, modules: Sequence[Module], outage: Outage) -> None:
+    def __init__(
+        self, app: FastAPI, settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability
+    ) -> None:
         self.app = app
         self.settings = settings
         self.modules = modules
-        self.outage = outage
+        self.availability = availability
         self.started = asyncio.Event()
         self.stopping = asyncio.Event()
 
@@ -82,7 +86,7 @@ class _Service:
             while not await self._try_to_serve():  # noqa: ASYNC110 (no event signals that the database is reachable)
                 await asyncio.sleep(PAUSE_SECONDS)
         except Exception as error:
-            if not self.outage.unprepared:
+            if not self.availability.unprepared:
                 raise
             traced = not isinstance(error, StartupError)
             log.error("The service cannot start. %s", error, exc_info=traced)  # noqa: TRY400 (the text has the reason)
@@ -94,18 +98,18 @@ class _Service:
         try:
             async with AsyncExitStack() as stack:
                 await self._open(stack)
-                self.outage.unprepared = False
+                self.availability.unprepared = False
                 self.started.set()
                 await self.stopping.wait()
         except DatabaseUnreachable as error:
             log.warning("Waiting for the database. %s (%s)", error, _reason(error))
-            self.outage.unprepared = True
+            self.availability.unprepared = True
             self.started.set()
             return False
         return True
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        database = await stack.enter_async_context(open_service(self.settings, self.modules, self.outage))
+        database = await stack.enter_async_context(open_service(self.settings, self.modules, self.availability))
         self.app.state.database = database
         with translate_driver_errors(self.settings, database.description):
             for module in self.modules:

@@ -73,8 +73,8 @@ class MetricsTokenNeeded(Unauthenticated):
 async def metrics(request: Request) -> Response:
     """Read the metrics of the service in Prometheus format.
 
-    The metrics cover all workers. If the setting `METRICS_TOKEN` is set, as production requires, send it as a bearer
-    token. Otherwise, only clients on the same machine that use no proxy can read the metrics.
+    The metrics cover all workers. If `METRICS_TOKEN` is set, as production requires, send it as a bearer token.
+    Otherwise, only clients on the same machine that use no proxy can read the metrics.
     """
     check_scraper(request)
     content, media_type = await asyncio.to_thread(_render, request.headers.get("accept", ""))
@@ -134,9 +134,9 @@ def _registry() -> CollectorRegistry:
 
     Process metrics (memory, CPU, open files) are included only if this process is the only one.
     """
-    if workers.this is None:
+    if workers.current is None:
         return REGISTRY
-    workers.this.forget_the_dead()
+    workers.current.remove_dead_workers()
     shared = CollectorRegistry()
-    MultiProcessCollector(shared, path=str(workers.this.folder))  # type: ignore[no-untyped-call]  # it has no types
+    MultiProcessCollector(shared, path=str(workers.current.folder))  # type: ignore[no-untyped-call]  # it has no types
     return shared

@@ -44,7 +44,7 @@ class Traces(TracerProvider):
         self.add_span_processor(RedactingSpanProcessor())
 
     @asynccontextmanager
-    async def sent(self) -> AsyncIterator[None]:
+    async def export(self) -> AsyncIterator[None]:
         """Export spans in a background thread for the duration of the context, and the remaining ones at its end."""
         self.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         try:

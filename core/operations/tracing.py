@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
-def traces_asked_for(settings: Settings) -> "Traces | None":
+def tracer_provider_for(settings: Settings) -> "Traces | None":
     """Return the tracer provider, or None if `TELEMETRY=off`.
 
     Raise `StartupError` if the required packages are not installed.

@@ -56,7 +56,7 @@ class CheckedRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         self.media_types = _media_types(self)
         self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
-        self.single = frozenset(_single_parameters(self.dependant))
+        self.single_parameters = frozenset(_single_parameters(self.dependant))
         handle = super().get_route_handler()
 
         async def handle_prechecked(request: Request) -> Response:
@@ -71,7 +71,7 @@ class CheckedRoute(APIRoute):
         if self.reads_body:
             _check_encoding(request)
         _check_media_type(request, self.media_types)
-        _check_query(request, self.single)
+        _check_query(request, self.single_parameters)
 
 
 class ProtectedRoute(CheckedRoute):
@@ -115,9 +115,9 @@ class _FlatRouter(APIRouter):
         """Add the routes of another router."""
         self.routes.extend(router.routes)
 
-    def tagged(self, tag: str) -> list[APIRoute]:
+    def with_tag(self, tag: str) -> list[APIRoute]:
         """Return copies of the routes with a tag, and with the operation ids that follow from it."""
-        return [_tagged(route, tag) for route in self.routes if isinstance(route, APIRoute)]
+        return [_with_tag(route, tag) for route in self.routes if isinstance(route, APIRoute)]
 
 
 class ProtectedRouter(_FlatRouter):
@@ -139,7 +139,7 @@ class PublicRouter(_FlatRouter):
         super().__init__(prefix=prefix, route_class=route_class, responses=ANY_ROUTE)
 
 
-def _tagged(route: APIRoute, tag: str) -> APIRoute:
+def _with_tag(route: APIRoute, tag: str) -> APIRoute:
     tagged = copy(route)
     tagged.tags = [tag, *route.tags]
     tagged.unique_id = operation_id(tagged)
@@ -159,9 +159,7 @@ def _media_types(route: APIRoute) -> frozenset[str]:
 def _check_media_type(request: Request, supported: frozenset[str]) -> None:
     given = request.headers.get("content-type")
     if supported and given and given.partition(";")[0].strip().lower() not in supported:
-        raise UnsupportedMediaType(
-            f"The Content-Type {given[:80]} is not supported. Supported types: {', '.join(sorted(supported))}."
-        )
+        raise UnsupportedMediaType.of(given, supported)
 
 
 def _check_encoding(request: Request) -> None:

@@ -11,10 +11,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.errors import HttpProblem, Problem, Unavailable
-from core.middleware import ALWAYS, REFUSAL
+from core.middleware import EXEMPT_PATHS, REJECTION
 from core.server.connection_timer import tick_each_second
 from core.server.limits import SPARE_CONNECTIONS
-from core.server.request_head import MAX_HEAD, check_framing, check_offer, problem_of, too_large
+from core.server.request_head import MAX_HEAD, check_framing, check_upgrade, problem_of, too_large
 from core.server.transport import LingeringTransport
 from core.settings import MAX_CONNECTIONS
 
@@ -26,11 +26,12 @@ MAX_PIPELINED = 100
 HEAD_SECONDS = 10
 BODY_SECONDS = 10
 BODY_RATE = 500
-ANSWER_SECONDS = 120
+RESPONSE_SECONDS = 120
 LINGER_SECONDS = 30
 
-# What the connection waits for: the next request, the head of a request, or its body. _DEAF discards all further input.
-_NEXT, _HEAD, _BODY, _DEAF = range(4)
+# What the connection waits for: the next request, the head of a request, or its body. In the state _DISCARD, it
+# discards all further input.
+_NEXT, _HEAD, _BODY, _DISCARD = range(4)
 
 
 class Connection(HttpToolsProtocol):
@@ -46,7 +47,7 @@ class Connection(HttpToolsProtocol):
         self.max_connections = max_connections
         self.over_limit = False
         self.awaited = _NEXT
-        self.patience: float = HEAD_SECONDS  # seconds left until the timeout
+        self.seconds_left: float = HEAD_SECONDS  # until the timeout
         self.received = 0  # size of the data being parsed, in bytes
         self.unparsed = 0  # bytes received earlier for which the parser has called no callback yet
         self.keep_alive = False  # whether the connection stays open after the current response
@@ -60,7 +61,7 @@ class Connection(HttpToolsProtocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        while data and self.awaited != _DEAF:
+        while data and self.awaited != _DISCARD:
             data = self._parse(data)
 
     def _parse(self, data: bytes) -> bytes:
@@ -71,12 +72,12 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:  # ignored: the rest is HTTP, too (RFC 9110, section 7.8)
             return data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
-            self._refuse(problem_of(error))
+            self._reject(problem_of(error))
             return b""
         if self.awaited in (_HEAD, _BODY):
             self.unparsed += self.received
             if self.unparsed > MAX_HEAD:
-                self._refuse(too_large())
+                self._reject(too_large())
         return b""
 
     # Callbacks of the parser; an exception in one of them stops the parser.
@@ -89,7 +90,7 @@ class Connection(HttpToolsProtocol):
         self._check_head()
         super().on_headers_complete()
         self.headers = []  # trailers must not be merged into the headers (RFC 9110, section 6.5.1)
-        if self.over_limit and self.scope["path"] not in ALWAYS:
+        if self.over_limit and self.scope["path"] not in EXEMPT_PATHS:
             self._mark(Unavailable("The server has reached its limit of simultaneous connections."))
         # A response that starts before the request is read completely has the header `Connection: close`.
         self.keep_alive, self.cycle.keep_alive = self.cycle.keep_alive and not self.over_limit, False
@@ -97,13 +98,13 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        self._await(_BODY, min(BODY_SECONDS, self.patience + len(body) / BODY_RATE))
+        self._await(_BODY, min(BODY_SECONDS, self.seconds_left + len(body) / BODY_RATE))
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         if not self.cycle.response_started:
             self.cycle.keep_alive = self.keep_alive
-        self._await(_NEXT, ANSWER_SECONDS)
+        self._await(_NEXT, RESPONSE_SECONDS)
 
     def on_response_complete(self) -> None:
         # The same as in uvicorn, without the timer that uvicorn sets after each response.
@@ -114,13 +115,13 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self.awaited == _NEXT and not self.flow.write_paused:
-            self.patience = self.timeout_keep_alive
+            self.seconds_left = self.timeout_keep_alive
 
     def _should_upgrade_to_ws(self) -> bool:
         return False
 
-    def _await(self, awaited: int, patience: float) -> None:
-        self.awaited, self.patience, self.unparsed = awaited, patience, -self.received
+    def _await(self, awaited: int, seconds: float) -> None:
+        self.awaited, self.seconds_left, self.unparsed = awaited, seconds, -self.received
 
     def _check_head(self) -> None:
         self.scope["method"] = self.parser.get_method().decode()
@@ -130,7 +131,7 @@ class Connection(HttpToolsProtocol):
             raise Unavailable(f"At most {MAX_PIPELINED} requests can be pipelined on one connection.")
         check_framing(self.headers, self.parser.get_http_version())
         if self.parser.should_upgrade():
-            check_offer(self.headers)
+            check_upgrade(self.headers)
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -138,16 +139,16 @@ class Connection(HttpToolsProtocol):
     # Rejected requests.
 
     def _mark(self, problem: Problem) -> None:
-        cast("dict[str, Any]", self.cycle.scope)[REFUSAL] = problem
+        cast("dict[str, Any]", self.cycle.scope)[REJECTION] = problem
 
-    def _refuse(self, problem: Problem) -> None:
+    def _reject(self, problem: Problem) -> None:
         """Respond with a problem, after the responses to earlier requests, and discard all further input."""
         if self.awaited != _BODY:
             self._respond(problem)
         elif not self.cycle.response_started:  # otherwise the app's response continues
             self._mark(problem)
             self.cycle.message_event.set()  # wakes up the app if it waits for the body
-        self._await(_DEAF, ANSWER_SECONDS)
+        self._await(_DISCARD, RESPONSE_SECONDS)
 
     def _respond(self, problem: Problem) -> None:
         """Pass the app a substitute for the unreadable request, without a body and marked with the problem."""
@@ -165,8 +166,8 @@ class Connection(HttpToolsProtocol):
     def tick(self) -> None:
         """Count down the timeout by one second, if the connection is waiting for its client."""
         if self._is_waiting():
-            self.patience -= 1
-            if self.patience < 0:
+            self.seconds_left -= 1
+            if self.seconds_left < 0:
                 self._time_out()
 
     def _is_waiting(self) -> bool:
@@ -175,7 +176,7 @@ class Connection(HttpToolsProtocol):
             return True
         if self.awaited == _NEXT:
             return self.cycle is None or self.cycle.response_complete
-        return self.awaited != _DEAF and not self.flow.read_paused
+        return self.awaited != _DISCARD and not self.flow.read_paused
 
     def _time_out(self) -> None:
         if self.transport.is_closing() or self.flow.write_paused:
@@ -183,18 +184,18 @@ class Connection(HttpToolsProtocol):
         elif self.awaited == _NEXT:
             self.transport.hang_up()
         else:
-            self._refuse(HttpProblem(408, "The request was not received in time."))
+            self._reject(HttpProblem(408, "The request was not received in time."))
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.patience = ANSWER_SECONDS
+        self.seconds_left = RESPONSE_SECONDS
 
     def _keep_reading(self) -> bool:
         """Return whether unread input remains when the connection closes; if so, keep reading and discard it."""
         if self.awaited == _NEXT:
-            self.patience = ANSWER_SECONDS
+            self.seconds_left = RESPONSE_SECONDS
             return False
-        self._await(_DEAF, LINGER_SECONDS)
+        self._await(_DISCARD, LINGER_SECONDS)
         self.flow.resume_reading()
         return True
 

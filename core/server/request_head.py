@@ -57,7 +57,7 @@ def check_framing(headers: Sequence[tuple[bytes, bytes]], version: str) -> None:
             raise HttpProblem(501, "The only supported transfer encoding is chunked.")
 
 
-def check_offer(headers: Sequence[tuple[bytes, bytes]]) -> None:
+def check_upgrade(headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Raise a problem if a request that offers another protocol (Upgrade) has a body.
 
     The parser treats such a body as data of the new protocol, so it would be parsed as the next request.

@@ -5,7 +5,7 @@ from typing import Any
 
 from core.database import collection
 from modules.analytics import query_concurrency
-from modules.analytics.mark_counts import chosen
+from modules.analytics.mark_counts import students_in
 from modules.students import StudentDocument, StudentReader
 
 
@@ -29,5 +29,5 @@ async def largest_branches(among: Sequence[str], limit: int) -> list[str]:
     """Return up to `limit` branches, largest first: of those in `among`, or of all if it is empty."""
     by_size = {"$sort": {"n": -1, "_id": 1}}
     counted = {"$group": {"_id": "$branch", "n": {"$sum": 1}}}
-    rows = await query_concurrency.aggregate([{"$match": chosen(among)}, counted, by_size, {"$limit": limit}])
+    rows = await query_concurrency.aggregate([{"$match": students_in(among)}, counted, by_size, {"$limit": limit}])
     return [row["_id"] for row in rows]

@@ -86,7 +86,7 @@ class Distribution:
         """Return the number of students with a higher mark. `mark` is in hundredths."""
         return self.n - self._below(mark + 1)
 
-    def level(self, mark: int) -> int:
+    def equal_to(self, mark: int) -> int:
         """Return the number of students with exactly this mark. `mark` is in hundredths."""
         return self._below(mark + 1) - self._below(mark)
 

@@ -32,7 +32,7 @@ _TOO_MUCH = {
 
 _STUDENTS = "students"
 
-Apart = str | Filter | None
+Grouping = str | Filter | None
 """How to group by branch: `EACH_BRANCH`, `these_branches(…)`, or None for no grouping."""
 
 Counted = Sequence[tuple[int, int]]
@@ -50,7 +50,7 @@ class Tally:
     marks: dict[str, dict[str | None, Counted]]
 
 
-def chosen(branches: Sequence[str]) -> Filter:
+def students_in(branches: Sequence[str]) -> Filter:
     """Return the query of the students in these branches, or of all if empty. Deleted students never match."""
     return {"keys.live": True} | ({"branch": {"$in": list(branches)}} if branches else {})
 
@@ -63,25 +63,25 @@ def these_branches(branches: Sequence[str]) -> Filter:
     return {"$cond": [{"$in": ["$branch", {"$literal": list(branches)}]}, "$branch", None]}
 
 
-async def tally(subjects: Sequence[str], branches: Sequence[str], apart: Apart = None) -> Tally:
+async def tally(subjects: Sequence[str], branches: Sequence[str], grouping: Grouping = None) -> Tally:
     """Count the marks in these subjects of the students in these branches, or of all students if empty.
 
-    Call it inside `query_concurrency.turn()`.
+    Call it inside `query_concurrency.query_slot()`.
     """
     result = Tally({}, {})
     parts = [subjects[at : at + SUBJECTS_AT_ONCE] for at in range(0, len(subjects), SUBJECTS_AT_ONCE)]
     for part in parts or [subjects]:
         try:
-            rows = await _in_one_pass(part, branches, apart)
+            rows = await _in_one_pass(part, branches, grouping)
         except OperationFailure as error:
             if error.code not in _TOO_MUCH:
                 raise
-            rows = await _one_by_one(part, branches, apart)
-        _enter(rows, part, result)
+            rows = await _one_by_one(part, branches, grouping)
+        _add_rows(rows, part, result)
     return result
 
 
-def _enter(rows: Iterable[dict[str, Any]], subjects: Sequence[str], result: Tally) -> None:
+def _add_rows(rows: Iterable[dict[str, Any]], subjects: Sequence[str], result: Tally) -> None:
     by_subject: dict[str, dict[str | None, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row["of"] == _STUDENTS:
@@ -92,11 +92,11 @@ def _enter(rows: Iterable[dict[str, Any]], subjects: Sequence[str], result: Tall
     result.marks.update({subject: {**by_subject[subject]} for subject in subjects})
 
 
-async def _in_one_pass(subjects: Sequence[str], branches: Sequence[str], apart: Apart) -> list[dict[str, Any]]:
-    facets = {str(number): _marks_of(subject, apart) for number, subject in enumerate(subjects)}
+async def _in_one_pass(subjects: Sequence[str], branches: Sequence[str], grouping: Grouping) -> list[dict[str, Any]]:
+    facets = {str(number): _marks_of(subject, grouping) for number, subject in enumerate(subjects)}
     return await _read(
         branches,
-        {"$facet": {**facets, _STUDENTS: [_students(apart)]}},
+        {"$facet": {**facets, _STUDENTS: [_students(grouping)]}},
         {"$project": {"facet": {"$objectToArray": "$$ROOT"}}},
         {"$unwind": "$facet"},
         {"$unwind": "$facet.v"},  # so that the limit of 16 MB applies to each row and not to all together
@@ -104,11 +104,11 @@ async def _in_one_pass(subjects: Sequence[str], branches: Sequence[str], apart: 
     )
 
 
-async def _one_by_one(subjects: Sequence[str], branches: Sequence[str], apart: Apart) -> list[dict[str, Any]]:
+async def _one_by_one(subjects: Sequence[str], branches: Sequence[str], grouping: Grouping) -> list[dict[str, Any]]:
     """Return the same rows from one pass per subject, which can spill to disk and returns one row per mark."""
-    rows = [{**row, "of": _STUDENTS} for row in await _read(branches, _students(apart))]
+    rows = [{**row, "of": _STUDENTS} for row in await _read(branches, _students(grouping))]
     for number, subject in enumerate(subjects):
-        for row in await _read(branches, *_counts_of(subject, apart)):
+        for row in await _read(branches, *_counts_of(subject, grouping)):
             mark = {"marks": [row["_id"]["m"]], "counts": [row["n"]]}
             rows.append({"_id": row["_id"].get("b"), "of": str(number), **mark})
     return rows
@@ -118,20 +118,20 @@ async def _read(branches: Sequence[str], *stages: Filter) -> list[dict[str, Any]
     # A collection scan reads all students faster than an index scan.
     options = {} if branches else {"hint": {"$natural": 1}}
     needed = {"$project": {"_id": 0, "branch": 1, "marks": 1}}
-    return await query_concurrency.aggregate([{"$match": chosen(branches)}, needed, *stages], **options)
+    return await query_concurrency.aggregate([{"$match": students_in(branches)}, needed, *stages], **options)
 
 
-def _students(apart: Apart) -> Filter:
-    return {"$group": {"_id": apart, "n": {"$sum": 1}}}
+def _students(grouping: Grouping) -> Filter:
+    return {"$group": {"_id": grouping, "n": {"$sum": 1}}}
 
 
-def _counts_of(subject: str, apart: Apart) -> Iterator[Filter]:
+def _counts_of(subject: str, grouping: Grouping) -> Iterator[Filter]:
     """Yield the stages that return one row per mark and group."""
-    yield {"$group": {"_id": {"b": apart, "m": f"${MARKS}{subject}"}, "n": {"$sum": 1}}}
+    yield {"$group": {"_id": {"b": grouping, "m": f"${MARKS}{subject}"}, "n": {"$sum": 1}}}
     yield {"$match": {"_id.m": {"$gte": 0}}}  # excludes students without a mark
 
 
-def _marks_of(subject: str, apart: Apart) -> list[Filter]:
+def _marks_of(subject: str, grouping: Grouping) -> list[Filter]:
     """Return the stages that return one row per group with all of its marks, which transfers much less data."""
     together = {"$group": {"_id": "$_id.b", "marks": {"$push": "$_id.m"}, "counts": {"$push": "$n"}}}
-    return [*_counts_of(subject, apart), together]
+    return [*_counts_of(subject, grouping), together]

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from core.api import PageQuery, PrintableLine
 from modules.analytics.ranking_measure import check_measure
 from modules.students import SUBJECT_PATTERN, DocumentedMark, MarkSettings, Subject
+from modules.transfers import TableQuery
 
 MAX_CHOSEN = 100
 
@@ -42,7 +43,7 @@ PassMark = Annotated[
 ]
 
 
-class PictureQuery(BaseModel):
+class ChartQuery(BaseModel):
     """Query parameters of the chart."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +52,7 @@ class PictureQuery(BaseModel):
     subject: Annotated[list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject. Repeatable.")] = []
 
 
-class StatisticsQuery(PictureQuery):
+class StatisticsQuery(ChartQuery, TableQuery):
     """Query parameters of the statistics."""
 
     by: Annotated[
@@ -60,7 +61,7 @@ class StatisticsQuery(PictureQuery):
     pass_mark: PassMark = None
 
 
-class RankingsQuery(PageQuery):
+class RankingsQuery(PageQuery, TableQuery):
     """Query parameters of a ranking."""
 
     by: Annotated[

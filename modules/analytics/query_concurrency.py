@@ -13,52 +13,53 @@ from core.errors import Unavailable
 from modules.students import StudentDocument
 
 # The timeout of these queries. The default of the client is five seconds.
-SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 # Each query occupies a CPU core of the database and a thread of the driver's pool, which short queries need as well.
-AT_ONCE = 2
-WAITING = 16
+MAX_RUNNING = 2
+MAX_WAITING = 16
 
 
-class _Gate:
-    """A semaphore with a bounded queue: `AT_ONCE` run, `WAITING` wait, and further requests are rejected."""
+class _Slots:
+    """A semaphore with a bounded queue: `MAX_RUNNING` run, `MAX_WAITING` wait, and further requests are rejected."""
 
     def __init__(self) -> None:
-        self._free = Semaphore(AT_ONCE)
+        self._semaphore = Semaphore(MAX_RUNNING)
         self._waiting = 0
 
     @asynccontextmanager
-    async def entered(self) -> AsyncIterator[None]:
-        if self._waiting >= WAITING:
-            raise Unavailable("Too many statistics requests are running at once.", retry_after=SECONDS)
+    async def acquire(self) -> AsyncIterator[None]:
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable("Too many concurrent requests for statistics.", retry_after=TIMEOUT_SECONDS)
         self._waiting += 1
         try:
-            await self._free.acquire()
+            await self._semaphore.acquire()
         finally:
             self._waiting -= 1
         try:
             yield
         finally:
-            self._free.release()
+            self._semaphore.release()
 
 
-_gates: WeakKeyDictionary[AbstractEventLoop, _Gate] = WeakKeyDictionary()
+_slots: WeakKeyDictionary[AbstractEventLoop, _Slots] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def turn() -> AsyncIterator[None]:
-    """Hold one of the `AT_ONCE` slots of this process for queries that read all students.
+async def query_slot() -> AsyncIterator[None]:
+    """Hold one of the `MAX_RUNNING` slots of this process for queries that read all students.
 
-    Waiting for the slot and the queries inside may take `SECONDS` in total. Raise `Unavailable` if the queue is full.
+    Waiting for the slot and the queries inside may take `TIMEOUT_SECONDS` in total. Raise `Unavailable` if the queue
+    is full.
     """
-    with more_time():
-        async with _gates.setdefault(get_running_loop(), _Gate()).entered():
+    with extended_timeout():
+        async with _slots.setdefault(get_running_loop(), _Slots()).acquire():
             yield
 
 
-def more_time() -> AbstractContextManager[object]:
-    """Set the timeout of the queries inside to `SECONDS` in total."""
-    return pymongo.timeout(SECONDS)
+def extended_timeout() -> AbstractContextManager[object]:
+    """Set the timeout of the queries inside to `TIMEOUT_SECONDS` in total."""
+    return pymongo.timeout(TIMEOUT_SECONDS)
 
 
 async def aggregate(pipeline: Sequence[Filter], **options: Any) -> list[dict[str, Any]]:

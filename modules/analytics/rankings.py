@@ -1,19 +1,22 @@
 """Rankings of students, as standard competition ranking: 1, 2, 2, 4."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from core.database import Filter, Order, Page, Position, Window, collection, sort_of
+from core.database import Filter, Order, Page, Position, Window, collection, position_of, sort_of
 from modules.analytics import query_concurrency, rank_counts
-from modules.analytics.mark_counts import chosen
-from modules.analytics.rank_counts import Places
+from modules.analytics.mark_counts import students_in
+from modules.analytics.rank_counts import RankCounts
 from modules.analytics.ranking_measure import Measure
 from modules.analytics.schemas import RankedStudent
 from modules.students import StudentDocument
 
 Row = dict[str, Any]
+
+WALKED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,39 @@ class Ranking:
 
     async def page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
         """Return one page, as stored and as displayed, and the number of students without a value, who have no rank."""
-        if self.branches:  # no index has the values by branch: all students of these branches are read
-            async with query_concurrency.turn():
-                return await self._page(window)
-        with query_concurrency.more_time():
-            return await self._page(window)
+        async with self._limits():
+            page = window.page(await self._read(window))
+            values = [self.measure.stored(row) for row in page.items]
+            counted = await self._count(values)
+            return page, list(self._ranked(page.items, values, counted)), counted.unranked
 
-    async def _page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
-        page = window.page(await self._read(window))
-        values = [self.measure.stored(row) for row in page.items]
-        counted = await self._places(values)
-        return page, list(self._ranked(page.items, values, counted)), counted.unranked
+    async def counts(self) -> tuple[int, int]:
+        """Return the numbers of students with a value and without one."""
+        async with self._limits():
+            counted = await self._count([])
+        return counted.higher + counted.equal_first, counted.unranked
+
+    async def walk(self) -> AsyncIterator[list[Row]]:
+        """Yield all students with a value in pages, as stored, best first."""
+        window = Window(self.measure.order, WALKED_AT_ONCE)
+        while True:
+            async with self._limits():
+                page = window.page(await self._read(window))
+            yield list(page.items)
+            if not page.has_next:
+                return
+            window = replace(window, position=position_of(window.order, page.items[-1]))
+
+    @asynccontextmanager
+    async def _limits(self) -> AsyncIterator[None]:
+        """Allow queries more time, and only few at once if they read all students of the branches: no index has the
+        values by branch."""
+        if self.branches:
+            async with query_concurrency.query_slot():
+                yield
+        else:
+            with query_concurrency.extended_timeout():
+                yield
 
     async def _read(self, window: Window) -> list[Row]:
         """Return the rows of the page, and one more.
@@ -45,7 +70,7 @@ class Ranking:
         """
         wanted = window.limit + 1
         lead, _ = window.reading_order
-        rows = await self._level(window, window.position, wanted) if window.position else []
+        rows = await self._with_value(window, window.position, wanted) if window.position else []
         if len(rows) == wanted:
             return rows
         further = lead.beyond(window.position[0]) if window.position else {}
@@ -55,9 +80,9 @@ class Ranking:
         # Other students may have the last value and roll numbers before those found.
         last = self.measure.stored(ahead[-1])
         rows += self._sorted([row for row in ahead if self.measure.stored(row) != last], window)
-        return rows + await self._level(window, (last, None), wanted - len(rows))
+        return rows + await self._with_value(window, (last, None), wanted - len(rows))
 
-    async def _level(self, window: Window, position: Position, limit: int) -> list[Row]:
+    async def _with_value(self, window: Window, position: Position, limit: int) -> list[Row]:
         """Return students with the same value, after a roll number."""
         value, roll_no = position
         _, tie = window.reading_order
@@ -72,31 +97,31 @@ class Ranking:
 
     async def _find(self, query: Filter, order: Order, limit: int) -> list[Row]:
         projection = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, self.measure.path: 1}
-        among = {"$and": [chosen(self.branches), {self.measure.path: {"$gte": 0}}, query]}
+        among = {"$and": [students_in(self.branches), {self.measure.path: {"$gte": 0}}, query]}
         cursor = collection(StudentDocument).find(among, projection).sort(sort_of(order)).limit(limit)
         rows: list[Row] = await cursor.to_list(None)
         return rows
 
-    async def _places(self, values: Sequence[float]) -> Places:
+    async def _count(self, values: Sequence[float]) -> RankCounts:
         first, last = (values[0], values[-1]) if values else (0, 0)
         if self.branches:
-            return await rank_counts.among(self.branches, self.measure, first, last)
-        return await rank_counts.among_all(self.measure, first, last)
+            return await rank_counts.count_in_branches(self.branches, self.measure, first, last)
+        return await rank_counts.count_all(self.measure, first, last)
 
-    def _ranked(self, rows: Sequence[Row], values: Sequence[float], counted: Places) -> Iterator[RankedStudent]:
+    def _ranked(self, rows: Sequence[Row], values: Sequence[float], counted: RankCounts) -> Iterator[RankedStudent]:
         """Yield the rows with their ranks. The first rank is counted by the database, and the others follow from it.
 
         Only the first and the last value of a page can be shared with students on other pages.
         """
-        level = Counter(values)
+        equal = Counter(values)
         if values:
-            level[values[0]], level[values[-1]] = counted.first, counted.last
-        rank, before = counted.better + 1, None
+            equal[values[0]], equal[values[-1]] = counted.equal_first, counted.equal_last
+        rank, before = counted.higher + 1, None
         for row, value in zip(rows, values, strict=True):
             if before is not None and value != before:
-                rank += level[before]
+                rank += equal[before]
             before = value
-            yield self._shown(row, rank, level[value] > 1)
+            yield self._shown(row, rank, equal[value] > 1)
 
     def _shown(self, row: Row, rank: int, tied: bool) -> RankedStudent:
         value = self.measure.shown(self.measure.stored(row))

@@ -16,7 +16,7 @@ from modules.students import StudentReader, StudentSnapshot
 async def get(roll_no: str) -> ReportCard:
     """Return the report card of a student. Raise `StudentNotFound`, or `Unavailable` if the query queue is full."""
     student = await StudentReader.get(roll_no)
-    async with query_concurrency.turn():
+    async with query_concurrency.query_slot():
         tally = await mark_counts.tally(sorted(student.marks), ()) if student.marks else Tally({}, {})
         total = await _overall(BY_TOTAL, student.keys.total, tally)
         average = await _overall(BY_AVERAGE, student.keys.average, tally)
@@ -39,9 +39,9 @@ def _average(student: StudentSnapshot) -> Fraction:
 async def _overall(measure: Measure, value: float | None, tally: Tally) -> dict[str, Any] | None:
     if value is None:
         return None
-    counted = await rank_counts.among_all(measure, value, value)
+    counted = await rank_counts.count_all(measure, value, value)
     ranked = sum(tally.students.values()) - counted.unranked
-    return {"value": measure.shown(value), **_standing(counted.better, counted.first, ranked)}
+    return {"value": measure.shown(value), **_standing(counted.higher, counted.equal_first, ranked)}
 
 
 def _subjects(student: StudentSnapshot, tally: Tally) -> list[SubjectReport]:
@@ -56,13 +56,13 @@ def _subject(name: str, mark: float, tally: Tally) -> SubjectReport:
         mark=mark,
         grade=grade_of(exact(mark)),
         class_mean=mark if marks.mean is None else marks.mean,
-        **_standing(marks.above(hundredths), marks.level(hundredths), marks.n),
+        **_standing(marks.above(hundredths), marks.equal_to(hundredths), marks.n),
     )
 
 
-def _standing(better: int, level: int, of: int) -> dict[str, Any]:
+def _standing(higher: int, equal: int, of: int) -> dict[str, Any]:
     """Return the rank and the percentile rank: the percentage of ranked students who are lower, plus half of those who
     are equal. The student always counts, even if a concurrent change or deletion has removed the value."""
-    level, of = max(level, 1), max(of, better + max(level, 1))
-    lower = of - better - level
-    return {"rank": better + 1, "of": of, "percentile": float(Fraction(100 * (2 * lower + level), 2 * of))}
+    equal, of = max(equal, 1), max(of, higher + max(equal, 1))
+    lower = of - higher - equal
+    return {"rank": higher + 1, "of": of, "percentile": float(Fraction(100 * (2 * lower + equal), 2 * of))}

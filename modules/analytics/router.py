@@ -2,17 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 
 from core.api import LINK, Listing, header, problem_responses
+from core.identity import CurrentUser
 from core.routing import ProtectedRouter
 from modules.analytics import report_cards, service
-from modules.analytics.chart import service as picture
-from modules.analytics.query import PictureQuery, RankingsQuery, StatisticsQuery
+from modules.analytics.chart import service as chart_service
+from modules.analytics.query import ChartQuery, RankingsQuery, StatisticsQuery
 from modules.analytics.ranking_measure import measure_of
 from modules.analytics.rankings import Ranking
 from modules.analytics.schemas import RankedStudent, ReportCard, StatisticsRead
+from modules.analytics.tables import RANKING_COLUMNS, ranking_table, statistics_table
 from modules.students import RollNo, StudentNotFound
+from modules.transfers import TooManyStreams, check_fits, table_content, table_download
 
 router = ProtectedRouter()
 
@@ -23,24 +26,51 @@ UNRANKED = header(
     always=True,
 )
 
+DISPOSITION = header(
+    "Content-Disposition", "The suggested name of a file.", example='attachment; filename="rankings.csv"'
+)
+
+RANKING_CSV = "rank,roll_no,name,branch,value\r\n1,S101,Asha Rao,Physics,169.5\r\n"
+STATISTICS_CSV = (
+    "subject,n,missing,mean,standard_deviation,min,q1,median,q3,max,passed,pass_rate\r\n"
+    "math,1703,202,46.365238,13.371528,0.6,37,46,55,90,1178,0.691721\r\n"
+)
+
 SVG = "image/svg+xml"
 
 SVG_EXAMPLE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 480"><title>Marks</title></svg>'
 
 # The chart contains its own style sheet and needs no other resources.
-PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
 
-@router.get("/statistics")
-async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRead:
+Accept = Annotated[str, Header(include_in_schema=False)]
+
+
+@router.get(
+    "/statistics",
+    response_model=StatisticsRead,
+    responses={
+        200: {"content": table_content(STATISTICS_CSV), "headers": DISPOSITION},
+        **problem_responses(TooManyStreams),
+    },
+)
+async def statistics(
+    user: CurrentUser, query: Annotated[StatisticsQuery, Query()], request: Request, accept: Accept = "*/*"
+) -> StatisticsRead | Response:
     """Retrieve the statistics of each subject: mean, standard deviation, quartiles, pass rate and histogram.
 
     With `by=branch`, the response also contains the statistics of each branch. All figures are computed exactly from
     the current records, and rounded once at the end. Quartiles use the linear method (R's type 7, numpy's default); the
     standard deviation is that of a sample. A requested subject without marks is returned with `n` 0. A response has at
     most 2,000 rows: the number of subjects, or with `by=branch` the number of subjects times the number of branches.
+    A CSV or XLSX file has the same rows, with all figures but the histogram.
     """
-    return await service.statistics(query)
+    found = await service.statistics(query)
+    if format_ := query.chosen(accept):
+        table = statistics_table(found, by_branch=query.by == "branch")
+        return table_download(request, user.username, table, format_, query.style)
+    return found
 
 
 @router.get(
@@ -50,38 +80,62 @@ async def statistics(query: Annotated[StatisticsQuery, Query()]) -> StatisticsRe
         200: {"content": {SVG: {"schema": {"type": "string"}, "example": SVG_EXAMPLE}}, "description": "The chart."}
     },
 )
-async def draw_statistics(query: Annotated[PictureQuery, Query()]) -> Response:
-    """Draw a chart of each subject: a histogram, and a box plot of each branch.
+async def draw_statistics(query: Annotated[ChartQuery, Query()]) -> Response:
+    """Get a chart of each subject: a histogram, and a box plot of each branch.
 
-    The SVG chart can be opened in a browser or embedded in a report, and supports light and dark colour schemes. It
+    The SVG chart can be opened in a browser or embedded in a report, and supports light and dark color schemes. It
     shows the first 6 subjects and, for each, the 12 branches with the most students, and states how many it leaves out.
     """
-    drawing = await picture.picture(query)
-    return Response(drawing, media_type=SVG, headers={"Content-Security-Policy": PICTURE_POLICY})
+    drawing = await chart_service.draw_chart(query)
+    return Response(drawing, media_type=SVG, headers={"Content-Security-Policy": CHART_POLICY})
 
 
-@router.get("/rankings", responses={200: {"headers": LINK | UNRANKED}})
+@router.get(
+    "/rankings",
+    response_model=list[RankedStudent],
+    responses={
+        200: {"content": table_content(RANKING_CSV), "headers": LINK | UNRANKED | DISPOSITION},
+        **problem_responses(TooManyStreams),
+    },
+)
 async def list_rankings(
-    query: Annotated[RankingsQuery, Query()], request: Request, response: Response
-) -> list[RankedStudent]:
+    user: CurrentUser,
+    query: Annotated[RankingsQuery, Query()],
+    request: Request,
+    response: Response,
+    accept: Accept = "*/*",
+) -> list[RankedStudent] | Response:
     """Rank students by total, average or subject, best first.
 
     Students with equal values share a rank (1, 2, 2, 4) and are sorted by roll number. Sums are exact. Students without
-    a mark have no rank; `Unranked-Count` returns their number.
+    a mark have no rank; `Unranked-Count` returns their number. A CSV or XLSX file has the whole ranking; `limit` and
+    `cursor` do not apply to it.
     """
     measure = measure_of(query.by)
+    ranking = Ranking(measure, query.branch)
+    if format_ := query.chosen(accept):
+        return await _ranking_file(ranking, format_, query, request, user.username)
     listing = Listing(f"rankings {measure.path} {sorted(query.branch)}", measure.order)
-    page, ranked, unranked = await Ranking(measure, query.branch).page(listing.window(query))
+    page, ranked, unranked = await ranking.page(listing.window(query))
     listing.link(page, request, response)
     response.headers["Unranked-Count"] = str(unranked)
     return ranked
+
+
+async def _ranking_file(ranking: Ranking, format_: str, query: RankingsQuery, request: Request, user: str) -> Response:
+    """Return the download of a whole ranking. Raise `InvalidRequest` if it is too long for the format."""
+    ranked, unranked = await ranking.counts()
+    check_fits(format_, columns=len(RANKING_COLUMNS), rows=ranked)
+    file = table_download(request, user, ranking_table(ranking), format_, query.style)
+    file.headers["Unranked-Count"] = str(unranked)
+    return file
 
 
 @router.get("/report-cards/{roll_no}", responses=problem_responses(StudentNotFound))
 async def get_report_card(
     roll_no: Annotated[RollNo, Path(description="The student's roll number.")],
 ) -> ReportCard:
-    """Retrieve a student's report card: each mark with rank, percentile, class mean and grade.
+    """Get a student's report card: each mark with rank, percentile, class mean and grade.
 
     The class consists of all students with a mark in the subject. The percentile is the percentage of them with a lower
     mark, plus half of those with the same mark.

@@ -22,7 +22,7 @@ async def statistics(query: StatisticsQuery) -> StatisticsRead:
     Raise `InvalidRequest` for more than `MAX_ROWS` rows, and `Unavailable` if the query queue is full.
     """
     by_branch = query.by == "branch"
-    async with query_concurrency.turn():
+    async with query_concurrency.query_slot():
         subjects = sorted(set(query.subject)) or await distinct_values.subjects(MAX_ROWS)
         branches = query.branch or (await distinct_values.branches(MAX_ROWS) if by_branch else [])
         _check_size(len(subjects), len(set(branches)) if by_branch else 0)

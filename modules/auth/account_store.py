@@ -36,7 +36,7 @@ def _evicting(user: User) -> Iterator[None]:
     try:
         yield
     finally:
-        verified_tokens.forget(user.id)
+        verified_tokens.evict(user.id)
 
 
 def _as_read(user: User) -> dict[str, object]:

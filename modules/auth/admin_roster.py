@@ -29,15 +29,15 @@ class AccountChanged(Conflict):
     title = "Account changed concurrently"
 
 
-async def enter(user: User) -> None:
+async def add(user: User) -> None:
     """Add an account that has become an admin to the roster."""
-    await _step({}, {"$addToSet": {"members": user.id}}, upsert=True)
+    await _update_if({}, {"$addToSet": {"members": user.id}}, upsert=True)
 
 
-async def withdraw(user: User) -> None:
+async def remove(user: User) -> None:
     """Remove an account that is about to stop being an admin from the roster; raise `LastAdmin`."""
-    await _drop_former_admins()
-    if not await _step({"members": {"$elemMatch": {"$ne": user.id}}}, {"$pull": {"members": user.id}}):
+    await _remove_former_admins()
+    if not await _update_if({"members": {"$elemMatch": {"$ne": user.id}}}, {"$pull": {"members": user.id}}):
         raise LastAdmin
 
 
@@ -45,20 +45,20 @@ async def delete(user: User) -> bool:
     """Delete an account and retire its name; return False if the account has changed since it was read. Raise
     `LastAdmin` if no other active admin would remain."""
     if user.is_active_admin:
-        await withdraw(user)
+        await remove(user)
     await usernames.retire(user.username)
     return await account_store.delete(user)
 
 
-async def _drop_former_admins() -> None:
+async def _remove_former_admins() -> None:
     """Remove accounts that are no longer active admins: an account may lose that role while it is being added."""
     roster = await AdminRoster.get("admins")
     admins = {user.id for user in await User.find({"role": Role.ADMIN, "active": True}).to_list()}
     if former := set(roster.members if roster else ()) - admins:
-        await _step({}, {"$pull": {"members": {"$in": list(former)}}})
+        await _update_if({}, {"$pull": {"members": {"$in": list(former)}}})
 
 
-async def _step(condition: dict[str, Any], change: dict[str, Any], *, upsert: bool = False) -> bool:
+async def _update_if(condition: dict[str, Any], change: dict[str, Any], *, upsert: bool = False) -> bool:
     """Update the roster atomically if it meets the condition; return whether it did."""
     result = await collection(AdminRoster).update_one({"_id": "admins", **condition}, change, upsert=upsert)
     return bool(result.matched_count)

@@ -56,7 +56,7 @@ async def _create(arguments: argparse.Namespace) -> str:
         # `.invalid` is reserved (RFC 2606), so this is nobody's address; for the same reason, validation rejects it.
         data = data.model_copy(update={"email": f"{data.username}@users.invalid"})
     user = await service.create(data, Role.ADMIN)
-    await admin_roster.enter(user)
+    await admin_roster.add(user)
     await audit.record(Event.REGISTERED, who=TERMINAL.username, whom=user.username, detail="as admin")
     return f"Created the admin {user.username}."
 

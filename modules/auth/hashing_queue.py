@@ -27,19 +27,19 @@ _TURN, _HALF_A_TURN = 2, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """The flow of a job and its limits: `flow` has at most `flow_places` jobs in the queue, waiting or running.
-    `holder`, one of the clients that share the flow, has at most `holder_places`."""
+class FlowLimits:
+    """The flow of a job and its limits: `flow` has at most `max_per_flow` jobs in the queue, waiting or running.
+    `client`, one of the clients that use the flow, has at most `max_per_client`."""
 
     flow: str
-    flow_places: int
-    holder: str
-    holder_places: int
+    max_per_flow: int
+    client: str
+    max_per_client: int
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    share: Share
+    limits: FlowLimits
     work: Callable[[], Any]
     future: "Future[Any]" = field(default_factory=Future)
 
@@ -48,7 +48,7 @@ class _Job:
 class _Flow:
     due: int
     waiting: deque[_Job] = field(default_factory=deque)
-    places: int = 0
+    size: int = 0
 
 
 class HashingQueue:
@@ -58,53 +58,53 @@ class HashingQueue:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
         self._lock = RLock()
         self._flows: dict[str, _Flow] = {}
-        self._holders = Counter[str]()
-        self._places = 0
+        self._clients = Counter[str]()
+        self._size = 0
         self._now = 0
         """The due time of the job that started last."""
 
-    async def run(self, work: Callable[[], T], share: Share, places: int) -> T:
-        """Run `work` in a thread; return its result or raise its exception. Raise `TooManyRequests` if the holder has
-        reached its limit, and `Unavailable` if the flow has, or if all `places` of the queue are taken."""
-        job = _Job(share, work)
-        self._enter(job, places)
+    async def run(self, work: Callable[[], T], limits: FlowLimits, capacity: int) -> T:
+        """Run `work` in a thread; return its result or raise its exception. Raise `TooManyRequests` if the client has
+        reached its limit, and `Unavailable` if the flow has, or if the queue holds `capacity` jobs."""
+        job = _Job(limits, work)
+        self._add(job, capacity)
         # The callback belongs to the job, not to the request: a client that disconnects does not free the thread.
-        job.future.add_done_callback(partial(self._leave, job))
+        job.future.add_done_callback(partial(self._remove, job))
         # Submit one call for each job; a call chooses its job when a thread is free.
         self._pool.submit(self._run_next)
         result: T = await asyncio.wrap_future(job.future)
         return result
 
-    def _enter(self, job: _Job, places: int) -> None:
-        share = job.share
+    def _add(self, job: _Job, capacity: int) -> None:
+        limits = job.limits
         with self._lock:
-            flow = self._flows.get(share.flow) or _Flow(due=self._now + _HALF_A_TURN)
-            if self._holders[share.holder] >= share.holder_places:
+            flow = self._flows.get(limits.flow) or _Flow(due=self._now + _HALF_A_TURN)
+            if self._clients[limits.client] >= limits.max_per_client:
                 THROTTLED.inc()
                 raise TooManyRequests("Too many concurrent attempts from this address.", retry_after=RETRY_SECONDS)
-            if flow.places >= share.flow_places or not (self._places < places or self._push_out(flow)):
+            if flow.size >= limits.max_per_flow or not (self._size < capacity or self._evict_for(flow)):
                 raise Unavailable("Too many concurrent sign-ins.", retry_after=RETRY_SECONDS)
-            self._flows[share.flow] = flow
+            self._flows[limits.flow] = flow
             flow.waiting.append(job)
-            flow.places += 1
-            self._places += 1
-            self._holders[share.holder] += 1
+            flow.size += 1
+            self._size += 1
+            self._clients[limits.client] += 1
             PASSWORDS_WAITING.inc()
 
-    def _push_out(self, newcomer: _Flow) -> bool:
+    def _evict_for(self, newcomer: _Flow) -> bool:
         """Reject the newest waiting job of the largest flow, in favor of a flow that would still be smaller; return
-        whether a place was freed."""
-        largest = max(self._flows.values(), key=lambda flow: flow.places)
-        if largest.places <= newcomer.places + 1 or not largest.waiting:
+        whether there was one."""
+        largest = max(self._flows.values(), key=lambda flow: flow.size)
+        if largest.size <= newcomer.size + 1 or not largest.waiting:
             return False
-        refusal = Unavailable("Too many concurrent sign-ins.", retry_after=RETRY_SECONDS)
+        rejection = Unavailable("Too many concurrent sign-ins.", retry_after=RETRY_SECONDS)
         future = largest.waiting[-1].future
         if future.set_running_or_notify_cancel():
-            future.set_exception(refusal)
+            future.set_exception(rejection)
         return True
 
     def _run_next(self) -> None:
-        job = self._take()
+        job = self._next_job()
         if job is None or not job.future.set_running_or_notify_cancel():
             return  # the client has disconnected
         try:
@@ -115,7 +115,7 @@ class HashingQueue:
         else:
             job.future.set_result(result)
 
-    def _take(self) -> _Job | None:
+    def _next_job(self) -> _Job | None:
         with self._lock:
             ready = [flow for flow in self._flows.values() if flow.waiting]
             if not ready:
@@ -125,18 +125,18 @@ class HashingQueue:
             PASSWORDS_WAITING.dec()
             return flow.waiting.popleft()
 
-    def _leave(self, job: _Job, _: "Future[Any]") -> None:
-        """Free the places of a job that is done, rejected or cancelled."""
-        share = job.share
+    def _remove(self, job: _Job, _: "Future[Any]") -> None:
+        """Remove a job that is done, rejected or cancelled."""
+        limits = job.limits
         with self._lock:
-            flow = self._flows[share.flow]
+            flow = self._flows[limits.flow]
             if job in flow.waiting:
                 flow.waiting.remove(job)
                 PASSWORDS_WAITING.dec()
-            flow.places -= 1
-            self._places -= 1
-            self._holders[share.holder] -= 1
-            if not self._holders[share.holder]:
-                del self._holders[share.holder]
-            if not flow.places:
-                del self._flows[share.flow]
+            flow.size -= 1
+            self._size -= 1
+            self._clients[limits.client] -= 1
+            if not self._clients[limits.client]:
+                del self._clients[limits.client]
+            if not flow.size:
+                del self._flows[limits.flow]

@@ -18,9 +18,9 @@ from core.clock import utc_now
 from core.database import collection
 from core.errors import TooManyRequests
 from core.middleware import current_request
+from modules.auth.delayed_rejection import reject_with_delay
 from modules.auth.metrics import THROTTLED
 from modules.auth.models import LoginFailures
-from modules.auth.refusals import refuse
 from modules.auth.settings import AuthSettings
 
 # A blocked address is remembered, so that a flood of requests from it does not cause a query for each request. The time
@@ -28,7 +28,7 @@ from modules.auth.settings import AuthSettings
 REMEMBERED_SECONDS = 1.0
 MAX_REMEMBERED = 10_000
 
-_refused: dict[str, tuple[float, datetime]] = {}
+_blocked: dict[str, tuple[float, datetime]] = {}
 """For the key of each full counter: until when to reject without a query (`time.monotonic`), and when the counter
 expires."""
 
@@ -47,7 +47,7 @@ async def begin(username: str) -> Attempt:
     await count_attempt()
     address = counted_address(current_request().address)
     attempt = Attempt(account=_key("account", username.lower(), address), address=_key("address", address))
-    await refuse_if_blocked(attempt)
+    await check_not_blocked(attempt)
     return attempt
 
 
@@ -65,19 +65,19 @@ async def count_registration() -> None:
 
 async def _count(kind: str, limit: int) -> None:
     key, now = _key(kind, str(limit), counted_address(current_request().address)), time.monotonic()
-    remembered_until, expires_at = _refused.get(key, (0.0, utc_now()))
+    remembered_until, expires_at = _blocked.get(key, (0.0, utc_now()))
     if remembered_until < now:
         count, expires_at = await _increment(key)
         if count <= limit:
             return
         _remember(key, now + REMEMBERED_SECONDS, expires_at)
-    await refuse(_too_many("Too many attempts from this address.", expires_at))
+    await reject_with_delay(_too_many("Too many attempts from this address.", expires_at))
 
 
 def _remember(key: str, until: float, expires_at: datetime) -> None:
-    if len(_refused) >= MAX_REMEMBERED:
-        _refused.clear()
-    _refused[key] = until, expires_at
+    if len(_blocked) >= MAX_REMEMBERED:
+        _blocked.clear()
+    _blocked[key] = until, expires_at
 
 
 def _key(*parts: str) -> str:
@@ -95,14 +95,14 @@ def counted_address(address: str) -> str:
     return str(IPv6Address(int(parsed) >> 64 << 64)) if isinstance(parsed, IPv6Address) else address
 
 
-async def refuse_if_blocked(attempt: Attempt) -> bool:
+async def check_not_blocked(attempt: Attempt) -> bool:
     """Raise `TooManyRequests` if one of the attempt's counters has reached its limit. Return whether the account's
     counter has any failures."""
     limits, now = _limits(attempt), utc_now()
     counters = await LoginFailures.find({"_id": {"$in": list(limits)}, "expires_at": {"$gt": now}}).to_list()
     full = [counter.expires_at for counter in counters if counter.failures >= limits[counter.id]]
     if full:
-        await refuse(_too_many("Too many failed sign-ins.", max(full)))
+        await reject_with_delay(_too_many("Too many failed sign-ins.", max(full)))
     return any(counter.id == attempt.account for counter in counters)
 
 
@@ -117,7 +117,7 @@ async def count_failure(attempt: Attempt) -> None:
     counts = [(await _increment(key), limit) for key, limit in _limits(attempt).items()]
     full = [expires_at for (count, expires_at), limit in counts if count > limit]
     if full:
-        await refuse(_too_many("Too many failed sign-ins.", max(full)))
+        await reject_with_delay(_too_many("Too many failed sign-ins.", max(full)))
 
 
 def _limits(attempt: Attempt) -> dict[str, int]:

@@ -9,10 +9,10 @@ from core.errors import FieldError, InvalidRequest, TooManyRequests, Unavailable
 from core.middleware import current_request
 from core.security import hash_password, is_hashable, verify_password
 from core.settings import current_settings
-from modules.auth.hashing_queue import HashingQueue, Share
+from modules.auth.delayed_rejection import reject_with_delay
+from modules.auth.hashing_queue import FlowLimits, HashingQueue
 from modules.auth.login_throttle import counted_address
 from modules.auth.password_strength import estimate
-from modules.auth.refusals import refuse
 from modules.auth.settings import AuthSettings
 
 T = TypeVar("T")
@@ -20,8 +20,8 @@ T = TypeVar("T")
 # bcrypt releases the interpreter's lock. One core remains for the event loop, so that many sign-ins delay no reads.
 _THREADS = max(1, (os.cpu_count() or 1) - 1)
 
-# One address may use a third of the places: a hundred teachers behind one address can sign in at the same moment.
-_PLACES = 300
+# One address may use a third of the queue: a hundred teachers behind one address can sign in at the same moment.
+_MAX_CAPACITY = 300
 
 _queue = HashingQueue(_THREADS)
 
@@ -64,7 +64,7 @@ async def matches(password: str, hashed: str | None) -> bool:
     time must not reveal whether an account exists.
     """
     if hashed is None or not is_hashable(password):
-        await _run(partial(verify_password, "", _decoy(AuthSettings.current().bcrypt_cost)))
+        await _run(partial(verify_password, "", _dummy_hash(AuthSettings.current().bcrypt_cost)))
         return False
     return await _run(partial(_compare, password, hashed, AuthSettings.current().bcrypt_cost))
 
@@ -75,7 +75,7 @@ def _compare(password: str, hashed: str, cost: int) -> bool:
     if verify_password(password, hashed):
         return True
     for step in range(_cost_of(hashed), cost):
-        verify_password("", _decoy(step))
+        verify_password("", _dummy_hash(step))
     return False
 
 
@@ -83,22 +83,22 @@ def _cost_of(hashed: str) -> int:
     return int(hashed.split("$")[2])
 
 
-def _decoy(cost: int) -> str:
+def _dummy_hash(cost: int) -> str:
     """Return a well-formed hash of no known password: its salt and digest are all zero."""
     return f"$2b${cost:02}${'.' * 53}"
 
 
 async def _run(work: Callable[[], T], *, registering: bool = False) -> T:
     # Each waiting job is one of the process's concurrent requests: reserve half of those for other requests.
-    places = max(3, min(_PLACES, current_settings().max_concurrent_requests // 2))
+    capacity = max(3, min(_MAX_CAPACITY, current_settings().max_concurrent_requests // 2))
     address = counted_address(current_request().address)
     if registering:
         # All registrations share one flow, or registrations from many addresses would delay sign-ins.
-        most = max(1, places // 5)
-        share = Share("registering", most, f"registering {address}", max(1, most // 3))
+        max_registrations = max(1, capacity // 5)
+        limits = FlowLimits("registering", max_registrations, f"registering {address}", max(1, max_registrations // 3))
     else:
-        share = Share(address, places, address, places // 3)
+        limits = FlowLimits(address, capacity, address, capacity // 3)
     try:
-        return await _queue.run(work, share, places)
-    except (TooManyRequests, Unavailable) as refusal:
-        await refuse(refusal)
+        return await _queue.run(work, limits, capacity)
+    except (TooManyRequests, Unavailable) as rejection:
+        await reject_with_delay(rejection)

@@ -20,11 +20,11 @@ def estimate(password: str, known: Iterable[str]) -> Any:
     from zxcvbn import zxcvbn  # noqa: PLC0415 (13 MB of word lists, which most processes never need)
 
     with _lock:
-        return zxcvbn(judged_part(password), user_inputs=words_of(known))
+        return zxcvbn(scored_prefix(password), user_inputs=words_of(known))
 
 
-def judged_part(password: str) -> str:
-    """Return the longest prefix that is cheap to judge: at least 8 and at most 32 characters, and fewer if they are
+def scored_prefix(password: str) -> str:
+    """Return the longest prefix that is cheap to score: at least 8 and at most 32 characters, and fewer if they are
     signs that can stand for many letters.
 
     zxcvbn looks up each part of a password in each combination of such substitutions: for `4@8({[<3690#!1/|0$5+7%2`,
@@ -35,7 +35,7 @@ def judged_part(password: str) -> str:
 
 
 def cost(password: str) -> int:
-    """Return an upper bound on the work of judging a password: twice the number of lookups in each dictionary."""
+    """Return an upper bound on the work of scoring a password: twice the number of lookups in each dictionary."""
     return len(password) ** 2 * (2 + _substitutions(password))
 
 

@@ -50,8 +50,8 @@ UsernameInPath = Annotated[Username, Path(description="The user name; case is ig
 async def register(data: UserCreate) -> UserRead:
     """Register a new account.
 
-    An IP address is blocked after `REGISTRATIONS_PER_ADDRESS` (20) attempts within `LOGIN_WINDOW_MINUTES` (5),
-    including successful ones.
+    An IP address is blocked after `REGISTRATIONS_PER_ADDRESS` (20) attempts within `LOGIN_WINDOW_MINUTES` (5)
+    minutes, including successful ones.
     """
     return UserRead.model_validate(await service.register(data))
 
@@ -66,9 +66,10 @@ async def register(data: UserCreate) -> UserRead:
 async def login(form: Annotated[SignIn, Form()]) -> Token:
     """Sign in with user name and password, and get an access token.
 
-    Sign-ins are rate-limited within `LOGIN_WINDOW_MINUTES` (5). After `LOGIN_FAILURES` (5) wrong passwords for a user
-    name, the user name is blocked for this IP address. The IP address is blocked after `LOGIN_FAILURES_PER_ADDRESS`
-    (20) wrong passwords, or after `LOGIN_ATTEMPTS_PER_ADDRESS` (300) attempts, including successful ones.
+    Sign-ins are rate-limited within `LOGIN_WINDOW_MINUTES` (5) minutes. After `LOGIN_FAILURES` (5) wrong passwords for
+    a user name, the user name is blocked for this IP address. The IP address is blocked after
+    `LOGIN_FAILURES_PER_ADDRESS` (20) wrong passwords, or after `LOGIN_ATTEMPTS_PER_ADDRESS` (300) attempts, including
+    successful ones.
     """
     return await service.sign_in(form.username, form.password.get_secret_value())
 
@@ -109,7 +110,7 @@ async def delete_me(user: CurrentUser, data: AccountDeletion) -> None:
     Requires your current password. Wrong passwords are limited as for `POST /login`. The user name cannot be registered
     again afterwards.
     """
-    await service.leave(user, data)
+    await service.delete_own_account(user, data)
 
 
 @router.post(

@@ -118,7 +118,7 @@ async def sign_in(username: str, password: str) -> Token:
     user = await find(username)
     correct = await password_hashing.matches(password, user.password if user else None)
     # Check again: among many concurrent guesses, those beyond the limit must not reveal which password is correct.
-    failed = await login_throttle.refuse_if_blocked(attempt)
+    failed = await login_throttle.check_not_blocked(attempt)
     if user is None or not correct or not user.active:
         WRONG_PASSWORD.inc()
         await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None)
@@ -158,8 +158,8 @@ async def renew(principal: Principal) -> Token:
 
 
 async def change_email(principal: Principal, data: EmailChange) -> User:
-    """Change the account's e-mail address. Raise `EmailTaken`, and what `_confirmed` raises."""
-    user = await _confirmed(principal, data.current_password, "changing the e-mail address")
+    """Change the account's e-mail address. Raise `EmailTaken`, and what `_confirm_password` raises."""
+    user = await _confirm_password(principal, data.current_password, "changing the e-mail address")
     try:
         changed = await account_store.change(user, {"email": data.email, "email_key": data.email.lower()})
     except DuplicateKeyError as error:
@@ -172,8 +172,8 @@ async def change_email(principal: Principal, data: EmailChange) -> User:
 
 async def change_password(principal: Principal, data: PasswordChange) -> Token:
     """Replace the password and the key, which revokes the user's existing tokens, and return a new token. Raise
-    `InvalidRequest` for a weak password, and what `_confirmed` raises."""
-    user = await _confirmed(principal, data.current_password)
+    `InvalidRequest` for a weak password, and what `_confirm_password` raises."""
+    user = await _confirm_password(principal, data.current_password)
     changed = await set_password(user, data.new_password.get_secret_value())
     if changed is None:
         raise tokens.revoked()
@@ -181,7 +181,7 @@ async def change_password(principal: Principal, data: PasswordChange) -> Token:
     return tokens.issue(changed)
 
 
-async def _confirmed(principal: Principal, password: SecretStr, purpose: str | None = None) -> User:
+async def _confirm_password(principal: Principal, password: SecretStr, purpose: str | None = None) -> User:
     """Verify the current password and return the caller's account. The audit log records the `purpose` of a failed
     attempt.
 
@@ -191,7 +191,7 @@ async def _confirmed(principal: Principal, password: SecretStr, purpose: str | N
     user = await account_of(principal)
     attempt = await login_throttle.begin(user.username)
     correct = await password_hashing.matches(password.get_secret_value(), user.password)
-    await login_throttle.refuse_if_blocked(attempt)  # as in `sign_in`
+    await login_throttle.check_not_blocked(attempt)  # as in `sign_in`
     if not correct:
         WRONG_PASSWORD.inc()
         await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username, detail=purpose)
@@ -215,9 +215,9 @@ async def sign_out_everywhere(principal: Principal) -> None:
     await audit.record(Event.SIGNED_OUT_EVERYWHERE, who=principal.username, whom=principal.username)
 
 
-async def leave(principal: Principal, data: AccountDeletion) -> None:
-    """Delete the caller's account. Raise `LastAdmin`, and what `_confirmed` raises."""
-    user = await _confirmed(principal, data.current_password, "deleting the account")
+async def delete_own_account(principal: Principal, data: AccountDeletion) -> None:
+    """Delete the caller's account. Raise `LastAdmin`, and what `_confirm_password` raises."""
+    user = await _confirm_password(principal, data.current_password, "deleting the account")
     if not await admin_roster.delete(user):
         raise tokens.revoked()
     await audit.record(Event.DELETED, who=user.username, whom=user.username)

@@ -18,14 +18,14 @@ MAX_TOKENS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedToken:
     """A cache entry: the user of a token, when the token expires (seconds since 1970), and when the entry expires (on
     the clock of `time.monotonic`)."""
 
     principal: Principal
     user: ObjectId
     expires: float
-    believed_until: float
+    cached_until: float
 
 
 class VerifiedTokens:
@@ -33,8 +33,8 @@ class VerifiedTokens:
     keys are hashes of the tokens, as tokens are secret."""
 
     def __init__(self) -> None:
-        self._tokens: dict[bytes, Verified] = {}
-        self._of_user: dict[ObjectId, set[bytes]] = {}
+        self._tokens: dict[bytes, VerifiedToken] = {}
+        self._keys_by_user: dict[ObjectId, set[bytes]] = {}
         self.changes = 0
         """The number of invalidations. A token that was verified before an invalidation is not cached after it."""
         self.watched = False
@@ -46,9 +46,9 @@ class VerifiedTokens:
         found = self._tokens.get(key)
         if found is None:
             return None
-        if time.time() < found.expires and time.monotonic() < found.believed_until:
+        if time.time() < found.expires and time.monotonic() < found.cached_until:
             return found.principal
-        self._drop(key)
+        self._remove(key)
         return None
 
     def holds(self, user: ObjectId, key_version: int) -> bool:
@@ -57,42 +57,42 @@ class VerifiedTokens:
         if not self.watched:
             return False
         now = time.monotonic()
-        cached = map(self._tokens.__getitem__, self._of_user.get(user, ()))
-        return any(entry.believed_until > now and entry.principal.key_version == key_version for entry in cached)
+        cached = map(self._tokens.__getitem__, self._keys_by_user.get(user, ()))
+        return any(entry.cached_until > now and entry.principal.key_version == key_version for entry in cached)
 
-    def keep(self, token: str, found: Verified, changes: int) -> None:
+    def add(self, token: str, found: VerifiedToken, changes: int) -> None:
         """Cache a verified token, unless an invalidation happened since `changes` was read. Callers read `changes`
         before the account, so that the state of an account from before a change is never cached after it."""
         if changes != self.changes:
             return
-        while self._tokens and (len(self._tokens) >= MAX_TOKENS or self._oldest.believed_until < time.monotonic()):
-            self._drop(next(iter(self._tokens)))
+        while self._tokens and (len(self._tokens) >= MAX_TOKENS or self._oldest.cached_until < time.monotonic()):
+            self._remove(next(iter(self._tokens)))
         key = _hash(token)
         self._tokens[key] = found
-        self._of_user.setdefault(found.user, set()).add(key)
+        self._keys_by_user.setdefault(found.user, set()).add(key)
 
-    def forget(self, user: ObjectId) -> None:
+    def evict(self, user: ObjectId) -> None:
         """Remove all tokens of this user."""
         self.changes += 1
-        for key in self._of_user.pop(user, ()):
+        for key in self._keys_by_user.pop(user, ()):
             del self._tokens[key]
 
-    def forget_all(self) -> None:
+    def clear(self) -> None:
         """Remove all tokens."""
         self.changes += 1
         self._tokens.clear()
-        self._of_user.clear()
+        self._keys_by_user.clear()
 
     @property
-    def _oldest(self) -> Verified:
+    def _oldest(self) -> VerifiedToken:
         return next(iter(self._tokens.values()))
 
-    def _drop(self, key: bytes) -> None:
+    def _remove(self, key: bytes) -> None:
         user = self._tokens.pop(key).user
-        tokens = self._of_user[user]
+        tokens = self._keys_by_user[user]
         tokens.discard(key)
         if not tokens:
-            del self._of_user[user]
+            del self._keys_by_user[user]
 
 
 def _hash(token: str) -> bytes:

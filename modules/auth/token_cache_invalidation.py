@@ -21,7 +21,7 @@ PAUSE_SECONDS = 1.0
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
     """Watch accounts for changes while the service runs, and clear the cache at startup and shutdown."""
-    verified_tokens.forget_all()
+    verified_tokens.clear()
     watching = asyncio.create_task(_watch()) if AuthSettings.current().auth_cache_seconds else None
     try:
         yield
@@ -30,7 +30,7 @@ async def lifespan() -> AsyncIterator[None]:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
-        verified_tokens.forget_all()
+        verified_tokens.clear()
 
 
 async def _watch() -> None:
@@ -38,10 +38,10 @@ async def _watch() -> None:
         try:
             async for user in watch_ids(User):
                 if user is None:  # the stream is open; earlier changes are not reported
-                    verified_tokens.forget_all()
+                    verified_tokens.clear()
                     verified_tokens.watched = True
                 else:
-                    verified_tokens.forget(user)
+                    verified_tokens.evict(user)
         except ChangeStreamsUnsupported:
             log.info(
                 "This MongoDB server does not support change streams: other processes may accept a revoked token for "
@@ -52,5 +52,5 @@ async def _watch() -> None:
             log.warning("The change stream of accounts failed: %s", type(error).__name__)
         finally:
             verified_tokens.watched = False
-        verified_tokens.forget_all()  # changes before the next stream is open are not reported
+        verified_tokens.clear()  # changes before the next stream is open are not reported
         await asyncio.sleep(PAUSE_SECONDS)

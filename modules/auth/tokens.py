@@ -17,7 +17,7 @@ from modules.auth.metrics import INVALID_TOKEN
 from modules.auth.models import SigningKey, User
 from modules.auth.schemas import Token, is_username
 from modules.auth.settings import AuthSettings
-from modules.auth.token_cache import Verified, verified_tokens
+from modules.auth.token_cache import VerifiedToken, verified_tokens
 
 
 def signing_key(secret_key: str) -> str:
@@ -83,11 +83,11 @@ def revoked() -> Unauthenticated:
 async def _verify(token: str) -> Principal:
     settings, changes = AuthSettings.current(), verified_tokens.changes
     try:
-        user = await _named_by(token)
+        user = await _find_user(token)
         claims = verify_token(
             token,
             signing_key(user.secret_key),
-            longest=timedelta(minutes=settings.access_token_minutes),
+            max_lifetime=timedelta(minutes=settings.access_token_minutes),
             issuer=settings.issuer,
         )
     except InvalidToken as error:
@@ -101,12 +101,12 @@ async def _verify(token: str) -> Principal:
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
     )
     if settings.auth_cache_seconds:
-        believed_until = time.monotonic() + settings.auth_cache_seconds
-        verified_tokens.keep(token, Verified(principal, user.id, claims["exp"], believed_until), changes)
+        cached_until = time.monotonic() + settings.auth_cache_seconds
+        verified_tokens.add(token, VerifiedToken(principal, user.id, claims["exp"], cached_until), changes)
     return principal
 
 
-async def _named_by(token: str) -> SigningKey:
+async def _find_user(token: str) -> SigningKey:
     # A name is never reused for another account (see `usernames`), whose key would not verify the token anyway.
     name = unverified_subject(token)
     if is_username(name):

@@ -51,12 +51,12 @@ async def update_account(principal: Principal, user: User, data: AccountUpdate) 
     if (role, active) == (user.role, user.active) and not will_be_admin:
         return user
     if user.is_active_admin and not will_be_admin:
-        await admin_roster.withdraw(user)
+        await admin_roster.remove(user)
     changed = await account_store.change(user, {"role": role, "active": active, "secret_key": new_secret_key()})
     if changed is None:
         raise AccountChanged
     if will_be_admin:
-        await admin_roster.enter(changed)
+        await admin_roster.add(changed)
     if role is not user.role:
         await _record(Event.ROLE_CHANGED, principal, changed, f"{user.role} → {role}")
     if active != user.active:

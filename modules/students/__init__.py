@@ -3,34 +3,53 @@
 from core.module import Module
 from modules.students import migrations
 from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
+from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
+from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
 from modules.students.listing.reader import StudentReader
-from modules.students.models import Change, Erasure, ErasureFollower, StudentDocument, StudentSnapshot, StudentVersion
-from modules.students.records.bulk import StudentBulkStore
+from modules.students.models import (
+    Change,
+    Erasure,
+    ErasureFollower,
+    StudentDocument,
+    StudentSnapshot,
+    StudentVersion,
+    StudentVersionData,
+)
+from modules.students.records.bulk import SimilarStudent, StudentBulkStore
 from modules.students.records.integrity import data_check
 from modules.students.records.store import StudentNotFound
 from modules.students.records.write_batch import Write
 from modules.students.router import router
-from modules.students.schemas import StudentPatch
+from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 
 __all__ = [
     "SUBJECT_PATTERN",
     "DocumentedMark",
     "ErasedStudent",
+    "FieldChange",
+    "FieldDifference",
     "MarkSettings",
     "RollNo",
     "Selection",
+    "SimilarStudent",
     "StudentBulkStore",
     "StudentDocument",
     "StudentNotFound",
     "StudentPatch",
     "StudentReader",
     "StudentSnapshot",
+    "StudentVersionData",
     "Subject",
     "Write",
+    "differences",
+    "folded",
     "follow_erasures",
+    "identity_key",
+    "is_one_edit",
+    "joined_key",
     "module",
     "subject_of",
 ]

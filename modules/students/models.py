@@ -1,6 +1,6 @@
 """The stored documents: students, their earlier versions, the feed of changes and the audit of erasures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -13,6 +13,7 @@ from pymongo import IndexModel
 from core.api import strong_etag
 from core.clock import utc_now
 from core.middleware import current_request
+from modules.students.identities import identity_key
 from modules.students.search_terms import words_of
 
 
@@ -49,6 +50,9 @@ class StudentVersionData(BaseModel):
     """The id of the write that created this version. It distinguishes this write from concurrent ones."""
 
 
+# The number of earlier roll numbers by which a renamed student is recognized.
+MAX_FORMER = 20
+
 # No subject contains a dot.
 SUBJECT_SEPARATOR = "."
 
@@ -63,6 +67,7 @@ class Keys(BaseModel):
     total       the sum of the marks in hundredths, an exact integer; None without marks
     average     the total divided by the number of marks, in hundredths. Equal averages have equal floats, because
                 division rounds correctly. None without marks.
+    identities  the identity key of the roll number, then those of up to `MAX_FORMER` earlier ones, newest first
     """
 
     live: bool = False
@@ -70,10 +75,17 @@ class Keys(BaseModel):
     subjects: str | None = None
     total: int | None = None
     average: float | None = None
+    identities: list[str] = []
+
+    def add_former(self, identities: Sequence[str]) -> Self:
+        """Add the identity keys of earlier versions, unless the student is deleted, and return this object."""
+        if self.live and identities != self.identities:
+            self.identities = list(dict.fromkeys([*self.identities, *identities]))[: MAX_FORMER + 1]
+        return self
 
 
 def keys_of(record: Mapping[str, Any]) -> Keys:
-    """Return the index values of a record, given as a mapping of its fields."""
+    """Return the index values of a record, given as a mapping of its fields, without those of earlier versions."""
     if record["deleted_at"] is not None:
         return Keys()
     marks = record["marks"]
@@ -84,6 +96,7 @@ def keys_of(record: Mapping[str, Any]) -> Keys:
         subjects=SUBJECT_SEPARATOR.join(sorted(marks)),
         total=total if marks else None,
         average=total / len(marks) if marks else None,
+        identities=[identity_key(record["roll_no"])],
     )
 
 
@@ -153,7 +166,9 @@ class StudentSnapshot(StudentVersionData):
             "updated_at": utc_now(),
             "source": None,
         }
-        return self._made({"id": self.id, **self.record(), **made, **changes})
+        successor = self._made({"id": self.id, **self.record(), **made, **changes})
+        successor.keys.add_former(self.keys.identities)
+        return successor
 
     def record(self) -> dict[str, Any]:
         """Return the fields of this version that the history stores."""
@@ -193,6 +208,7 @@ class StudentDocument(Document, StudentSnapshot):
             IndexModel([("keys.total", -1), ("roll_no", 1), ("keys.live", 1)], name="by_total"),
             IndexModel([("keys.average", -1), ("roll_no", 1), ("keys.live", 1)], name="by_average"),
             IndexModel([("keys.words", 1), ("roll_no", 1)], name="by_word"),
+            IndexModel("keys.identities", name="by_identity"),
             IndexModel([("marks.$**", 1)], name="by_mark"),
             IndexModel("unsequenced", name="unsequenced", sparse=True),
             IndexModel("erasing.at", name="erasing", sparse=True),

@@ -71,7 +71,9 @@ class StudentQuery(Selection, PageQuery):
     ] = None
     count: Annotated[
         bool,
-        Field(description="Whether to return the header `Total-Count`, which takes longer the more students match."),
+        Field(
+            description="Return the number of matching students as `Total-Count`. Takes longer the more students match."
+        ),
     ] = False
 
     @property

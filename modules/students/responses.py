@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request, Response
 from pydantic_core import to_json
 
-from core.api import Expected, address, location
+from core.api import Expected, location, url_path
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
 from core.identity import CurrentUser, Role, at_least
 from modules.students.fields import RollNo
@@ -48,5 +48,5 @@ def answer(record: Mapping[str, Any], etag: str, status_code: int = 200) -> Resp
 
 def with_location(answer: Response, student: StudentSnapshot, request: Request) -> Response:
     """Set `Location` to the URL of the student, and return the response."""
-    answer.headers["Location"] = address(request, "students", student.roll_no)
+    answer.headers["Location"] = url_path(request, "students", student.roll_no)
     return answer

@@ -121,7 +121,7 @@ _render_page = Batcher(_render_pages)
     responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problem_responses(StudentNotFound)},
 )
 async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
-    """Retrieve a student."""
+    """Get a student."""
     stored = await store.read(roll_no)
     etag = strong_etag(stored["_id"], stored["version"])
     return not_modified(etag, known) or answer(stored, etag)
@@ -195,7 +195,7 @@ async def delete(
 async def rename(writer: CurrentWriter, roll_no: RollNoInPath, data: Rename, request: Request) -> Response:
     """Change a student's roll number.
 
-    The student keeps the history.
+    The history is kept.
     """
     student = await service.rename(roll_no, data.roll_no, writer)
     return with_location(read(student), student, request)

@@ -147,7 +147,7 @@ class VersionSummary(BaseModel):
     by: str
     source: Annotated[
         str | None,
-        Field(description="The bulk operation, such as an import, that created it."),
+        Field(description="The bulk operation, such as an import, that created this version."),
     ]
     changes: list[FieldChange]
 

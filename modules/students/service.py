@@ -18,7 +18,7 @@ from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 class MarkNotFound(NotFound):
     """The student has no mark in this subject. `GET /students/{roll_no}` returns all marks of the student."""
 
-    title = "No such mark"
+    title = "Mark not found"
 
 
 async def create(data: StudentCreate, writer: Writer) -> StudentSnapshot:

@@ -2,19 +2,38 @@
 
 from core.module import Module
 from modules.transfers.commands import export_students, import_students
+from modules.transfers.downloads.query import TableQuery
+from modules.transfers.downloads.table import BRANCH, NAME, ROLL_NO, Cell, Column, Table, one_portion
+from modules.transfers.downloads.xlsx_file import check_fits
 from modules.transfers.erasure import lifespan
-from modules.transfers.models import ChangeLogEntry, FailedRow, FileChunk, Import
+from modules.transfers.models import ChangeLogEntry, FailedRow, FileChunk, Import, PlanPage
+from modules.transfers.responses import table_content
 from modules.transfers.router import router
 from modules.transfers.settings import ImportSettings
+from modules.transfers.streams import TooManyStreams, table_download
 
-__all__ = ["module"]
+__all__ = [
+    "BRANCH",
+    "NAME",
+    "ROLL_NO",
+    "Cell",
+    "Column",
+    "Table",
+    "TableQuery",
+    "TooManyStreams",
+    "check_fits",
+    "module",
+    "one_portion",
+    "table_content",
+    "table_download",
+]
 
 module = Module(
     name="transfers",
-    description="Imports and exports of students, as CSV and NDJSON.",
+    description="Imports and exports of students, as CSV, XLSX and NDJSON.",
     router=router,
     settings=ImportSettings,
-    documents=(Import, FileChunk, FailedRow, ChangeLogEntry),
+    documents=(Import, FileChunk, FailedRow, PlanPage, ChangeLogEntry),
     lifespan=lifespan,
     commands=(import_students, export_students),
 )

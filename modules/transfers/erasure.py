@@ -3,7 +3,7 @@
 A stored file may contain the student's name in any spelling, and a search would take time proportional to its size.
 Therefore the files of all imports are deleted, and their file names too. A running import continues with its copy on
 disk; an interrupted one can be undone, but no longer resumed. Failed rows that name the student lose their cells and
-errors.
+errors, and plans lose the entries that name the student.
 """
 
 import json
@@ -19,7 +19,7 @@ from core.database import collection, operation_timeout
 from modules.students import ErasedStudent, follow_erasures
 from modules.transfers.files import file_store
 from modules.transfers.imports import job_runner
-from modules.transfers.models import FailedRow, Import
+from modules.transfers.models import FailedRow, Import, PlanPage
 
 # Shorter roll numbers, such as `7`, are searched only in fields that hold a roll number: elsewhere they are ambiguous.
 _MIN_DISTINCTIVE = 4
@@ -28,6 +28,16 @@ _TEXTS_AT_ONCE = 50
 # No index helps to find a name in a text, so all imports are read. The filter on `_id` makes MongoDB use an index, so
 # that monitoring for queries without an index still finds the unintended ones.
 _ALL = {"_id": {"$gte": ObjectId(bytes(12))}}
+
+# What is left of the columns of a file if one of them names the student.
+_WITHOUT_COLUMNS: dict[str, Any] = {
+    "header": [],
+    "columns": [],
+    "findings": [],
+    "options.columns.columns": [],
+    "options.columns.ignore": [],
+    "options.cells.scales": [],
+}
 
 # Before version 0.2, an idempotency key was stored in plain text after the user's name and a colon. It is now hashed.
 _KEY_AS_SENT = Regex(":")
@@ -46,7 +56,7 @@ async def lifespan() -> AsyncIterator[None]:
 async def forget(student: ErasedStudent) -> None:
     """Remove the stored data of a student. It is idempotent, and can be called again after an error."""
     with operation_timeout():
-        await file_store.forget_all()
+        await file_store.delete_all()
         imports = collection(Import)
         roll_nos = list(student.roll_nos)
         await imports.update_many({**_ALL, "kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})
@@ -56,6 +66,9 @@ async def forget(student: ErasedStudent) -> None:
     for import_id in await collection(FailedRow).distinct("import_id"):
         with operation_timeout():  # one timeout per import, because the number of its stored rows is limited
             await _blank_rows(import_id, student, patterns)
+    for import_id in await collection(PlanPage).distinct("import_id"):
+        with operation_timeout():
+            await _remove_entries(import_id, student, patterns)
     with operation_timeout():
         for pattern in patterns:
             await _blank_imports(pattern)
@@ -70,10 +83,26 @@ async def _blank_rows(import_id: Any, student: ErasedStudent, patterns: Iterable
         await rows.update_many({"import_id": import_id, "$or": named}, {"$set": _BLANK})
 
 
+async def _remove_entries(import_id: Any, student: ErasedStudent, patterns: Iterable[Regex[str]]) -> None:
+    """Remove entries from an import's plan. Only changed fields hold other texts than the row's own roll number."""
+    named: list[dict[str, Any]] = [{"roll_no": {"$in": list(student.roll_nos)}}]
+    named += [{"changes": pattern} for pattern in patterns]
+    about = {"entries": {"$or": named}}
+    wanted = {"import_id": import_id, "entries": {"$elemMatch": about["entries"]}}
+    await collection(PlanPage).update_many(wanted, {"$pull": about})  # one command, because it reads the whole plan
+
+
 async def _blank_imports(pattern: Regex[str]) -> None:
     imports = collection(Import)
     await imports.update_many({**_ALL, "detail": pattern}, {"$set": {"detail": _REMOVED}})
-    await imports.update_many({**_ALL, "header": pattern}, {"$set": {"header": []}})
+    await imports.update_many({**_ALL, "findings.detail": pattern}, {"$set": {"findings.$[].detail": _REMOVED}})
+    for field in ("header", "columns.name", "findings.column", "options.columns.ignore"):
+        await imports.update_many({**_ALL, field: pattern}, {"$set": _WITHOUT_COLUMNS})
+    for field in ("sheet", "options.sheet"):
+        await imports.update_many({**_ALL, field: pattern}, {"$unset": {field: ""}})
+    new, before = {"new_subjects": {"subject": pattern}}, {"subjects_before": pattern}
+    await imports.update_many({**_ALL, "new_subjects.subject": pattern}, {"$pull": new})
+    await imports.update_many({**_ALL, **before}, {"$pull": before})
 
 
 def _patterns(student: ErasedStudent) -> Iterator[Regex[str]]:

@@ -1,4 +1,4 @@
-"""Documents of imports: the import with its progress, its file, its failed rows and its change log."""
+"""Documents of imports: the import with its progress, its file, its failed rows, its plan and its change log."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from core.clock import utc_now
 from core.database import collection
 from core.errors import Unavailable
 from modules.students import StudentBulkStore
+from modules.transfers.options import Column, Finding, Options
 from modules.transfers.settings import ImportSettings
 
 # An import without a heartbeat (`alive_at`) for this long counts as interrupted.
@@ -38,37 +39,31 @@ class State(StrEnum):
     UNDONE = "undone"
 
 
-class Mode(StrEnum):
-    """Whether an import creates new students, changes existing students, or both."""
-
-    INSERT = "insert"
-    UPSERT = "upsert"
-    UPDATE = "update"
-
-
-class Options(BaseModel):
-    """The options of an import. With `remove_blanks`, a blank cell removes the stored mark."""
-
-    mode: Mode = Mode.UPSERT
-    dry_run: bool = False
-    skip_errors: bool = False
-    remove_blanks: bool = False
-
-
 def hashed_key(by: str, key: str) -> str:
     """Return the hash under which a user's idempotency key is stored. The key itself is not stored, because it may
     contain the name of a student who is erased later, in any spelling."""
     return sha256(f"{by}:{key}".encode()).hexdigest()
 
 
+def _as_stored(value: Any) -> Any:
+    """Return a value with models as dictionaries, also inside of lists."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, dict):
+        return {key: _as_stored(item) for key, item in value.items()}
+    return [_as_stored(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 class Import(Document):
     """An import.
 
     `position` is the last processed row of the file, in the validating pass or in the writing one (`writing`), and
-    `offset` the number of bytes read up to it. `errors_stored` is the number of failed rows that are stored (all of
+    `offset` the number of bytes read up to it: of the file, or of the CSV that a workbook is converted to, which has
+    `text_size` bytes. `errors_stored` is the number of failed rows that are stored (all of
     them if it is absent), and `errors_bytes` the size of their cells. `alive_at` is the time of the last heartbeat.
     `turn` is a fencing token: each claim increments it, so that a process that lost its claim can no longer update the
-    import. `key` is computed by `hashed_key`.
+    import. `key` is computed by `hashed_key`. `subjects_before` are the subjects in which a stored student had a mark
+    when the import began (None before that, and after its end), and `new_subjects` the others in the file.
     """
 
     by: str
@@ -80,20 +75,33 @@ class Import(Document):
     state: State = State.RECEIVING
     detail: str | None = None
     size: int | None = None
+    text_size: int | None = None
+    sheet: str | None = None
     fingerprint: str | None = None
     header: list[str] = []
     separator: str = ","
+    encoding: str | None = None
+    header_line: int | None = None
+    columns: list[Column] = []
+    findings: list[Finding] = []
     turn: int = 0
     rows: int = 0
     position: int = 0
     offset: int = 0
     writing: bool = False
+    absent: int = 0
+    cells_skipped: int = 0
+    incomplete: int = 0
+    """The number of rows that were imported without a mark that could not be read."""
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
     errors_stored: int | None = None
     errors_bytes: int = 0
+    name_changes: int = 0
+    subjects_before: list[str] | None = None
+    new_subjects: list[dict[str, Any]] = []
     restored: int = 0
     kept: list[str] = []
     kept_count: int = 0
@@ -111,7 +119,7 @@ class Import(Document):
     async def update_fields(self, **changes: Any) -> None:
         """Store changed fields. Raise `Unavailable` if another process has claimed the import, or if it was deleted."""
         mine = {"_id": self.id, "turn": self.turn}
-        stored = await collection(type(self)).update_one(mine, {"$set": changes})
+        stored = await collection(type(self)).update_one(mine, {"$set": _as_stored(changes)})
         if not stored.matched_count:
             raise Unavailable(
                 "This server did not respond for a while, and the import was claimed by another process or sent again. "
@@ -120,10 +128,10 @@ class Import(Document):
         for name, value in changes.items():
             setattr(self, name, value)
 
-    async def append(self, *, kept: list[str], most: int) -> None:
-        """Append roll numbers of students that an undo leaves unchanged, up to `most` in total."""
+    async def append(self, *, kept: list[str], limit: int) -> None:
+        """Append roll numbers of students that an undo leaves unchanged, up to `limit` in total."""
         mine = {"_id": self.id, "turn": self.turn}
-        added = {"$push": {"kept": {"$each": kept, "$slice": most}}}
+        added = {"$push": {"kept": {"$each": kept, "$slice": limit}}}
         stored = await collection(type(self)).find_one_and_update(
             mine, added, {"kept": 1}, return_document=ReturnDocument.AFTER
         )
@@ -141,21 +149,21 @@ class Import(Document):
 
     @property
     def expires_at(self) -> datetime:
-        """The time at which the file, the failed rows and the change log of the import are deleted."""
+        """The time at which the file, the failed rows, the plan and the change log of the import are deleted."""
         return self.created_at + timedelta(days=ImportSettings.current().days)
 
     @property
     def effective_state(self) -> State:
         """The stored state, or `interrupted` if the import should be running but has no recent heartbeat."""
-        at_work = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
-        return State.INTERRUPTED if at_work and self.alive_at < utc_now() - HEARTBEAT_TIMEOUT else self.state
+        is_active = self.state in (State.RECEIVING, State.RUNNING, State.UNDOING)
+        return State.INTERRUPTED if is_active and self.alive_at < utc_now() - HEARTBEAT_TIMEOUT else self.state
 
     @property
     def percent(self) -> int | None:
         """The progress in percent. If there are two passes over the file, each counts as half."""
         if self.finished_at or not self.size:
             return 100 if self.finished_at else None
-        this_pass = self.offset * 100 // self.size
+        this_pass = self.offset * 100 // (self.text_size or self.size)
         if self.options.dry_run or self.options.skip_errors:
             return this_pass
         return this_pass // 2 + (50 if self.writing else 0)
@@ -186,7 +194,7 @@ class FileChunk(Document):
 
 class FailedRow(Document):
     """A row that failed: its number, the line it starts at, its cells as received (none if the row is too long), the
-    roll number and the name in the cells (`about`), and the errors."""
+    roll number and the name in the cells and the roll numbers in the errors (`about`), and the errors."""
 
     import_id: PydanticObjectId
     row: int
@@ -203,6 +211,36 @@ class FailedRow(Document):
         name = "import_errors"
         indexes = [
             IndexModel([("import_id", 1), ("row", 1)], name="in_order", unique=True),
+            IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
+        ]
+
+
+class PlanPage(Document):
+    """A part of an import's plan: what some rows of one batch do, in their order, from row `first` to row `last`.
+
+    `rank` is 0 for rows that change a name, which are listed first, and 1 for the others. `outcomes` are those of the
+    entries. Pages of a rank do not overlap. An entry has the fields of `PlanEntry`, but its changes are one flat array.
+    """
+
+    import_id: PydanticObjectId
+    rank: int
+    first: int
+    last: int
+    outcomes: list[str]
+    entries: list[dict[str, Any]]
+    expires_at: datetime
+
+    class Settings:
+        """Beanie settings. Pages are read in order, from any row, and those with one outcome without the others. The
+        index is unique, so that a page is not stored twice."""
+
+        name = "import_plans"
+        indexes = [
+            IndexModel(
+                [("import_id", 1), ("rank", 1), ("first", 1), ("last", 1), ("outcomes", 1)],
+                name="in_order",
+                unique=True,
+            ),
             IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
         ]
 

@@ -6,61 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from modules.transfers.models import Import, Mode, Options, State
-
-
-class ImportQuery(BaseModel):
-    """The options of an import."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    mode: Annotated[
-        Mode,
-        Field(description="`insert`: only create students; `update`: only change existing students; `upsert`: both."),
-    ] = Mode.UPSERT
-    dry_run: Annotated[bool, Field(description="Validate the file and report the result without writing anything.")] = (
-        False
-    )
-    on_error: Annotated[
-        Literal["reject", "skip"],
-        Field(description="`reject`: write nothing if any row is invalid; `skip`: write the valid rows."),
-    ] = "reject"
-    blank: Annotated[
-        Literal["keep", "remove"],
-        Field(description="The meaning of a blank cell. `keep`: keep the stored mark; `remove`: remove it."),
-    ] = "keep"
-
-    @property
-    def options(self) -> Options:
-        """Return the options as stored with the import."""
-        return Options(
-            mode=self.mode,
-            dry_run=self.dry_run,
-            skip_errors=self.on_error == "skip",
-            remove_blanks=self.blank == "remove",
-        )
-
-
-class ImportHeaders(BaseModel):
-    """The request headers of an import."""
-
-    prefer: Annotated[
-        str | None,
-        Field(
-            max_length=200,
-            description="`respond-async`: respond with 202 as soon as the file is received (RFC 7240).",
-            examples=["respond-async"],
-        ),
-    ] = None
-    idempotency_key: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=200,
-            description="A unique name for this import. If you repeat the request, the file is not imported twice.",
-            examples=["class-7b-autumn"],
-        ),
-    ] = None
+from modules.transfers.models import Import, State
+from modules.transfers.options import Column, Mode, OnError, Options
 
 
 class RowError(BaseModel):
@@ -85,6 +32,125 @@ _EXAMPLE_ERROR: dict[str, JsonValue] = {
 }
 
 
+class FindingRead(BaseModel):
+    """Something doubtful or wrong about a file: a code for programs, the column, a sentence for people, the parameter
+    that settles it, the number of rows that it concerns, and the lines of the first 20."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "column_total",
+                    "column": "Total",
+                    "detail": 'The column "Total" looks like a total of other columns. Leave it out, or import it as a '
+                    "subject with columns=Total:marks.",
+                    "settled_by": "ignore=Total",
+                    "stops": True,
+                    "count": 0,
+                    "lines": [],
+                }
+            ]
+        },
+    )
+
+    code: str
+    column: str | None
+    detail: str
+    settled_by: str | None
+    stops: bool
+    count: int
+    lines: list[int]
+
+
+class ColumnPreview(Column):
+    """A column of a file: what it is taken for, whether its subject is new, and its first cells."""
+
+    is_new: bool
+    samples: list[str]
+
+
+class PreviewRead(BaseModel):
+    """What a file is taken for, and what an import would do with its first rows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "format": "csv",
+                    "encoding": "utf-8",
+                    "separator": ",",
+                    "sheet": None,
+                    "sheets": [],
+                    "header_line": 1,
+                    "columns": [
+                        {
+                            "number": 1,
+                            "name": "Roll No",
+                            "role": "roll_no",
+                            "reason": "word",
+                            "subject": None,
+                            "is_new": False,
+                            "samples": ["S101", "S102"],
+                        },
+                        {
+                            "number": 2,
+                            "name": "Total",
+                            "role": "ignored",
+                            "reason": "parameter",
+                            "subject": None,
+                            "is_new": False,
+                            "samples": ["169.5", "120"],
+                        },
+                    ],
+                    "rows": 2,
+                    "created": 2,
+                    "updated": 0,
+                    "unchanged": 0,
+                    "failed": 0,
+                    "findings": [],
+                    "parameters": {"ignore": ["Total"]},
+                }
+            ]
+        }
+    )
+
+    format: Literal["csv", "ndjson", "xlsx", "ods"]
+    encoding: str | None = None
+    separator: str | None = None
+    sheet: Annotated[str | None, Field(description="The sheet of a workbook that was read.")] = None
+    sheets: Annotated[list[str], Field(description="The names of all sheets of a workbook.")] = []
+    header_line: Annotated[int | None, Field(description="The line with the names of the columns.")] = None
+    columns: list[ColumnPreview]
+    rows: Annotated[int, Field(description="The number of rows that were looked at, from the first one on.")]
+    created: int
+    updated: int
+    unchanged: int
+    failed: int
+    findings: list[FindingRead]
+    parameters: Annotated[
+        dict[str, JsonValue],
+        Field(description="The parameters with which `POST /imports` takes the file for just this."),
+    ]
+
+
+def _on_error(options: Options) -> OnError:
+    if options.skip_cells:
+        return "skip-cell"
+    return "skip" if options.skip_errors else "reject"
+
+
+class NewSubject(BaseModel):
+    """A subject in which no stored student had a mark when the import began, and the number of the file's valid rows
+    that have a mark in it."""
+
+    subject: str
+    rows: int
+
+
+_EXAMPLE_NEW_SUBJECT: dict[str, JsonValue] = {"subject": "biology", "rows": 1872}
+
+
 class ImportRead(BaseModel):
     """An import: its state, its options, and the results of its rows."""
 
@@ -101,7 +167,9 @@ class ImportRead(BaseModel):
                     "dry_run": False,
                     "on_error": "skip",
                     "blank": "keep",
-                    "filename": "class-7b.csv",
+                    "identity": "check",
+                    "filename": "class-7b.xlsx",
+                    "sheet": "Class 7B",
                     "size": 61234,
                     "percent": 100,
                     "rows": 1905,
@@ -109,9 +177,13 @@ class ImportRead(BaseModel):
                     "updated": 3,
                     "unchanged": 1,
                     "failed": 1,
+                    "absent": 12,
+                    "cells_skipped": 0,
                     "errors": [_EXAMPLE_ERROR],
                     "errors_left_out": 0,
                     "errors_stored": 1,
+                    "name_changes": 0,
+                    "new_subjects": [_EXAMPLE_NEW_SUBJECT],
                     "restored": 0,
                     "kept": [],
                     "kept_count": 0,
@@ -128,16 +200,35 @@ class ImportRead(BaseModel):
     finished_at: datetime | None
     mode: Mode
     dry_run: bool
-    on_error: Literal["reject", "skip"]
+    on_error: OnError
     blank: Literal["keep", "remove"]
+    identity: Literal["check", "exact"]
     filename: str | None
+    sheet: Annotated[str | None, Field(description="The sheet of a workbook that was read.")] = None
     size: Annotated[int | None, Field(description="The size of the file in bytes.")]
     percent: Annotated[int | None, Field(description="The progress of the import in percent.")]
+    encoding: Annotated[str | None, Field(description="The encoding of the file.")] = None
+    separator: Annotated[str | None, Field(description="The separator of the file's cells.")] = None
+    header_line: Annotated[int | None, Field(description="The line with the names of the columns.")] = None
+    columns: Annotated[
+        list[Column], Field(description="What each column is taken for, and why. The list of imports omits it.")
+    ] = []
+    findings: Annotated[
+        list[FindingRead],
+        Field(
+            description="What is doubtful or wrong about the file, each told once. If a finding `stops` the import, "
+            "nothing is written until a parameter settles it. The list of imports omits them."
+        ),
+    ] = []
     rows: Annotated[int, Field(description="The number of rows processed so far; at the end, all rows of the file.")]
     created: int
     updated: int
     unchanged: int
     failed: int
+    absent: Annotated[int, Field(description="The number of cells that say that there is no mark, such as `AB`.")]
+    cells_skipped: Annotated[
+        int, Field(description="The number of cells that are no marks and were left out with `on_error=skip-cell`.")
+    ]
     errors: Annotated[
         list[RowError], Field(description="The errors of the first failed rows; `errors.csv` has more of them.")
     ]
@@ -148,6 +239,16 @@ class ImportRead(BaseModel):
             description="The number of failed rows in `errors.csv`: up to 10,000 rows or 5 MB. Others are only counted."
         ),
     ]
+    name_changes: Annotated[
+        int, Field(description="The number of rows that change a student's name. The `plan` begins with them.")
+    ]
+    new_subjects: Annotated[
+        list[NewSubject],
+        Field(
+            description="The subjects of the file in which no stored student had a mark when the import began, up to "
+            "100, in the order in which they first have a mark."
+        ),
+    ]
     restored: Annotated[int, Field(description="The number of students that an undo restored.")]
     kept: Annotated[
         list[str],
@@ -156,32 +257,43 @@ class ImportRead(BaseModel):
     kept_count: int
 
     @classmethod
-    def of(cls, work: Import, failures: Sequence[Mapping[str, Any]]) -> "ImportRead":
+    def of(cls, job: Import, failures: Sequence[Mapping[str, Any]]) -> "ImportRead":
         """Return an import with its first failed rows, given as stored."""
         errors = [RowError(row=row["row"], line=row["line"], **error) for row in failures for error in row["errors"]]
         return cls(
-            id=str(work.id),
-            state=work.effective_state,
-            detail=work.detail,
-            by=work.by,
-            created_at=work.created_at,
-            finished_at=work.finished_at,
-            mode=work.options.mode,
-            dry_run=work.options.dry_run,
-            on_error="skip" if work.options.skip_errors else "reject",
-            blank="remove" if work.options.remove_blanks else "keep",
-            filename=work.filename,
-            size=work.size,
-            percent=work.percent,
-            rows=max(work.rows, work.position),
-            created=work.created,
-            updated=work.updated,
-            unchanged=work.unchanged,
-            failed=work.failed,
+            id=str(job.id),
+            state=job.effective_state,
+            detail=job.detail,
+            by=job.by,
+            created_at=job.created_at,
+            finished_at=job.finished_at,
+            mode=job.options.mode,
+            dry_run=job.options.dry_run,
+            on_error=_on_error(job.options),
+            blank="remove" if job.options.remove_blanks else "keep",
+            identity="exact" if job.options.exact_identity else "check",
+            filename=job.filename,
+            sheet=job.sheet,
+            size=job.size,
+            percent=job.percent,
+            encoding=job.encoding,
+            separator=job.separator if job.columns else None,
+            header_line=job.header_line,
+            columns=job.columns,
+            findings=[FindingRead.model_validate(finding) for finding in job.findings],
+            rows=max(job.rows, job.position),
+            created=job.created,
+            updated=job.updated,
+            unchanged=job.unchanged,
+            failed=job.failed,
+            absent=job.absent,
+            cells_skipped=job.cells_skipped,
             errors=errors,
-            errors_left_out=max(0, work.failed - len(failures)),
-            errors_stored=work.failed if work.errors_stored is None else work.errors_stored,
-            restored=work.restored,
-            kept=work.kept,
-            kept_count=work.kept_count,
+            errors_left_out=max(0, job.failed + job.incomplete - len(failures)),
+            errors_stored=job.failed if job.errors_stored is None else job.errors_stored,
+            name_changes=job.name_changes,
+            new_subjects=[NewSubject.model_validate(new) for new in job.new_subjects],
+            restored=job.restored,
+            kept=job.kept,
+            kept_count=job.kept_count,
         )

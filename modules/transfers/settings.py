@@ -14,4 +14,4 @@ class ImportSettings(ModuleSettings, env_prefix="IMPORT_"):
     """The largest file to import, in bytes."""
 
     days: Annotated[int, Field(ge=1)] = 30
-    """For how many days an import can be undone, and its failed rows are kept."""
+    """For how many days an import can be undone, and its plan and its failed rows are kept."""

@@ -6,7 +6,7 @@ for their client, and each of them holds memory, a connection and possibly a dat
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from core.errors import TooManyRequests, Unavailable
 from core.identity import verify_account
+from modules.transfers.downloads.csv_file import DEFAULT_STYLE, CsvStyle
+from modules.transfers.downloads.query import MEDIA_TYPES
+from modules.transfers.downloads.table import T, Table
+from modules.transfers.downloads.table_file import table_file
 
 MAX_STREAMS = 40
 MAX_STREAMS_OF_USER = 4
@@ -27,7 +31,7 @@ _open = Counter[str]()
 
 
 class TooManyStreams(TooManyRequests):
-    """You have reached the limit of open exports, `errors.csv` downloads and event streams for one user in one process.
+    """You have reached the limit of open downloads and event streams for one user in one process.
     Close one of them, or wait until one ends."""
 
     title = "Too many streams"
@@ -42,7 +46,10 @@ class Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with _counted(self.user):  # not in `__init__`, because a response may be created and never sent
-            await super().__call__(scope, receive, send)
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                await _close(self.body_iterator)
 
 
 @contextmanager
@@ -74,8 +81,30 @@ async def while_permitted(request: Request, pieces: AsyncIterator[bytes]) -> Asy
     does not look complete.
     """
     verified = time.monotonic()
-    async for piece in pieces:
-        if time.monotonic() - verified >= VERIFY_SECONDS:
-            await verify_account(request)
-            verified = time.monotonic()
-        yield piece
+    try:
+        async for piece in pieces:
+            if time.monotonic() - verified >= VERIFY_SECONDS:
+                await verify_account(request)
+                verified = time.monotonic()
+            yield piece
+    finally:
+        await _close(pieces)
+
+
+async def _close(content: object) -> None:
+    """Close a generator that may not have ended, so that its temporary files are deleted now."""
+    if isinstance(content, AsyncGenerator):
+        await content.aclose()
+
+
+def file_stream(request: Request, user: str, name: str, format_: str, pieces: AsyncIterator[bytes]) -> Stream:
+    """Return the download of a file that is made while it is sent."""
+    headers = download(f"{name}.{format_}")
+    return Stream(user, while_permitted(request, pieces), media_type=MEDIA_TYPES[format_], headers=headers)
+
+
+def table_download(
+    request: Request, user: str, table: Table[T], format_: str, style: CsvStyle = DEFAULT_STYLE
+) -> Stream:
+    """Return the download of a table, whose title is the name of the file."""
+    return file_stream(request, user, table.title, format_, table_file(table, format_, style))

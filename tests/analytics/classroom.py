@@ -1,4 +1,4 @@
-"""Students for tests of statistics: put into the database at once, as the service would have stored them."""
+"""Helpers that store students directly in the database, as the service would have stored them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +11,13 @@ Marks = Mapping[str, int | float]
 
 
 def student(roll_no: str, marks: Marks, branch: str = "Physics", **changes: Any) -> StudentDocument:
-    """A student who was not stored yet."""
+    """Return a student who is not stored yet."""
     content = {"name": f"Name of {roll_no}", "updated_by": "alice"} | changes
     return StudentDocument(roll_no=roll_no, branch=branch, marks=dict(marks), **content)
 
 
-def enter(client: TestClient, students: Sequence[StudentDocument]) -> None:
-    """Let the database hold these students and no others."""
+def store_students(client: TestClient, students: Sequence[StudentDocument]) -> None:
+    """Replace all students in the database by these."""
     assert client.portal
 
     async def replace_all() -> None:
@@ -28,6 +28,6 @@ def enter(client: TestClient, students: Sequence[StudentDocument]) -> None:
     client.portal.call(replace_all)
 
 
-def by_math(client: TestClient, *marks: int | float) -> None:
-    """Let there be a student for each of these marks in math: S1, S2 and so on."""
-    enter(client, [student(f"S{number}", {"math": mark}) for number, mark in enumerate(marks, 1)])
+def store_math_marks(client: TestClient, *marks: int | float) -> None:
+    """Replace all students in the database by one for each of these marks in math: S1, S2 and so on."""
+    store_students(client, [student(f"S{number}", {"math": mark}) for number, mark in enumerate(marks, 1)])

@@ -1,4 +1,4 @@
-"""A signed-in client of the whole service."""
+"""A fixture: a client of the whole service, signed in as a teacher."""
 
 import pytest
 from fastapi.testclient import TestClient

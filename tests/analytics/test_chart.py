@@ -1,4 +1,4 @@
-"""GET /statistics.svg: a picture that is well-formed, tells everything in words too, and runs nothing."""
+"""GET /statistics.svg: a well-formed chart that also has a description in words, and runs no scripts."""
 
 import re
 from typing import Any
@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from fastapi.testclient import TestClient
 
-from modules.analytics.chart import service as picture
+from modules.analytics.chart import service as chart
 from modules.analytics.chart import svg
-from tests.analytics.classroom import enter, student
+from tests.analytics.classroom import store_students, student
 
 NAMES = {"svg": "http://www.w3.org/2000/svg"}
 ALLOWED = {"svg", "title", "desc", "style", "rect", "text", "line", "circle", "g"}
@@ -39,7 +39,7 @@ def description(drawn: ET.Element) -> str:
 
 
 def test_each_subject_has_bars_and_each_branch_a_box(api: TestClient) -> None:
-    enter(api, [student(f"S{n}", {"math": 10 * n, "art": 5}, f"Branch {n % 2}") for n in range(10)])
+    store_students(api, [student(f"S{n}", {"math": 10 * n, "art": 5}, f"Branch {n % 2}") for n in range(10)])
 
     drawn = draw(api)
 
@@ -50,8 +50,8 @@ def test_each_subject_has_bars_and_each_branch_a_box(api: TestClient) -> None:
     assert {"0", "50", "100", "Mark in math", "Students"} <= set(texts(drawn))
 
 
-def test_the_whole_is_also_told_in_words(api: TestClient) -> None:
-    enter(api, [student("S1", {"math": 40}, "Arts"), student("S2", {"math": 60.4}, "Arts")])
+def test_the_chart_has_a_description_in_words(api: TestClient) -> None:
+    store_students(api, [student("S1", {"math": 40}, "Arts"), student("S2", {"math": 60.4}, "Arts")])
 
     drawn = draw(api)
 
@@ -62,7 +62,7 @@ def test_the_whole_is_also_told_in_words(api: TestClient) -> None:
     assert f"math: {summary} Arts: {summary}" in description(drawn)
 
 
-def test_it_fits_any_width_and_dark_pages(api: TestClient) -> None:
+def test_the_chart_scales_to_any_width_and_supports_dark_mode(api: TestClient) -> None:
     drawn = draw(api)
 
     assert (drawn.get("viewBox") or "").startswith("0 0 780 ")
@@ -73,8 +73,8 @@ def test_it_fits_any_width_and_dark_pages(api: TestClient) -> None:
 EVIL = "<script>alert('x')</script>\"&amp;"
 
 
-def test_what_users_wrote_stays_text(api: TestClient) -> None:
-    enter(api, [student("S1", {EVIL: 40}, EVIL + "]]>"), student("S2", {EVIL: 4}, "</svg>")])
+def test_text_of_users_is_escaped(api: TestClient) -> None:
+    store_students(api, [student("S1", {EVIL: 40}, EVIL + "]]>"), student("S2", {EVIL: 4}, "</svg>")])
 
     drawn = draw(api)
 
@@ -86,7 +86,7 @@ def test_what_users_wrote_stays_text(api: TestClient) -> None:
     assert not [name for name in attributes if name.startswith("on") or "href" in name]
 
 
-def test_a_browser_may_run_and_load_nothing(api: TestClient) -> None:
+def test_a_browser_may_neither_run_nor_load_anything(api: TestClient) -> None:
     policy = api.get("/statistics.svg").headers["content-security-policy"]
 
     assert policy.startswith("default-src 'none'; ")
@@ -97,11 +97,11 @@ def test_a_browser_may_run_and_load_nothing(api: TestClient) -> None:
 def test_the_largest_branches_and_the_first_subjects_are_drawn_and_the_others_named(api: TestClient) -> None:
     marks = {f"subject {number}": 50 for number in range(8)}
     sizes = [f"Branch {number:02}" for number in range(24) for _ in range(1 + (number >= 12))]
-    enter(api, [student(f"S{number}", marks, branch) for number, branch in enumerate(sizes)])
+    store_students(api, [student(f"S{number}", marks, branch) for number, branch in enumerate(sizes)])
 
     drawn = draw(api)
 
-    assert headings(drawn) == [f"subject {number}" for number in range(picture.MAX_SUBJECTS)]
+    assert headings(drawn) == [f"subject {number}" for number in range(chart.MAX_SUBJECTS)]
     assert branches(drawn)[:12] == [f"Branch {number}" for number in range(12, 24)]
     notes = " ".join(texts(drawn))
     assert "Subjects not shown: subject 6, subject 7." in notes
@@ -110,18 +110,18 @@ def test_the_largest_branches_and_the_first_subjects_are_drawn_and_the_others_na
     assert "Branch 07 and 4 others." in notes
     (first, *_) = [element.text for element in drawn.iterfind(".//svg:text[@class='soft']", NAMES)
                    if "marks, mean" in (element.text or "")]  # fmt: skip
-    assert first == "36 marks, mean 50, standard deviation 0, median 50", "bars show those of all branches"
+    assert first == "36 marks, mean 50, standard deviation 0, median 50", "the bars include all branches"
 
 
-def test_only_what_was_asked_for_is_drawn(api: TestClient) -> None:
-    enter(api, [student(f"S{n}", {"math": n, "art": n}, f"Branch {n}") for n in range(3)])
+def test_only_the_requested_branches_and_subjects_are_drawn(api: TestClient) -> None:
+    store_students(api, [student(f"S{n}", {"math": n, "art": n}, f"Branch {n}") for n in range(3)])
 
     drawn = draw(api, branch=["Branch 1", "Branch 2"], subject="math")
 
     assert (headings(drawn), branches(drawn)) == (["math"], ["Branch 1", "Branch 2"])
 
 
-def test_a_school_without_students_has_a_picture_that_says_so(api: TestClient) -> None:
+def test_a_school_without_students_has_a_chart_that_says_so(api: TestClient) -> None:
     drawn = draw(api)
 
     assert "There are no students to show." in texts(drawn)
@@ -129,7 +129,7 @@ def test_a_school_without_students_has_a_picture_that_says_so(api: TestClient) -
 
 
 def test_a_subject_without_marks_says_so(api: TestClient) -> None:
-    enter(api, [student("S1", {}, "Arts")])
+    store_students(api, [student("S1", {}, "Arts")])
 
     drawn = draw(api, subject="alchemy")
 
@@ -137,22 +137,22 @@ def test_a_subject_without_marks_says_so(api: TestClient) -> None:
     assert {"0 marks", "no marks", "1 student in 1 branch."} <= set(texts(drawn))
 
 
-def test_many_branches_are_counted_only_so_far(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "MAX_COUNTED", 3)
-    enter(api, [student(f"S{n}", {"math": n}, f"Branch {n}") for n in range(5)])
+def test_branches_are_counted_up_to_a_limit(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart, "MAX_COUNTED", 3)
+    store_students(api, [student(f"S{n}", {"math": n}, f"Branch {n}") for n in range(5)])
 
     assert "5 students in 3 branches or more." in " ".join(texts(draw(api)))
 
 
 @pytest.mark.parametrize("name", ["i" * 200, "W" * 200, "工" * 200, "Department of Physics " * 9, "e\u0301" * 90])
-def test_no_label_reaches_into_the_drawing(name: str) -> None:
+def test_a_label_is_truncated_to_its_maximum_width(name: str) -> None:
     shown = svg.fitted(name, 172, 12)
 
     assert svg.width(shown, 12) <= 172
     assert shown.endswith("…") or shown == name
 
 
-def test_long_sentences_go_over_several_lines() -> None:
+def test_long_texts_are_split_into_lines() -> None:
     filled = svg.lines(["word"] * 50 + ["x" * 500], 200, 12)
 
     assert len(filled) > 5
@@ -160,7 +160,7 @@ def test_long_sentences_go_over_several_lines() -> None:
     assert re.fullmatch(r"x+…", filled[-1])
 
 
-def test_a_parameter_of_the_statistics_that_changes_no_picture_is_refused(api: TestClient) -> None:
+def test_a_parameter_of_statistics_that_does_not_affect_the_chart_is_refused(api: TestClient) -> None:
 
     answer = api.get("/statistics.svg?by=branch")
 

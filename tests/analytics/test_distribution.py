@@ -1,4 +1,4 @@
-"""Figures of a distribution, against those that Python's own statistics computes from the single marks."""
+"""Figures of a distribution, compared with those that Python's `statistics` computes from the single marks."""
 
 import math
 import statistics
@@ -39,17 +39,17 @@ def test_figures_equal_those_of_the_single_marks(hundredths: list[int]) -> None:
 
 @settings(derandomize=True)
 @given(MARKS, st.integers(0, 10_000))
-def test_places_equal_those_that_are_counted_one_by_one(hundredths: list[int], mark: int) -> None:
+def test_counts_above_and_at_a_mark_equal_those_of_the_single_marks(hundredths: list[int], mark: int) -> None:
     found = of(hundredths)
 
     assert found.above(mark) == sum(own > mark for own in hundredths)
-    assert found.level(mark) == sum(own == mark for own in hundredths)
+    assert found.equal_to(mark) == sum(own == mark for own in hundredths)
     assert found.at_least(Fraction(mark, 100)) == sum(own >= mark for own in hundredths)
 
 
 @settings(derandomize=True)
 @given(MARKS, st.integers(1, 12_000))
-def test_each_mark_lies_in_the_bin_whose_limits_it_is_between(hundredths: list[int], top: int) -> None:
+def test_each_bin_counts_the_marks_between_its_limits(hundredths: list[int], top: int) -> None:
     bins = [0] * 7
     for mark in hundredths:
         bins[min(6, math.floor(Fraction(mark * 7, top)))] += 1
@@ -57,13 +57,13 @@ def test_each_mark_lies_in_the_bin_whose_limits_it_is_between(hundredths: list[i
     assert of(hundredths).histogram(Fraction(top, 100), 7) == bins
 
 
-def test_a_bin_holds_its_lower_end_and_the_last_one_also_the_top() -> None:
+def test_a_bin_includes_its_lower_limit_and_the_last_bin_also_its_upper_limit() -> None:
     marks = of([0, 999, 1000, 8999, 9000, 10_000])
 
     assert marks.histogram(Fraction(100), 10) == [2, 1, 0, 0, 0, 0, 0, 0, 1, 2]
 
 
-def test_without_marks_nothing_can_be_told() -> None:
+def test_a_distribution_without_marks_has_no_figures() -> None:
     none = of([])
 
     assert (none.n, none.mean, none.standard_deviation, none.quartile(2), none.lowest, none.highest) == (0, *[None] * 5)
@@ -77,7 +77,7 @@ def test_a_single_mark_has_no_spread() -> None:
     assert [one.quartile(number) for number in (1, 2, 3)] == [40.0, 40.0, 40.0]
 
 
-def test_equal_marks_have_no_deviation_at_all() -> None:
+def test_equal_marks_have_a_standard_deviation_of_zero() -> None:
     assert of([10] * 3 + [10] * 7).standard_deviation == 0.0
 
 

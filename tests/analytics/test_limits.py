@@ -1,4 +1,4 @@
-"""Statistics of more than fits: into one answer, into one pass, into the time that is left for others."""
+"""Limits of statistics: the rows of one response, the subjects of one pass, and the number of waiting queries."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from modules.analytics import mark_counts, query_concurrency, service
-from tests.analytics.classroom import by_math, enter, student
+from tests.analytics.classroom import store_math_marks, store_students, student
 from tests.analytics.test_statistics import ask
 
 
-def test_too_many_rows_are_refused_with_advice(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_rows_are_refused_with_the_limit(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MAX_ROWS", 3)
-    enter(api, [student(f"S{number}", {"art": 1, "math": 2}, f"Branch {number}") for number in range(2)])
+    store_students(api, [student(f"S{number}", {"art": 1, "math": 2}, f"Branch {number}") for number in range(2)])
 
     refused = api.get("/statistics?by=branch")
 
@@ -23,10 +23,10 @@ def test_too_many_rows_are_refused_with_advice(api: TestClient, monkeypatch: pyt
     assert api.get("/statistics").status_code == 200
 
 
-def test_more_subjects_than_one_pass_can_count_are_counted_in_several(
+def test_more_subjects_than_fit_into_one_pass_are_counted_in_several_passes(
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enter(api, [student(f"S{number}", {f"subject {number}": number, "all": 1}, "x") for number in range(7)])
+    store_students(api, [student(f"S{number}", {f"subject {number}": number, "all": 1}, "x") for number in range(7)])
     expected = ask(api, by="branch")
     monkeypatch.setattr(mark_counts, "SUBJECTS_AT_ONCE", 3)
 
@@ -34,10 +34,10 @@ def test_more_subjects_than_one_pass_can_count_are_counted_in_several(
     assert len(expected["subjects"]) == 8
 
 
-def test_what_is_too_much_for_one_pass_is_counted_subject_by_subject(
+def test_counts_that_exceed_one_pass_are_made_subject_by_subject(
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enter(api, [student(f"S{n}", {"math": n, "art": n / 4} if n % 3 else {}, f"B{n % 2}") for n in range(40)])
+    store_students(api, [student(f"S{n}", {"math": n, "art": n / 4} if n % 3 else {}, f"B{n % 2}") for n in range(40)])
     expected = [ask(api), ask(api, by="branch"), ask(api, branch="B1")]
     assert api.portal
     admin = api.app.state.database._client.admin  # type: ignore[attr-defined]  # the ASGI app behind the client
@@ -47,11 +47,11 @@ def test_what_is_too_much_for_one_pass_is_counted_subject_by_subject(
         api.portal.call(lambda: admin.command("setParameter", 1, internalQueryFacetMaxOutputDocSizeBytes=size))
 
     passes: list[object] = []
-    counted = mark_counts._one_by_one
+    original = mark_counts._one_by_one
 
     async def one_by_one(*arguments: Any) -> Any:
         passes.append(arguments)
-        return await counted(*arguments)
+        return await original(*arguments)
 
     monkeypatch.setattr(mark_counts, "_one_by_one", one_by_one)
     limit(100)
@@ -62,17 +62,17 @@ def test_what_is_too_much_for_one_pass_is_counted_subject_by_subject(
     assert len(passes) == 3
 
 
-def test_a_failure_of_another_kind_is_no_reason_to_try_again(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    by_math(api, 1)
+def test_other_database_errors_are_not_retried(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_math_marks(api, 1)
     monkeypatch.setattr(mark_counts, "_marks_of", lambda *_: [{"$nonsense": 1}])
 
     assert api.get("/statistics").status_code == 500
 
 
 def test_who_comes_when_too_many_wait_is_asked_to_come_later(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_concurrency, "WAITING", 0)
+    monkeypatch.setattr(query_concurrency, "MAX_WAITING", 0)
 
     answer = api.get("/statistics")
 
     assert answer.status_code == 503
-    assert answer.headers["retry-after"] == str(query_concurrency.SECONDS)
+    assert answer.headers["retry-after"] == str(query_concurrency.TIMEOUT_SECONDS)

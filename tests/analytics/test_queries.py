@@ -1,4 +1,4 @@
-"""What a ranking reads is found by indexes, and not by looking at every student."""
+"""Rankings read by indexes, and do not scan all students."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from modules.students import StudentDocument
-from tests.analytics.classroom import enter, student
+from tests.analytics.classroom import store_students, student
 
 Commands = list[dict[str, Any]]
 STUDENTS = 400
@@ -15,7 +15,7 @@ STUDENTS = 400
 @pytest.fixture
 def school(api: TestClient) -> TestClient:
     subjects = ("math", "art", "music")
-    enter(
+    store_students(
         api,
         [student(f"S{n:03}", dict.fromkeys(subjects[: n % 4], n % 50), f"Branch {n % 20}") for n in range(STUDENTS)],
     )
@@ -23,7 +23,7 @@ def school(api: TestClient) -> TestClient:
 
 
 def profiled(client: TestClient, address: str) -> Commands:
-    """What the database did for an answer, from its own log of commands."""
+    """Request an address. Return the commands that the database profiler recorded meanwhile."""
     assert client.portal
 
     async def profile(level: int) -> Commands:
@@ -61,12 +61,12 @@ def test_a_ranking_reads_no_whole_collection(school: TestClient, by: str, branch
 
 
 @pytest.mark.parametrize("by", ["total", "average", "math"])
-def test_a_page_of_a_ranking_looks_at_few_students(school: TestClient, by: str) -> None:
+def test_a_page_of_a_ranking_examines_few_students(school: TestClient, by: str) -> None:
     first = f"/rankings?by={by}&limit=5"
 
     for page in (first, school.get(first).links["next"]["url"]):
-        looked_at = sum(command.get("docsExamined", 0) for command in profiled(school, page))
-        assert looked_at <= STUDENTS / 4
+        examined = sum(command.get("docsExamined", 0) for command in profiled(school, page))
+        assert examined <= STUDENTS / 4
 
 
 def test_a_report_card_reads_all_students_only_once(school: TestClient) -> None:

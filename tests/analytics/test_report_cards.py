@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from core.errors import StartupError
 from core.settings import Settings
 from modules.analytics.settings import AnalyticsSettings
-from tests.analytics.classroom import by_math, enter, student
+from tests.analytics.classroom import store_math_marks, store_students, student
 from tests.conftest import AppClient, sign_in
 
 
@@ -19,8 +19,8 @@ def card(client: TestClient, roll_no: str) -> dict[str, Any]:
     return read
 
 
-def test_a_report_card_tells_where_each_mark_stands(api: TestClient) -> None:
-    enter(
+def test_a_report_card_contains_the_rank_of_each_mark(api: TestClient) -> None:
+    store_students(
         api,
         [
             student("S1", {"math": 80, "art": 55}, "Physics", name="Asha Rao"),
@@ -44,8 +44,8 @@ def test_a_report_card_tells_where_each_mark_stands(api: TestClient) -> None:
     }
 
 
-def test_the_ranks_are_those_of_the_rankings(api: TestClient) -> None:
-    enter(api, [student(f"S{n}", {"math": n * 7 % 5, "art": 0.1 * (n % 3)}) for n in range(12)])
+def test_ranks_equal_those_of_the_rankings(api: TestClient) -> None:
+    store_students(api, [student(f"S{n}", {"math": n * 7 % 5, "art": 0.1 * (n % 3)}) for n in range(12)])
 
     ranks = {by: api.get("/rankings", params={"by": by}).json() for by in ("math", "art", "total", "average")}
 
@@ -58,15 +58,15 @@ def test_the_ranks_are_those_of_the_rankings(api: TestClient) -> None:
 
 
 def test_a_student_without_marks_has_an_empty_card(api: TestClient) -> None:
-    enter(api, [student("S1", {}), student("S2", {"math": 3})])
+    store_students(api, [student("S1", {}), student("S2", {"math": 3})])
 
     read = card(api, "S1")
 
     assert (read["subjects"], read["total"], read["average"]) == ([], None, None)
 
 
-def test_deleted_students_are_not_among_those_who_are_ranked(api: TestClient) -> None:
-    by_math(api, 90, 80, 70)
+def test_deleted_students_are_not_ranked(api: TestClient) -> None:
+    store_math_marks(api, 90, 80, 70)
     assert api.delete("/students/S1").status_code == 204
 
     read = card(api, "S2")
@@ -79,7 +79,7 @@ def test_deleted_students_are_not_among_those_who_are_ranked(api: TestClient) ->
 
 @pytest.mark.parametrize("roll_no", ["S1", "unknown"])
 def test_an_absent_student_has_no_card(api: TestClient, roll_no: str) -> None:
-    by_math(api, 90)
+    store_math_marks(api, 90)
     api.delete("/students/S1")
 
     answer = api.get(f"/report-cards/{roll_no}")
@@ -96,8 +96,8 @@ def test_a_malformed_roll_number_is_named(api: TestClient) -> None:
 @pytest.mark.parametrize(
     ("mark", "grade"), [(100, "A"), (80, "A"), (79.99, "B"), (70, "B"), (40, "E"), (39.99, "F"), (0, "F")]
 )
-def test_a_mark_that_reaches_a_threshold_has_its_grade(api: TestClient, mark: float, grade: str) -> None:
-    by_math(api, mark)
+def test_a_mark_equal_to_a_threshold_has_its_grade(api: TestClient, mark: float, grade: str) -> None:
+    store_math_marks(api, mark)
 
     read = card(api, "S1")
 
@@ -109,17 +109,17 @@ def test_grades_are_a_setting_in_percent_of_the_highest_mark(
 ) -> None:
     monkeypatch.setenv("GRADES", "pass: 33.33, fail:0")
     api = sign_in(open_client(marks_max=30, grades=AnalyticsSettings().grades))
-    by_math(api, 10, 9.99)
+    store_math_marks(api, 10, 9.99)
 
     assert [card(api, roll_no)["subjects"][0]["grade"] for roll_no in ("S1", "S2")] == ["pass", "fail"]
 
 
-def test_a_threshold_is_reached_by_the_number_that_was_written_and_not_by_its_float(
+def test_thresholds_are_compared_as_decimals_and_not_as_floats(
     open_client: AppClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADES", "A:70.1,F:0")
     api = sign_in(open_client(grades=AnalyticsSettings().grades))
-    by_math(api, 70.1, 70.09)
+    store_math_marks(api, 70.1, 70.09)
 
     assert [card(api, roll_no)["subjects"][0]["grade"] for roll_no in ("S1", "S2")] == ["A", "F"]
 
@@ -128,7 +128,7 @@ def test_a_threshold_is_reached_by_the_number_that_was_written_and_not_by_its_fl
     "grades",
     ["A", "A:80", "A:101,F:0", "A:5,B:6,F:0", "A:5,B:5,F:0", "A:50,A:0", "A:50,,F:0", "A:-1,F:0", ":5,F:0"],
 )
-def test_grades_that_make_no_scale_stop_the_start(monkeypatch: pytest.MonkeyPatch, grades: str) -> None:
+def test_invalid_grades_prevent_the_start(monkeypatch: pytest.MonkeyPatch, grades: str) -> None:
     monkeypatch.setenv("GRADES", grades)
 
     with pytest.raises(StartupError, match="GRADES"):

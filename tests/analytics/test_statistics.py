@@ -10,14 +10,14 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.analytics.classroom import by_math, enter, student
+from tests.analytics.classroom import store_math_marks, store_students, student
 from tests.conftest import AppClient, sign_in
 from tests.processes import ROOT
 
 WHOLE = ROOT.parent / "shared" / "data" / "gcse.csv"
 EXTRACT = ROOT / "tests" / "data" / "gcse-extract.csv"
 
-# Computed elsewhere: see section 7 of the design.
+# The statistics of the whole file, which were computed without this code.
 WRITTEN = {"n": 1703, "mean": 46.365238, "standard_deviation": 13.371528, "missing": 202}
 COURSEWORK = {"n": 1725, "mean": 73.387449, "standard_deviation": 16.320955, "missing": 180}
 WRITTEN_LIMITS = {"q1": 37, "median": 46, "q3": 55, "min": 0.6, "max": 90}
@@ -39,13 +39,13 @@ def load(client: TestClient, path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     marks = [{name: float(row[name]) for name in ("written", "coursework") if row[name]} for row in rows]
-    enter(client, [student(row["roll_no"], own, row["branch"]) for row, own in zip(rows, marks, strict=True)])
+    store_students(client, [student(row["roll_no"], own, row["branch"]) for row, own in zip(rows, marks, strict=True)])
     return rows
 
 
-def test_the_figures_of_a_real_examination_are_those_computed_elsewhere(api: TestClient) -> None:
+def test_statistics_of_real_data_equal_independently_computed_ones(api: TestClient) -> None:
     if not WHOLE.exists():
-        pytest.skip(f"{WHOLE} is not there: only the committed extract was tried")
+        pytest.skip(f"{WHOLE} is missing: only the committed extract was tested")
     load(api, WHOLE)
 
     read = ask(api, by="branch")
@@ -59,7 +59,7 @@ def test_the_figures_of_a_real_examination_are_those_computed_elsewhere(api: Tes
         assert sum(by_name[name]["histogram"]) == figures["n"]
 
 
-def test_the_figures_of_each_branch_equal_those_of_its_single_marks(api: TestClient) -> None:
+def test_statistics_of_each_branch_equal_those_of_its_marks(api: TestClient) -> None:
     rows = load(api, EXTRACT)
 
     branches = subjects(api, by="branch")["written"]["branches"]
@@ -84,23 +84,23 @@ CLASS = st.lists(
 
 @settings(derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CLASS, st.sampled_from([None, "branch"]))
-def test_any_class_is_described_as_its_marks_are(
+def test_statistics_of_random_classes_equal_those_of_their_marks(
     api: TestClient, people: list[tuple[str, dict[str, float]]], by: str | None
 ) -> None:
-    enter(api, [student(f"S{number}", marks, branch) for number, (branch, marks) in enumerate(people)])
+    store_students(api, [student(f"S{number}", marks, branch) for number, (branch, marks) in enumerate(people)])
 
     read = ask(api, **({"by": by} if by else {}))
 
     assert read["students"] == len(people)
     assert [one["subject"] for one in read["subjects"]] == sorted({name for _, marks in people for name in marks})
     for one in read["subjects"]:
-        check(one, [marks for _, marks in people], one["subject"])
+        assert_figures(one, [marks for _, marks in people], one["subject"])
         assert (one["branches"] is None) == (by is None)
         for branch in one["branches"] or ():
-            check(branch, [marks for name, marks in people if name == branch["branch"]], one["subject"])
+            assert_figures(branch, [marks for name, marks in people if name == branch["branch"]], one["subject"])
 
 
-def check(figures: dict[str, Any], everyone: list[dict[str, float]], subject: str) -> None:
+def assert_figures(figures: dict[str, Any], everyone: list[dict[str, float]], subject: str) -> None:
     marks = [own[subject] for own in everyone if subject in own]
     assert (figures["n"], figures["missing"]) == (len(marks), len(everyone) - len(marks))
     assert figures["mean"] == (pytest.approx(statistics.fmean(marks), abs=1e-9) if marks else None)
@@ -112,15 +112,15 @@ def check(figures: dict[str, Any], everyone: list[dict[str, float]], subject: st
 
 
 def test_quartiles_follow_the_linear_method(api: TestClient) -> None:
-    by_math(api, 1, 2, 3, 10)
+    store_math_marks(api, 1, 2, 3, 10)
 
     math = subjects(api)["math"]
 
     assert (math["q1"], math["median"], math["q3"]) == (1.75, 2.5, 4.75)
 
 
-def test_a_mark_of_zero_is_a_mark_and_a_missing_one_is_none(api: TestClient) -> None:
-    enter(api, [student("S1", {"math": 0}), student("S2", {"art": 50}), student("S3", {})])
+def test_zero_is_a_mark_and_a_missing_mark_is_not(api: TestClient) -> None:
+    store_students(api, [student("S1", {"math": 0}), student("S2", {"art": 50}), student("S3", {})])
 
     read = ask(api)
 
@@ -129,8 +129,8 @@ def test_a_mark_of_zero_is_a_mark_and_a_missing_one_is_none(api: TestClient) -> 
     assert (math["n"], math["missing"], math["min"], math["standard_deviation"]) == (1, 2, 0, None)
 
 
-def test_a_deleted_student_does_not_count(api: TestClient) -> None:
-    by_math(api, 10, 90)
+def test_a_deleted_student_is_not_counted(api: TestClient) -> None:
+    store_math_marks(api, 10, 90)
     assert api.delete("/students/S2").status_code == 204
 
     read = ask(api, by="branch")
@@ -140,8 +140,8 @@ def test_a_deleted_student_does_not_count(api: TestClient) -> None:
     assert read["subjects"][0]["branches"][0]["n"] == 1
 
 
-def test_only_the_chosen_branches_and_subjects_are_described(api: TestClient) -> None:
-    enter(
+def test_only_the_requested_branches_and_subjects_are_included(api: TestClient) -> None:
+    store_students(
         api,
         [
             student("S1", {"math": 10, "art": 1}, "A"),
@@ -153,11 +153,11 @@ def test_only_the_chosen_branches_and_subjects_are_described(api: TestClient) ->
     read = ask(api, branch=["A", "B"], subject=["math", "math"])
     assert (read["students"], [one["subject"] for one in read["subjects"]]) == (2, ["math"])
     assert read["subjects"][0]["mean"] == 15
-    assert set(subjects(api, branch="A")) == {"art", "math"}, "a subject that no one there has a mark in is left out"
+    assert set(subjects(api, branch="A")) == {"art", "math"}, "a subject without marks in the branch is left out"
 
 
-def test_a_subject_that_nobody_has_is_empty_and_no_error(api: TestClient) -> None:
-    by_math(api, 1)
+def test_a_subject_without_marks_is_empty_and_not_an_error(api: TestClient) -> None:
+    store_math_marks(api, 1)
 
     read = subjects(api, subject="alchemy", by="branch")["alchemy"]
 
@@ -171,17 +171,17 @@ def test_a_school_without_students_has_no_statistics(api: TestClient) -> None:
 
 
 @pytest.mark.parametrize(("pass_mark", "passed"), [("50", 2), ("50.01", 1), ("0", 3), ("100", 0)])
-def test_whoever_reaches_the_pass_mark_passes(api: TestClient, pass_mark: str, passed: int) -> None:
-    by_math(api, 49.99, 50, 50.01)
+def test_a_mark_equal_to_the_pass_mark_passes(api: TestClient, pass_mark: str, passed: int) -> None:
+    store_math_marks(api, 49.99, 50, 50.01)
 
     math = subjects(api, pass_mark=pass_mark)["math"]
 
     assert (math["passed"], math["pass_rate"]) == (passed, passed / 3)
 
 
-def test_the_scale_goes_to_the_highest_mark_and_two_fifths_of_it_pass(open_client: AppClient) -> None:
+def test_bins_end_at_the_highest_mark_and_the_pass_mark_is_40_percent_of_it(open_client: AppClient) -> None:
     api = sign_in(open_client(marks_max=20))
-    by_math(api, 7.99, 8, 20)
+    store_math_marks(api, 7.99, 8, 20)
 
     read = ask(api)
 
@@ -215,12 +215,12 @@ def test_a_bad_parameter_is_named(api: TestClient, parameters: str, named: str) 
 
 @pytest.mark.parametrize("subject", ["a b", "Ünïcode", "'\"", "x/y", "0", "_id", "n", "students", "a$b", "<b>"])
 def test_a_subject_of_any_name_is_counted(api: TestClient, subject: str) -> None:
-    enter(api, [student("S1", {subject: 42})])
+    store_students(api, [student("S1", {subject: 42})])
 
     assert subjects(api, by="branch")[subject]["mean"] == 42
     assert subjects(api, subject=subject)[subject]["mean"] == 42
 
 
 @pytest.mark.parametrize("path", ["/statistics", "/statistics.svg", "/rankings", "/report-cards/S1"])
-def test_strangers_are_turned_away(client: TestClient, path: str) -> None:
+def test_requests_without_a_token_are_401(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 401

@@ -1,4 +1,4 @@
-"""Users of each role on the real mongod."""
+"""Fixtures for signed-in users of each role, on the real mongod."""
 
 import pytest
 from fastapi.testclient import TestClient

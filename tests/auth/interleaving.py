@@ -1,4 +1,4 @@
-"""What somebody else does at a certain moment of a request."""
+"""Wrap functions so that a concurrent change happens at a certain moment of a request."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,7 +12,7 @@ async def rotate_key(user: User) -> None:
 
 
 def before(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable[None]]) -> Callable[..., Any]:
-    """The function, with a step of somebody else just before its first call."""
+    """Return the function, wrapped so that `step` runs just before its first call."""
     steps = [step]
 
     async def interleaved(*arguments: Any, **options: Any) -> Any:
@@ -24,7 +24,7 @@ def before(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable
 
 
 def after(function: Callable[..., Awaitable[Any]], step: Callable[[], Awaitable[None]]) -> Callable[..., Any]:
-    """The function, with a step of somebody else just after its first call."""
+    """Return the function, wrapped so that `step` runs just after its first call."""
     steps = [step]
 
     async def interleaved(*arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Users of every role, for tests over HTTP."""
+"""Create users of any role and sign them in, for tests over HTTP."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +18,7 @@ PASSWORD = "giraffe-9-umbrella"
 
 @dataclass
 class Person:
-    """A user with a token, on a client that they share with others."""
+    """A user with a token. Several users may share a client."""
 
     client: TestClient
     name: str
@@ -29,18 +29,18 @@ class Person:
         return self.client.request(method, path, json=json, headers={"Authorization": f"Bearer {self.token}"})
 
     def is_signed_in(self) -> bool:
-        """Whether the token is still believed."""
+        """Return whether the token is still valid."""
         return self.ask("GET", "/me").status_code == 200
 
 
 def make(client: TestClient, settings: Settings, name: str, role: Role) -> Person:
-    """Make an account of this role, and sign it in."""
-    enter(client, settings, name, role)
+    """Create an account with this role, and sign it in."""
+    insert_user(client, settings, name, role)
     return signed_in(client, name)
 
 
-def enter(client: TestClient, settings: Settings, name: str, role: Role) -> Person:
-    """Make an account of this role and a token for it, where the app runs: ten times as fast as through the API."""
+def insert_user(client: TestClient, settings: Settings, name: str, role: Role) -> Person:
+    """Insert an account with this role, and issue a token for it. This is ten times as fast as through the API."""
     assert client.portal
 
     async def create() -> str:
@@ -57,7 +57,7 @@ def enter(client: TestClient, settings: Settings, name: str, role: Role) -> Pers
         )
         await user.insert()
         if role is Role.ADMIN:
-            await admin_roster.enter(user)
+            await admin_roster.add(user)
         return tokens.issue(user).access_token
 
     return Person(client, name, client.portal.call(create))
@@ -67,8 +67,8 @@ _hash_of = cache(hash_password)
 
 
 def as_teacher(client: TestClient, settings: Settings) -> TestClient:
-    """Let `client` send the token of a teacher, `alice`, from now on."""
-    person = enter(client, settings, "alice", Role.TEACHER)
+    """Let `client` send the token of a new teacher, `alice`, from now on."""
+    person = insert_user(client, settings, "alice", Role.TEACHER)
     client.headers["Authorization"] = f"Bearer {person.token}"
     return client
 
@@ -81,7 +81,7 @@ def signed_in(client: TestClient, name: str, password: str = PASSWORD) -> Person
 
 
 async def stored(name: str) -> User:
-    """The account as it is in the database; call it through the client's portal."""
+    """Return an account from the database. Call this through the client's portal."""
     user = await service.find(name)
     assert user
     return user

@@ -1,4 +1,4 @@
-"""Registering and signing in, over HTTP."""
+"""Tests of registration and sign-in over HTTP."""
 
 import json
 from typing import Any
@@ -9,13 +9,13 @@ from fastapi.testclient import TestClient
 
 from tests.conftest import sign_in
 
-# 72 bytes, which is as long as a password can be.
+# 72 bytes, the maximum length of a password.
 LONG = "correct horse battery staple, tall giraffe, and seventy-two bytes of it!"
 
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 
 
-def test_registering_answers_with_the_account_and_nothing_secret(any_client: TestClient) -> None:
+def test_registration_returns_the_account_without_secrets(any_client: TestClient) -> None:
     answer = any_client.post("/register", json=ALICE)
 
     assert answer.status_code == 201
@@ -33,7 +33,7 @@ def test_registering_answers_with_the_account_and_nothing_secret(any_client: Tes
         ({"username": "bob", "email": "Alice@Example.com"}, "#/email", "/problems/email-taken"),
     ],
 )
-def test_a_taken_name_or_address_is_named(
+def test_the_error_names_a_taken_username_or_email(
     any_client: TestClient, other: dict[str, str], pointer: str, problem: str
 ) -> None:
     any_client.post("/register", json=ALICE)
@@ -63,7 +63,9 @@ def test_a_taken_name_or_address_is_named(
         *[("password", value) for value in ("seven77", "p" * 73, "é" * 37, "secure\x00123", None)],
     ],
 )
-def test_a_value_that_cannot_be_accepted_is_named_and_not_repeated(client: TestClient, field: str, value: Any) -> None:
+def test_the_error_names_an_invalid_field_without_repeating_its_value(
+    client: TestClient, field: str, value: Any
+) -> None:
     body = json.dumps(ALICE | {field: value})
     answer = client.post("/register", content=body, headers={"Content-Type": "application/json"})
 
@@ -75,21 +77,21 @@ def test_a_value_that_cannot_be_accepted_is_named_and_not_repeated(client: TestC
 
 
 @pytest.mark.parametrize("password", ["eight888", LONG, "é" + LONG[:70], "🔑🐘🌻🎷🪁" + LONG[:52], "  spaces  "])
-def test_a_password_at_the_limits_signs_in(client: TestClient, password: str) -> None:
+def test_passwords_at_the_length_limits_can_be_used(client: TestClient, password: str) -> None:
     sign_in(client, password=password)
 
     assert client.get("/students").status_code == 200
 
 
 @pytest.mark.parametrize("field", ["role", "secret_key"])
-def test_no_further_field_is_taken(client: TestClient, field: str) -> None:
+def test_unknown_fields_are_refused(client: TestClient, field: str) -> None:
     answer = client.post("/register", json=ALICE | {field: "x"})
 
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [f"#/{field}"]
 
 
-def test_signing_in_gives_a_bearer_token_for_half_an_hour(any_client: TestClient) -> None:
+def test_sign_in_returns_a_bearer_token_that_is_valid_for_half_an_hour(any_client: TestClient) -> None:
     any_client.post("/register", json=ALICE)
 
     answer = any_client.post("/login", data={"username": "alice", "password": "secure123"})
@@ -101,15 +103,15 @@ def test_signing_in_gives_a_bearer_token_for_half_an_hour(any_client: TestClient
     assert answer.json()["expires_in"] == 1800
 
 
-def test_a_user_name_signs_in_whatever_its_case(any_client: TestClient) -> None:
+def test_usernames_are_case_insensitive_at_sign_in(any_client: TestClient) -> None:
     any_client.post("/register", json=ALICE)
 
     assert any_client.post("/login", data={"username": "ALICE", "password": "secure123"}).status_code == 200
 
 
-def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(client: TestClient) -> None:
+def test_an_unknown_user_and_a_wrong_password_get_the_same_response(client: TestClient) -> None:
     client.post("/register", json=ALICE)
-    tries = [
+    attempts = [
         {"username": "alice", "password": "secure124"},
         {"username": "bob", "password": "secure123"},
         {"username": "$ne", "password": "secure123"},
@@ -117,7 +119,7 @@ def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(client: TestCl
         {"username": "alice", "password": "secure123\0"},
     ]
 
-    answers = [client.post("/login", data=form, headers={"X-Request-ID": "same"}) for form in tries]
+    answers = [client.post("/login", data=form, headers={"X-Request-ID": "same"}) for form in attempts]
 
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.content for answer in answers}) == 1
@@ -126,7 +128,7 @@ def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(client: TestCl
 
 
 @pytest.mark.parametrize("username", ["alice", "bob"])
-def test_a_password_that_is_no_text_is_a_wrong_password(client: TestClient, username: str) -> None:
+def test_a_password_that_is_not_valid_unicode_is_a_wrong_password(client: TestClient, username: str) -> None:
     client.post("/register", json=ALICE)
     form = f'--X\r\nContent-Disposition: form-data; name="username"\r\n\r\n{username}\r\n'
     form += '--X\r\nContent-Disposition: form-data; name="password"\r\n\r\n\\ud800\r\n--X--\r\n'
@@ -147,7 +149,7 @@ def test_a_password_that_is_no_text_is_a_wrong_password(client: TestClient, user
         ({**ALICE, "password": "x" * 1_100_000}, 413, "invalid_request"),
     ],
 )
-def test_every_refusal_of_a_sign_in_has_the_word_that_oauth_clients_look_for(
+def test_every_rejected_sign_in_has_an_oauth_error_code(
     client: TestClient, form: dict[str, str], status: int, error: str
 ) -> None:
     answer = client.post("/login", data=form)
@@ -157,7 +159,7 @@ def test_every_refusal_of_a_sign_in_has_the_word_that_oauth_clients_look_for(
     assert answer.json()["error_description"]
 
 
-GIVEN_TWICE = [
+REPEATED_FIELDS = [
     "username=alice&username=alice&password=secure123",
     "username=bob&password=secure123&username=alice",
     "username=alice&password=secure123&password=x",
@@ -170,9 +172,9 @@ GIVEN_TWICE = [
 
 
 @pytest.mark.parametrize("kind", ["urlencoded", "multipart"])
-@pytest.mark.parametrize("form", GIVEN_TWICE)
-def test_a_field_that_is_given_twice_is_400(client: TestClient, form: str, kind: str) -> None:
-    """RFC 6749, section 3.2."""
+@pytest.mark.parametrize("form", REPEATED_FIELDS)
+def test_a_repeated_field_is_400(client: TestClient, form: str, kind: str) -> None:
+    """Parameters must not be included more than once (RFC 6749, section 3.2)."""
     client.post("/register", json=ALICE)
     content, media_type = form, "application/x-www-form-urlencoded"
     if kind == "multipart":
@@ -188,7 +190,7 @@ def test_a_field_that_is_given_twice_is_400(client: TestClient, form: str, kind:
     assert answer.json()["error_description"]
 
 
-def test_a_file_and_a_field_of_one_name_are_400(client: TestClient) -> None:
+def test_a_file_and_a_field_with_the_same_name_are_400(client: TestClient) -> None:
     fields = {"username": "alice", "password": "secure123"}
 
     answer = client.post("/login", data=fields, files={"username": ("a.txt", b"bob")})
@@ -197,7 +199,7 @@ def test_a_file_and_a_field_of_one_name_are_400(client: TestClient) -> None:
     assert [error["pointer"] for error in answer.json()["errors"]] == ["#/username"]
 
 
-def test_a_flood_of_fields_is_one_error(client: TestClient) -> None:
+def test_many_unknown_fields_are_reported_as_one_error(client: TestClient) -> None:
     answer = client.post("/register", json={f"x{number}": 1 for number in range(50_000)})
 
     (error,) = answer.json()["errors"]

@@ -1,4 +1,4 @@
-"""Accounts with no other feature module loaded."""
+"""Test that accounts work with no other feature module loaded."""
 
 import subprocess
 import sys

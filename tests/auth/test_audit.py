@@ -1,4 +1,4 @@
-"""What happens to accounts is recorded, and admins can read it."""
+"""Tests of the audit log, which records events of accounts and can be read by admins."""
 
 from datetime import UTC, datetime
 
@@ -12,13 +12,13 @@ BETTER = "seventeen-purple-otters"
 
 
 def rows(admin: Person, query: str = "") -> list[tuple[str, str | None, str | None]]:
-    """Event, who and whom, the oldest first."""
+    """Return `event`, `who` and `whom` of each row, the oldest first."""
     answer = admin.ask("GET", f"/auth-events?limit=500{query}")
     assert answer.status_code == 200, answer.text
     return [(row["event"], row["who"], row["whom"]) for row in reversed(answer.json())]
 
 
-def test_everything_that_happens_to_an_account_is_one_row(admin: Person) -> None:
+def test_each_event_of_an_account_is_one_row(admin: Person) -> None:
     client = admin.client
     client.post("/register", json={"username": "amy", "email": "amy@example.com", "password": PASSWORD})
     amy = signed_in(client, "amy")
@@ -56,7 +56,7 @@ def test_everything_that_happens_to_an_account_is_one_row(admin: Person) -> None
     ]
 
 
-def test_a_row_tells_when_from_where_and_in_which_request(admin: Person, teacher: Person) -> None:
+def test_a_row_has_the_time_the_client_address_and_the_request_id(admin: Person, teacher: Person) -> None:
     teacher.client.headers["X-Request-ID"] = "the-request"
     admin.ask("PATCH", "/users/teacher", {"role": "viewer"})
 
@@ -67,7 +67,7 @@ def test_a_row_tells_when_from_where_and_in_which_request(admin: Person, teacher
     assert abs((datetime.now(UTC) - datetime.fromisoformat(row["at"])).total_seconds()) < 60
 
 
-def test_rows_are_filtered_and_paged_from_the_newest_back(admin: Person, teacher: Person) -> None:
+def test_rows_can_be_filtered_and_are_paged_newest_first(admin: Person, teacher: Person) -> None:
     for _ in range(3):
         signed_in(teacher.client, "teacher")
 
@@ -80,14 +80,14 @@ def test_rows_are_filtered_and_paged_from_the_newest_back(admin: Person, teacher
 
 
 @pytest.mark.parametrize("query", ["event=stolen", "username=a%20b", "cursor=x", "since=5"])
-def test_a_wrong_filter_is_named(admin: Person, query: str) -> None:
+def test_the_error_names_an_invalid_parameter(admin: Person, query: str) -> None:
     answer = admin.ask("GET", f"/auth-events?{query}")
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == query.partition("=")[0]
 
 
-def test_a_made_up_cursor_is_refused(admin: Person) -> None:
+def test_a_forged_cursor_is_refused(admin: Person) -> None:
     cursor = encode_cursor("auth events, newest first", "not the key of a row")
 
     answer = admin.ask("GET", f"/auth-events?cursor={cursor}")
@@ -95,7 +95,7 @@ def test_a_made_up_cursor_is_refused(admin: Person) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "cursor")
 
 
-def test_rows_are_kept_for_a_number_of_days(admin: Person) -> None:
+def test_rows_are_kept_for_365_days_by_default(admin: Person) -> None:
     async def kept_for() -> float:
         event = await AuthEvent.find_one({})
         assert event

@@ -1,4 +1,4 @@
-"""`python -m core create-admin`, as it is typed."""
+"""Tests of the command `python -m core create-admin`."""
 
 import getpass
 import io
@@ -14,7 +14,7 @@ from tests.terminal import Terminal
 pytestmark = pytest.mark.process
 
 
-def test_the_first_admin_is_made_with_a_password_from_standard_input(terminal: Terminal, client: TestClient) -> None:
+def test_the_first_admin_is_created_with_a_password_from_standard_input(terminal: Terminal, client: TestClient) -> None:
     done = terminal("create-admin", "principal", typed=f"{PASSWORD}\n")
 
     assert (done.returncode, "principal" in done.stdout) == (0, True), done.stderr
@@ -25,14 +25,14 @@ def test_the_first_admin_is_made_with_a_password_from_standard_input(terminal: T
     assert PASSWORD not in done.stdout + done.stderr
 
 
-def test_an_address_can_be_given(terminal: Terminal, client: TestClient) -> None:
+def test_an_email_address_can_be_given(terminal: Terminal, client: TestClient) -> None:
     done = terminal("create-admin", "principal", "--email", "head@example.com", typed=f"{PASSWORD}\n")
 
     assert done.returncode == 0, done.stderr
     assert signed_in(client, "principal").ask("GET", "/me").json()["email"] == "head@example.com"
 
 
-def test_at_a_terminal_the_password_is_asked_for_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_prompts_for_the_password_without_echo(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO("typed in sight\n")
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
@@ -54,7 +54,7 @@ def test_at_a_terminal_the_password_is_asked_for_without_showing_it(monkeypatch:
         ([], "", "COMMAND"),
     ],
 )
-def test_what_cannot_be_done_is_named(
+def test_the_error_names_an_invalid_argument_or_value(
     terminal: Terminal, client: TestClient, arguments: list[str], typed: str, named: str
 ) -> None:
     done = terminal(*arguments, typed=typed)
@@ -65,14 +65,14 @@ def test_what_cannot_be_done_is_named(
     assert client.post("/login", data={"username": "principal", "password": typed.strip()}).status_code in (401, 422)
 
 
-def test_help_names_the_commands(terminal: Terminal) -> None:
+def test_help_lists_the_commands(terminal: Terminal) -> None:
     done = terminal("--help")
 
     assert done.returncode == 0
     assert "create-admin" in done.stdout
 
 
-def test_a_database_that_is_away_is_told_in_one_line(terminal: Terminal) -> None:
+def test_an_unreachable_database_is_reported_in_one_line(terminal: Terminal) -> None:
     terminal.environment["MONGODB_URL"] = "mongodb://127.0.0.1:1/?timeoutMS=200"
 
     done = terminal("create-admin", "principal", typed=f"{PASSWORD}\n")

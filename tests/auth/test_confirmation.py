@@ -1,4 +1,4 @@
-"""What needs the current password, or a one-time code, and when a code is revoked."""
+"""Tests of operations that need the current password or a one-time code, and of the revocation of codes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ BETTER = "seventeen-purple-otters"
 CONFIRMED = {"current_password": PASSWORD}
 PASSWORD_CHANGE = CONFIRMED | {"new_password": BETTER}
 
-CODE_ENDS: dict[str, tuple[str, str, str, Any]] = {
+REVOCATIONS: dict[str, tuple[str, str, str, Any]] = {
     "sign-out": ("teacher", "POST", "/logout-all", None),
     "password": ("teacher", "POST", "/me/password", PASSWORD_CHANGE),
     "role": ("admin", "PATCH", "/users/teacher", {"role": "viewer"}),
@@ -21,10 +21,10 @@ CODE_ENDS: dict[str, tuple[str, str, str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("end", CODE_ENDS)
-def test_a_reset_code_dies_with_the_key(admin: Person, teacher: Person, end: str) -> None:
+@pytest.mark.parametrize("revocation", REVOCATIONS)
+def test_a_reset_code_is_revoked_with_the_key(admin: Person, teacher: Person, revocation: str) -> None:
     code = admin.ask("POST", "/users/teacher/password-reset").json()["code"]
-    who, method, path, body = CODE_ENDS[end]
+    who, method, path, body = REVOCATIONS[revocation]
     assert {"admin": admin, "teacher": teacher}[who].ask(method, path, body).is_success
 
     used = teacher.client.post("/password-reset", json={"code": code, "new_password": "otter-lamp-44-violin"})
@@ -52,7 +52,7 @@ def test_a_code_that_is_replaced_while_it_is_used_sets_no_password(
     assert signed_in(teacher.client, "teacher").is_signed_in()
 
 
-def test_a_code_is_not_made_for_a_key_that_has_gone(
+def test_no_code_is_issued_if_the_key_changes_meanwhile(
     admin: Person, teacher: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def sign_out() -> None:
@@ -64,11 +64,11 @@ def test_a_code_is_not_made_for_a_key_that_has_gone(
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/account-changed")
 
 
-CONFIRM: list[tuple[str, dict[str, str]]] = [("PATCH", {"email": "other@example.com"}), ("DELETE", {})]
+NEED_PASSWORD: list[tuple[str, dict[str, str]]] = [("PATCH", {"email": "other@example.com"}), ("DELETE", {})]
 
 
-@pytest.mark.parametrize(("method", "body"), CONFIRM)
-def test_what_cannot_be_undone_needs_the_password(teacher: Person, method: str, body: dict[str, str]) -> None:
+@pytest.mark.parametrize(("method", "body"), NEED_PASSWORD)
+def test_an_email_change_and_a_deletion_need_the_password(teacher: Person, method: str, body: dict[str, str]) -> None:
     assert teacher.ask(method, "/me").status_code == 422
     missing = teacher.ask(method, "/me", body)
     wrong = [teacher.ask(method, "/me", body | {"current_password": "wrong-password"}) for _ in range(6)]
@@ -81,8 +81,8 @@ def test_what_cannot_be_undone_needs_the_password(teacher: Person, method: str, 
     assert teacher.ask("GET", "/me").json()["email"] == "teacher@example.com"
 
 
-def test_a_wrong_password_is_recorded_with_what_it_was_given_for(admin: Person, teacher: Person) -> None:
-    for method, body in CONFIRM:
+def test_a_wrong_password_is_recorded_with_the_attempted_operation(admin: Person, teacher: Person) -> None:
+    for method, body in NEED_PASSWORD:
         teacher.ask(method, "/me", body | {"current_password": "wrong-password"})
 
     events = admin.ask("GET", "/auth-events?event=password_change_failed").json()

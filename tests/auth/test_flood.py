@@ -1,4 +1,4 @@
-"""Sign-ins while strangers keep the service busy with hashing."""
+"""Tests of sign-ins while a flood of requests keeps the service busy with hashing passwords."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +17,10 @@ PASSWORD = "Quittenbrot-7-Fjord"
 NAMES = ("amy", "ben", "cleo")
 
 CONNECTIONS = 60
-MOST_REQUESTS = 40
-"""Of each connection of a flood, should the others never be done."""
+MAX_REQUESTS = 40
+"""The limit for each connection of a flood, in case the sign-ins never finish."""
 
-# Turns and shares alone must do: the counters in the database would end each flood at once.
+# This tests the fairness of the hashing queue alone: the counters in the database would stop each flood at once.
 ENVIRONMENT = {
     "BCRYPT_COST": "9",
     "LOGIN_FAILURES": "1000000",
@@ -48,8 +48,8 @@ FLOODS: dict[str, Callable[[httpx2.Client], httpx2.Response]] = {
         "/register",
         json={"username": f"weak{next(numbers)}", "email": f"w{next(numbers)}@example.com", "password": "password1"},
     ),
-    "right sign-ins": lambda client: sign_in(client, "cleo"),
-    "wrong sign-ins": lambda client: sign_in(client, f"nobody{next(numbers)}"),
+    "successful sign-ins": lambda client: sign_in(client, "cleo"),
+    "failed sign-ins": lambda client: sign_in(client, f"nobody{next(numbers)}"),
 }
 
 
@@ -62,21 +62,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def client_at(server: Server, address: str) -> httpx2.Client:
-    """A client that connects from this address of the loopback network."""
+    """Return a client that connects from this loopback address."""
     return httpx2.Client(base_url=server.url, timeout=PATIENCE, transport=httpx2.HTTPTransport(local_address=address))
 
 
 @pytest.mark.parametrize(
     ("flood", "addresses"),
-    [("a taken name", 1), ("new accounts", 4), ("weak passwords", 1), ("right sign-ins", 1), ("wrong sign-ins", 4)],
+    [
+        ("a taken name", 1),
+        ("new accounts", 4),
+        ("weak passwords", 1),
+        ("successful sign-ins", 1),
+        ("failed sign-ins", 4),
+    ],
 )
-def test_a_flood_from_elsewhere_keeps_nobody_from_signing_in(server: Server, flood: str, addresses: int) -> None:
+def test_users_can_sign_in_during_a_flood_from_other_addresses(server: Server, flood: str, addresses: int) -> None:
     over, busy = Event(), Event()
 
     def send(number: int) -> list[int]:
         statuses = list[int]()
         with client_at(server, f"127.0.2.{number % addresses + 1}") as client:
-            while not over.is_set() and len(statuses) < MOST_REQUESTS:
+            while not over.is_set() and len(statuses) < MAX_REQUESTS:
                 statuses.append(FLOODS[flood](client).status_code)
                 busy.set()
         return statuses

@@ -1,4 +1,4 @@
-"""Turns and shares in the queue for hashing."""
+"""Tests of the fairness and the limits of the hashing queue."""
 
 import asyncio
 import threading
@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from core.errors import TooManyRequests, Unavailable
-from modules.auth.hashing_queue import HashingQueue, Share
+from modules.auth.hashing_queue import FlowLimits, HashingQueue
 
 pytestmark = pytest.mark.anyio
 
 
-class Line:
-    """A queue with one thread, which is busy until `release`; `done` names the jobs in the order of their work."""
+class BlockedQueue:
+    """A queue with one thread, which is blocked until `release`. `done` lists the flows of the jobs as they ran."""
 
     def __init__(self, places: int) -> None:
         self.queue = HashingQueue(1)
@@ -21,15 +21,17 @@ class Line:
         self.done: list[str] = []
         self._release = threading.Event()
 
-    async def add(self, flow: str, *, holder: str = "", flow_places: int = 100, most: int = 100) -> asyncio.Task[None]:
-        """Start a job and let it take its place, or be refused."""
-        share = Share(flow, flow_places, holder or flow, most)
-        task = asyncio.create_task(self.queue.run(self._job(flow), share, self.places))
+    async def add(
+        self, flow: str, *, client: str = "", max_per_flow: int = 100, max_per_client: int = 100
+    ) -> asyncio.Task[None]:
+        """Start a job, and let the queue accept or refuse it."""
+        limits = FlowLimits(flow, max_per_flow, client or flow, max_per_client)
+        task = asyncio.create_task(self.queue.run(self._job(flow), limits, self.places))
         await asyncio.sleep(0)
         return task
 
     async def release(self, *tasks: asyncio.Task[None]) -> list[BaseException | None]:
-        """Let the work be done; return how each job ended."""
+        """Unblock the thread, and return the result or the exception of each job."""
         self._release.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -42,102 +44,104 @@ class Line:
 
 
 @pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    line = Line(places=12)
-    yield line
-    line._release.set()
+async def harness() -> AsyncIterator[BlockedQueue]:
+    harness = BlockedQueue(places=12)
+    yield harness
+    harness._release.set()
 
 
-async def test_a_newcomer_goes_before_the_next_job_of_a_flood(line: Line) -> None:
-    flood = [await line.add("flood") for _ in range(6)]
-    others = [await line.add("school"), await line.add("home"), await line.add("school")]
+async def test_a_new_flow_is_served_before_the_next_job_of_a_flood(harness: BlockedQueue) -> None:
+    flood = [await harness.add("flood") for _ in range(6)]
+    others = [await harness.add("school"), await harness.add("home"), await harness.add("school")]
 
-    await line.release(*flood, *others)
+    await harness.release(*flood, *others)
 
-    assert line.done == ["flood", "school", "home", "flood", "school", *["flood"] * 4]
+    assert harness.done == ["flood", "school", "home", "flood", "school", *["flood"] * 4]
 
 
-async def test_endless_newcomers_do_not_keep_others_from_their_turn() -> None:
-    line = Line(places=100)
-    tasks = [await line.add("school") for _ in range(3)]
+async def test_an_endless_series_of_new_flows_does_not_starve_others() -> None:
+    harness = BlockedQueue(places=100)
+    tasks = [await harness.add("school") for _ in range(3)]
     loop = asyncio.get_running_loop()
 
     async def arrive(number: int) -> asyncio.Task[None]:
-        share = Share(f"stranger {number}", 100, f"stranger {number}", 100)
+        limits = FlowLimits(f"stranger {number}", 100, f"stranger {number}", 100)
 
         def work() -> None:
-            """Before it ends, the next newcomer arrives."""
-            line.done.append("stranger")
+            """Add a job of another new flow before this job ends."""
+            harness.done.append("stranger")
             if number < 20:
                 asyncio.run_coroutine_threadsafe(arrive(number + 1), loop).result(60)
 
-        task = asyncio.create_task(line.queue.run(work, share, 100))
+        task = asyncio.create_task(harness.queue.run(work, limits, 100))
         await asyncio.sleep(0)
         return task
 
     await arrive(0)
-    await line.release(*tasks)
+    await harness.release(*tasks)
 
-    assert line.done.count("stranger") < 10
-
-
-async def test_a_holder_has_no_more_than_its_share(line: Line) -> None:
-    taken = [await line.add("flood", most=4) for _ in range(5)]
-    other = await line.add("school", most=4)
-
-    ends = await line.release(*taken, other)
-
-    assert ends[:4] == [None] * 4
-    assert isinstance(ends[4], TooManyRequests)
-    assert int(ends[4].headers["Retry-After"]) > 0
-    assert ends[5] is None
-    assert (await line.release(await line.add("flood", most=4))) == [None], "places are free again"
+    assert harness.done.count("stranger") < 10
 
 
-async def test_those_who_share_a_flow_have_its_turns_and_places_together(line: Line) -> None:
-    joined = [await line.add("join", holder=f"h{number}", flow_places=3, most=2) for number in (1, 1, 1, 2, 3)]
-    signing_in = [await line.add("a"), await line.add("b")]
+async def test_a_holder_is_refused_above_its_limit(harness: BlockedQueue) -> None:
+    taken = [await harness.add("flood", max_per_client=4) for _ in range(5)]
+    other = await harness.add("school", max_per_client=4)
 
-    ends = await line.release(*joined, *signing_in)
+    results = await harness.release(*taken, other)
 
-    assert [type(end) for end in ends] == [type(None)] * 2 + [TooManyRequests, type(None), Unavailable] + [
+    assert results[:4] == [None] * 4
+    assert isinstance(results[4], TooManyRequests)
+    assert int(results[4].headers["Retry-After"]) > 0
+    assert results[5] is None
+    assert (await harness.release(await harness.add("flood", max_per_client=4))) == [None], "places are free again"
+
+
+async def test_clients_of_one_flow_share_its_turns_and_places(harness: BlockedQueue) -> None:
+    joined = [
+        await harness.add("join", client=f"c{number}", max_per_flow=3, max_per_client=2) for number in (1, 1, 1, 2, 3)
+    ]
+    signing_in = [await harness.add("a"), await harness.add("b")]
+
+    results = await harness.release(*joined, *signing_in)
+
+    assert [type(result) for result in results] == [type(None)] * 2 + [TooManyRequests, type(None), Unavailable] + [
         type(None)
     ] * 2
-    assert line.done == ["join", "a", "b", "join", "join"]
+    assert harness.done == ["join", "a", "b", "join", "join"]
 
 
-async def test_in_a_full_queue_the_largest_flow_makes_room(line: Line) -> None:
-    floods = [await line.add(f"flood {number % 3}") for number in range(12)]
-    others = [await line.add(f"school {number}") for number in range(3)]
+async def test_a_full_queue_drops_jobs_of_the_largest_flow(harness: BlockedQueue) -> None:
+    floods = [await harness.add(f"flood {number % 3}") for number in range(12)]
+    others = [await harness.add(f"school {number}") for number in range(3)]
 
-    ends = await line.release(*floods, *others)
+    results = await harness.release(*floods, *others)
 
-    assert ends[12:] == [None] * 3
-    assert [type(end) for end in ends[:12]].count(Unavailable) == 3
-    assert line.done[1:4] != ["flood 0"] * 3
-
-
-async def test_a_full_queue_refuses_who_has_as_many_places_as_the_others(line: Line) -> None:
-    tasks = [await line.add(f"address {number}") for number in range(13)]
-
-    ends = await line.release(*tasks)
-
-    assert [type(end) for end in ends] == [type(None)] * 12 + [Unavailable]
+    assert results[12:] == [None] * 3
+    assert [type(result) for result in results[:12]].count(Unavailable) == 3
+    assert harness.done[1:4] != ["flood 0"] * 3
 
 
-async def test_who_leaves_makes_room(line: Line) -> None:
-    tasks = [await line.add(f"address {number}") for number in range(12)]
+async def test_a_full_queue_of_equal_flows_refuses_a_new_job(harness: BlockedQueue) -> None:
+    tasks = [await harness.add(f"address {number}") for number in range(13)]
+
+    results = await harness.release(*tasks)
+
+    assert [type(result) for result in results] == [type(None)] * 12 + [Unavailable]
+
+
+async def test_a_cancelled_job_frees_its_place(harness: BlockedQueue) -> None:
+    tasks = [await harness.add(f"address {number}") for number in range(12)]
     tasks[5].cancel()
     await asyncio.gather(tasks[5], return_exceptions=True)
-    late = await line.add("late")
+    late = await harness.add("late")
 
-    await line.release(*tasks[:5], *tasks[6:], late)
+    await harness.release(*tasks[:5], *tasks[6:], late)
 
-    assert line.done == [f"address {number}" for number in range(12) if number != 5] + ["late"]
+    assert harness.done == [f"address {number}" for number in range(12) if number != 5] + ["late"]
 
 
-async def test_what_a_job_raises_is_raised_and_frees_its_place(line: Line) -> None:
-    share = Share("a", 1, "a", 1)
+async def test_a_failed_job_raises_its_error_and_frees_its_place(harness: BlockedQueue) -> None:
+    limits = FlowLimits("a", 1, "a", 1)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
-            await line.queue.run(lambda: 1 // 0, share, 1)
+            await harness.queue.run(lambda: 1 // 0, limits, 1)

@@ -1,4 +1,4 @@
-"""What is stored of an account's secrets shows in no `repr`, and so in no traceback that prints one."""
+"""Test that the `repr` of an account, which tracebacks may print, contains no secrets."""
 
 from modules.auth.models import User
 

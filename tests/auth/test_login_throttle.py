@@ -1,4 +1,4 @@
-"""Sign-ins that resist guessing."""
+"""Tests of throttling, which limits the guessing of passwords."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.conftest import AppClient
 
 @pytest.fixture
 def client(open_client: AppClient) -> TestClient:
-    """An app whose test client, at the address `testclient`, may say for whom it asks."""
+    """Return a client at the address of a trusted proxy: `X-Forwarded-For` sets the client address."""
     client = open_client(trusted_proxies=(ip_network("127.0.0.0/8"),))
     client._transport.client = ("127.0.0.1", 50000)  # type: ignore[attr-defined]
     return client
@@ -30,7 +30,7 @@ def sign_in(client: TestClient, name: str, password: str, address: str = "192.0.
     return client.post("/login", data={"username": name, "password": password}, headers={"X-Forwarded-For": address})
 
 
-def test_five_failures_block_and_say_for_how_long(teacher: Person) -> None:
+def test_five_failures_block_further_attempts_and_set_retry_after(teacher: Person) -> None:
     statuses = [sign_in(teacher.client, "teacher", "wrong").status_code for _ in range(5)]
     blocked = sign_in(teacher.client, "teacher", PASSWORD)
 
@@ -40,7 +40,7 @@ def test_five_failures_block_and_say_for_how_long(teacher: Person) -> None:
     assert blocked.json()["error"] == "invalid_request"
 
 
-def test_a_stranger_does_not_lock_the_owner_out_from_another_address(teacher: Person) -> None:
+def test_failures_from_one_address_do_not_block_the_user_at_another(teacher: Person) -> None:
     for _ in range(6):
         sign_in(teacher.client, "teacher", "wrong", "198.51.100.7")
 
@@ -54,7 +54,7 @@ def test_an_unknown_name_is_blocked_like_a_known_one(teacher: Person) -> None:
         assert statuses == [401] * 5 + [429]
 
 
-def test_the_case_of_a_name_makes_no_further_tries(teacher: Person) -> None:
+def test_case_variants_of_a_name_are_counted_together(teacher: Person) -> None:
     names = ["teacher", "Teacher", "TEACHER", "tEacher", "teaCher", "teacheR"]
 
     assert [sign_in(teacher.client, name, "wrong").status_code for name in names] == [401] * 5 + [429]
@@ -75,7 +75,7 @@ def test_one_ipv6_network_counts_as_one_address(teacher: Person) -> None:
     assert sign_in(teacher.client, "teacher", "wrong", "2001:db8:0:1::1").status_code == 401
 
 
-def test_the_right_password_forgets_what_was_mistyped(teacher: Person) -> None:
+def test_the_right_password_resets_the_counter(teacher: Person) -> None:
     for _ in range(3):
         for _ in range(4):
             assert sign_in(teacher.client, "teacher", "wrong").status_code == 401
@@ -95,7 +95,7 @@ def test_a_block_ends_with_its_window(teacher: Person) -> None:
     assert [sign_in(teacher.client, "teacher", "wrong").status_code for _ in range(6)] == [401] * 5 + [429]
 
 
-def test_the_limits_are_settings(open_client: AppClient) -> None:
+def test_the_limits_are_configurable(open_client: AppClient) -> None:
     client = open_client(login_failures=2, login_failures_per_address=3, login_window_minutes=60)
 
     statuses = [client.post("/login", data={"username": "a11", "password": "x"}) for _ in range(3)]
@@ -108,12 +108,12 @@ def test_the_limits_are_settings(open_client: AppClient) -> None:
     ]
 
 
-def test_failures_at_the_same_moment_are_all_counted(teacher: Person) -> None:
+def test_concurrent_failures_are_all_counted(teacher: Person) -> None:
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda _: sign_in(teacher.client, "teacher", "wrong"), range(20)))
 
     async def counts() -> list[int]:
-        """Without the counter of the address from which the teacher signed in before."""
+        """Return the counters, except that of the address from which the teacher signed in before."""
         return sorted(counter.failures for counter in await LoginFailures.find({}).to_list())[1:]
 
     assert teacher.client.portal
@@ -122,7 +122,7 @@ def test_failures_at_the_same_moment_are_all_counted(teacher: Person) -> None:
     assert attempts == 20
 
 
-def test_of_guesses_at_the_same_moment_the_right_one_comes_too_late(teacher: Person) -> None:
+def test_concurrent_guesses_are_limited(teacher: Person) -> None:
     guesses = ["wrong"] * 30 + [PASSWORD]
 
     with ThreadPoolExecutor(31) as pool:
@@ -130,11 +130,11 @@ def test_of_guesses_at_the_same_moment_the_right_one_comes_too_late(teacher: Per
 
     assert set(statuses[:30]) == {401, 429}
     assert statuses[-1] in (200, 429)
-    # The right guess, if it came in time, has cleared the count.
+    # The right guess, unless it was blocked, has reset the counter.
     assert statuses.count(401) <= (10 if statuses[-1] == 200 else 5)
 
 
-def test_attempts_count_also_where_they_succeed(open_client: AppClient, settings: Settings) -> None:
+def test_successful_attempts_count_too(open_client: AppClient, settings: Settings) -> None:
     client = open_client(login_attempts_per_address=4)
     make(client, settings, "teacher", Role.TEACHER)  # signs in once
 
@@ -148,7 +148,7 @@ def test_attempts_count_also_where_they_succeed(open_client: AppClient, settings
     assert 240 < int(answers[-1].headers["Retry-After"]) <= 301
 
 
-def test_every_way_to_try_a_password_or_a_code_counts(open_client: AppClient, settings: Settings) -> None:
+def test_password_changes_and_resets_count_as_attempts(open_client: AppClient, settings: Settings) -> None:
     client = open_client(login_attempts_per_address=5)
     teacher = make(client, settings, "teacher", Role.TEACHER)
 
@@ -169,7 +169,7 @@ def register(client: TestClient, name: str, address: str = "192.0.2.1", **change
     return client.post("/register", json=body, headers={"X-Forwarded-For": address})
 
 
-def test_of_25_accounts_made_at_once_20_are_allowed(client: TestClient) -> None:
+def test_an_address_can_register_20_accounts(client: TestClient) -> None:
     answers = [register(client, f"user{number}", "192.0.2.4") for number in range(25)]
 
     assert [answer.status_code for answer in answers] == [201] * 20 + [429] * 5
@@ -178,7 +178,7 @@ def test_of_25_accounts_made_at_once_20_are_allowed(client: TestClient) -> None:
     assert sign_in(client, "user0", PASSWORD).status_code == 200
 
 
-def test_an_address_that_is_refused_costs_no_query(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_refusals_of_an_address_cause_no_query(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_throttle, "REMEMBERED_SECONDS", 600)
     for _ in range(20):
         register(client, "alice", "192.0.2.5")
@@ -187,10 +187,10 @@ def test_an_address_that_is_refused_costs_no_query(client: TestClient, monkeypat
     monkeypatch.setattr(LoginFailures, "get_motor_collection", lambda: 1 // 0)
     assert register(client, "alice", "192.0.2.5").status_code == 429
     assert register(client, "alice", "192.0.2.6").status_code == 500
-    login_throttle._refused.clear()
+    login_throttle._blocked.clear()
 
 
-def test_taken_addresses_are_told_to_nobody_without_limit(client: TestClient) -> None:
+def test_attempts_to_find_taken_email_addresses_are_limited(client: TestClient) -> None:
     register(client, "alice", "192.0.2.2")
 
     answers = [register(client, f"user{number}", "192.0.2.3", email="ALICE@example.com") for number in range(21)]
@@ -206,7 +206,7 @@ def test_taken_addresses_are_told_to_nobody_without_limit(client: TestClient) ->
         ({"name": "Alice"}, "#/username"),
     ],
 )
-def test_what_is_taken_is_not_hashed(
+def test_no_password_is_hashed_if_the_name_or_email_is_taken(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, taken: dict[str, str], pointer: str
 ) -> None:
     register(client, "alice")
@@ -217,7 +217,7 @@ def test_what_is_taken_is_not_hashed(
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (409, pointer)
 
 
-def test_at_eight_a_school_behind_one_address_can_sign_in(client: TestClient) -> None:
+def test_a_hundred_users_behind_one_address_can_sign_in_at_once(client: TestClient) -> None:
     names = [f"user{number}" for number in range(5)]
     for name in names:
         assert register(client, name).status_code == 201
@@ -228,7 +228,7 @@ def test_at_eight_a_school_behind_one_address_can_sign_in(client: TestClient) ->
     assert statuses == [200] * 100
 
 
-def test_what_is_typed_for_a_name_is_not_stored(client: TestClient) -> None:
+def test_counters_contain_neither_the_given_name_nor_the_address(client: TestClient) -> None:
     sign_in(client, "hunter2-is-my-password", "x")
 
     async def keys() -> list[str]:

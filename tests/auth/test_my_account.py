@@ -1,4 +1,4 @@
-"""What people do with their own accounts."""
+"""Tests of the operations on a user's own account."""
 
 from datetime import timedelta
 
@@ -18,21 +18,21 @@ BETTER = "seventeen-purple-otters"
 CONFIRMED = {"current_password": PASSWORD}
 
 
-def test_everyone_reads_their_own_account(viewer: Person) -> None:
+def test_every_user_can_read_their_own_account(viewer: Person) -> None:
     account = viewer.ask("GET", "/me").json()
 
     assert account.keys() == {"username", "email", "created_at", "role", "active"}
     assert (account["username"], account["role"], account["active"]) == ("viewer", "viewer", True)
 
 
-def test_the_address_can_be_changed(teacher: Person) -> None:
+def test_the_email_address_can_be_changed(teacher: Person) -> None:
     changed = teacher.ask("PATCH", "/me", CONFIRMED | {"email": "New@Example.com"})
 
     assert changed.status_code == 200
     assert teacher.ask("GET", "/me").json()["email"] == "New@example.com"
 
 
-def test_a_taken_address_is_refused_whatever_its_case(teacher: Person, viewer: Person) -> None:
+def test_a_taken_email_address_is_refused_regardless_of_case(teacher: Person, viewer: Person) -> None:
     refused = teacher.ask("PATCH", "/me", CONFIRMED | {"email": "VIEWER@example.com"})
 
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "#/email")
@@ -40,12 +40,12 @@ def test_a_taken_address_is_refused_whatever_its_case(teacher: Person, viewer: P
 
 
 @pytest.mark.parametrize("body", [{"role": "admin"}, {"active": True}, {"secret_key": "x"}, {"email": None}, {}])
-def test_nothing_else_can_be_changed(teacher: Person, body: dict[str, object]) -> None:
+def test_other_fields_cannot_be_changed(teacher: Person, body: dict[str, object]) -> None:
     assert teacher.ask("PATCH", "/me", CONFIRMED | body).status_code == 422
     assert teacher.ask("GET", "/me").json()["role"] == "teacher"
 
 
-def test_a_new_password_ends_every_older_token_and_comes_with_a_fresh_one(teacher: Person) -> None:
+def test_a_password_change_revokes_all_tokens_and_returns_a_new_one(teacher: Person) -> None:
     other_device = signed_in(teacher.client, "teacher")
 
     changed = teacher.ask("POST", "/me/password", {"current_password": PASSWORD, "new_password": BETTER})
@@ -71,7 +71,7 @@ def test_a_new_password_ends_every_older_token_and_comes_with_a_fresh_one(teache
         ({"current_password": PASSWORD}, "#/new_password"),
     ],
 )
-def test_a_password_that_will_not_do_is_named_and_changes_nothing(
+def test_an_invalid_password_is_named_in_the_error_and_changes_nothing(
     teacher: Person, body: dict[str, str], pointer: str
 ) -> None:
     refused = teacher.ask("POST", "/me/password", body)
@@ -82,7 +82,7 @@ def test_a_password_that_will_not_do_is_named_and_changes_nothing(
     assert signed_in(teacher.client, "teacher").is_signed_in()
 
 
-def test_the_current_password_cannot_be_guessed_without_end(teacher: Person) -> None:
+def test_guesses_of_the_current_password_are_limited(teacher: Person) -> None:
     body = {"current_password": "wrong-password", "new_password": BETTER}
 
     statuses = [teacher.ask("POST", "/me/password", body).status_code for _ in range(6)]
@@ -90,7 +90,7 @@ def test_the_current_password_cannot_be_guessed_without_end(teacher: Person) -> 
     assert statuses == [422] * 5 + [429]
 
 
-def test_a_valid_token_gets_a_fresh_one(teacher: Person) -> None:
+def test_a_valid_token_can_be_renewed(teacher: Person) -> None:
     before = jwt.get_unverified_claims(teacher.token)
 
     answer = teacher.ask("POST", "/renew")
@@ -104,7 +104,7 @@ def test_a_valid_token_gets_a_fresh_one(teacher: Person) -> None:
 
 
 @pytest.mark.parametrize(("ago", "status", "lifetime"), [(11.9, 200, 360), (12.0, 401, None), (500, 401, None)])
-def test_a_session_ends_some_hours_after_the_password_was_given(
+def test_a_session_ends_12_hours_after_the_password_was_given(
     teacher: Person, ago: float, status: int, lifetime: int | None
 ) -> None:
     assert teacher.client.portal
@@ -119,7 +119,7 @@ def test_a_session_ends_some_hours_after_the_password_was_given(
         assert lifetime - 5 <= answer.json()["expires_in"] <= lifetime
 
 
-def test_signing_out_everywhere_ends_every_token_of_this_user_alone(teacher: Person, viewer: Person) -> None:
+def test_signing_out_everywhere_revokes_only_the_tokens_of_this_user(teacher: Person, viewer: Person) -> None:
     other_device = signed_in(teacher.client, "teacher")
 
     assert teacher.ask("POST", "/logout-all").status_code == 204
@@ -130,14 +130,14 @@ def test_signing_out_everywhere_ends_every_token_of_this_user_alone(teacher: Per
     assert signed_in(teacher.client, "teacher").is_signed_in()
 
 
-def test_an_account_can_be_left(teacher: Person) -> None:
+def test_users_can_delete_their_own_account(teacher: Person) -> None:
     assert teacher.ask("DELETE", "/me", CONFIRMED).status_code == 204
 
     assert not teacher.is_signed_in()
     assert teacher.client.post("/login", data={"username": "teacher", "password": PASSWORD}).status_code == 401
 
 
-def test_with_a_pepper_the_stored_key_alone_forges_nothing(open_client: AppClient, settings: Settings) -> None:
+def test_with_a_pepper_the_stored_key_alone_signs_no_valid_token(open_client: AppClient, settings: Settings) -> None:
     client = open_client(token_pepper=SecretStr("pepper"))
     person = make(client, settings, "teacher", Role.TEACHER)
     assert client.portal
@@ -149,7 +149,9 @@ def test_with_a_pepper_the_stored_key_alone_forges_nothing(open_client: AppClien
     assert not forged.is_signed_in()
 
 
-def test_another_pepper_signs_everyone_out_and_lets_them_in_again(open_client: AppClient, settings: Settings) -> None:
+def test_a_changed_pepper_signs_everyone_out_and_allows_new_sign_ins(
+    open_client: AppClient, settings: Settings
+) -> None:
     old = make(open_client(token_pepper=SecretStr("pepper")), settings, "teacher", Role.TEACHER)
     assert old.is_signed_in()
     restarted = open_client(token_pepper=SecretStr("another pepper"))
@@ -158,7 +160,7 @@ def test_another_pepper_signs_everyone_out_and_lets_them_in_again(open_client: A
     assert signed_in(restarted, "teacher").is_signed_in()
 
 
-def test_with_an_issuer_only_its_tokens_are_believed(open_client: AppClient, settings: Settings) -> None:
+def test_with_an_issuer_only_its_tokens_are_valid(open_client: AppClient, settings: Settings) -> None:
     client = open_client(issuer="https://school.example")
     person = make(client, settings, "teacher", Role.TEACHER)
     assert client.portal
@@ -175,9 +177,9 @@ def test_with_an_issuer_only_its_tokens_are_believed(open_client: AppClient, set
     assert not signs_in()
 
 
-def test_a_hash_of_a_lower_cost_is_renewed_at_sign_in(open_client: AppClient, settings: Settings) -> None:
+def test_sign_in_replaces_a_hash_of_a_lower_cost(open_client: AppClient, settings: Settings) -> None:
     client = open_client(bcrypt_cost=5)
-    make(client, settings, "teacher", Role.TEACHER)  # at the cost of 4, and signed in once
+    make(client, settings, "teacher", Role.TEACHER)  # hashes at a cost of 4, then signs in once
     assert client.portal
 
     assert client.portal.call(stored, "teacher").password.startswith("$2b$05$")
@@ -210,7 +212,7 @@ def test_a_password_that_is_easy_to_guess_is_refused(
         assert error["detail"].startswith("This password is too easy to guess.")
 
 
-def test_the_signing_key_is_the_stored_one_without_a_pepper(settings: Settings) -> None:
+def test_without_a_pepper_the_signing_key_is_the_stored_key(settings: Settings) -> None:
     token = use_settings(settings)
     try:
         assert tokens.signing_key("k") == "k"

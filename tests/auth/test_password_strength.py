@@ -1,15 +1,15 @@
-"""Judging a password takes bounded time, whatever it is made of."""
+"""Tests of the estimate of password strength, which takes bounded time for any password."""
 
 from collections.abc import Sequence
 
 import pytest
 from zxcvbn import matching
 
-from modules.auth.password_strength import MAX_CHARACTERS, MAX_COST, estimate, judged_part, words_of
+from modules.auth.password_strength import MAX_CHARACTERS, MAX_COST, estimate, scored_prefix, words_of
 
 LEET = "4@8({[<3690#!1/|0$5+7%2"
 
-# The most expensive ones that a search over substitutions, repeats and the user's own words has found; see `cost`.
+# The most expensive passwords found by a search over substitutions, repetitions and the user's own words; see `cost`.
 WORST = [
     LEET * 3,
     "({[<4@691!|7$5+" * 4,
@@ -33,7 +33,7 @@ WORDS = [
 
 @pytest.fixture
 def searched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many parts of the password were looked up in the dictionaries, one entry for each way to read its signs."""
+    """Return the numbers of substrings that were looked up, one for each way to undo substituted characters."""
     counts: list[int] = []
     original = matching.dictionary_match
 
@@ -45,7 +45,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-@pytest.mark.parametrize("known", WORDS, ids=["nothing known", "many words", "words of signs"])
+@pytest.mark.parametrize("known", WORDS, ids=["nothing known", "many words", "words of substituted characters"])
 @pytest.mark.parametrize("password", WORST)
 def test_the_work_is_bounded(password: str, known: Sequence[str], searched: list[int]) -> None:
     estimate(password, known)
@@ -55,16 +55,16 @@ def test_the_work_is_bounded(password: str, known: Sequence[str], searched: list
 
 @pytest.mark.parametrize("password", WORST)
 def test_at_least_eight_characters_are_judged(password: str) -> None:
-    assert 8 <= len(judged_part(password)) <= MAX_CHARACTERS
-    assert password.startswith(judged_part(password))
+    assert 8 <= len(scored_prefix(password)) <= MAX_CHARACTERS
+    assert password.startswith(scored_prefix(password))
 
 
 @pytest.mark.parametrize("password", ["secure123", "a quiet harbour", "P@ssw0rd!2026", "correct horse battery staple"])
 def test_an_ordinary_password_is_judged_as_a_whole(password: str) -> None:
-    assert judged_part(password) == password
+    assert scored_prefix(password) == password
 
 
-def test_few_of_the_users_own_words_count() -> None:
+def test_the_number_of_the_users_own_words_is_limited() -> None:
     words = words_of(["alice", "alice@north.school.example", ".".join(f"word{number}" for number in range(200))])
 
     assert words[:2] == ["alice", "alice@north.school.example"]
@@ -72,6 +72,6 @@ def test_few_of_the_users_own_words_count() -> None:
     assert len(words) <= 12
 
 
-def test_ones_own_name_is_easy_to_guess() -> None:
+def test_the_users_own_name_is_easy_to_guess() -> None:
     assert estimate("zebracrossing", ())["score"] > estimate("zebracrossing", ("zebracrossing",))["score"]
     assert estimate("zebracrossing", ("x@zebracrossing.example",))["score"] == 0

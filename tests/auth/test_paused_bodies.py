@@ -1,7 +1,7 @@
-"""Rights that end between the head of a request and the end of its body: nothing is written with them.
+"""Tests of permissions that are lost between the head of a request and the end of its body: nothing is written.
 
-An ASGI client sends the head, and does something else before it sends the body. The same over a socket is in
-`test_paused_sockets.py`.
+An ASGI client sends the head, and the account changes before the client sends the body.
+`test_revocation_processes.py` tests the same over sockets.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -40,7 +40,7 @@ IN_FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.csv"
 
 
 class Note(Document):
-    """What the routes of a developer's module write."""
+    """A document that the routes of the example module write."""
 
     text: str
 
@@ -53,7 +53,7 @@ class NoteCreate(BaseModel):
 
 
 def notes() -> Module:
-    """A module as a developer adds it, with bodies of every kind."""
+    """Return an example module, with a route for every kind of body."""
     router = ProtectedRouter()
     writer = at_least(Role.TEACHER)
 
@@ -86,35 +86,35 @@ def notes() -> Module:
     return Module(name="notes", router=router, documents=(Note,))
 
 
-class Ask(NamedTuple):
+class RequestSpec(NamedTuple):
     method: str
     path: str
-    kind: str
+    media_type: str
     body: bytes
 
 
 CONFIRMED = b'{"current_password": "%s"}' % PASSWORD.encode()
 
 REQUESTS = [
-    Ask("POST", "/students", JSON, STUDENT.replace(b"S1", b"S9")),
-    Ask("PUT", "/students/S1", JSON, STUDENT),
-    Ask("PATCH", "/students/S1", JSON, b'{"name": "changed"}'),
-    Ask("PUT", "/students/S1/marks/math", JSON, b'{"mark": 2}'),
-    Ask("POST", "/imports", "text/csv", FILE),
-    Ask("POST", "/imports?dry_run=true", MULTIPART, IN_FORM),
-    Ask("POST", "/imports?on_error=skip", "text/csv", FILE),
-    Ask("PATCH", "/me", JSON, CONFIRMED.replace(b"{", b'{"email": "other@example.com", ')),
-    Ask("POST", "/me/password", JSON, CONFIRMED.replace(b"{", b'{"new_password": "otter-lamp-44-violin", ')),
-    Ask("DELETE", "/me", JSON, CONFIRMED),
-    Ask("POST", "/notes/json", JSON, b'{"text": "x"}'),
-    Ask("PUT", "/notes/direct", JSON, b'{"text": "x"}'),
-    Ask("PATCH", "/notes/form", FORM, b"text=x"),
-    Ask("DELETE", "/notes/body", JSON, b'{"text": "x"}'),
-    Ask("POST", "/notes/stream", "text/plain", b"x"),
+    RequestSpec("POST", "/students", JSON, STUDENT.replace(b"S1", b"S9")),
+    RequestSpec("PUT", "/students/S1", JSON, STUDENT),
+    RequestSpec("PATCH", "/students/S1", JSON, b'{"name": "changed"}'),
+    RequestSpec("PUT", "/students/S1/marks/math", JSON, b'{"mark": 2}'),
+    RequestSpec("POST", "/imports", "text/csv", FILE),
+    RequestSpec("POST", "/imports?dry_run=true", MULTIPART, IN_FORM),
+    RequestSpec("POST", "/imports?on_error=skip", "text/csv", FILE),
+    RequestSpec("PATCH", "/me", JSON, CONFIRMED.replace(b"{", b'{"email": "other@example.com", ')),
+    RequestSpec("POST", "/me/password", JSON, CONFIRMED.replace(b"{", b'{"new_password": "otter-lamp-44-violin", ')),
+    RequestSpec("DELETE", "/me", JSON, CONFIRMED),
+    RequestSpec("POST", "/notes/json", JSON, b'{"text": "x"}'),
+    RequestSpec("PUT", "/notes/direct", JSON, b'{"text": "x"}'),
+    RequestSpec("PATCH", "/notes/form", FORM, b"text=x"),
+    RequestSpec("DELETE", "/notes/body", JSON, b'{"text": "x"}'),
+    RequestSpec("POST", "/notes/stream", "text/plain", b"x"),
 ]
 
 Step = Callable[[str], Awaitable[None]]
-"""What happens to the account of this name before the body arrives."""
+"""A change of the account with this name, made before the body arrives."""
 
 
 async def nothing(name: str) -> None:
@@ -153,13 +153,13 @@ def service(request: pytest.FixtureRequest, open_client: AppClient) -> TestClien
 
 
 def contents(database: Database[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Everything that is stored, but for what a change of an account itself leaves."""
-    apart = {"auth_events", "login_failures", "retired_usernames", "username_hash_key", "users"}
-    names = sorted(set(database.list_collection_names()) - apart)
+    """Return all stored documents, except in collections that a change of an account writes to."""
+    excluded = {"auth_events", "login_failures", "retired_usernames", "username_hash_key", "users"}
+    names = sorted(set(database.list_collection_names()) - excluded)
     return {name: list(database[name].find().sort("_id")) for name in names}
 
 
-def send(person: Person, request: Ask, between: Step) -> httpx2.Response:
+def send(person: Person, request: RequestSpec, between: Step) -> httpx2.Response:
     """Send the head and the first byte of the body, wait for `between`, then send the rest."""
 
     async def paused() -> AsyncIterator[bytes]:
@@ -170,7 +170,7 @@ def send(person: Person, request: Ask, between: Step) -> httpx2.Response:
     async def ask() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=person.client.app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
-            headers = {"Authorization": f"Bearer {person.token}", "Content-Type": request.kind}
+            headers = {"Authorization": f"Bearer {person.token}", "Content-Type": request.media_type}
             return await client.request(request.method, request.path, content=paused(), headers=headers)
 
     assert person.client.portal
@@ -178,9 +178,9 @@ def send(person: Person, request: Ask, between: Step) -> httpx2.Response:
 
 
 def outcomes(
-    service: TestClient, settings: Settings, requests: Iterable[Ask], between: Step, role: Role = Role.TEACHER
+    service: TestClient, settings: Settings, requests: Iterable[RequestSpec], between: Step, role: Role = Role.TEACHER
 ) -> dict[str, int]:
-    """The status of each request, sent by a user of its own."""
+    """Send each request as a new user, and return the status of each response."""
     found = {}
     for request in requests:
         person = make(service, settings, f"person{next(NUMBERS)}", role)
@@ -193,7 +193,7 @@ def add_student(service: TestClient, settings: Settings) -> None:
     assert teacher.ask("POST", "/students", {"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
 
 
-def test_rights_that_end_while_the_body_is_awaited_write_nothing(
+def test_a_token_that_is_revoked_before_the_body_arrives_writes_nothing(
     service: TestClient, settings: Settings, database: Database[dict[str, Any]]
 ) -> None:
     add_student(service, settings)
@@ -208,19 +208,19 @@ def test_rights_that_end_while_the_body_is_awaited_write_nothing(
     assert database.users.count_documents({}) == len(REQUESTS) + 1
 
 
-@pytest.mark.parametrize("end", [deactivate, demote, delete])
-def test_it_does_not_matter_what_ends_them(
-    service: TestClient, settings: Settings, database: Database[dict[str, Any]], end: Step
+@pytest.mark.parametrize("change", [deactivate, demote, delete])
+def test_every_way_to_revoke_a_token_before_the_body_arrives_is_401(
+    service: TestClient, settings: Settings, database: Database[dict[str, Any]], change: Step
 ) -> None:
     before = contents(database)
 
-    statuses = outcomes(service, settings, [REQUESTS[0], REQUESTS[4], REQUESTS[10]], end)
+    statuses = outcomes(service, settings, [REQUESTS[0], REQUESTS[4], REQUESTS[10]], change)
 
     assert statuses == dict.fromkeys(statuses, 401)
     assert contents(database) == before
 
 
-def test_a_lost_role_counts_even_while_the_token_is_valid(
+def test_a_lost_role_is_403_even_if_the_token_stays_valid(
     service: TestClient, settings: Settings, database: Database[dict[str, Any]]
 ) -> None:
     before = contents(database)
@@ -232,22 +232,24 @@ def test_a_lost_role_counts_even_while_the_token_is_valid(
     assert contents(database) == before
 
 
-def test_an_admin_who_is_none_any_more_manages_nobody(
+def test_a_former_admin_cannot_manage_accounts(
     service: TestClient, settings: Settings, database: Database[dict[str, Any]]
 ) -> None:
     make(service, settings, "root", Role.ADMIN)
     make(service, settings, "other", Role.TEACHER)
     before = database.users.find_one({"username": "other"})
-    changes = [Ask("PATCH", "/users/other", JSON, body) for body in (b'{"role": "admin"}', b'{"active": false}')]
+    requests = [
+        RequestSpec("PATCH", "/users/other", JSON, body) for body in (b'{"role": "admin"}', b'{"active": false}')
+    ]
 
-    for request, end in zip(changes, (deactivate, demote), strict=True):
-        statuses = outcomes(service, settings, [request], end, Role.ADMIN)
+    for request, change in zip(requests, (deactivate, demote), strict=True):
+        statuses = outcomes(service, settings, [request], change, Role.ADMIN)
         assert statuses == dict.fromkeys(statuses, 401)
 
     assert database.users.find_one({"username": "other"}) == before
 
 
-def test_a_token_that_expires_while_the_body_is_awaited_writes_nothing(
+def test_a_token_that_expires_before_the_body_arrives_writes_nothing(
     service: TestClient, settings: Settings, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(database)
@@ -264,7 +266,7 @@ def test_a_token_that_expires_while_the_body_is_awaited_writes_nothing(
     assert contents(database) == before
 
 
-def test_who_keeps_the_rights_is_served(service: TestClient, settings: Settings) -> None:
+def test_all_requests_succeed_if_nothing_changes(service: TestClient, settings: Settings) -> None:
     add_student(service, settings)
 
     statuses = outcomes(service, settings, REQUESTS, nothing)

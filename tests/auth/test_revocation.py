@@ -1,4 +1,4 @@
-"""A revoked token is worth nothing, whatever else happens at the same moment."""
+"""Tests of revoked tokens, which are refused regardless of concurrent requests."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +22,8 @@ BETTER = "seventeen-purple-otters"
 CONFIRMED = {"current_password": PASSWORD}
 PASSWORD_CHANGE = CONFIRMED | {"new_password": BETTER}
 
-# What a token of one's own account is good for; the bodies are complete.
-OWN: list[tuple[str, str, Any]] = [
+# The operations on one's own account, with valid bodies.
+OWN_ACCOUNT: list[tuple[str, str, Any]] = [
     ("GET", "/me", None),
     ("PATCH", "/me", CONFIRMED | {"email": "other@example.com"}),
     ("DELETE", "/me", CONFIRMED),
@@ -32,7 +32,7 @@ OWN: list[tuple[str, str, Any]] = [
     ("POST", "/logout-all", None),
 ]
 
-ENDINGS: dict[str, tuple[str, str, Any]] = {
+REVOCATIONS: dict[str, tuple[str, str, Any]] = {
     "sign-out": ("POST", "/logout-all", None),
     "password": ("POST", "/me/password", PASSWORD_CHANGE),
 }
@@ -49,12 +49,14 @@ def amy(request: pytest.FixtureRequest, open_client: AppClient, settings: Settin
     return make(open_client(auth_cache_seconds=request.param), settings, "amy", Role.TEACHER)
 
 
-def living(client: TestClient, candidates: list[str]) -> list[str]:
+def valid_tokens(client: TestClient, candidates: list[str]) -> list[str]:
     return [token for token in candidates if Person(client, "amy", token).is_signed_in()]
 
 
-@pytest.mark.parametrize(("method", "path", "body"), OWN, ids=[f"{method} {path}" for method, path, _ in OWN])
-def test_a_key_that_changes_after_the_token_was_verified_ends_the_request(
+@pytest.mark.parametrize(
+    ("method", "path", "body"), OWN_ACCOUNT, ids=[f"{method} {path}" for method, path, _ in OWN_ACCOUNT]
+)
+def test_a_request_is_refused_if_the_key_changes_after_the_token_was_verified(
     amy: Person, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any
 ) -> None:
     assert amy.is_signed_in()
@@ -79,7 +81,7 @@ def test_a_key_that_changes_just_before_a_token_is_signed_revokes_that_token(
     issued: list[str] = []
     issue = tokens.issue
 
-    def remember(*arguments: Any) -> Any:
+    def record(*arguments: Any) -> Any:
         assert amy.client.portal
         token = issue(*arguments)
         issued.append(token.access_token)
@@ -92,16 +94,16 @@ def test_a_key_that_changes_just_before_a_token_is_signed_revokes_that_token(
 
     account_of = service.account_of
     monkeypatch.setattr(service, "account_of", account_then_sign_out)
-    monkeypatch.setattr(tokens, "issue", remember)
+    monkeypatch.setattr(tokens, "issue", record)
     answer = amy.ask("POST", path, PASSWORD_CHANGE if path == "/me/password" else None)
     monkeypatch.undo()
 
     assert answer.status_code == (200 if path == "/renew" else 401)
-    assert living(amy.client, [amy.token, *issued]) == []
+    assert valid_tokens(amy.client, [amy.token, *issued]) == []
 
 
-@pytest.mark.parametrize("end", ENDINGS)
-def test_twenty_renewals_beside_a_revocation_leave_no_living_token(amy: Person, end: str) -> None:
+@pytest.mark.parametrize("revocation", REVOCATIONS)
+def test_renewals_during_a_revocation_leave_no_valid_token(amy: Person, revocation: str) -> None:
     def renew(_: int) -> Any:
         answer = amy.ask("POST", "/renew")
         assert answer.status_code in (200, 401)
@@ -109,30 +111,30 @@ def test_twenty_renewals_beside_a_revocation_leave_no_living_token(amy: Person, 
 
     with ThreadPoolExecutor(8) as pool:
         renewals = [pool.submit(renew, number) for number in range(10)]
-        ending = pool.submit(amy.ask, *ENDINGS[end])
+        revoking = pool.submit(amy.ask, *REVOCATIONS[revocation])
         renewals += [pool.submit(renew, number) for number in range(10)]
-    assert ending.result().is_success
+    assert revoking.result().is_success
 
     renewed = [token for renewal in renewals if (token := renewal.result())]
-    assert living(amy.client, [amy.token, *renewed]) == []
+    assert valid_tokens(amy.client, [amy.token, *renewed]) == []
 
 
-def test_a_stale_cache_signs_nothing_writes_nothing_and_manages_nobody(
+def test_a_stale_cache_authorizes_no_writes_and_no_account_operations(
     client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a process that learns of no change still believes, as on a standalone server."""
+    """Simulate a process that is not notified of changes, as on a standalone server."""
     admin = make(client, settings, "principal", Role.ADMIN)
     make(client, settings, "second", Role.ADMIN)
     assert admin.ask("GET", "/students").status_code == 200  # cached now
-    monkeypatch.setattr(VerifiedTokens, "forget", lambda *_: None)
-    monkeypatch.setattr(VerifiedTokens, "forget_all", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "evict", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "clear", lambda *_: None)
     monkeypatch.setattr(verified_tokens, "watched", False, raising=False)
     assert client.portal
     client.portal.call(rotate_key, client.portal.call(stored, "principal"))
 
     student = {"roll_no": "S1", "name": "n", "branch": "b"}
     requests = [
-        *OWN,
+        *OWN_ACCOUNT,
         ("GET", "/users", None),
         ("GET", "/users/second", None),
         ("PATCH", "/users/second", {"role": "viewer"}),
@@ -149,17 +151,17 @@ def test_a_stale_cache_signs_nothing_writes_nothing_and_manages_nobody(
     assert client.portal.call(stored, "second").role is Role.ADMIN
 
 
-def test_a_token_of_a_deleted_account_never_reaches_a_later_one_of_that_name(
+def test_a_token_of_a_deleted_account_is_invalid_for_a_later_one_of_that_name(
     client: TestClient, settings: Settings, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names that were freed by an older release may have been given again."""
+    """Older releases let deleted names be registered again."""
     old = make(client, settings, "teacher", Role.TEACHER)
     assert old.ask("GET", "/students").status_code == 200  # cached now
-    monkeypatch.setattr(VerifiedTokens, "forget", lambda *_: None)
+    monkeypatch.setattr(VerifiedTokens, "evict", lambda *_: None)
     database.users.delete_one({"username": "teacher"})
     new = make(client, settings, "teacher", Role.TEACHER)
 
-    statuses = {(method, path): old.ask(method, path, body).status_code for method, path, body in OWN}
+    statuses = {(method, path): old.ask(method, path, body).status_code for method, path, body in OWN_ACCOUNT}
 
     assert statuses == dict.fromkeys(statuses, 401)
     assert new.is_signed_in()

@@ -1,4 +1,4 @@
-"""Rights that end, on real servers: between the head and the body of a request, and in another process."""
+"""Tests of revocation on real servers: between the head and the body of a request, and by another process."""
 
 import json
 import subprocess
@@ -41,14 +41,14 @@ WRITES: list[tuple[str, str, str, str]] = [
 
 @contextmanager
 def standalone(folder: Path) -> Iterator[str]:
-    """The address of a mongod that is no replica set, and so has no change streams."""
+    """Run a mongod that is not a replica set and so has no change streams; yield its URL."""
     mongod = find_mongod(None, folder)
     assert mongod
     (folder / "mongod").mkdir()
     port = free_port()
-    place = ["--port", str(port), "--dbpath", str(folder / "mongod"), "--logpath", str(folder / "mongod.log")]
+    paths = ["--port", str(port), "--dbpath", str(folder / "mongod"), "--logpath", str(folder / "mongod.log")]
     flags = ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
-    process = subprocess.Popen([str(mongod.path), *place, *flags], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([str(mongod.path), *paths, *flags], stdout=subprocess.DEVNULL)
     try:
         yield f"mongodb://127.0.0.1:{port}"
     finally:
@@ -69,7 +69,7 @@ class Pair:
             return client.request(method, path, headers=headers, **options)
 
     def account(self, role: str = "teacher", name: str = "") -> tuple[str, str]:
-        """The name and the token of a new account."""
+        """Register an account with this role; return its name and a token."""
         name = name or f"user{next(NUMBERS)}"
         body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
         assert self.ask(0, "POST", "/register", json=body).status_code == 201
@@ -103,27 +103,27 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def root(pair: Pair) -> str:
-    """The token of an admin who stays one."""
+    """Return the token of an admin whose account does not change."""
     return pair.account("admin", "root")[1]
 
 
-ENDS = ["sign-out", "deactivation", "demotion", "deletion"]
+REVOCATIONS = ["sign-out", "deactivation", "demotion", "deletion"]
 
 
-def end_rights(pair: Pair, root: str, end: str, name: str, token: str) -> None:
-    match end:
+def revoke_token(pair: Pair, root: str, how: str, name: str, token: str) -> None:
+    match how:
         case "sign-out":
             answer = pair.ask(0, "POST", "/logout-all", token)
         case "deletion":
             answer = pair.ask(0, "DELETE", f"/users/{name}", root)
         case _:
-            change = {"active": False} if end == "deactivation" else {"role": "viewer"}
+            change = {"active": False} if how == "deactivation" else {"role": "viewer"}
             answer = pair.ask(0, "PATCH", f"/users/{name}", root, json=change)
     assert answer.is_success, answer.text
 
 
 def send_in_two(server: Server, token: str, write: tuple[str, str, str, str], between: Callable[[], None]) -> Answer:
-    """Send the head, let something happen once the server wants to read the body (RFC 9110, 10.1.1), send the body."""
+    """Send the head, call `between` once the server asks for the body (RFC 9110, section 10.1.1), and send the body."""
     method, path, kind, body = write
     lines = [
         f"{method} {path} HTTP/1.1",
@@ -147,9 +147,9 @@ def stored(database: Database[dict[str, Any]], *collections: str) -> dict[str, l
     return {name: list(database[name].find().sort("_id")) for name in collections}
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("how", REVOCATIONS)
 @pytest.mark.parametrize("at", [0, 1], ids=["same process", "other process"])
-def test_a_body_that_arrives_after_the_right_has_ended_writes_nothing(pair: Pair, root: str, end: str, at: int) -> None:
+def test_a_body_that_arrives_after_the_revocation_writes_nothing(pair: Pair, root: str, how: str, at: int) -> None:
     if not pair.database.students.count_documents({}):
         pair.ask(0, "POST", "/students", root, json=STUDENT | {"name": "n"})
         pair.account(name="victim")
@@ -160,7 +160,7 @@ def test_a_body_that_arrives_after_the_right_has_ended_writes_nothing(pair: Pair
         name, token = pair.account("admin")
 
         def revoke(name: str = name, token: str = token) -> None:
-            end_rights(pair, root, end, name, token)
+            revoke_token(pair, root, how, name, token)
 
         statuses[write[:3]] = send_in_two(pair.servers[at], token, write, revoke).status
 
@@ -171,11 +171,11 @@ def test_a_body_that_arrives_after_the_right_has_ended_writes_nothing(pair: Pair
     assert (victim["role"], victim["key_version"]) == ("teacher", 0)
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_a_token_that_one_process_revokes_is_good_for_reads_alone_in_the_other(pair: Pair, root: str, end: str) -> None:
+@pytest.mark.parametrize("how", REVOCATIONS)
+def test_a_token_that_one_process_revokes_is_valid_only_for_reads_in_the_other(pair: Pair, root: str, how: str) -> None:
     name, token = pair.account("admin")
     assert pair.ask(1, "GET", "/students", token).status_code == 200  # cached there now
-    end_rights(pair, root, end, name, token)
+    revoke_token(pair, root, how, name, token)
 
     requests: list[tuple[str, str, Any]] = [
         ("POST", "/renew", None),
@@ -199,21 +199,21 @@ def test_a_token_that_one_process_revokes_is_good_for_reads_alone_in_the_other(p
 
 
 @pytest.mark.parametrize("path", ["/logout-all", "/me/password"])
-def test_renewals_in_one_process_outlive_no_revocation_in_the_other(pair: Pair, path: str) -> None:
+def test_renewals_in_one_process_do_not_survive_a_revocation_in_the_other(pair: Pair, path: str) -> None:
     _, token = pair.account()
     body = CONFIRMED | {"new_password": "otter-lamp-44-violin"} if path == "/me/password" else None
 
     with ThreadPoolExecutor(6) as pool:
         renewals = [pool.submit(pair.ask, number % 2, "POST", "/renew", token) for number in range(10)]
-        ending = pool.submit(pair.ask, 0, "POST", path, token, json=body)
+        revoking = pool.submit(pair.ask, 0, "POST", path, token, json=body)
         renewals += [pool.submit(pair.ask, number % 2, "POST", "/renew", token) for number in range(10)]
-    assert ending.result().is_success
+    assert revoking.result().is_success
 
     answers = [renewal.result() for renewal in renewals]
     assert {answer.status_code for answer in answers} <= {200, 401}
     renewed = [answer.json()["access_token"] for answer in answers if answer.status_code == 200]
-    living = [one for one in [token, *renewed] for at in (0, 1) if pair.ask(at, "GET", "/me", one).status_code != 401]
-    assert living == []
+    valid = [one for one in [token, *renewed] for at in (0, 1) if pair.ask(at, "GET", "/me", one).status_code != 401]
+    assert valid == []
 
 
 def test_the_name_of_a_deleted_account_is_taken_in_every_process(pair: Pair, root: str) -> None:

@@ -1,4 +1,4 @@
-"""What each role may do."""
+"""Tests of the permissions of each role."""
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,7 +9,7 @@ from tests.conftest import AppClient
 S1 = {"roll_no": "S1", "name": "n", "branch": "b"}
 
 
-def test_a_viewer_reads_and_does_not_write(viewer: Person, teacher: Person) -> None:
+def test_a_viewer_can_read_but_not_write(viewer: Person, teacher: Person) -> None:
     assert teacher.ask("POST", "/students", S1).status_code == 201
 
     assert viewer.ask("GET", "/students").status_code == 200
@@ -22,7 +22,7 @@ def test_a_viewer_reads_and_does_not_write(viewer: Person, teacher: Person) -> N
     assert teacher.ask("GET", "/students/S1").json()["name"] == "n"
 
 
-def test_teachers_and_admins_write(teacher: Person, admin: Person) -> None:
+def test_teachers_and_admins_can_write(teacher: Person, admin: Person) -> None:
     for number, person in enumerate((teacher, admin)):
         assert person.ask("POST", "/students", S1 | {"roll_no": f"S{number}"}).status_code == 201
         assert person.ask("PUT", f"/students/S{number}", {"name": "m", "branch": "b"}).status_code == 200
@@ -40,7 +40,7 @@ def test_teachers_and_admins_write(teacher: Person, admin: Person) -> None:
         ("GET", "/auth-events"),
     ],
 )
-def test_only_admins_manage_accounts(teacher: Person, viewer: Person, method: str, path: str) -> None:
+def test_only_admins_can_manage_accounts(teacher: Person, viewer: Person, method: str, path: str) -> None:
     for person in (teacher, viewer):
         refused = person.ask(method, path, {"role": "admin"} if method == "PATCH" else None)
         assert refused.status_code == 403
@@ -49,7 +49,7 @@ def test_only_admins_manage_accounts(teacher: Person, viewer: Person, method: st
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer"])
-def test_the_role_of_a_new_account_is_a_setting(open_client: AppClient, role: str) -> None:
+def test_the_role_of_a_new_account_is_configurable(open_client: AppClient, role: str) -> None:
     client = open_client(default_role=role)
     client.post("/register", json={"username": "new", "email": "new@example.com", "password": PASSWORD})
 
@@ -65,7 +65,7 @@ def test_registration_can_be_closed(open_client: AppClient) -> None:
     assert client.post("/login", data={"username": "new", "password": PASSWORD}).status_code == 401
 
 
-def test_roles_show_in_the_documentation(client: TestClient) -> None:
+def test_required_roles_are_documented(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
 
     def scopes(path: str, method: str) -> set[str]:

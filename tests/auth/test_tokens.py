@@ -1,4 +1,4 @@
-"""Tokens and the keys that verify them, over HTTP on the real mongod."""
+"""Tests of tokens and the keys that verify them, over HTTP on the real mongod."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ Users = Collection[dict[str, Any]]
 
 @pytest.fixture
 def users(mongodb_url: str, settings: Settings) -> Iterator[Users]:
-    """The collection itself, read behind the service's back."""
+    """Return the collection for direct access."""
     with MongoClient[dict[str, Any]](mongodb_url) as mongo:
         yield mongo[settings.mongodb_database]["users"]
 
@@ -30,7 +30,7 @@ def status_with(client: TestClient, token: str) -> int:
     return client.get("/students", headers={"Authorization": f"Bearer {token}"}).status_code
 
 
-def test_each_user_has_a_key_of_their_own_and_a_bcrypt_hash(client: TestClient, users: Users) -> None:
+def test_each_user_has_a_separate_key_and_a_bcrypt_hash(client: TestClient, users: Users) -> None:
     sign_in(client, "alice")
     sign_in(client, "bob")
 
@@ -44,7 +44,7 @@ def test_each_user_has_a_key_of_their_own_and_a_bcrypt_hash(client: TestClient, 
     assert alice["email"] == "alice@example.com"
 
 
-def test_the_token_is_signed_with_its_users_key(client: TestClient, users: Users) -> None:
+def test_a_token_is_signed_with_the_key_of_its_user(client: TestClient, users: Users) -> None:
     sign_in(client, "alice")
     token = client.headers["Authorization"].removeprefix("Bearer ")
     alice = users.find_one({"username": "alice"})
@@ -57,7 +57,7 @@ def test_the_token_is_signed_with_its_users_key(client: TestClient, users: Users
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
 
 
-def test_the_lifetime_is_a_setting(open_client: AppClient) -> None:
+def test_the_lifetime_is_configurable(open_client: AppClient) -> None:
     client = open_client(access_token_minutes=5)
     sign_in(client)
 
@@ -76,7 +76,7 @@ def test_a_token_signed_with_another_users_key_is_refused(client: TestClient, us
     assert status_with(client, sign_token({"sub": "alice"}, bob["secret_key"], timedelta(minutes=1))) == 401
 
 
-def test_rotating_a_key_signs_that_user_out_and_no_one_else(client: TestClient, users: Users) -> None:
+def test_rotating_a_key_signs_out_only_that_user(client: TestClient, users: Users) -> None:
     alice = sign_in(client, "alice").headers["Authorization"].removeprefix("Bearer ")
     bob = sign_in(client, "bob").headers["Authorization"].removeprefix("Bearer ")
 
@@ -115,7 +115,7 @@ def test_a_deleted_users_token_is_refused(client: TestClient, users: Users) -> N
         "Bearer " + sign_token({"sub": "nobody"}, "x", timedelta(minutes=1)),
     ],
 )
-def test_what_is_no_token_is_401_with_a_challenge(client: TestClient, header: str) -> None:
+def test_an_invalid_authorization_is_401_with_a_challenge(client: TestClient, header: str) -> None:
     sign_in(client)
 
     answer = client.get("/students", headers={b"Authorization": header.encode("latin-1")})
@@ -125,13 +125,13 @@ def test_what_is_no_token_is_401_with_a_challenge(client: TestClient, header: st
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_only_a_request_that_sent_a_token_is_told_that_it_is_invalid(client: TestClient) -> None:
+def test_the_challenge_reports_an_invalid_token_only_if_one_was_sent(client: TestClient) -> None:
     assert client.get("/students").headers["www-authenticate"] == "Bearer"
     answer = client.get("/students", headers={"Authorization": "Bearer x"})
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_the_same_registration_twenty_times_at_once_makes_one_account(client: TestClient, users: Users) -> None:
+def test_twenty_concurrent_identical_registrations_create_one_account(client: TestClient, users: Users) -> None:
     body = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 
     with ThreadPoolExecutor(20) as pool:
@@ -142,11 +142,11 @@ def test_the_same_registration_twenty_times_at_once_makes_one_account(client: Te
         201,
         409,
         429,
-    }  # 429: they filled the queue for hashes
+    }  # 429 if they filled the hashing queue
     assert users.count_documents({}) == 1
 
 
-def test_neither_answers_nor_logs_hold_what_is_secret(
+def test_responses_and_logs_contain_no_secrets(
     open_client: AppClient, users: Users, capfd: pytest.CaptureFixture[str]
 ) -> None:
     client = open_client(log_level="DEBUG")
@@ -167,7 +167,7 @@ def test_neither_answers_nor_logs_hold_what_is_secret(
 
 
 @pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"x" * 2_000_000])
-def test_a_stranger_is_turned_away_before_the_body_is_read(client: TestClient, body: bytes) -> None:
+def test_a_request_without_a_token_is_refused_before_its_body_is_read(client: TestClient, body: bytes) -> None:
     answer = client.post("/students", content=body, headers={"Content-Type": "application/json"})
 
     assert answer.status_code == 401

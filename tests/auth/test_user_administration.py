@@ -1,4 +1,4 @@
-"""What admins do with the accounts of others."""
+"""Tests of the operations of admins on other accounts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -27,13 +27,13 @@ def test_accounts_are_listed_by_name_in_pages(admin: Person, teacher: Person, vi
     assert first.json()[0].keys() == {"username", "email", "created_at", "role", "active"}
 
 
-def test_an_account_is_read_by_its_name_in_any_case(admin: Person, teacher: Person) -> None:
+def test_an_account_is_found_by_its_name_regardless_of_case(admin: Person, teacher: Person) -> None:
     assert admin.ask("GET", "/users/TEACHER").json()["username"] == "teacher"
     assert admin.ask("GET", "/users/nobody").status_code == 404
     assert admin.ask("GET", "/users/no%20body").status_code == 422
 
 
-def test_a_change_of_role_ends_older_tokens_and_holds_at_once(admin: Person, teacher: Person) -> None:
+def test_a_role_change_revokes_tokens_and_takes_effect_at_once(admin: Person, teacher: Person) -> None:
     changed = admin.ask("PATCH", "/users/teacher", {"role": "viewer"})
 
     assert (changed.status_code, changed.json()["role"]) == (200, "viewer")
@@ -42,19 +42,19 @@ def test_a_change_of_role_ends_older_tokens_and_holds_at_once(admin: Person, tea
     assert again.ask("POST", "/students", {"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 403
 
 
-def test_a_change_of_nothing_signs_nobody_out(admin: Person, teacher: Person) -> None:
+def test_a_request_that_changes_nothing_revokes_no_tokens(admin: Person, teacher: Person) -> None:
     for body in ({}, {"role": "teacher"}, {"active": True}):
         assert admin.ask("PATCH", "/users/teacher", body).status_code == 200
     assert teacher.is_signed_in()
 
 
 @pytest.mark.parametrize("body", [{"role": "owner"}, {"active": "perhaps"}, {"email": "x@example.com"}, {"_id": 1}])
-def test_a_wrong_change_is_refused(admin: Person, teacher: Person, body: dict[str, object]) -> None:
+def test_an_invalid_change_is_refused(admin: Person, teacher: Person, body: dict[str, object]) -> None:
     assert admin.ask("PATCH", "/users/teacher", body).status_code == 422
     assert teacher.is_signed_in()
 
 
-def test_a_deactivated_account_is_out_until_it_is_active_again(admin: Person, teacher: Person) -> None:
+def test_a_deactivated_account_cannot_sign_in_until_it_is_activated_again(admin: Person, teacher: Person) -> None:
     assert admin.ask("PATCH", "/users/teacher", {"active": False}).json()["active"] is False
 
     assert not teacher.is_signed_in()
@@ -91,7 +91,7 @@ def test_a_one_time_code_sets_a_new_password_once(admin: Person, teacher: Person
     assert signed_in(teacher.client, "teacher", BETTER).is_signed_in()
 
 
-def test_of_two_who_use_a_code_at_once_one_succeeds(admin: Person, teacher: Person) -> None:
+def test_one_of_several_concurrent_uses_of_a_code_succeeds(admin: Person, teacher: Person) -> None:
     code = admin.ask("POST", "/users/teacher/password-reset").json()["code"]
 
     def use(number: int) -> int:
@@ -103,23 +103,23 @@ def test_of_two_who_use_a_code_at_once_one_succeeds(admin: Person, teacher: Pers
     assert sorted(statuses) == [204] + [422] * 7
 
 
-def test_a_code_survives_a_weak_password_and_not_its_hour(admin: Person, teacher: Person) -> None:
+def test_a_code_stays_valid_after_a_weak_password_until_it_expires(admin: Person, teacher: Person) -> None:
     code = admin.ask("POST", "/users/teacher/password-reset").json()["code"]
     weak = teacher.client.post("/password-reset", json={"code": code, "new_password": "password1"})
     assert weak.json()["errors"][0]["pointer"] == "#/new_password"
 
-    async def grow_old() -> None:
+    async def expire() -> None:
         past = utc_now() - timedelta(seconds=1)
         await User.find_one(User.username == "teacher").update({"$set": {"reset_expires_at": past}})
 
     assert teacher.client.portal
-    teacher.client.portal.call(grow_old)
+    teacher.client.portal.call(expire)
     late = teacher.client.post("/password-reset", json={"code": code, "new_password": BETTER})
     assert (late.status_code, late.json()["errors"][0]["pointer"]) == (422, "#/code")
     assert teacher.is_signed_in()
 
 
-def test_of_a_code_only_a_hash_is_kept_and_a_newer_one_replaces_it(admin: Person, teacher: Person) -> None:
+def test_a_code_is_stored_as_a_hash_and_replaced_by_a_newer_one(admin: Person, teacher: Person) -> None:
     first = admin.ask("POST", "/users/teacher/password-reset").json()["code"]
     second = admin.ask("POST", "/users/teacher/password-reset").json()["code"]
 
@@ -142,7 +142,7 @@ def test_of_a_code_only_a_hash_is_kept_and_a_newer_one_replaces_it(admin: Person
         ("PATCH", "/users/principal", {"active": False}),
     ],
 )
-def test_the_last_admin_stays(admin: Person, method: str, path: str, body: object) -> None:
+def test_the_last_admin_cannot_be_removed(admin: Person, method: str, path: str, body: object) -> None:
     refused = admin.ask(method, path, body)
 
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/last-admin")
@@ -155,7 +155,7 @@ def test_the_last_admin_stays(admin: Person, method: str, path: str, body: objec
     }
 
 
-def test_an_inactive_admin_does_not_count(admin: Person, client: TestClient, settings: Settings) -> None:
+def test_an_inactive_admin_does_not_count_as_an_admin(admin: Person, client: TestClient, settings: Settings) -> None:
     make(client, settings, "second", Role.ADMIN)
     assert admin.ask("PATCH", "/users/second", {"active": False}).status_code == 200
 
@@ -164,7 +164,7 @@ def test_an_inactive_admin_does_not_count(admin: Person, client: TestClient, set
     assert admin.ask("DELETE", "/me", CONFIRMED).status_code == 204
 
 
-def test_a_promoted_user_counts(admin: Person, teacher: Person) -> None:
+def test_a_promoted_user_counts_as_an_admin(admin: Person, teacher: Person) -> None:
     assert admin.ask("PATCH", "/users/teacher", {"role": "admin"}).status_code == 200
 
     assert admin.ask("PATCH", "/users/principal", {"role": "viewer"}).status_code == 200
@@ -173,7 +173,7 @@ def test_a_promoted_user_counts(admin: Person, teacher: Person) -> None:
 
 
 @pytest.mark.parametrize("round_", range(8))
-def test_of_admins_who_remove_each_other_at_once_one_is_left(
+def test_admins_who_remove_each_other_concurrently_leave_at_least_one(
     client: TestClient, settings: Settings, round_: int
 ) -> None:
     people = [make(client, settings, name, Role.ADMIN) for name in ("first", "second", "third")]
@@ -194,20 +194,20 @@ def test_of_admins_who_remove_each_other_at_once_one_is_left(
     assert client.portal.call(admins_left) >= 1, statuses
 
 
-def test_a_former_admin_on_the_list_is_no_admin(admin: Person, teacher: Person) -> None:
-    """What a crash between two steps could leave."""
+def test_a_user_on_the_roster_without_the_role_does_not_count_as_an_admin(admin: Person, teacher: Person) -> None:
+    """A crash between two steps could leave this state."""
 
-    async def list_teacher() -> None:
+    async def add_teacher_to_roster() -> None:
         user = await stored("teacher")
         await AdminRoster.find_one({"_id": "admins"}).update({"$addToSet": {"members": user.id}})
 
     assert admin.client.portal
-    admin.client.portal.call(list_teacher)
+    admin.client.portal.call(add_teacher_to_roster)
 
     assert admin.ask("DELETE", "/me", CONFIRMED).status_code == 409
 
 
-def test_what_changed_meanwhile_is_not_overwritten(
+def test_concurrent_changes_are_not_overwritten(
     admin: Person, teacher: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def changed_after_reading(user: User, *args: object, **kwargs: object) -> None:
@@ -220,7 +220,7 @@ def test_what_changed_meanwhile_is_not_overwritten(
     ):
         answer = person.ask(method, path, body)
         assert (answer.status_code, answer.json()["type"]) == (409, "/problems/account-changed")
-    # One's own account changes with its key, so the token is revoked as well.
+    # If one's own account has changed, so has its key, and the token is revoked.
     for method, path, body in (
         ("PATCH", "/me", CONFIRMED | {"email": "other@example.com"}),
         ("POST", "/me/password", CONFIRMED | {"new_password": BETTER}),

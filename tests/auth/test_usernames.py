@@ -1,4 +1,4 @@
-"""The name of a deleted account is never given again."""
+"""Tests that the name of a deleted account cannot be registered again."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def registration(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("by", ["admin", "owner"])
-def test_the_name_of_a_deleted_account_is_taken_for_ever(
+def test_the_name_of_a_deleted_account_stays_taken(
     client: TestClient, admin: Person, database: Database[dict[str, Any]], by: str
 ) -> None:
     client.post("/register", json=registration("Wilma") | {"email": "wilma@example.com"})
@@ -46,14 +46,14 @@ def test_the_name_of_a_deleted_account_is_taken_for_ever(
         assert (refused.status_code, same["type"]) == (409, "/problems/username-taken")
     assert not wilma.is_signed_in()
     assert wilma.ask("POST", "/renew").status_code == 401
-    # The address is free again, and of the name there is only a hash.
+    # The e-mail address can be used again, and only a hash of the name is stored.
     other = registration("Betty") | {"email": "wilma@example.com"}
     assert client.post("/register", json=other).status_code == 201
     (retired,) = database.retired_usernames.find()
     assert "wilma" not in str(retired).lower()
 
 
-def test_a_name_that_an_older_release_deleted_is_taken_as_well(
+def test_a_name_that_an_older_release_deleted_stays_taken(
     admin: Person, teacher: Person, database: Database[dict[str, Any]]
 ) -> None:
     assert admin.ask("DELETE", "/users/teacher").status_code == 204
@@ -62,7 +62,7 @@ def test_a_name_that_an_older_release_deleted_is_taken_as_well(
     assert teacher.client.post("/register", json=registration("Teacher")).status_code == 409
 
 
-def test_another_pepper_frees_no_name(open_client: AppClient, settings: Settings) -> None:
+def test_a_changed_pepper_releases_no_names(open_client: AppClient, settings: Settings) -> None:
     teacher = make(open_client(), settings, "teacher", Role.TEACHER)
     assert teacher.ask("DELETE", "/me", CONFIRMED).status_code == 204
 
@@ -71,7 +71,7 @@ def test_another_pepper_frees_no_name(open_client: AppClient, settings: Settings
     assert peppered.post("/register", json=registration("teacher")).status_code == 409
 
 
-def test_a_deletion_that_is_cut_short_can_be_repeated(admin: Person, teacher: Person) -> None:
+def test_an_interrupted_deletion_can_be_repeated(admin: Person, teacher: Person) -> None:
     assert teacher.client.portal
     teacher.client.portal.call(usernames.retire, "teacher")
 
@@ -80,13 +80,13 @@ def test_a_deletion_that_is_cut_short_can_be_repeated(admin: Person, teacher: Pe
     assert teacher.client.post("/register", json=registration("teacher")).status_code == 409
 
 
-def test_a_registration_beside_the_deletion_does_not_get_the_name(
+def test_a_registration_during_the_deletion_does_not_get_the_name(
     client: TestClient, teacher: Person, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def delete() -> None:
         assert await admin_roster.delete(await stored("teacher"))
 
-    # The name is looked for among the retired ones first, then among the accounts.
+    # The service searches the retired names first, then the accounts.
     monkeypatch.setattr(usernames, "is_retired", after(usernames.is_retired, delete))
 
     refused = client.post("/register", json=registration("teacher"))
@@ -95,7 +95,7 @@ def test_a_registration_beside_the_deletion_does_not_get_the_name(
     assert database.users.count_documents({"username_key": "teacher"}) == 0
 
 
-def test_twenty_processes_make_one_key_for_the_hashes_of_names(client: TestClient) -> None:
+def test_concurrent_retirements_create_one_key_for_the_hashes(client: TestClient) -> None:
     async def retire() -> set[bool]:
         await asyncio.gather(*(usernames.retire(f"name-{number}") for number in range(20)))
         return set(await asyncio.gather(*(usernames.is_retired(f"name-{number}") for number in range(20))))

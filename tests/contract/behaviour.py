@@ -1,4 +1,4 @@
-"""How a module's routes receive strangers and nonsense. Each contract yields what is wrong."""
+"""Contracts on the responses of a module's routes. Each contract yields a sentence for each violation."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ WRONG = "wrong type"
 NO_TAG = "wrong tag"
 
 
-def refuses_strangers(operation: Operation, client: TestClient) -> Iterator[str]:
-    """Without a token, or with a forged one, a route answers 401 unless it is public."""
+def refuses_invalid_tokens(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Check that a route answers 401 without a token or with a forged one, unless it is public."""
     if operation.public:
         return
     for token in ("", "Bearer forged"):
@@ -28,7 +28,7 @@ def refuses_strangers(operation: Operation, client: TestClient) -> Iterator[str]
 
 
 def refuses_wrong_parameters(operation: Operation, client: TestClient) -> Iterator[str]:
-    """A parameter of the wrong type is 422, and named."""
+    """Check that a parameter of the wrong type is a 422 that names it."""
     for parameter in operation.parameters:
         wrong = _wrong_value(operation, parameter)
         if wrong is None:
@@ -50,7 +50,7 @@ def _ask_with(operation: Operation, client: TestClient, parameter: dict[str, Any
 
 
 def _wrong_value(operation: Operation, parameter: dict[str, Any]) -> str | None:
-    """A value that the parameter cannot take; None where it takes any text."""
+    """Return a value that is invalid for the parameter, or None if any text is valid."""
     if parameter["name"] in ("If-Match", "If-None-Match"):
         return NO_TAG
     return None if _takes_any_text(operation, parameter["schema"]) else WRONG
@@ -67,7 +67,7 @@ def _takes_any_text(operation: Operation, reference: Schema) -> bool:
 
 
 def refuses_a_wrong_body(operation: Operation, client: TestClient) -> Iterator[str]:
-    """A body that is no JSON, or JSON of the wrong type, is 422, or 415 where no JSON is wanted."""
+    """Check that invalid JSON, or JSON of the wrong type, is 422, or 415 if the route takes no JSON."""
     if not operation.body:
         return
     for content in (b"{", b'"wrong type"', b"[1]", b"null"):
@@ -78,7 +78,7 @@ def refuses_a_wrong_body(operation: Operation, client: TestClient) -> Iterator[s
 
 
 def refuses_an_unknown_encoding(operation: Operation, client: TestClient) -> Iterator[str]:
-    """A body with a Content-Encoding other than `identity` is 415, which says what would be read."""
+    """Check that a Content-Encoding other than `identity` is 415, with the header Accept-Encoding."""
     for media_type in operation.body:
         for encoding, refused in (("gzip", True), ("identity, br", True), ("Identity", False), ("", False)):
             headers = {"Content-Type": media_type, "Content-Encoding": encoding}
@@ -87,8 +87,8 @@ def refuses_an_unknown_encoding(operation: Operation, client: TestClient) -> Ite
                 yield f"answers {answer.status_code} as {_kind(answer)} to {media_type} encoded as {encoding!r}"
 
 
-def stays_out_of_caches(operation: Operation, client: TestClient) -> Iterator[str]:
-    """No cache may keep an answer of a protected route, be it to a reader or to a stranger."""
+def forbids_caching(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Check that no response of a protected route may be cached, with or without a valid token."""
     if operation.public:
         return
     reads = operation.method == "GET"
@@ -96,11 +96,11 @@ def stays_out_of_caches(operation: Operation, client: TestClient) -> Iterator[st
         for headers in ({"Authorization": "Bearer forged"}, {}) if reads else ({"Authorization": "Bearer forged"},):
             answer = client.request(method, address(operation), headers=headers)
             if answer.headers.get_list("Cache-Control") != ["no-store"]:
-                yield f"answers {answer.status_code} to {method} for caches to keep"
+                yield f"answers {answer.status_code} to {method} without Cache-Control: no-store"
 
 
-def is_measured(operation: Operation, client: TestClient) -> Iterator[str]:
-    """Each request is counted under its method and the route's template."""
+def is_counted(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Check that each request is counted under its method and the route's template."""
     before = told(REQUESTS, method=operation.method, route=operation.path)
     client.request(operation.method, address(operation), headers={"Authorization": ""})
     if told(REQUESTS, method=operation.method, route=operation.path) != before + 1:
@@ -108,7 +108,7 @@ def is_measured(operation: Operation, client: TestClient) -> Iterator[str]:
 
 
 def address(operation: Operation, **given: str) -> str:
-    """The operation's address, with the examples of its path parameters where nothing is given."""
+    """Return the operation's path, with these path parameters, or with the examples of those that are not given."""
     examples = {
         one["name"]: str((one["schema"].get("examples") or ["1"])[0])
         for one in operation.parameters
@@ -118,7 +118,7 @@ def address(operation: Operation, **given: str) -> str:
 
 
 def is_problem(answer: Response) -> bool:
-    """Whether an answer is a problem document of its own status."""
+    """Return whether a response is a problem document with the status of the response."""
     return _kind(answer) == "application/problem+json" and answer.json()["status"] == answer.status_code
 
 

@@ -1,4 +1,4 @@
-"""Every discovered module in turn, and an app of it alone on the real mongod."""
+"""Fixtures: every discovered module in turn, and an app of only that module on the real mongod."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from core.app import create_app
 from core.module import Module
 from core.settings import Settings
 from tests.conftest import configured
-from tests.contract.alone import MODULES, all_used_by, alone
 from tests.contract.declaration import MongoDatabase
-from tests.contract.live import Talk, create
+from tests.contract.isolation import MODULES, all_used_by, isolated
+from tests.contract.live import Session, create
 from tests.contract.operations import operations_of
 from tests.core.stubs import SIGNED_IN
 
@@ -27,19 +27,21 @@ def module(request: pytest.FixtureRequest) -> Module:
 
 @pytest.fixture(scope="session")
 def database(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> MongoDatabase:
-    """The database of these tests in this test process."""
+    """Return the database of the contract tests of this test process."""
     return mongodb[f"contract_{worker_id}"]
 
 
 @contextmanager
 def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
-    """A signed-in client of an app of this module alone, on a database that was empty before but for what the modules
-    that it uses create by their examples."""
+    """Start an app of only this module, and yield a signed-in client.
+
+    The database contains what the modules that it uses create by their examples, and nothing else.
+    """
     database.client.drop_database(database)
     for used in MODULES:
         if used.name in all_used_by(module.name):
             with _opened(used, mongodb_url, database.name) as client:
-                create(Talk(client, database), operations_of(used))
+                create(Session(client, database), operations_of(used))
     with _opened(module, mongodb_url, database.name) as client:
         yield client
 
@@ -47,7 +49,7 @@ def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterat
 @contextmanager
 def _opened(module: Module, mongodb_url: str, database: str) -> Iterator[TestClient]:
     given = {"mongodb_url": mongodb_url, "mongodb_database": database, "log_level": "WARNING"}
-    app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), alone(module))
+    app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), isolated(module))
     with TestClient(app, raise_server_exceptions=False, headers=SIGNED_IN) as client:
         yield client
 

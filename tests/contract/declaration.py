@@ -1,4 +1,4 @@
-"""What a module's declaration owes to the other modules and to the database. Each contract yields what is missing."""
+"""Contracts on a module's declaration. Each contract yields a sentence for each violation."""
 
 from collections.abc import Iterator, Sequence
 from types import ModuleType
@@ -11,32 +11,32 @@ from pymongo.database import Database
 from core.database.bulk import collection_name
 from core.module import Module
 from core.operations.health import service
-from tests.contract.alone import MODULES, imports_of
+from tests.contract.isolation import MODULES, imports_of
 from tests.processes import ROOT
 
 MongoDatabase = Database[dict[str, Any]]
 
 
 def is_declared(module: Module, package: ModuleType) -> Iterator[str]:
-    """The folder, its tests and the declaration have one name, and the declaration says what the module is for."""
+    """Check that the folder, its tests and the declaration have the same name, and that there is a description."""
     if package.__name__ != f"modules.{module.name}":
-        yield f"is named {module.name} in the folder {package.__name__}"
+        yield f"is named {module.name}, but its package is {package.__name__}"
     if not (ROOT / "tests" / module.name).is_dir():
         yield f"has no tests/{module.name}/"
     if not module.description.endswith("."):
-        yield "is described in no sentence"
+        yield "has no description that ends with a full stop"
 
 
-def names_what_others_may_use(module: Module, package: ModuleType) -> Iterator[str]:
-    """`__all__` is true, and has all that other modules import."""
+def lists_its_public_names(module: Module, package: ModuleType) -> Iterator[str]:
+    """Check that `__all__` is valid, and lists all names that other modules import."""
     named = list(getattr(package, "__all__", []))
     if len(named) > len(set(named)) or "module" not in named:
-        yield "has an __all__ without 'module', or with a name twice"
+        yield "has an __all__ without 'module', or with a duplicate name"
     for name in named:
         if not hasattr(package, name) or name.startswith("_"):
-            yield f"has {name} in __all__, which is not there or not for others"
+            yield f"lists {name} in __all__, which does not exist or is private"
     for name in sorted(_used_by_others(module.name) - {"", "module", *named}):
-        yield f"does not have {name} in __all__, which another module imports"
+        yield f"does not list {name} in __all__, which another module imports"
 
 
 def _used_by_others(name: str) -> set[str]:
@@ -44,7 +44,7 @@ def _used_by_others(name: str) -> set[str]:
 
 
 def declares_its_documents(module: Module, package: ModuleType) -> Iterator[str]:
-    """Every document that the module's files define is declared, and says what its collection is called."""
+    """Check that every document that the module's files define is declared, and names its collection."""
     for document in _documents_of(package):
         if document not in module.documents:
             yield f"does not declare {document.__name__}, so it has no collection"
@@ -52,34 +52,34 @@ def declares_its_documents(module: Module, package: ModuleType) -> Iterator[str]
         if "name" not in vars(getattr(document, "Settings", object)):
             yield f"does not name the collection of {document.__name__}"
         if not document.__module__.startswith(f"{package.__name__}."):
-            yield f"declares {document.__name__}, which is not its own"
+            yield f"declares {document.__name__}, which another package defines"
 
 
 def _documents_of(package: ModuleType, parent: type[Document] = Document) -> Iterator[type[Document]]:
     for document in parent.__subclasses__():
-        # Those of migrations stand for shapes of the past.
+        # The documents of migrations describe earlier schemas.
         if document.__module__.startswith(f"{package.__name__}.") and ".migrations." not in document.__module__:
             yield document
         yield from _documents_of(package, document)
 
 
 def owns_its_collections(modules: Sequence[Module], database: MongoDatabase) -> Iterator[str]:
-    """The start of an app made no collection that its modules do not declare."""
+    """Check that the start of an app created only collections that its modules declare."""
     declared = {document.get_settings().name for module in modules for document in module.documents}
     declared |= {collection_name(document) for document in service.documents}
     for collection in sorted(set(database.list_collection_names()) - declared):
-        yield f"makes the collection {collection}, which it does not declare"
+        yield f"creates the collection {collection}, which it does not declare"
 
 
 def has_its_indexes(module: Module, database: MongoDatabase) -> Iterator[str]:
-    """Every declared index is there after the start. (Beanie takes two of the same fields for one.)"""
+    """Check that every declared index exists after the start. (Beanie creates only one of two with the same fields.)"""
     for document in module.documents:
         settings: Any = getattr(document, "Settings", object)
-        made = database[settings.name].index_information()
+        existing = database[settings.name].index_information()
         for declared in getattr(settings, "indexes", []):
             wanted = declared.document if isinstance(declared, IndexModel) else IndexModel(declared).document
-            index = made.get(wanted["name"])
+            index = existing.get(wanted["name"])
             if index is None or dict(index["key"]) != dict(wanted["key"]):
                 yield f"has no index {wanted['name']} in the collection {settings.name}"
             elif any(index.get(option) != wanted[option] for option in wanted.keys() - {"name", "key"}):
-                yield f"has another index {wanted['name']} in the collection {settings.name} than it declares"
+                yield f"has an index {wanted['name']} in the collection {settings.name} with undeclared options"

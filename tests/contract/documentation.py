@@ -1,4 +1,4 @@
-"""What the documentation owes to whoever reads it, route by route. Each contract yields what is missing."""
+"""Contracts on the documentation of a route. Each contract yields a sentence for each violation."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,42 +8,42 @@ from tests.contract.operations import Operation, Schema
 
 Contract = Callable[[Operation], Iterator[str]]
 
-INSIDE = {"_id", "revision_id"}
-"""What the database adds to a record, and no client ever sees."""
+INTERNAL_FIELDS = {"_id", "revision_id"}
+"""The fields that the database adds to a document, and that no client may see."""
 
 
-def is_named(operation: Operation) -> Iterator[str]:
-    """An operationId reads as a client's method: the module, and what is done."""
+def has_operation_id(operation: Operation) -> Iterator[str]:
+    """Check that the operationId has the form of a generated client's method: the module and the action."""
     name = operation.spec.get("operationId", "")
     if not re.fullmatch(rf"{operation.module}(-[a-z]+)+", name):
-        yield f"the operationId {name!r} does not read as {operation.module}-do-it"
+        yield f"the operationId {name!r} does not have the form {operation.module}-do-something"
 
 
-def is_summed_up(operation: Operation) -> Iterator[str]:
-    """The summary is the docstring's first line, and not what the framework makes of the function's name."""
+def has_summary(operation: Operation) -> Iterator[str]:
+    """Check that the summary is the first line of the docstring, and not made from the name of the function."""
     summary = operation.spec.get("summary", "")
     made_up = operation.spec.get("operationId", "").partition("-")[2].replace("-", " ").title()
     if summary.strip() == made_up or not re.fullmatch(r"[A-Z][a-z]+ [^\n]+[^.\s]", summary):
         yield "has no docstring that begins with a line such as 'Read a course.'"
 
 
-def is_tagged(operation: Operation) -> Iterator[str]:
-    """The one tag is the module's, and the tag is described."""
+def has_one_tag(operation: Operation) -> Iterator[str]:
+    """Check that the module's name is the only tag, and that the tag has a description."""
     if operation.spec.get("tags") != [operation.module]:
-        yield f"its tags are {operation.spec.get('tags')}, and not the module's name alone"
+        yield f"its tags are {operation.spec.get('tags')}, not only the module's name"
     described = {tag["name"] for tag in operation.document.get("tags", []) if tag.get("description")}
     if operation.module not in described:
         yield "its tag has no description"
 
 
-def is_guarded(operation: Operation) -> Iterator[str]:
-    """The documentation says whether a token is needed."""
+def documents_protection(operation: Operation) -> Iterator[str]:
+    """Check that a protected route is documented as protected."""
     if not operation.public and not operation.spec.get("security"):
         yield "is not documented as protected"
 
 
 def documents_every_status(operation: Operation) -> Iterator[str]:
-    """Each status that the framework, core or a declared dependency can answer is there."""
+    """Check that each status that the framework, core or a declared dependency can answer is documented."""
     for status, why in sorted(dict(_statuses(operation)).items()):
         if status not in operation.responses:
             yield f"does not document {status} ({why})"
@@ -67,15 +67,15 @@ def _statuses(operation: Operation) -> Iterator[tuple[str, str]]:
         yield ("304" if operation.method == "GET" else "412"), "it takes If-None-Match"
 
 
-def tells_errors_as_problems(operation: Operation) -> Iterator[str]:
-    """Each error is documented as `application/problem+json`, and as nothing else."""
+def documents_errors_as_problems(operation: Operation) -> Iterator[str]:
+    """Check that each error is documented as `application/problem+json`, and as nothing else."""
     for status, response in operation.responses.items():
         if status >= "4" and set(response.get("content", {})) != {"application/problem+json"}:
             yield f"documents {status} as something other than application/problem+json"
 
 
-def has_headers(operation: Operation) -> Iterator[str]:
-    """The headers without which an answer cannot be used are documented."""
+def documents_headers(operation: Operation) -> Iterator[str]:
+    """Check that the headers that clients need are documented."""
     for status, response in operation.responses.items():
         for name in _headers(operation, status):
             if name not in response.get("headers", {}):
@@ -83,43 +83,43 @@ def has_headers(operation: Operation) -> Iterator[str]:
 
 
 def _headers(operation: Operation, status: str) -> Iterator[str]:
-    if status in ("304", "412") or (status[0] == "2" and _answers_with_the_record(operation)):
+    if status in ("304", "412") or (status[0] == "2" and _has_etag(operation)):
         yield "ETag"
     if status == "401":
         yield "WWW-Authenticate"
     if status in ("429", "503"):
         yield "Retry-After"
-    if status == "201" and _can_be_read(operation):
+    if status == "201" and _has_location(operation):
         yield "Location"
     if status[0] == "2" and any(one["name"] == "cursor" for one in operation.parameters):
         yield "Link"
 
 
-def _answers_with_the_record(operation: Operation) -> bool:
-    """Whether the answer has a state that a next request could name."""
+def _has_etag(operation: Operation) -> bool:
+    """Return whether a successful response has an ETag."""
     conditional = operation.takes(header="If-Match") or operation.takes(header="If-None-Match")
     return conditional and operation.method != "DELETE"
 
 
-def _can_be_read(operation: Operation) -> bool:
-    """Whether what a request creates has an address of its own."""
+def _has_location(operation: Operation) -> bool:
+    """Return whether a document that the request creates has a URL of its own."""
     below = re.escape(operation.path) + ("" if operation.method == "PUT" else r"/\{[^/]+")
     return any(re.fullmatch(below, path) and "get" in methods for path, methods in operation.document["paths"].items())
 
 
 def has_examples(operation: Operation) -> Iterator[str]:
-    """The request body has an example, and so has each JSON answer."""
+    """Check that the request body and each JSON response have an example."""
     for media_type, media in operation.body.items():
         if example_of(operation, media) is None:
             yield f"has no example of its body as {media_type}"
     for status, response in operation.responses.items():
         for media_type, media in response.get("content", {}).items():
             if "json" in media_type and example_of(operation, media) is None:
-                yield f"has no example of its answer {status}"
+                yield f"has no example of its response {status}"
 
 
 def example_of(operation: Operation, media: dict[str, Any]) -> Any:
-    """The example that a reader is shown: the one given, or what the examples of the schema's parts make together."""
+    """Return the example that the documentation shows: the given one, or one made from the examples in the schema."""
     for example in media.get("examples", {}).values():
         return example.get("value")
     if "example" in media:
@@ -143,21 +143,21 @@ def _example_in(operation: Operation, reference: Schema) -> Any:
 
 
 def _object_in(operation: Operation, schema: Schema) -> dict[str, Any] | None:
-    """An example of an object whose required properties all have one."""
+    """Return an example of an object, or None if a required property has none."""
     found = {name: _example_in(operation, one) for name, one in schema["properties"].items()}
     if any(found[name] is None for name in schema.get("required", found)):
         return None
     return {name: example for name, example in found.items() if example is not None}
 
 
-def hides_the_inside(operation: Operation) -> Iterator[str]:
-    """Neither a schema nor an example has what only the database should know."""
-    for name in sorted(INSIDE & set(_keys(operation, operation.spec, set()))):
-        yield f"tells {name}"
+def hides_internal_fields(operation: Operation) -> Iterator[str]:
+    """Check that neither a schema nor an example contains an internal field."""
+    for name in sorted(INTERNAL_FIELDS & set(_keys(operation, operation.spec, set()))):
+        yield f"exposes {name}"
 
 
 def _keys(operation: Operation, part: Any, seen: set[str]) -> Iterator[str]:
-    """Every key below a part of the document, references followed once."""
+    """Yield every key below a part of the document; follow each reference once."""
     if isinstance(part, list):
         for item in part:
             yield from _keys(operation, item, seen)
@@ -171,18 +171,18 @@ def _keys(operation: Operation, part: Any, seen: set[str]) -> Iterator[str]:
 
 
 CONTRACTS: tuple[Contract, ...] = (
-    is_named,
-    is_summed_up,
-    is_tagged,
-    is_guarded,
+    has_operation_id,
+    has_summary,
+    has_one_tag,
+    documents_protection,
     documents_every_status,
-    tells_errors_as_problems,
-    has_headers,
+    documents_errors_as_problems,
+    documents_headers,
     has_examples,
-    hides_the_inside,
+    hides_internal_fields,
 )
 
 
-def broken(contract: Contract, operations: list[Operation]) -> list[str]:
-    """Where a contract is not kept, a line for each."""
+def violations(contract: Contract, operations: list[Operation]) -> list[str]:
+    """Return a line for each violation of a contract."""
     return [f"{operation}: {gap}" for operation in operations for gap in contract(operation)]

@@ -1,5 +1,7 @@
-"""What a module answers when it is asked in earnest: its documented examples, sent one after the other to an app that
-keeps what they create. Nothing that only the database should know is in any answer."""
+"""Send the documented examples of a module to an app that stores what they create, and search the responses.
+
+No response may contain an internal field or an internal id.
+"""
 
 import csv
 import json
@@ -13,18 +15,20 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from pymongo.database import Database
 
-from tests.contract.asking import Asked, requests_of
 from tests.contract.behaviour import address
-from tests.contract.documentation import INSIDE
+from tests.contract.documentation import INTERNAL_FIELDS
+from tests.contract.example_requests import RequestArguments, requests_of
 from tests.contract.operations import Operation
 
-INSIDE_WORD = re.compile(rf"(?<!\w)({'|'.join(sorted(INSIDE))})(?!\w)")
+INTERNAL_FIELD_WORD = re.compile(rf"(?<!\w)({'|'.join(sorted(INTERNAL_FIELDS))})(?!\w)")
 
 
 @dataclass
-class Talk:
-    """A talk with an app: what it answered, what its addresses are called, and every `_id` that it ever stored. (Only
-    ObjectIds: a key that a module makes itself is its own affair.)"""
+class Session:
+    """The requests to an app: the responses, the path parameters of what was created, and every `_id` that was stored.
+
+    Only ObjectIds count: a module may use a key that it makes itself in any way.
+    """
 
     client: TestClient
     database: Database[dict[str, Any]]
@@ -33,8 +37,8 @@ class Talk:
     ids: set[str] = field(default_factory=set)
     public: set[str] = field(default_factory=set)
 
-    def ask(self, operation: Operation, request: Asked) -> None:
-        """Send a request, and remember the address of what it created."""
+    def send(self, operation: Operation, request: RequestArguments) -> None:
+        """Send a request, and remember the path parameters of what it created."""
         answer = self.client.request(operation.method, address(operation, **self._names(operation)), **request)
         self.answers.append((operation, answer))
         self._learn_names(operation, answer.headers.get("Location", ""))
@@ -55,8 +59,10 @@ class Talk:
             self.ids |= {str(one) for one in found if isinstance(one, ObjectId)}
 
     def learn_public(self, operations: Sequence[Operation]) -> None:
-        """An `_id` is public, as the name of a document, where the documentation says that a path ends with such an id
-        (its example is one) and the document is read there."""
+        """Remember each `_id` that is the public name of a document.
+
+        It is one if a documented path ends with an ObjectId, as its example shows, and returns a document for this id.
+        """
         for operation in operations:
             for name in _ids_in_path(operation) if operation.method == "GET" else ():
                 for one in self.ids - self.public:
@@ -71,57 +77,61 @@ def _ids_in_path(operation: Operation) -> Iterator[str]:
             yield one["name"]
 
 
-def create(talk: Talk, operations: Sequence[Operation]) -> None:
+def create(session: Session, operations: Sequence[Operation]) -> None:
     """Send the first example of each route that creates something."""
     for operation in operations:
         if operation.method == "POST" and "201" in operation.responses:
-            talk.ask(operation, next(requests_of(operation)))
+            session.send(operation, next(requests_of(operation)))
 
 
-def ask_everything(talk: Talk, operations: Sequence[Operation]) -> None:
-    """Send all that is documented: to readers after each kind of change, too, and to writers when there is something to
-    change. Public writers come first, as what they need may be changed by the others; deletions come last."""
+def send_everything(session: Session, operations: Sequence[Operation]) -> None:
+    """Send all documented requests.
+
+    Each write is sent after the creations, so that there is something to change, and is followed by all reads. Writes
+    without a token come first, because others may change what they need; deletions come last.
+    """
     readers = [operation for operation in operations if operation.method == "GET"]
     writers = [operation for operation in operations if operation.method != "GET"]
     for writer in sorted(writers, key=lambda operation: (operation.method == "DELETE", not operation.public)):
         for request in requests_of(writer):
-            create(talk, operations)
-            talk.learn_public(operations)
-            talk.ask(writer, request)
+            create(session, operations)
+            session.learn_public(operations)
+            session.send(writer, request)
         for reader in readers:
-            talk.ask(reader, next(requests_of(reader)))
-    create(talk, operations)
+            session.send(reader, next(requests_of(reader)))
+    create(session, operations)
     for reader in readers:
         for request in requests_of(reader):
-            talk.ask(reader, request)
-    talk.learn_public(operations)
+            session.send(reader, request)
+    session.learn_public(operations)
 
 
-def gaps(talk: Talk, operations: Sequence[Operation]) -> list[str]:
-    """What the answers told, and the routes to read by of which nothing is known, as no example led to an answer."""
-    secret = talk.ids - talk.public
-    told = {
-        f"{operation}: tells {leak}" for operation, answer in talk.answers for leak in _leaks(operation, answer, secret)
+def gaps(session: Session, operations: Sequence[Operation]) -> list[str]:
+    """Return what the responses exposed, and the read routes that answered none of their examples successfully."""
+    secret = session.ids - session.public
+    exposed = {
+        f"{operation}: exposes {leak}"
+        for operation, answer in session.answers
+        for leak in _leaks(operation, answer, secret)
     }
-    answered = {str(operation) for operation, answer in talk.answers if answer.is_success}
+    answered = {str(operation) for operation, answer in session.answers if answer.is_success}
     unknown = {str(operation) for operation in operations if operation.method == "GET"} - answered
-    return sorted(told | {f"{operation}: answers none of its examples" for operation in unknown})
+    return sorted(exposed | {f"{operation}: answers none of its examples with success" for operation in unknown})
 
 
 def _leaks(operation: Operation, answer: Response, secret: set[str]) -> Iterator[str]:
     headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     for place, text in (("its body", answer.text), ("its headers", headers)):
         if secret & set(re.findall(r"(?=([0-9a-f]{24}))", text.lower())):
-            yield f"the _id of what is stored, in {place}"
+            yield f"the _id of a stored document in {place}"
     if not operation.public and answer.headers.get("Cache-Control") != "no-store":
         yield "personal data to caches"
-    for name in sorted(INSIDE & set(_keys(answer))) + INSIDE_WORD.findall(headers):
+    for name in sorted(INTERNAL_FIELDS & set(_keys(answer))) + INTERNAL_FIELD_WORD.findall(headers):
         yield f"the key {name}"
 
 
 def _keys(answer: Response) -> Iterator[str]:
-    """Every key of an answer: of JSON at any depth, line by line where there are several, the columns of a table, and
-    whatever looks like one elsewhere."""
+    """Yield every key of a response: of JSON at any depth, the columns of CSV, and internal fields in other text."""
     media_type = answer.headers.get("Content-Type", "")
     if "ndjson" in media_type:
         for line in answer.text.splitlines():
@@ -131,7 +141,7 @@ def _keys(answer: Response) -> Iterator[str]:
     elif "csv" in media_type:
         yield from next(csv.reader(answer.text.removeprefix("\ufeff").splitlines()), [])
     else:
-        yield from INSIDE_WORD.findall(answer.text)
+        yield from INTERNAL_FIELD_WORD.findall(answer.text)
 
 
 def _keys_of(value: Any) -> Iterator[str]:

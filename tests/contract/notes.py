@@ -1,4 +1,4 @@
-"""A small module that keeps every contract, and ways to break it."""
+"""A small module that keeps every contract, and can be changed to violate one."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from core.routing.router import ProtectedRouter, PublicRouter
 EXAMPLE = ConfigDict(json_schema_extra={"examples": [{"text": "Bring the keys"}]})
 
 Declare = Callable[[ProtectedRouter, APIRouter], None]
-"""Adds one route to a module's protected router, or to its public one."""
+"""A function that adds a route to a module's protected router, or to its public one."""
 
 
 class Note(Document):
@@ -40,7 +40,7 @@ class NoteRead(BaseModel):
 
 
 class NoteWrite(RequestBody):
-    """What a note is to be."""
+    """The new content of a note."""
 
     model_config = EXAMPLE
 
@@ -56,17 +56,17 @@ NumberInPath = Annotated[int, Path(description="The note's number.", examples=[1
 WRITE = (Forbidden, NoteNotFound, PreconditionFailed, PreconditionRequired)
 
 
-def notes(declare: Declare | None = None, **changes: Any) -> Module:
-    """The module; with a route of its own to break a contract by, or with another declaration."""
+def notes_module(declare: Declare | None = None, **changes: Any) -> Module:
+    """Return the module, with a further route or a changed declaration that violates a contract."""
     router, public = ProtectedRouter(), PublicRouter()
-    _declare_sound_routes(router)
+    _declare_valid_routes(router)
     if declare:
         declare(router, public)
     declared = {"description": "What to remember.", "router": router, "public_router": public, "documents": (Note,)}
     return Module(**{"name": "notes", **declared, **changes})
 
 
-def _declare_sound_routes(router: ProtectedRouter) -> None:
+def _declare_valid_routes(router: ProtectedRouter) -> None:
     @router.get("/notes", responses={200: {"headers": LINK}})
     async def list_(query: Annotated[PageQuery, Query()]) -> list[NoteRead]:
         """List notes."""

@@ -1,4 +1,4 @@
-"""A module's routes, as the generated documentation tells them."""
+"""The routes of a module, as the generated OpenAPI document describes them."""
 
 import re
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from fastapi.routing import iter_route_contexts
 from core.app import create_app
 from core.module import Module
 from core.settings import Settings
-from tests.contract.alone import alone
+from tests.contract.isolation import isolated
 
 Schema = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one address of a module. `spec` is what the document says of it, nothing where it is silent."""
+    """One method of one path of a module. `spec` is its part of the document; it is empty if there is none."""
 
     module: str
     method: str
@@ -43,30 +43,30 @@ class Operation:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The media types of the request body, each with what is said of it."""
+        """Return the media types of the request body, each with its documentation."""
         return dict(self.spec.get("requestBody", {}).get("content", {}))
 
     @property
     def roles(self) -> list[str]:
-        """The roles that a user needs one of."""
+        """Return the roles of which a user needs one."""
         return [scope for schemes in self.spec.get("security", []) for scopes in schemes.values() for scope in scopes]
 
     def takes(self, *, header: str) -> bool:
         return any(one["in"] == "header" and one["name"].lower() == header.lower() for one in self.parameters)
 
     def resolved(self, schema: Schema) -> Schema:
-        """The schema that a reference leads to."""
+        """Return the schema or, if it is a reference, the schema that it refers to."""
         name = schema.get("$ref", "").removeprefix("#/components/schemas/")
         return self.resolved(self.document["components"]["schemas"][name]) if name else schema
 
 
 def document_of(module: Module) -> dict[str, Any]:
-    """The documentation of an app with this module alone."""
-    return create_app(Settings.model_construct(), alone(module)).openapi()
+    """Return the OpenAPI document of an app with only this module."""
+    return create_app(Settings.model_construct(), isolated(module)).openapi()
 
 
 def operations_of(module: Module) -> list[Operation]:
-    """Every route that the module declares, documented or not."""
+    """Return every route that the module declares, documented or not."""
     return list(_operations(module, document_of(module)))
 
 

@@ -1,4 +1,4 @@
-"""Each contract about documentation is broken on purpose, and says so; a module that keeps them is not blamed."""
+"""Each contract on documentation finds a deliberate violation, and none in a module that keeps the contracts."""
 
 import pytest
 from fastapi import APIRouter
@@ -8,20 +8,20 @@ from core.api.documented_responses import Responses
 from core.module import Module
 from core.routing.router import ProtectedRouter
 from tests.contract import documentation, notes
-from tests.contract.documentation import CONTRACTS, broken
+from tests.contract.documentation import CONTRACTS, violations
 from tests.contract.operations import operations_of
 
-SOUND = notes.notes()
+VALID = notes.notes_module()
 
 
 def gaps(module: Module) -> list[str]:
-    """What the documentation of a module lacks."""
+    """Return the violations in the documentation of a module."""
     operations = operations_of(module)
-    return [gap for contract in CONTRACTS for gap in broken(contract, operations)]
+    return [gap for contract in CONTRACTS for gap in violations(contract, operations)]
 
 
-def test_a_sound_module_is_not_blamed() -> None:
-    assert gaps(SOUND) == []
+def test_a_valid_module_has_no_violations() -> None:
+    assert gaps(VALID) == []
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_a_sound_module_is_not_blamed() -> None:
     ],
 )
 def test_an_undocumented_status_is_found(method: str, path: str, status: str) -> None:
-    operations = operations_of(SOUND)
+    operations = operations_of(VALID)
     del operations[0].document["paths"][path][method]["responses"][status]
 
-    (gap,) = {gap for contract in CONTRACTS for gap in broken(contract, operations)}
+    (gap,) = {gap for contract in CONTRACTS for gap in violations(contract, operations)}
 
     assert gap.startswith(f"{method.upper()} {path}: does not document {status} (")
 
@@ -53,11 +53,11 @@ def test_an_undocumented_status_is_found(method: str, path: str, status: str) ->
     ],
 )
 def test_an_undocumented_header_is_found(method: str, path: str, status: str, header: str) -> None:
-    operations = operations_of(SOUND)
+    operations = operations_of(VALID)
     answer = operations[0].document["paths"][path][method]["responses"][status]
     del answer["headers"][header]
 
-    assert broken(documentation.has_headers, operations) == [
+    assert violations(documentation.documents_headers, operations) == [
         f"{method.upper()} {path}: documents {status} without the header {header}"
     ]
 
@@ -117,7 +117,7 @@ def with_a_plain_error(router: ProtectedRouter, _: APIRouter) -> None:
         return notes.NoteRead(text="")
 
 
-def left_out(router: ProtectedRouter, _: APIRouter) -> None:
+def undocumented(router: ProtectedRouter, _: APIRouter) -> None:
     @router.get("/bare", include_in_schema=False)
     async def read_bare() -> notes.NoteRead:
         """Read something bare."""
@@ -129,21 +129,21 @@ def left_out(router: ProtectedRouter, _: APIRouter) -> None:
     [
         (without_docstring, "GET /bare: has no docstring that begins with a line such as 'Read a course.'"),
         (without_examples, "PUT /bare: has no example of its body as application/json"),
-        (without_examples, "PUT /bare: has no example of its answer 200"),
+        (without_examples, "PUT /bare: has no example of its response 200"),
         (without_location, "POST /notes: documents 201 without the header Location"),
-        (with_a_document, "GET /bare: has no example of its answer 200"),
-        (with_a_document, "GET /bare: tells _id"),
-        (with_a_foreign_tag, "GET /bare: its tags are ['notes', 'others'], and not the module's name alone"),
-        (with_an_odd_name, "GET /bare: the operationId 'getBare' does not read as notes-do-it"),
+        (with_a_document, "GET /bare: has no example of its response 200"),
+        (with_a_document, "GET /bare: exposes _id"),
+        (with_a_foreign_tag, "GET /bare: its tags are ['notes', 'others'], not only the module's name"),
+        (with_an_odd_name, "GET /bare: the operationId 'getBare' does not have the form notes-do-something"),
         (with_a_plain_error, "GET /bare: documents 409 as something other than application/problem+json"),
-        (left_out, "GET /bare: is not documented as protected"),
-        (left_out, "GET /bare: does not document 401 (it is protected)"),
+        (undocumented, "GET /bare: is not documented as protected"),
+        (undocumented, "GET /bare: does not document 401 (it is protected)"),
     ],
 )
 def test_a_badly_documented_route_is_found(declare: notes.Declare, gap: str) -> None:
-    assert gap in gaps(notes.notes(declare))
+    assert gap in gaps(notes.notes_module(declare))
 
 
 def test_a_module_without_a_description_is_found() -> None:
-    module = notes.notes(description="")
+    module = notes.notes_module(description="")
     assert "GET /notes: its tag has no description" in gaps(module)

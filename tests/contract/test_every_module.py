@@ -1,4 +1,4 @@
-"""What every module owes, whoever wrote it: this suite runs over all folders of `modules/`, future ones too."""
+"""The contracts that every module must keep: these tests run for each folder of `modules/`, including future ones."""
 
 import importlib
 from types import ModuleType
@@ -8,9 +8,9 @@ from fastapi.testclient import TestClient
 
 from core.module import Module
 from tests.contract import behaviour, declaration, live
-from tests.contract.alone import alone
 from tests.contract.declaration import MongoDatabase
-from tests.contract.documentation import CONTRACTS, Contract, broken
+from tests.contract.documentation import CONTRACTS, Contract, violations
+from tests.contract.isolation import isolated
 from tests.contract.operations import Operation, operations_of
 
 
@@ -24,29 +24,29 @@ def operations(module: Module) -> list[Operation]:
     return operations_of(module)
 
 
-def test_it_declares_itself(module: Module, package: ModuleType) -> None:
+def test_the_declaration_is_complete(module: Module, package: ModuleType) -> None:
     assert list(declaration.is_declared(module, package)) == []
 
 
-def test_it_names_what_others_may_use(module: Module, package: ModuleType) -> None:
-    assert list(declaration.names_what_others_may_use(module, package)) == []
+def test_the_public_names_are_listed(module: Module, package: ModuleType) -> None:
+    assert list(declaration.lists_its_public_names(module, package)) == []
 
 
-def test_it_declares_its_documents(module: Module, package: ModuleType) -> None:
+def test_the_documents_are_declared(module: Module, package: ModuleType) -> None:
     assert list(declaration.declares_its_documents(module, package)) == []
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.__name__)
 def test_each_route_is_documented(contract: Contract, operations: list[Operation]) -> None:
-    assert broken(contract, operations) == []
+    assert violations(contract, operations) == []
 
 
-def test_no_two_routes_have_one_name(operations: list[Operation]) -> None:
+def test_operation_ids_are_unique(operations: list[Operation]) -> None:
     names = [operation.spec.get("operationId") for operation in operations]
     assert sorted(set(names), key=str) == sorted(names, key=str)
 
 
-def test_it_boots_alone(module: Module, running: TestClient) -> None:
+def test_the_module_starts_alone(module: Module, running: TestClient) -> None:
     assert running.get("/readyz").status_code == 200
     paths = running.get("/openapi.json").json()["paths"].values()
     tags = {tag for path in paths for operation in path.values() for tag in operation["tags"]}
@@ -54,37 +54,41 @@ def test_it_boots_alone(module: Module, running: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_it_owns_its_collections(module: Module, database: MongoDatabase) -> None:
-    assert list(declaration.owns_its_collections(alone(module), database)) == []
+def test_only_declared_collections_are_created(module: Module, database: MongoDatabase) -> None:
+    assert list(declaration.owns_its_collections(isolated(module), database)) == []
 
 
 @pytest.mark.usefixtures("running")
-def test_its_indexes_exist_after_the_start(module: Module, database: MongoDatabase) -> None:
+def test_the_indexes_exist_after_the_start(module: Module, database: MongoDatabase) -> None:
     assert list(declaration.has_its_indexes(module, database)) == []
 
 
 @pytest.mark.parametrize(
     "contract",
     [
-        behaviour.refuses_strangers,
+        behaviour.refuses_invalid_tokens,
         behaviour.refuses_wrong_parameters,
         behaviour.refuses_a_wrong_body,
         behaviour.refuses_an_unknown_encoding,
-        behaviour.stays_out_of_caches,
+        behaviour.forbids_caching,
     ],
     ids=lambda contract: contract.__name__,
 )
-def test_each_route_refuses(contract: behaviour.Contract, operations: list[Operation], running: TestClient) -> None:
+def test_each_route_refuses_invalid_requests(
+    contract: behaviour.Contract, operations: list[Operation], running: TestClient
+) -> None:
     wrong = [f"{operation}: {gap}" for operation in operations for gap in contract(operation, running)]
     assert wrong == []
 
 
-def test_its_answers_hide_the_inside(operations: list[Operation], running: TestClient, database: MongoDatabase) -> None:
-    talk = live.Talk(running, database)
-    live.ask_everything(talk, operations)
-    assert live.gaps(talk, operations) == []
+def test_responses_contain_no_internal_fields(
+    operations: list[Operation], running: TestClient, database: MongoDatabase
+) -> None:
+    session = live.Session(running, database)
+    live.send_everything(session, operations)
+    assert live.gaps(session, operations) == []
 
 
-def test_each_route_is_measured(operations: list[Operation], running: TestClient) -> None:
-    wrong = [f"{operation}: {gap}" for operation in operations for gap in behaviour.is_measured(operation, running)]
+def test_each_route_is_counted(operations: list[Operation], running: TestClient) -> None:
+    wrong = [f"{operation}: {gap}" for operation in operations for gap in behaviour.is_counted(operation, running)]
     assert wrong == []

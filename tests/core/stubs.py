@@ -1,4 +1,4 @@
-"""A feature module of a few lines, so that core is tested without any real one."""
+"""A minimal feature module, so that core can be tested without real ones."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -47,7 +47,7 @@ FAILURES: dict[str, Exception] = {
 
 
 class Thing(BaseModel):
-    """Something that can be sent."""
+    """The body of a request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,12 +62,12 @@ async def authenticate(token: str) -> Principal:
 
 
 def stub(**declared: Any) -> Module:
-    """A module that fills the identity slot, and has what else is `declared`."""
+    """Return a module with an authenticator and these other declarations."""
     return Module(**{"name": "stub", "authenticator": authenticate, **declared})
 
 
 def things() -> Module:
-    """A module with routes under `/things`, and one public route that fails in a chosen way."""
+    """Return a module with routes under `/things`, and public routes that fail."""
     router = ProtectedRouter()
     public = PublicRouter()
 
@@ -83,17 +83,17 @@ def things() -> Module:
 
     @router.put("/things/{name}")
     async def replace(name: str, user: CurrentUser) -> Principal:
-        """Tell who asks."""
+        """Return the current user."""
         return user
 
     @public.get("/failures/{kind}")
     async def fail(kind: str) -> None:
-        """Fail."""
+        """Raise the exception of this kind."""
         raise FAILURES[kind]
 
     @public.get("/broken-off")
     async def break_off() -> StreamingResponse:
-        """Fail once half of the answer is sent."""
+        """Fail after half of the response is sent."""
 
         async def halves() -> AsyncIterator[bytes]:
             yield b"half"
@@ -104,7 +104,7 @@ def things() -> Module:
     return stub(router=router, public_router=public)
 
 
-def unopened(*modules: Module, **settings: object) -> TestClient:
-    """A client, signed in, of an app that was never started: it has no database."""
+def unstarted_client(*modules: Module, **settings: object) -> TestClient:
+    """Return a signed-in client of an app that is not started and has no database."""
     app = create_app(Settings.model_validate(settings), modules or (things(),))
     return TestClient(app, raise_server_exceptions=False, headers=SIGNED_IN)

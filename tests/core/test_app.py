@@ -5,7 +5,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.core.stubs import JSON, unopened
+from tests.core.stubs import JSON, unstarted_client
 
 
 def test_root_returns_the_welcome_message(client: TestClient) -> None:
@@ -14,7 +14,7 @@ def test_root_returns_the_welcome_message(client: TestClient) -> None:
 
 
 def test_healthz_needs_no_database() -> None:
-    answer = unopened().get("/healthz")
+    answer = unstarted_client().get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
@@ -25,17 +25,17 @@ def test_readyz_queries_the_database(client: TestClient) -> None:
 
 @pytest.mark.parametrize("given", ["a", "b9f3c1a2-d4e5.4f6a_8b7c", "x" * 128])
 def test_a_valid_request_id_is_returned(given: str) -> None:
-    assert unopened().get("/", headers={"X-Request-ID": given}).headers.get_list("X-Request-ID") == [given]
+    assert unstarted_client().get("/", headers={"X-Request-ID": given}).headers.get_list("X-Request-ID") == [given]
 
 
 @pytest.mark.parametrize("given", [b"", b"a b", b"a\nb", b"a\n", b"x" * 129, "é".encode(), b'"', b"a,b", b"../x"])
 def test_an_invalid_request_id_is_replaced(given: bytes) -> None:
-    (answered,) = unopened().get("/", headers={b"X-Request-ID": given}).headers.get_list("X-Request-ID")
+    (answered,) = unstarted_client().get("/", headers={b"X-Request-ID": given}).headers.get_list("X-Request-ID")
     assert re.fullmatch("[0-9a-f]{32}", answered)
 
 
 def test_each_request_gets_an_id_of_its_own() -> None:
-    client = unopened()
+    client = unstarted_client()
     assert client.get("/").headers["X-Request-ID"] != client.get("/").headers["X-Request-ID"]
 
 
@@ -53,7 +53,7 @@ def test_each_request_gets_an_id_of_its_own() -> None:
     ],
 )
 def test_an_error_carries_the_request_id(method: str, path: str, sent: dict[str, object], status: int) -> None:
-    client = unopened(max_body_bytes=100)
+    client = unstarted_client(max_body_bytes=100)
     client.headers["X-Request-ID"] = "mine"
     answer = client.request(method, path, **sent)  # type: ignore[arg-type]
     assert (answer.status_code, answer.headers.get_list("X-Request-ID"), answer.json()["request_id"]) == (

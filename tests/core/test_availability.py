@@ -14,14 +14,14 @@ from tests.relay import Relay
 STUDENT = {"roll_no": "S1", "name": "x", "branch": "y", "marks": {}}
 
 
-def through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
+def client_through(relay: Relay, open_client: AppClient, milliseconds: int) -> TestClient:
     """Return a signed-in client of a service that connects through the relay, with this timeout of the driver."""
     return sign_in(open_client(mongodb_url=SecretStr(relay.url(timeoutMS=milliseconds))))
 
 
 @pytest.fixture
 def relayed(relay: Relay, open_client: AppClient) -> TestClient:
-    return through(relay, open_client, 1000)
+    return client_through(relay, open_client, 1000)
 
 
 def test_requests_get_503_during_an_outage_and_succeed_afterwards(relayed: TestClient, relay: Relay) -> None:
@@ -48,26 +48,26 @@ def test_requests_get_503_during_an_outage_and_succeed_afterwards(relayed: TestC
 
 
 def test_requests_wait_during_a_short_outage(relay: Relay, open_client: AppClient) -> None:
-    client = through(relay, open_client, 30_000)
-    outage = client.app.state.outage  # type: ignore[attr-defined]
+    client = client_through(relay, open_client, 30_000)
+    availability = client.app.state.availability  # type: ignore[attr-defined]
     relay.shut()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.get, "/students")
-        until(lambda: outage._since is not None)
-        assert not outage.is_on()
+        until(lambda: availability._unreachable_since is not None)
+        assert not availability.is_unavailable()
         assert not answer.done()
         relay.start()
         assert answer.result().status_code == 200
-    until(lambda: outage._since is None)
+    until(lambda: availability._unreachable_since is None)
 
 
 def test_requests_fail_fast_during_a_long_outage(
     relay: Relay, open_client: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = through(relay, open_client, 60_000)
-    monkeypatch.setattr(core.database.availability, "PATIENCE_SECONDS", 0.0)
+    client = client_through(relay, open_client, 60_000)
+    monkeypatch.setattr(core.database.availability, "MAX_WAIT_SECONDS", 0.0)
     relay.shut()
-    until(client.app.state.outage.is_on)  # type: ignore[attr-defined]
+    until(client.app.state.availability.is_unavailable)  # type: ignore[attr-defined]
     # Without the outage check, each request would wait for a minute.
     for path in ("/readyz", "/students", "/nowhere", "/healthz"):
         answer = client.get(path)
@@ -86,4 +86,4 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_service_without_a_server_has_no_outages() -> None:
-    assert not core.database.availability.Outage().is_on()
+    assert not core.database.availability.DatabaseAvailability().is_unavailable()

@@ -31,7 +31,7 @@ from tests.terminal import Terminal
 pytestmark = pytest.mark.process
 
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
-ASKED = ["/students?count=true", "/students/S1/history", "/students/S2/history/1", "/changes", "/me", "/statistics"]
+PATHS = ["/students?count=true", "/students/S1/history", "/students/S2/history/1", "/changes", "/me", "/statistics"]
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def replica_set(tmp_path: Path) -> Iterator[str]:
 
 
 def answers(client: httpx2.Client) -> list[Any]:
-    return [client.get(path).json() for path in ASKED]
+    return [client.get(path).json() for path in PATHS]
 
 
 def test_a_dump_of_the_embedded_database_restores_into_a_replica_set(tmp_path: Path, replica_set: str) -> None:

@@ -1,3 +1,5 @@
+"""Tests of the batcher: while a batch runs, further requests wait and form the next one."""
+
 import asyncio
 from collections.abc import Awaitable, Sequence
 

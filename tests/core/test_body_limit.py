@@ -1,4 +1,4 @@
-"""A body that is too large is refused, whether its size is announced or not."""
+"""Tests of the limit of a body's size, with and without a Content-Length header."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from fastapi.testclient import TestClient
 from starlette.types import Message
 
 from tests.conftest import AppClient
-from tests.core.stubs import JSON, unopened
+from tests.core.stubs import JSON, unstarted_client
 
 LIMIT = 200
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def in_pieces(body: bytes) -> Iterator[bytes]:
-    yield body  # the client announces no length for what is iterated
+    yield body  # the client sends no Content-Length for an iterator
 
 
 @pytest.fixture
@@ -23,37 +23,39 @@ def auth_client(open_client: AppClient) -> TestClient:
     return open_client(max_body_bytes=LIMIT)
 
 
-@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+@pytest.mark.parametrize("has_length", [True, False], ids=["Content-Length", "chunked"])
 @pytest.mark.parametrize(("path", "headers"), [("/register", JSON), ("/login", FORM)])
 def test_a_body_above_the_limit_is_refused(
-    auth_client: TestClient, path: str, headers: dict[str, str], announced: bool
+    auth_client: TestClient, path: str, headers: dict[str, str], has_length: bool
 ) -> None:
     body = b"x" * (LIMIT + 1)
-    answer = auth_client.post(path, content=body if announced else in_pieces(body), headers=headers)
+    answer = auth_client.post(path, content=body if has_length else in_pieces(body), headers=headers)
     assert (answer.status_code, answer.headers["Content-Type"]) == (413, "application/problem+json")
     assert answer.json()["type"] == "/problems/body-too-large"
     assert str(LIMIT) in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
-def test_a_body_of_exactly_the_limit_is_read(announced: bool) -> None:
+@pytest.mark.parametrize("has_length", [True, False], ids=["Content-Length", "chunked"])
+def test_a_body_of_exactly_the_limit_is_read(has_length: bool) -> None:
     body = b'{"name": "x"}'.ljust(LIMIT)
-    answer = unopened(max_body_bytes=LIMIT).post(
-        "/things", content=body if announced else in_pieces(body), headers=JSON
+    answer = unstarted_client(max_body_bytes=LIMIT).post(
+        "/things", content=body if has_length else in_pieces(body), headers=JSON
     )
     assert (answer.status_code, answer.json()["name"]) == (200, "x")
 
 
 @pytest.mark.parametrize("length", ["9" * 30, "201", "0201"])
-def test_the_announced_length_is_enough_to_refuse(length: str) -> None:
-    answer = unopened(max_body_bytes=LIMIT).post("/things", content=b"{}", headers={**JSON, "Content-Length": length})
+def test_a_content_length_above_the_limit_is_refused(length: str) -> None:
+    answer = unstarted_client(max_body_bytes=LIMIT).post(
+        "/things", content=b"{}", headers={**JSON, "Content-Length": length}
+    )
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "²"])
-def test_a_length_that_is_no_number_does_not_lift_the_limit(length: str) -> None:
+def test_an_invalid_content_length_does_not_disable_the_limit(length: str) -> None:
     headers = {b"Content-Type": b"application/json", b"Content-Length": length.encode("latin-1")}
-    answer = unopened(max_body_bytes=LIMIT).post("/things", content=b"x" * (LIMIT + 1), headers=headers)
+    answer = unstarted_client(max_body_bytes=LIMIT).post("/things", content=b"x" * (LIMIT + 1), headers=headers)
     assert answer.status_code == 413
 
 
@@ -66,7 +68,7 @@ def test_a_length_that_is_no_number_does_not_lift_the_limit(length: str) -> None
         ([199, 1, 1, 1], 3, 413),
     ],
 )
-def test_pieces_count_together_and_reading_stops_at_the_limit(pieces: list[int], read: int, status: int) -> None:
+def test_the_sum_of_all_pieces_counts_and_reading_stops_at_the_limit(pieces: list[int], read: int, status: int) -> None:
     left = [b" " * size for size in pieces]
     left[0] = b'{"name": "x"}'.ljust(pieces[0]) if pieces[0] else b""
     left[2] = left[2] if pieces[0] else b'{"name": "x"}'.ljust(pieces[2])
@@ -83,7 +85,7 @@ def test_pieces_count_together_and_reading_stops_at_the_limit(pieces: list[int],
     scope = {"type": "http", "method": "POST", "path": "/things", "query_string": b"", "headers": headers}
 
     async def ask() -> None:
-        await unopened(max_body_bytes=LIMIT).app(scope, receive, send)
+        await unstarted_client(max_body_bytes=LIMIT).app(scope, receive, send)
 
     asyncio.run(ask())
     assert (len(pieces) - len(left), sent[0]["status"]) == (read, status)

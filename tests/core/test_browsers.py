@@ -1,14 +1,14 @@
-"""What browsers, and those who lead them astray, are told: names of the host, other origins, careful headers."""
+"""Tests of the protection of browsers: allowed hosts, CORS, security headers and caching."""
 
 import pytest
 from fastapi.testclient import TestClient
 
 from core.app import create_app
 from core.settings import Settings
-from tests.core.stubs import JSON, SIGNED_IN, things, unopened
+from tests.core.stubs import JSON, SIGNED_IN, things, unstarted_client
 
 APP = "https://app.example"
-ASKS = {"Origin": APP, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+PREFLIGHT = {"Origin": APP, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ ASKS = {"Origin": APP, "Access-Control-Request-Method": "PUT", "Access-Control-R
         ("*.school.example", 200),
     ],
 )
-def test_only_the_allowed_names_are_answered_to(host: str, status: int) -> None:
-    client = unopened(allowed_hosts="api.example,*.school.example,[::1]")
+def test_only_allowed_hosts_are_served(host: str, status: int) -> None:
+    client = unstarted_client(allowed_hosts="api.example,*.school.example,[::1]")
     answer = client.get("/things", headers={"Host": host})
     assert answer.status_code == status
     if status == 400:
@@ -37,13 +37,13 @@ def test_only_the_allowed_names_are_answered_to(host: str, status: int) -> None:
     assert client.get("/healthz", headers={"Host": host}).status_code == 200
 
 
-def test_by_default_any_name_is_answered_to_and_no_other_origin() -> None:
-    client = unopened()
+def test_by_default_any_host_is_served_and_no_other_origin_is_allowed() -> None:
+    client = unstarted_client()
     answer = client.get("/things", headers={"Host": "anything", "Origin": APP})
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.startswith("access-control")]
-    asked = client.options("/things", headers=ASKS)
-    assert not [name for name in asked.headers if name.startswith("access-control")]
+    preflight = client.options("/things", headers=PREFLIGHT)
+    assert not [name for name in preflight.headers if name.startswith("access-control")]
 
 
 def names_of_middleware(**settings: object) -> set[str]:
@@ -51,18 +51,18 @@ def names_of_middleware(**settings: object) -> set[str]:
     return {middleware.cls.__name__ for middleware in app.user_middleware}  # type: ignore[attr-defined]
 
 
-def test_what_is_not_asked_for_stands_in_no_requests_way() -> None:
+def test_middleware_is_added_only_if_it_is_configured() -> None:
     more = names_of_middleware(allowed_hosts="a", cors_origins=APP) - names_of_middleware()
     assert more == {"TrustedHost", "CrossOrigin"}
 
 
-def test_pages_of_a_named_origin_may_call_and_read_the_headers_that_are_documented() -> None:
-    client = unopened(cors_origins=APP)
-    asked = client.options("/things/x", headers=ASKS)
-    assert (asked.status_code, asked.headers["Access-Control-Allow-Origin"]) == (200, APP)
-    assert "PUT" in asked.headers["Access-Control-Allow-Methods"]
-    assert "authorization" in asked.headers["Access-Control-Allow-Headers"]
-    assert asked.headers["X-Request-ID"]
+def test_an_allowed_origin_can_send_requests_and_read_documented_headers() -> None:
+    client = unstarted_client(cors_origins=APP)
+    preflight = client.options("/things/x", headers=PREFLIGHT)
+    assert (preflight.status_code, preflight.headers["Access-Control-Allow-Origin"]) == (200, APP)
+    assert "PUT" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    assert preflight.headers["X-Request-ID"]
 
     answer = client.get("/things", headers={"Origin": APP})
     assert answer.headers["Access-Control-Allow-Origin"] == APP
@@ -72,8 +72,8 @@ def test_pages_of_a_named_origin_may_call_and_read_the_headers_that_are_document
     refused = client.post("/things", content="{", headers={"Origin": APP, **JSON})
     assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (422, APP)
 
-    stranger = client.get("/things", headers={"Origin": "https://evil.example"})
-    assert "Access-Control-Allow-Origin" not in stranger.headers
+    other_origin = client.get("/things", headers={"Origin": "https://evil.example"})
+    assert "Access-Control-Allow-Origin" not in other_origin.headers
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,10 @@ def test_pages_of_a_named_origin_may_call_and_read_the_headers_that_are_document
     ],
     ids=" ".join,
 )
-def test_a_refused_preflight_is_a_problem_like_every_other_error(changed: dict[str, str]) -> None:
-    refused = unopened(cors_origins=APP).options("/things", headers={**ASKS, "X-Request-ID": "mine", **changed})
+def test_a_refused_preflight_is_a_problem_document(changed: dict[str, str]) -> None:
+    refused = unstarted_client(cors_origins=APP).options(
+        "/things", headers={**PREFLIGHT, "X-Request-ID": "mine", **changed}
+    )
     assert (refused.status_code, refused.headers["Content-Type"]) == (400, "application/problem+json")
     assert (refused.json()["type"], refused.json()["request_id"]) == ("/problems/bad-request", "mine")
     assert int(refused.headers["Content-Length"]) == len(refused.content)
@@ -96,14 +98,14 @@ def test_a_refused_preflight_is_a_problem_like_every_other_error(changed: dict[s
     assert refused.headers.get("Access-Control-Allow-Origin") != "https://evil.example"
 
 
-def test_any_origin_may_call_but_never_with_credentials() -> None:
-    answer = unopened(cors_origins="*").get("/things", headers={"Origin": APP, "Cookie": "a=b"})
+def test_a_wildcard_origin_never_allows_credentials() -> None:
+    answer = unstarted_client(cors_origins="*").get("/things", headers={"Origin": APP, "Cookie": "a=b"})
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-def test_a_named_origin_may_have_credentials() -> None:
-    answer = unopened(cors_origins=APP, cors_credentials=True).get("/things", headers={"Origin": APP})
+def test_credentials_can_be_allowed_for_an_origin() -> None:
+    answer = unstarted_client(cors_origins=APP, cors_credentials=True).get("/things", headers={"Origin": APP})
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert answer.headers["Access-Control-Allow-Origin"] == APP
 
@@ -112,9 +114,9 @@ def test_a_named_origin_may_have_credentials() -> None:
     "path", ["/", "/things", "/nowhere", "/failures/bug", "/docs", "/static/pages.css", "/healthz"]
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_every_answer_tells_browsers_to_be_careful(path: str, scheme: str) -> None:
+def test_every_response_has_security_headers(path: str, scheme: str) -> None:
     client = TestClient(
-        unopened().app, base_url=f"{scheme}://testserver", raise_server_exceptions=False, headers=SIGNED_IN
+        unstarted_client().app, base_url=f"{scheme}://testserver", raise_server_exceptions=False, headers=SIGNED_IN
     )
     answer = client.get(path)
     assert answer.headers.get_list("X-Content-Type-Options") == ["nosniff"]
@@ -124,19 +126,19 @@ def test_every_answer_tells_browsers_to_be_careful(path: str, scheme: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "kept"),
+    ("path", "cache_control"),
     [("/", "no-store"), ("/nowhere", "no-store"), ("/static/pages.css", "no-cache"), ("/redoc.js", "no-cache")],
 )
-def test_only_files_of_the_documentation_may_be_kept_by_caches(path: str, kept: str) -> None:
-    answer = unopened().get(path)
-    assert answer.headers.get_list("Cache-Control") == [kept]
-    if kept == "no-cache":
-        known = unopened().get(path, headers={"If-None-Match": answer.headers["ETag"]})
-        assert (known.status_code, known.headers.get_list("Cache-Control")) == (304, [kept])
+def test_only_files_of_the_documentation_can_be_cached(path: str, cache_control: str) -> None:
+    answer = unstarted_client().get(path)
+    assert answer.headers.get_list("Cache-Control") == [cache_control]
+    if cache_control == "no-cache":
+        not_modified = unstarted_client().get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert (not_modified.status_code, not_modified.headers.get_list("Cache-Control")) == (304, [cache_control])
 
 
-def test_documentation_can_be_switched_off() -> None:
-    client = unopened(docs="off")
+def test_documentation_can_be_disabled() -> None:
+    client = unstarted_client(docs="off")
     for path in ("/docs", "/redoc", "/redoc.js", "/openapi.json", "/problems", "/problems/not-found", "/static/x"):
         assert client.get(path).status_code == 404, path
     greeting = client.get("/", headers={"Accept": "text/html"})

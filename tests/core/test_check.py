@@ -117,7 +117,9 @@ def test_an_unusable_certificate_is_reported(terminal: Terminal, client: TestCli
 
 @pytest.mark.parametrize("role", ["teacher", "viewer"])
 @pytest.mark.parametrize("environment", ["production", "development"])
-def test_open_registration_is_warned_about(terminal: Terminal, client: TestClient, environment: str, role: str) -> None:
+def test_open_registration_causes_a_warning(
+    terminal: Terminal, client: TestClient, environment: str, role: str
+) -> None:
     terminal.environment |= {"ENVIRONMENT": environment, "DEFAULT_ROLE": role, "METRICS_TOKEN": "hunter2" * 8}
     done = terminal("check")
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""Commands for a terminal."""
+"""Tests of the commands for a terminal."""
 
 import argparse
 
@@ -13,14 +13,14 @@ async def nothing(_: argparse.Namespace) -> str:
     return ""
 
 
-def test_two_commands_of_one_name_are_refused() -> None:
+def test_two_commands_with_the_same_name_are_refused() -> None:
     command = Command(name="count", help="Count.", add_arguments=lambda _: None, run=nothing)
 
     with pytest.raises(StartupError, match=r"\bcount\b"):
         parser_for([command, command])
 
 
-def test_what_the_database_says_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_of_the_database_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     async def fail() -> str:
         raise OperationFailure("hunter2 is inside")
 

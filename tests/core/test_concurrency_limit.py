@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from core.middleware.concurrency_limit import ALWAYS
+from core.middleware.concurrency_limit import EXEMPT_PATHS
 from core.middleware.request_context import RequestContextMiddleware
 from core.settings import Settings
 
@@ -21,12 +21,12 @@ class Site:
 
     def __init__(self) -> None:
         self.middleware = RequestContextMiddleware(self._app, Settings.model_validate({"max_concurrent_requests": 1}))
-        self.may_go_on = asyncio.Event()
+        self.may_continue = asyncio.Event()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["path"]:
             case "/work":
-                await self.may_go_on.wait()
+                await self.may_continue.wait()
             case "/read":
                 await Request(scope, receive).body()
             case "/stream":
@@ -35,7 +35,7 @@ class Site:
 
     async def _stream(self) -> AsyncIterator[bytes]:
         yield b"begun"
-        await self.may_go_on.wait()
+        await self.may_continue.wait()
 
     async def ask(self, path: str, client: "asyncio.Future[Message] | None" = None) -> int:
         """Send a request and return the status of the response; `client` is the client's first message."""
@@ -63,8 +63,8 @@ async def test_requests_above_the_limit_are_rejected() -> None:
     first = asyncio.create_task(site.ask("/work"))
     await run_pending_tasks()
     assert [await site.ask("/") for _ in range(3)] == [503, 503, 503]
-    assert [await site.ask(path) for path in ALWAYS] == [200] * len(ALWAYS)
-    site.may_go_on.set()
+    assert [await site.ask(path) for path in EXEMPT_PATHS] == [200] * len(EXEMPT_PATHS)
+    site.may_continue.set()
     assert await first == 200
     assert [await site.ask("/") for _ in range(3)] == [200, 200, 200]
 
@@ -76,9 +76,9 @@ async def test_requests_that_wait_for_the_client_and_streams_do_not_count() -> N
     await run_pending_tasks()
     assert await site.ask("/") == 200
     body.set_result({"type": "http.request"})
-    site.may_go_on.set()
+    site.may_continue.set()
     assert await asyncio.gather(reading, *streams) == [200, 200, 200, 200]
-    assert site.middleware.admission.at_work == 0
+    assert site.middleware.concurrency_limit.running == 0
 
 
 async def test_a_cancelled_request_no_longer_counts() -> None:
@@ -87,4 +87,4 @@ async def test_a_cancelled_request_no_longer_counts() -> None:
     await run_pending_tasks()
     reading.cancel()
     await asyncio.wait([reading])
-    assert site.middleware.admission.at_work == 0
+    assert site.middleware.concurrency_limit.running == 0

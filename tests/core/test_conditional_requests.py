@@ -1,4 +1,4 @@
-"""Entity tags in headers, as RFC 9110 reads them."""
+"""Tests of entity tags and preconditions (RFC 9110)."""
 
 import pytest
 from bson import ObjectId
@@ -24,38 +24,38 @@ A, B, C = '"a"', '"b"', '"c"'
         (" * ", {A, B, C}, {A, B, C}),
     ],
 )
-def test_a_list_of_tags_is_read(header: str, strongly: set[str], weakly: set[str]) -> None:
+def test_a_list_of_tags_is_parsed(header: str, strongly: set[str], weakly: set[str]) -> None:
     tags = EntityTags.parse(header)
 
-    assert {tag for tag in (A, B, C) if tags.hold(tag)} == strongly
-    assert {tag for tag in (A, B, C) if tags.hold_weakly(tag)} == weakly
+    assert {tag for tag in (A, B, C) if tags.matches(tag)} == strongly
+    assert {tag for tag in (A, B, C) if tags.matches_weakly(tag)} == weakly
 
 
 @pytest.mark.parametrize(
     "header",
     ["", " ", "a", '"a', 'a"', '"a" "b"', '"a", b', 'w/"a"', 'W/ "a"', '*, "a"', '"a b"', '"a\x7f"', ",", "**"],
 )
-def test_anything_else_is_refused(header: str) -> None:
+def test_an_invalid_list_of_tags_is_refused(header: str) -> None:
     with pytest.raises(ValueError, match="entity tags"):
         EntityTags.parse(header)
 
 
 def test_a_long_list_is_read_in_no_time() -> None:
-    assert EntityTags.parse(", ".join([A] * 5000)).hold(A)
+    assert EntityTags.parse(", ".join([A] * 5000)).matches(A)
     with pytest.raises(ValueError, match="entity tags"):
         EntityTags.parse(", ".join([A] * 5000) + " x")
     with pytest.raises(ValueError, match="entity tags"):
         EntityTags.parse(" ,\t" * 10_000)
 
 
-def test_a_tag_tells_one_state_of_one_record() -> None:
+def test_each_version_of_each_document_has_a_unique_tag() -> None:
     one, other = ObjectId(), ObjectId()
 
-    tags = {strong_etag(record, version) for record in (one, other) for version in range(1, 1000)}
+    tags = {strong_etag(document, version) for document in (one, other) for version in range(1, 1000)}
 
     assert len(tags) == 2 * 999
     assert strong_etag(one, 1) == strong_etag(one, 1)
-    assert EntityTags.parse(strong_etag(one, 1)).hold(strong_etag(one, 1))
+    assert EntityTags.parse(strong_etag(one, 1)).matches(strong_etag(one, 1))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_tag_tells_one_state_of_one_record() -> None:
         (Preconditions(EntityTags.parse(A), EntityTags.parse(A)), False),
     ],
 )
-def test_what_a_client_expects_is_checked(conditions: Preconditions, holds: bool) -> None:
+def test_preconditions_are_checked(conditions: Preconditions, holds: bool) -> None:
     if holds:
         conditions.check(A)
         return

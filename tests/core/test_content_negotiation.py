@@ -1,4 +1,4 @@
-"""Who gets a page and who gets JSON (RFC 9110, section 12.5.1)."""
+"""Tests of the choice between HTML and JSON by the Accept header (RFC 9110, section 12.5.1)."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from tests.core.stubs import BROWSER
         "text/html, application/json;q=2",
     ],
 )
-def test_a_page_is_preferred(accept: str) -> None:
+def test_html_is_preferred(accept: str) -> None:
     assert prefers_html(accept)
 
 
@@ -49,5 +49,5 @@ def test_a_page_is_preferred(accept: str) -> None:
         "text/html;q=0.0001",
     ],
 )
-def test_json_is_preferred_or_as_good(accept: str) -> None:
+def test_json_is_preferred_or_equally_acceptable(accept: str) -> None:
     assert not prefers_html(accept)

@@ -1,4 +1,4 @@
-"""deploy/grafana.json and deploy/alerts.yaml: every metric and label that they ask for is there to be told."""
+"""Tests that the service exports every metric and label that deploy/grafana.json and deploy/alerts.yaml use."""
 
 import json
 import re
@@ -21,9 +21,9 @@ ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "deploy" / "alerts.yaml").
     0
 ]["rules"]
 
-# What Prometheus itself adds to each series that it scrapes, and the series that it makes of a scrape.
-OF_PROMETHEUS = {"job", "instance"}
-WHETHER_SCRAPED = "up"
+# The labels that Prometheus adds to each scraped series, and the series that it creates for each scrape.
+PROMETHEUS_LABELS = {"job", "instance"}
+SCRAPE_SERIES = "up"
 
 FUNCTIONS = {"by", "sum", "rate", "increase", "histogram_quantile", "label_values"}
 
@@ -40,21 +40,21 @@ def expressions() -> Iterator[str]:
 
 
 def metrics_in(expression: str) -> set[str]:
-    """The metrics that an expression names: its words outside of labels, times and strings."""
+    """Return the metrics that an expression names: its words outside of labels, durations and strings."""
     bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|, job\)', " ", expression)
     return set(re.findall(rf"\b{NAME}\b", bare)) - FUNCTIONS
 
 
 def labels_in(expression: str) -> set[str]:
-    """The labels by which an expression selects and groups."""
+    """Return the labels by which an expression selects and groups."""
     grouped = ",".join(re.findall(r"by \(([^)]*)\)", expression))
     selected = re.findall(rf"\b({NAME})(?:=~|!~|!=|=)", re.sub(r'"[^"]*"', '""', expression))
     return {label.strip() for label in grouped.split(",") if label.strip()} | set(selected)
 
 
 @pytest.fixture
-def told(client: TestClient) -> dict[str, set[str]]:
-    """Each series that a real scrape tells, after something of everything was done, with its labels."""
+def exported(client: TestClient) -> dict[str, set[str]]:
+    """Return the labels of each series of a real scrape, after requests that cause all series."""
     sign_in(client)
     client.get("/me", headers={"Authorization": "Bearer hunter2"})
     send(client, "roll_no,name,branch\nS1,n,b\n")
@@ -66,20 +66,20 @@ def told(client: TestClient) -> dict[str, set[str]]:
     return found
 
 
-def test_whatever_dashboard_and_alerts_ask_for_is_told(told: dict[str, set[str]]) -> None:
-    asked = list(expressions())
-    assert len(asked) > 20
-    for expression in (*asked, *(alert["expr"] for alert in ALERTS)):
+def test_all_metrics_of_the_dashboard_and_the_alerts_are_exported(exported: dict[str, set[str]]) -> None:
+    queried = list(expressions())
+    assert len(queried) > 20
+    for expression in (*queried, *(alert["expr"] for alert in ALERTS)):
         names = metrics_in(expression)
         assert names, expression
-        assert names <= told.keys() | {WHETHER_SCRAPED}, expression
-        for name in names - {WHETHER_SCRAPED}:
-            assert labels_in(expression) <= told[name] | OF_PROMETHEUS, expression
+        assert names <= exported.keys() | {SCRAPE_SERIES}, expression
+        for name in names - {SCRAPE_SERIES}:
+            assert labels_in(expression) <= exported[name] | PROMETHEUS_LABELS, expression
 
 
-def test_whatever_the_service_counts_is_on_the_dashboard(told: dict[str, set[str]]) -> None:
+def test_all_metrics_of_the_service_are_on_the_dashboard(exported: dict[str, set[str]]) -> None:
     shown = {family_of(name) for expression in expressions() for name in metrics_in(expression)}
-    ours = {family_of(name) for name in told if name.startswith(("http_", "mongodb_", "auth_", "import"))}
+    ours = {family_of(name) for name in exported if name.startswith(("http_", "mongodb_", "auth_", "import"))}
     assert len(ours) == 12
     assert ours <= shown
 
@@ -88,30 +88,30 @@ def family_of(name: str) -> str:
     return re.sub(r"_(bucket|count|sum)$", "", name)
 
 
-def test_each_alert_is_explained() -> None:
+def test_each_alert_is_documented() -> None:
     manual = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert {alert["alert"] for alert in ALERTS} == set(re.findall(r"^\| `([A-Z]\w+)` \|", manual, re.MULTILINE))
     assert all(alert["annotations"]["summary"] for alert in ALERTS)
 
 
-def test_what_is_in_an_expression_is_found() -> None:
+def test_metrics_and_labels_are_found_in_an_expression() -> None:
     expression = 'sum by (a, le) (rate(x_bucket{job=~"$job",b="c_total=1"}[$__rate_interval])) / sum(y_total)'
     assert metrics_in(expression) == {"x_bucket", "y_total"}
     assert labels_in(expression) == {"a", "le", "job", "b"}
 
 
-def test_panels_do_not_cover_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
-        place = panel["gridPos"]
-        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        position = panel["gridPos"]
+        cells = {(position["x"] + x, position["y"] + y) for x in range(position["w"]) for y in range(position["h"])}
         assert not cells & taken, panel["title"]
-        assert place["x"] + place["w"] <= 24
+        assert position["x"] + position["w"] <= 24
         taken |= cells
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-def test_each_panel_says_what_it_shows() -> None:
+def test_each_panel_has_a_description() -> None:
     assert all(panel["description"] for panel in DASHBOARD["panels"] if panel["type"] != "row")
     assert DASHBOARD["schemaVersion"] >= 38  # Grafana 10
     assert create_app(Settings.model_construct()).title == DASHBOARD["title"]

@@ -20,9 +20,9 @@ from core.database.embedded.disk_space import DiskSpace
 from core.database.errors import duplicate_field
 from core.errors import StartupError
 from core.settings import Settings
-from tests.core.stubs import stub, unopened
+from tests.core.stubs import stub, unstarted_client
 
-NOBODY = "127.0.0.1:1"
+UNREACHABLE = "127.0.0.1:1"
 
 
 class Thing(Document):
@@ -121,11 +121,11 @@ def open_and_close(settings: Settings, *documents: type[Document]) -> None:
     "credentials", ["", "user:hunter2@", "user:hunter%402@", "user:hunter2#@", "user:hunter2[@", "user:hunter2]@"]
 )
 def test_an_unreachable_server_is_named_without_its_password(credentials: str) -> None:
-    settings = settings_for(f"mongodb://{credentials}{NOBODY}/?timeoutMS=100")
+    settings = settings_for(f"mongodb://{credentials}{UNREACHABLE}/?timeoutMS=100")
     with pytest.raises(StartupError) as raised:
         open_and_close(settings, Thing)
     text = str(raised.value)
-    assert {NOBODY, "MONGODB_URL"} <= set(re.findall(r"[\w.:]*\w", text))
+    assert {UNREACHABLE, "MONGODB_URL"} <= set(re.findall(r"[\w.:]*\w", text))
     assert "hunter" not in text
 
 
@@ -182,7 +182,7 @@ def test_the_mongod_found_is_started_on_the_data_folder(
     @asynccontextmanager
     async def run(mongod: Mongod, data_dir: Path) -> AsyncIterator[Embedded]:
         started.append((mongod, data_dir))
-        yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5", room=DiskSpace(data_dir))
+        yield Embedded(url=mongodb_url, data=data_dir / "files", version="6.0.5", disk_space=DiskSpace(data_dir))
 
     found = Mongod(path=tmp_path / "mongod", version="6.0.5")
     monkeypatch.setattr(core.database.client, "find_mongod", lambda *_: found)
@@ -201,8 +201,8 @@ def test_a_url_is_preferred_to_mongod_and_mongod_to_memory(monkeypatch: pytest.M
         raise StartupError("found")
 
     monkeypatch.setattr(core.database.client, "find_mongod", find)
-    with pytest.raises(StartupError, match=NOBODY):
-        open_and_close(settings_for(f"mongodb://{NOBODY}/?timeoutMS=100", allow_memory_db=True), Thing)
+    with pytest.raises(StartupError, match=UNREACHABLE):
+        open_and_close(settings_for(f"mongodb://{UNREACHABLE}/?timeoutMS=100", allow_memory_db=True), Thing)
     assert tried == []
     with pytest.raises(StartupError, match="found"):
         open_and_close(settings_for(None, mongod_bin="m", data_dir="d", allow_memory_db=True))
@@ -211,7 +211,7 @@ def test_a_url_is_preferred_to_mongod_and_mongod_to_memory(monkeypatch: pytest.M
 
 def test_ping_fails_if_the_server_is_unreachable() -> None:
     async def run() -> None:
-        with closing(_connect(f"mongodb://{NOBODY}/?timeoutMS=100")) as client:
+        with closing(_connect(f"mongodb://{UNREACHABLE}/?timeoutMS=100")) as client:
             await core.database.client.Database(client, "x", "nobody").ping()
 
     with pytest.raises(ConnectionFailure):
@@ -224,7 +224,7 @@ def test_duplicate_field_returns_the_indexed_field() -> None:
 
 
 def test_a_failed_startup_raises_its_error_from_the_app() -> None:
-    client = unopened(stub(documents=(Thing,)), mongodb_url="mongodb://")
+    client = unstarted_client(stub(documents=(Thing,)), mongodb_url="mongodb://")
     with pytest.raises(StartupError, match="MONGODB_URL"), client:
         pass  # entering the client starts the app
 

@@ -1,4 +1,4 @@
-"""The documentation is whole without the internet, and tells everything that a client meets."""
+"""Tests of the documentation: it needs no internet access, and describes all operations and errors."""
 
 import re
 from importlib.machinery import ModuleSpec
@@ -50,7 +50,7 @@ def test_a_page_refers_to_this_host_only(docs_client: TestClient, page: str) -> 
 
 
 @pytest.mark.parametrize("page", DOCS)
-def test_what_a_page_refers_to_is_there(docs_client: TestClient, page: str) -> None:
+def test_all_references_of_a_page_exist(docs_client: TestClient, page: str) -> None:
     references = re.findall(REFERENCE, docs_client.get(page).text)
     assert "/openapi.json" in references
     assert len(references) >= 3
@@ -61,7 +61,7 @@ def test_what_a_page_refers_to_is_there(docs_client: TestClient, page: str) -> N
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_may_load_nothing_foreign(docs_client: TestClient, page: str) -> None:
+def test_a_page_cannot_load_resources_of_other_hosts(docs_client: TestClient, page: str) -> None:
     headers = docs_client.get(page, headers=BROWSER).headers
     policy = dict(directive.split(maxsplit=1) for directive in headers["Content-Security-Policy"].split("; "))
     nothing = ("default-src", "base-uri", "form-action", "frame-ancestors")
@@ -75,13 +75,13 @@ def test_a_page_may_load_nothing_foreign(docs_client: TestClient, page: str) -> 
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_holds_no_script_and_no_style_of_its_own(docs_client: TestClient, page: str) -> None:
+def test_a_page_has_no_inline_scripts_or_styles(docs_client: TestClient, page: str) -> None:
     text = docs_client.get(page, headers=BROWSER).text
     assert not re.findall(r"<style|\sstyle=|\son\w+=|javascript:", text)
     assert re.findall(r"<script[^>]*>", text) == re.findall(r'<script src="/[^"]+">(?=</script>)', text)
 
 
-def test_the_script_of_redoc_asks_for_no_logo_elsewhere(docs_client: TestClient) -> None:
+def test_the_redoc_script_loads_no_external_logo(docs_client: TestClient) -> None:
     answer = docs_client.get("/redoc.js")
     assert answer.headers["Content-Type"].startswith("text/javascript")
     assert 'src:"data:,"' in answer.text
@@ -91,7 +91,7 @@ def test_the_script_of_redoc_asks_for_no_logo_elsewhere(docs_client: TestClient)
 
 
 @pytest.mark.parametrize("page", DOCS)
-def test_a_page_follows_the_prefix_that_a_proxy_gives_it(page: str) -> None:
+def test_a_page_uses_the_path_prefix_of_a_proxy(page: str) -> None:
     proxied = TestClient(create_app(Settings.model_construct()), root_path="/api")
     references = re.findall(REFERENCE, proxied.get(f"/api{page}").text)
     assert "/api/openapi.json" in references
@@ -100,7 +100,7 @@ def test_a_page_follows_the_prefix_that_a_proxy_gives_it(page: str) -> None:
     }
 
 
-def test_authorize_signs_in(client: TestClient) -> None:
+def test_the_documented_token_url_signs_in(client: TestClient) -> None:
     sign_in(client)
     schemes = client.get("/openapi.json").json()["components"]["securitySchemes"]
     scheme = schemes["OAuth2PasswordBearer"]
@@ -110,7 +110,7 @@ def test_authorize_signs_in(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["token_type"]) == (200, "bearer")
 
 
-def test_operations_are_named_as_a_clients_methods(operations: dict[str, Operation]) -> None:
+def test_operation_ids_can_be_method_names_of_a_client(operations: dict[str, Operation]) -> None:
     assert {
         "service-welcome",
         "service-healthz",
@@ -126,18 +126,18 @@ def test_operations_are_named_as_a_clients_methods(operations: dict[str, Operati
     assert all(re.fullmatch(r"[a-z0-9_]+(-[a-z]+)+", name) for name in operations)
 
 
-def test_each_operation_says_what_it_does_in_one_line(operations: dict[str, Operation]) -> None:
+def test_each_operation_has_a_summary_a_description_and_a_sample_call(operations: dict[str, Operation]) -> None:
     summaries = {name: operation["summary"] for name, operation in operations.items()}
     assert summaries["service-welcome"] == "Get the welcome page"
     assert not {name: text for name, text in summaries.items() if not re.fullmatch(r"[A-Z][a-z]+ [^\n]+[^.\s]", text)}
     for name, operation in operations.items():
-        *said, call = operation["description"].split("\n\n```sh\n")
-        assert said, name
-        assert said[0].endswith("."), name
+        *paragraphs, call = operation["description"].split("\n\n```sh\n")
+        assert paragraphs, name
+        assert paragraphs[0].endswith("."), name
         assert call.startswith("curl -s "), name
 
 
-def test_each_operation_has_the_one_tag_of_its_module(operations: dict[str, Operation]) -> None:
+def test_each_operation_has_only_the_tag_of_its_module(operations: dict[str, Operation]) -> None:
     assert {name: operation["tags"] for name, operation in operations.items()} == {
         name: [name.partition("-")[0]] for name in operations
     }
@@ -148,14 +148,14 @@ def test_each_tag_is_described(document: dict[str, Any], operations: dict[str, O
     assert described == {tag for operation in operations.values() for tag in operation["tags"]}
 
 
-def test_each_operation_documents_the_errors_of_any_route(operations: dict[str, Operation]) -> None:
+def test_each_operation_documents_the_errors_that_all_routes_share(operations: dict[str, Operation]) -> None:
     for name, operation in operations.items():
         errors = {status: set(r.get("content", {})) for status, r in operation["responses"].items() if status > "4"}
         assert {"400", "413", "422", "500", "503"} <= set(errors), name
         assert all(types == PROBLEM for types in errors.values()), name
 
 
-def test_503_documents_when_to_try_again(operations: dict[str, Operation]) -> None:
+def test_503_documents_retry_after(operations: dict[str, Operation]) -> None:
     assert all("Retry-After" in operation["responses"]["503"]["headers"] for operation in operations.values())
 
 
@@ -169,26 +169,26 @@ PUBLIC = {
 }
 
 
-def test_a_protected_operation_documents_its_guard(operations: dict[str, Operation]) -> None:
-    guarded = {name for name, operation in operations.items() if operation.get("security")}
-    assert guarded == set(operations) - PUBLIC - {"auth-login"}
-    for name in guarded:
+def test_a_protected_operation_documents_its_authentication(operations: dict[str, Operation]) -> None:
+    protected = {name for name, operation in operations.items() if operation.get("security")}
+    assert protected == set(operations) - PUBLIC - {"auth-login"}
+    for name in protected:
         assert "WWW-Authenticate" in operations[name]["responses"]["401"]["headers"]
-    for name in PUBLIC - {"service-metrics"}:  # which a token opens that is no user's
+    for name in PUBLIC - {"service-metrics"}:  # which needs a token that is not a user's
         assert "401" not in operations[name]["responses"]
 
 
-def test_the_frameworks_own_error_is_documented_nowhere(document: dict[str, Any]) -> None:
+def test_fastapis_own_errors_are_not_documented(document: dict[str, Any]) -> None:
     assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_schema_reference_exists(document: dict[str, Any]) -> None:
     references = set(re.findall(r"'\$ref': '#/components/schemas/([^']+)'", str(document)))
     assert {"ProblemDetails", "FieldError"} <= references
     assert references <= set(document["components"]["schemas"])
 
 
-def test_nothing_is_documented_as_a_document_of_the_database(document: dict[str, Any]) -> None:
+def test_no_schema_has_fields_of_stored_documents(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         assert not {"_id", "secret_key", "hashed_password"} & set(schema.get("properties", {})), name
 
@@ -202,7 +202,7 @@ def test_nothing_is_documented_as_a_document_of_the_database(document: dict[str,
         ([], "x", "service-x"),
     ],
 )
-def test_an_operation_id_is_made_of_tag_and_name(tags: list[str], name: str, expected: str) -> None:
+def test_an_operation_id_consists_of_tag_and_name(tags: list[str], name: str, expected: str) -> None:
     class Route:
         pass
 
@@ -212,7 +212,9 @@ def test_an_operation_id_is_made_of_tag_and_name(tags: list[str], name: str, exp
 
 
 @pytest.mark.parametrize("spec", [None, ModuleSpec("fastapi_offline", None)])
-def test_missing_assets_stop_the_start_with_a_remedy(spec: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_assets_prevent_startup_and_the_error_has_a_remedy(
+    spec: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(core.pages.docs, "find_spec", lambda _: spec)
     with pytest.raises(StartupError, match=r"fastapi-offline.*requirements\.txt"):
         create_app(Settings())

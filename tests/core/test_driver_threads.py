@@ -13,7 +13,7 @@ from pymongo.errors import WaitQueueTimeoutError
 from core.database.driver_threads import DriverThreads, long_running, queue_timeout
 from core.database.errors import is_outage
 
-MOST = 4
+MAX_THREADS = 4
 
 
 def run(work: Callable[[DriverThreads], Any], max_wait: float = 0.002) -> Any:
@@ -21,7 +21,7 @@ def run(work: Callable[[DriverThreads], Any], max_wait: float = 0.002) -> Any:
 
     async def bounded() -> Any:
         async with asyncio.timeout(20):
-            return await work(DriverThreads(MOST, max_wait))
+            return await work(DriverThreads(MAX_THREADS, max_wait))
 
     return asyncio.run(bounded())
 
@@ -68,15 +68,15 @@ def test_calls_wait_when_all_threads_are_busy() -> None:
             begun.append(thread_name())
             end.wait()
 
-        calls = [in_thread(threads, slow) for _ in range(MOST + 3)]
-        await until(lambda: len(begun) == MOST)
-        assert len(set(begun)) == MOST
+        calls = [in_thread(threads, slow) for _ in range(MAX_THREADS + 3)]
+        await until(lambda: len(begun) == MAX_THREADS)
+        assert len(set(begun)) == MAX_THREADS
         # Longer than another thread would take to start.
         done, _ = await asyncio.wait(calls, timeout=0.1)
-        assert (done, len(begun)) == (set(), MOST)
+        assert (done, len(begun)) == (set(), MAX_THREADS)
         end.set()
         await asyncio.gather(*calls)
-        assert len(begun) == MOST + 3
+        assert len(begun) == MAX_THREADS + 3
 
     run(work)
 
@@ -85,14 +85,14 @@ def test_extra_threads_become_idle_and_are_reused() -> None:
     async def work(threads: DriverThreads) -> None:
         for _ in range(3):
             end = Event()
-            calls = [in_thread(threads, end.wait) for _ in range(MOST)]
-            await until(lambda: threads._working == MOST)
+            calls = [in_thread(threads, end.wait) for _ in range(MAX_THREADS)]
+            await until(lambda: threads._working == MAX_THREADS)
             end.set()
             await asyncio.gather(*calls)
             # Two threads may have waited for the same call; the one that did not get it becomes idle after its next.
             while threads._working > 1:
                 await in_thread(threads, int)
-        assert threads._threads == MOST
+        assert threads._threads == MAX_THREADS
 
     run(work)
 
@@ -110,7 +110,7 @@ def test_long_running_calls_have_a_separate_pool() -> None:
             name: str = await in_thread(threads, waits)
             return name
 
-        held = [asyncio.create_task(waiting(), context=copy_context()) for _ in range(MOST)]
+        held = [asyncio.create_task(waiting(), context=copy_context()) for _ in range(MAX_THREADS)]
         await asyncio.sleep(0)
         assert not (await in_thread(threads, thread_name)).startswith("mongodb-long-running")
         end.set()
@@ -131,8 +131,8 @@ def test_errors_are_raised_to_the_caller() -> None:
 def test_a_cancelled_call_is_not_started() -> None:
     async def work(threads: DriverThreads) -> None:
         end, begun = Event(), Event()
-        held = [in_thread(threads, end.wait) for _ in range(MOST)]
-        await until(lambda: threads._working == MOST and threads._work.empty())
+        held = [in_thread(threads, end.wait) for _ in range(MAX_THREADS)]
+        await until(lambda: threads._working == MAX_THREADS and threads._work.empty())
         unwanted = in_thread(threads, begun.set)
         unwanted.cancel()
         await asyncio.sleep(0)  # lets the cancellation reach the thread's future
@@ -147,17 +147,17 @@ def test_a_cancelled_call_is_not_started() -> None:
 def test_a_call_that_waited_too_long_fails_and_is_not_started() -> None:
     async def work(threads: DriverThreads) -> None:
         end, begun = Event(), Event()
-        held = [in_thread(threads, end.wait) for _ in range(MOST)]
-        await until(lambda: threads._working == MOST and threads._work.empty())
+        held = [in_thread(threads, end.wait) for _ in range(MAX_THREADS)]
+        await until(lambda: threads._working == MAX_THREADS and threads._work.empty())
         queue_timeout.set(0)
         late = in_thread(threads, begun.set)
         queue_timeout.set(60)
-        patient = in_thread(threads, thread_name)
+        in_time = in_thread(threads, thread_name)
         end.set()
         with pytest.raises(WaitQueueTimeoutError) as raised:
             await late
         assert is_outage(raised.value), "clients get 503"
-        assert (await patient).startswith("mongodb-")
+        assert (await in_time).startswith("mongodb-")
         assert not begun.is_set()
         await asyncio.gather(*held)
 
@@ -165,7 +165,7 @@ def test_a_call_that_waited_too_long_fails_and_is_not_started() -> None:
 
 
 def test_the_pool_can_be_used_from_a_later_event_loop() -> None:
-    threads = DriverThreads(MOST, max_wait=10)
+    threads = DriverThreads(MAX_THREADS, max_wait=10)
 
     async def work() -> str:
         name: str = await in_thread(threads, thread_name)

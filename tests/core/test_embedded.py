@@ -81,7 +81,7 @@ def names(url: str) -> set[str]:
         return {document["_id"] for document in client.school.names.find()}
 
 
-def answers(url: str) -> bool:
+def accepts_writes(url: str) -> bool:
     """Return whether the server accepts a write now."""
     with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=500, timeoutMS=1000) as client:
         try:
@@ -159,7 +159,7 @@ def test_a_mongod_killed_soon_after_its_start_is_restarted(data: Path) -> None:
         killed = only(mongods(data))
         kill(killed)
         await asyncio.to_thread(until, lambda: killed not in mongods(data))
-        await asyncio.to_thread(until, lambda: answers(embedded.url), within=6)
+        await asyncio.to_thread(until, lambda: accepts_writes(embedded.url), within=6)
 
     use(data, act)
 
@@ -170,7 +170,7 @@ def test_a_stable_mongod_that_is_killed_is_restarted_at_once(data: Path, app: St
     until(lambda: age(killed) > 3.2)
     kill(killed)
     until(lambda: killed not in mongods(data))
-    until(lambda: answers(url), within=4)
+    until(lambda: accepts_writes(url), within=4)
     assert only(supervisors(data)) == elected
     assert "restarting it" in (data / "mongod.log").read_text()
 
@@ -187,11 +187,11 @@ def test_a_supervisor_that_is_ended_is_restarted(data: Path, how: signal.Signals
         before = set(running(data))
         os.kill(only(supervisors(data)), how)
         await asyncio.to_thread(until, lambda: not before & set(running(data)))
-        await asyncio.to_thread(until, lambda: answers(embedded.url), within=6)
+        await asyncio.to_thread(until, lambda: accepts_writes(embedded.url), within=6)
 
     use(data, act)
-    tidy = '"exitCode":0' in (data / "mongod.log").read_text()
-    assert tidy or how is signal.SIGKILL
+    clean = '"exitCode":0' in (data / "mongod.log").read_text()
+    assert clean or how is signal.SIGKILL
 
 
 def test_mongod_ends_when_app_and_supervisor_are_killed(data: Path, app: StartApp) -> None:

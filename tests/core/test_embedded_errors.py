@@ -73,9 +73,9 @@ def installed(location: Path) -> ModuleSpec:
     return spec
 
 
-def run(mongod: Path, data: Path, *, patience: float = 10.0) -> None:
+def run(mongod: Path, data: Path, *, timeout: float = 10.0) -> None:
     async def main() -> None:
-        async with run_embedded(Mongod(mongod, "6.0.5"), data, grace=0.1, patience=patience):
+        async with run_embedded(Mongod(mongod, "6.0.5"), data, grace=0.1, start_timeout=timeout):
             raise AssertionError("it started")
 
     try:
@@ -133,14 +133,14 @@ def test_the_wheel_comes_last(
         ("kill -ILL $$", "AVX"),
     ],
 )
-def test_a_given_program_that_does_not_run(
+def test_a_given_program_that_does_not_run_is_refused(
     script: Callable[..., Path], tmp_path: Path, version: str, expected: str
 ) -> None:
     with pytest.raises(StartupError, match=expected):
         find_mongod(script(version=version), tmp_path)
 
 
-def test_a_given_program_that_is_not_executable(tmp_path: Path) -> None:
+def test_a_given_program_that_is_not_executable_is_refused(tmp_path: Path) -> None:
     (tmp_path / "garbage").write_bytes(b"\x7fELF garbage")
     (tmp_path / "garbage").chmod(0o755)
     with pytest.raises(StartupError, match=r"MONGOD_BIN is .*/absent"):
@@ -149,10 +149,10 @@ def test_a_given_program_that_is_not_executable(tmp_path: Path) -> None:
         find_mongod(tmp_path / "garbage", tmp_path)
 
 
-def test_a_given_program_that_does_not_answer(
+def test_a_given_program_that_does_not_answer_is_refused(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mongod_binary, "_PATIENCE", 0.1)
+    monkeypatch.setattr(mongod_binary, "_VERSION_TIMEOUT", 0.1)
     with pytest.raises(StartupError, match="timed out"):
         find_mongod(script(version="exec sleep 5"), tmp_path)
 
@@ -166,7 +166,7 @@ NEEDS_LIBCURL = f"""
     else echo "{NO_LIBCURL}" >&2; exit 127; fi"""
 
 
-def bring_pycurl(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def install_fake_pycurl(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pip's record list a pycurl with two libraries."""
     names = ("pycurl.libs/libcurl-330bcbb6.so.4.8.0", "pycurl.libs/libssl-1.so.3", "pycurl.so")
     files = [importlib.metadata.PackagePath(name) for name in names]
@@ -188,7 +188,7 @@ def test_libcurl_is_taken_from_pycurl(
     data = tmp_path / "data"
     program = script(version=NEEDS_LIBCURL)
     for site in (tmp_path / "site", tmp_path / "moved"):
-        bring_pycurl(site, monkeypatch)
+        install_fake_pycurl(site, monkeypatch)
         mongod = find_mongod(program, data)
         assert mongod is not None
         assert mongod.environment == {"LD_LIBRARY_PATH": f"{data}/lib:{site}/pycurl.libs:/elsewhere"}
@@ -200,19 +200,19 @@ def test_libcurl_is_taken_from_pycurl(
 def test_an_installed_library_is_not_replaced(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bring_pycurl(tmp_path / "site", monkeypatch)
+    install_fake_pycurl(tmp_path / "site", monkeypatch)
     mongod = find_mongod(script(), tmp_path / "data")
     assert mongod is not None
     assert mongod.environment == {}
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("pycurl", ["absent", "without record", "without libraries", "of no use"])
-def test_pycurl_has_no_usable_libcurl(
+@pytest.mark.parametrize("pycurl", ["absent", "without record", "without libraries", "without OpenSSL"])
+def test_a_missing_libcurl_is_reported_if_pycurl_has_none_either(
     script: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pycurl: str
 ) -> None:
-    if pycurl == "of no use":
-        bring_pycurl(tmp_path, monkeypatch)
+    if pycurl == "without OpenSSL":
+        install_fake_pycurl(tmp_path, monkeypatch)
         (tmp_path / "pycurl.libs" / "libssl-1.so.3").unlink()
     else:
         answer: Callable[[str], Any] = {
@@ -229,14 +229,14 @@ def test_pycurl_has_no_usable_libcurl(
 
 
 @pytest.mark.parametrize("path", ["file", "file/below", "loop"])
-def test_a_folder_that_cannot_be_created(tmp_path: Path, path: str) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(StartupError, match="DATA_DIR"):
         data_folder.prepare(tmp_path / path, "6.0")
 
 
-def test_a_folder_that_cannot_be_written() -> None:
+def test_a_folder_that_cannot_be_written_is_refused() -> None:
     with pytest.raises(StartupError, match="DATA_DIR"):
         data_folder.prepare(Path("/proc/data"), "6.0")
 
@@ -345,19 +345,19 @@ def test_mongod_gets_its_environment(script: Callable[..., Path], tmp_path: Path
     until(lambda: not running(tmp_path / "data"))
 
 
-def test_a_program_that_was_removed(tmp_path: Path) -> None:
+def test_a_program_that_was_removed_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"status 127: .*No such file"):
         run(tmp_path / "absent", tmp_path / "data")
 
 
-def test_a_supervisor_that_fails(script: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_supervisor_that_fails_is_reported(script: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "data" / "mongod.pid").mkdir(parents=True)
     with pytest.raises(StartupError, match="IsADirectoryError"):
         run(script(), tmp_path / "data")
 
 
 @pytest.mark.parametrize("name", ["lease", "supervisor.lock", "mongod.log"])
-def test_a_file_that_cannot_be_opened(script: Callable[..., Path], tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(script: Callable[..., Path], tmp_path: Path, name: str) -> None:
     (tmp_path / "data" / name).mkdir(parents=True)
     with pytest.raises(StartupError, match=f"/{name} Is a directory"):
         run(script(), tmp_path / "data")
@@ -365,13 +365,13 @@ def test_a_file_that_cannot_be_opened(script: Callable[..., Path], tmp_path: Pat
 
 def test_startup_times_out(script: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"0\.5 seconds.*mongod\.log"):
-        run(script("exec sleep 30"), tmp_path / "data", patience=0.5)
+        run(script("exec sleep 30"), tmp_path / "data", timeout=0.5)
 
 
 def test_a_killed_mongod_is_retried(script: Callable[..., Path], tmp_path: Path) -> None:
     tries = tmp_path / "tries"
     with pytest.raises(StartupError, match=r"2 seconds.*killed"):
-        run(script(f"echo >> {tries}; kill -9 $$"), tmp_path / "data", patience=2)
+        run(script(f"echo >> {tries}; kill -9 $$"), tmp_path / "data", timeout=2)
     assert len(tries.read_text()) > 1
 
 
@@ -431,7 +431,7 @@ def test_the_watch_continues_after_unexpected_errors(
 
 
 def test_an_unreachable_server_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica_set, "_PATIENCE", 50)
+    monkeypatch.setattr(replica_set, "_TIMEOUT_MS", 50)
     assert not asyncio.run(replica_set.is_writable(tmp_path / "m.sock"))
 
 

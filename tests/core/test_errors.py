@@ -1,4 +1,4 @@
-"""Every error is a problem document (RFC 9457) that helps the client and betrays nothing."""
+"""Tests of errors: each is a problem document (RFC 9457) that helps the client and reveals no internals."""
 
 import json
 import logging
@@ -11,11 +11,11 @@ from httpx2 import Response
 
 from core.api.problem_details import ProblemResponse, as_problem
 from core.errors import Conflict, FieldError, InvalidRequest
-from tests.core.stubs import JSON, things, unopened
+from tests.core.stubs import JSON, things, unstarted_client
 
 
 def problem_of(answer: Response) -> dict[str, object]:
-    """The problem document of an answer, whose media type and status say the same."""
+    """Return the problem document of a response, and assert that its media type and its status are right."""
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, object] = answer.json()
     assert problem["status"] == answer.status_code
@@ -25,7 +25,7 @@ def problem_of(answer: Response) -> dict[str, object]:
 
 
 def pointers_of(answer: Response) -> list[str]:
-    """The pointers of the errors, each of which has a sentence."""
+    """Return the pointers of the errors, and assert that each error has only a detail and a pointer."""
     errors = problem_of(answer)["errors"]
     assert isinstance(errors, list)
     assert all(error.keys() == {"detail", "pointer"} for error in errors)
@@ -46,7 +46,7 @@ def pointers_of(answer: Response) -> list[str]:
     ],
 )
 def test_an_error_is_a_problem_document(method: str, path: str, kind: str, status: int) -> None:
-    problem = problem_of(unopened().request(method, path))
+    problem = problem_of(unstarted_client().request(method, path))
     assert (problem["type"], problem["status"]) == (f"/problems/{kind}", status)
 
 
@@ -61,8 +61,8 @@ def test_an_error_is_a_problem_document(method: str, path: str, kind: str, statu
         ("/static/favicon.png", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_405_lists_every_method_of_the_address(path: str, allowed: str) -> None:
-    client = unopened()
+def test_405_lists_every_method_of_the_path(path: str, allowed: str) -> None:
+    client = unstarted_client()
     for root_path in ("", "/api"):
         client._transport.root_path = root_path  # type: ignore[attr-defined]
         answer = client.patch(root_path + path)
@@ -78,8 +78,8 @@ def test_405_lists_every_method_of_the_address(path: str, allowed: str) -> None:
         ({"Authorization": "Bearer forged"}, 'Bearer error="invalid_token"'),
     ],
 )
-def test_401_challenges(headers: dict[str, str], challenge: str) -> None:
-    answer = unopened().put("/things/x", headers=headers)
+def test_401_has_a_challenge(headers: dict[str, str], challenge: str) -> None:
+    answer = unstarted_client().put("/things/x", headers=headers)
     problem_of(answer)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
 
@@ -105,31 +105,31 @@ def test_401_challenges(headers: dict[str, str], challenge: str) -> None:
         (b'{"name": "x", "marks": {"math": Infinity}}', ["#/marks/math"]),
         (b'{"name": "x", "marks": "hunter2"}', ["#/marks"]),
         (b'{"name": 1, "marks": {"a": 101, "b": {}}}', ["#/name", "#/marks/a", "#/marks/b"]),
-        # A pointer is a URI fragment (RFC 6901, section 6): what such a fragment cannot hold is percent-encoded.
+        # A pointer is a URI fragment (RFC 6901, section 6): characters invalid in a fragment are percent-encoded.
         (b'{"name": "x", "a b%25": 1}', ["#/a%20b%2525"]),
         (b'{"name": "x", "\xc3\xa9": 1}', ["#/%C3%A9"]),
-        # pydantic marks a wrong key in this way; a client's key may look the same.
+        # pydantic marks an invalid key in this way, but a client's key may look the same.
         (b'{"name": "x", "[key]": 1}', ["#/%5Bkey%5D"]),
         (b'{"name": "x", "marks": {"[key]": "hunter2"}}', ["#/marks/%5Bkey%5D"]),
     ],
 )
-def test_a_wrong_body_is_told_where(body: bytes, pointers: list[str]) -> None:
-    answer = unopened().post("/things", content=body, headers=JSON)
+def test_errors_in_a_body_have_pointers(body: bytes, pointers: list[str]) -> None:
+    answer = unstarted_client().post("/things", content=body, headers=JSON)
     assert answer.status_code == 422
     assert pointers_of(answer) == pointers
     assert "hunter2" not in answer.text
 
 
-def test_a_lone_surrogate_in_a_key_is_answered_in_valid_utf_8() -> None:
+def test_the_response_to_a_lone_surrogate_in_a_key_is_valid_utf_8() -> None:
     body = b'{"name": "x", "marks": {"\\ud800": 1}}'
-    answer = unopened().post("/things", content=body, headers=JSON)
+    answer = unstarted_client().post("/things", content=body, headers=JSON)
     assert answer.status_code == 422
     assert json.loads(answer.content.decode("utf-8", errors="strict"))["errors"][0]["pointer"].startswith("#/marks/")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/vnd.things+json"])
-def test_a_body_of_another_kind_is_refused(content_type: str) -> None:
-    answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": content_type})
+def test_a_body_of_another_media_type_is_refused(content_type: str) -> None:
+    answer = unstarted_client().post("/things", content=b'{"name": "x"}', headers={"Content-Type": content_type})
     assert answer.status_code == 415
     assert re.findall(r"[a-z]+/[a-z.+]*[a-z]", str(problem_of(answer)["detail"])) == [content_type, "application/json"]
 
@@ -137,25 +137,25 @@ def test_a_body_of_another_kind_is_refused(content_type: str) -> None:
 @pytest.mark.parametrize(
     "encodings", [["gzip"], ["GZIP"], ["x-unknown"], ["identity", "br"], ["identity,gzip"], ["deflate, gzip"]]
 )
-def test_an_encoded_body_is_refused_and_told_what_is_read(encodings: list[str]) -> None:
+def test_an_encoded_body_is_refused_with_the_accepted_encoding(encodings: list[str]) -> None:
     headers = [("Content-Type", "application/json"), *(("Content-Encoding", one) for one in encodings)]
-    answer = unopened().post("/things", content=b'{"name": "x"}', headers=headers)
+    answer = unstarted_client().post("/things", content=b'{"name": "x"}', headers=headers)
     assert (answer.status_code, problem_of(answer)["type"]) == (415, "/problems/unsupported-media-type")
     assert answer.headers["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", "", "identity, identity"])
-def test_a_body_that_is_not_encoded_is_read(encoding: str) -> None:
-    answer = unopened().post("/things", json={"name": "x"}, headers={"Content-Encoding": encoding})
+def test_a_body_that_is_not_encoded_is_accepted(encoding: str) -> None:
+    answer = unstarted_client().post("/things", json={"name": "x"}, headers={"Content-Encoding": encoding})
     assert answer.status_code == 200
 
 
-def test_an_encoding_of_no_body_is_nobodys_affair() -> None:
-    assert unopened().get("/things", headers={"Content-Encoding": "gzip"}).status_code == 200
+def test_a_content_encoding_without_a_body_is_ignored() -> None:
+    assert unstarted_client().get("/things", headers={"Content-Encoding": "gzip"}).status_code == 200
 
 
-def test_json_that_is_not_announced_is_refused() -> None:
-    answer = unopened().post("/things", content=b'{"name": "x"}', headers={"Content-Type": ""})
+def test_json_without_a_content_type_is_refused() -> None:
+    answer = unstarted_client().post("/things", content=b'{"name": "x"}', headers={"Content-Type": ""})
     assert answer.status_code == 422
     assert pointers_of(answer) == ["#"]
 
@@ -175,8 +175,8 @@ def test_json_that_is_not_announced_is_refused() -> None:
     ],
     ids=lambda body: body[:40],
 )
-def test_a_hostile_body_is_the_clients_mistake(body: bytes) -> None:
-    answer = unopened().post("/things", content=body, headers=JSON)
+def test_a_hostile_body_is_a_client_error(body: bytes) -> None:
+    answer = unstarted_client().post("/things", content=body, headers=JSON)
     assert answer.status_code in (400, 422)
     problem_of(answer)
     assert "99999" not in answer.text
@@ -195,8 +195,8 @@ def test_a_hostile_body_is_the_clients_mistake(body: bytes) -> None:
         ("cursor=" + "hunter3" * 600, "cursor"),
     ],
 )
-def test_a_wrong_query_parameter_is_named(query: str, parameter: str) -> None:
-    answer = unopened().get(f"/things?{query}")
+def test_the_error_names_an_invalid_query_parameter(query: str, parameter: str) -> None:
+    answer = unstarted_client().get(f"/things?{query}")
     assert answer.status_code == 422
     errors = problem_of(answer)["errors"]
     assert isinstance(errors, list)
@@ -207,8 +207,8 @@ def test_a_wrong_query_parameter_is_named(query: str, parameter: str) -> None:
 @pytest.mark.parametrize(
     ("count", "listed", "numbers"), [(100, 100, []), (101, 100, ["100", "1"]), (5000, 100, ["100", "4900"])]
 )
-def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, numbers: list[str]) -> None:
-    answer = unopened().post("/things", json={"name": "x", "marks": {str(n): "?" for n in range(count)}})
+def test_at_most_a_hundred_errors_are_listed(count: int, listed: int, numbers: list[str]) -> None:
+    answer = unstarted_client().post("/things", json={"name": "x", "marks": {str(n): "?" for n in range(count)}})
     problem = problem_of(answer)
     assert isinstance(problem["errors"], list)
     assert (len(problem["errors"]), re.findall(r"\d+", str(problem.get("detail")))) == (listed, numbers)
@@ -222,10 +222,10 @@ def test_errors_are_listed_up_to_a_hundred(count: int, listed: int, numbers: lis
         ("full", 503, "60"),
     ],
 )
-def test_a_failure_inside_is_told_to_the_log_only(
+def test_details_of_internal_errors_are_only_logged(
     kind: str, status: int, retry_after: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = unopened().get(f"/failures/{kind}", headers={"X-Request-ID": "mine"})
+    answer = unstarted_client().get(f"/failures/{kind}", headers={"X-Request-ID": "mine"})
     assert answer.status_code == status
     assert set(problem_of(answer)) <= {"type", "title", "status", "detail", "request_id"}
     assert "hunter2" not in answer.text
@@ -234,15 +234,15 @@ def test_a_failure_inside_is_told_to_the_log_only(
 
 
 def test_an_unexpected_error_is_logged_with_its_traceback_and_id(caplog: pytest.LogCaptureFixture) -> None:
-    unopened().get("/failures/bug", headers={"X-Request-ID": "mine"})
+    unstarted_client().get("/failures/bug", headers={"X-Request-ID": "mine"})
     (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
     assert getattr(record, "fields", None) == {"id": "mine"}
     assert record.exc_info
     assert isinstance(record.exc_info[1], RuntimeError)
 
 
-def test_an_answer_that_fails_half_way_is_broken_off(caplog: pytest.LogCaptureFixture) -> None:
-    client = unopened()
+def test_a_response_that_fails_while_it_is_sent_is_aborted(caplog: pytest.LogCaptureFixture) -> None:
+    client = unstarted_client()
     client._transport.raise_server_exceptions = True  # type: ignore[attr-defined]  # else the test client hides it
     with pytest.raises(RuntimeError, match="hunter2 is inside"):
         client.get("/broken-off")
@@ -257,7 +257,7 @@ def test_an_answer_that_fails_half_way_is_broken_off(caplog: pytest.LogCaptureFi
         (418, "about:blank", "I'm a Teapot"),
     ],
 )
-def test_a_frameworks_error_below_500_keeps_its_detail(status: int, kind: str, title: str) -> None:
+def test_an_http_exception_below_500_keeps_its_detail(status: int, kind: str, title: str) -> None:
     module = things()
     assert module.public_router
 
@@ -265,13 +265,13 @@ def test_a_frameworks_error_below_500_keeps_its_detail(status: int, kind: str, t
     async def teapot() -> None:
         raise HTTPException(status, "Short and stout.", {"Accept": "coffee/decaf"})
 
-    answer = unopened(module).get("/teapot")
+    answer = unstarted_client(module).get("/teapot")
     problem = problem_of(answer)
     assert (problem["type"], problem["title"], problem["detail"]) == (kind, title, "Short and stout.")
     assert answer.headers.get("Accept") == (None if status == 400 else "coffee/decaf")
 
 
-def test_a_frameworks_error_from_500_on_tells_nothing() -> None:
+def test_an_http_exception_from_500_hides_its_detail() -> None:
     module = things()
     assert module.public_router
 
@@ -279,7 +279,7 @@ def test_a_frameworks_error_from_500_on_tells_nothing() -> None:
     async def broken() -> None:
         raise HTTPException(502, "hunter2 is inside")
 
-    answer = unopened(module).get("/broken")
+    answer = unstarted_client(module).get("/broken")
     assert problem_of(answer)["type"] == "/problems/internal-error"
     assert "hunter2" not in answer.text
 
@@ -291,17 +291,17 @@ class LongNamedProblem(Conflict):
     title = "Long"
 
 
-def test_a_problem_documents_itself() -> None:
+def test_a_problem_derives_its_type_and_meaning_from_its_class() -> None:
     problem = LongNamedProblem
     assert (problem.type_uri(), problem.meaning()) == ("/problems/long-named-problem", "It has a meaning.")
 
 
-def test_a_lone_surrogate_does_not_break_the_answer_that_names_it() -> None:
+def test_a_lone_surrogate_in_an_error_does_not_break_the_response() -> None:
     problem = InvalidRequest("\ud800", errors=[FieldError(detail="\ud800", pointer="#/\ud800")])
     assert json.loads(bytes(ProblemResponse(problem, "mine").body))["request_id"] == "mine"
 
 
-def test_an_error_of_an_unknown_kind_keeps_pydantics_sentence() -> None:
+def test_an_unknown_pydantic_error_keeps_its_message() -> None:
     raw = RequestValidationError([{"type": "new_kind", "loc": ("body", "x", 0), "msg": "Whatever."}])
     problem = as_problem(Request({"type": "http"}), raw)
     assert problem

@@ -1,4 +1,4 @@
-"""Each package of core has a surface, `__all__`: others import these names from the package, and nothing else."""
+"""Tests of `__all__` of core's packages: other code imports exactly these names, and only from the package itself."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ from tests.processes import ROOT
 PACKAGES = sorted(path.parent.name for path in (ROOT / "core").glob("*/__init__.py"))
 USERS = [*ROOT.glob("core/**/*.py"), *ROOT.glob("modules/**/*.py"), *ROOT.glob("benchmarks/*.py"), ROOT / "main.py"]
 
-# Imported by its full name, as it needs packages that are optional.
+# Imported by its full name, as it needs optional packages.
 OPTIONAL = {"core.operations.trace_export"}
-# For modules to use; none of ours does so far.
+# Names for modules that no module uses yet.
 FOR_MODULES = {"metrics": {"Histogram"}}
 
 
@@ -38,15 +38,15 @@ def imported_from_outside(package: str) -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_exports_what_others_use(package: str) -> None:
+def test_a_package_exports_exactly_what_others_import(package: str) -> None:
     used = list(imported_from_outside(package))
 
-    assert [one for one in used if one[1] != f"core.{package}"] == [], "imported past the package's root"
+    assert [one for one in used if one[1] != f"core.{package}"] == [], "these imports bypass the package's root"
     exported = set(import_module(f"core.{package}").__all__)
     assert exported == {name for _, _, name in used} | FOR_MODULES.get(package, set())
 
 
-def test_an_import_past_the_root_and_an_unused_name_would_be_noticed(tmp_path: Path) -> None:
+def test_all_forms_of_imports_are_found(tmp_path: Path) -> None:
     file = tmp_path / "file.py"
     file.write_text("import core.api.etag\nfrom core.database.bulk import watch_ids\nfrom core.api import Code as c\n")
 

@@ -12,7 +12,7 @@ from tests.processes import ROOT
 
 pytestmark = pytest.mark.process
 
-DEAD = "mongodb://user:hunter2@127.0.0.1:1/?timeoutMS=200"
+UNREACHABLE = "mongodb://user:hunter2@127.0.0.1:1/?timeoutMS=200"
 UVICORN = ["-m", "uvicorn", "--app-dir", str(ROOT), "--port", "0", "main:app"]
 MAIN = [str(ROOT / "main.py")]
 
@@ -44,7 +44,9 @@ def test_an_invalid_database_url_is_reported_in_one_line(command: list[str], tmp
 
 
 def test_a_command_does_not_wait_for_the_database(tmp_path: Path) -> None:
-    output = failed_start(["-m", "core", "create-admin", "alice"], tmp_path, MONGODB_URL=DEAD, PYTHONPATH=str(ROOT))
+    output = failed_start(
+        ["-m", "core", "create-admin", "alice"], tmp_path, MONGODB_URL=UNREACHABLE, PYTHONPATH=str(ROOT)
+    )
     assert all(part in output for part in ("127.0.0.1:1", "MONGODB_URL"))
     assert output.count("\n") == 1
 

@@ -1,9 +1,9 @@
-"""The address of a record, whatever its code holds and whatever prefix a proxy gives the service."""
+"""Tests of the URL of a record, for any code and any path prefix of a proxy."""
 
 import pytest
 from fastapi import Request
 
-from core.api.location import address
+from core.api.location import url_path
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,6 @@ from core.api.location import address
         ("", "é", "/courses/%C3%A9"),
     ],
 )
-def test_an_address_leads_to_the_record(prefix: str, code: str, expected: str) -> None:
+def test_the_url_of_a_record_has_the_prefix_and_the_encoded_code(prefix: str, code: str, expected: str) -> None:
     request = Request({"type": "http", "root_path": prefix})
-    assert address(request, "courses", code) == expected
+    assert url_path(request, "courses", code) == expected

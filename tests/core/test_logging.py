@@ -12,7 +12,7 @@ import pytest
 
 from core.operations.logging import JsonFormatter, TextFormatter, configure_logs
 from tests.conftest import AppClient, sign_in
-from tests.core.stubs import unopened
+from tests.core.stubs import unstarted_client
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_no_personal_data_is_logged(open_client: AppClient, capsys: pytest.Captu
 
 def test_a_request_that_fails_is_logged_with_its_status(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    unopened().get("/failures/bug", headers={"X-Request-ID": "mine"})
+    unstarted_client().get("/failures/bug", headers={"X-Request-ID": "mine"})
     error, access = (getattr(record, "fields", {}) for record in caplog.records)
     assert error["id"] == access["id"] == "mine"
     assert (access["status"], access["route"]) == (500, "/failures/{kind}")

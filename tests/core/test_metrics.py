@@ -26,7 +26,7 @@ WITH_TOKEN = {"Authorization": f"Bearer {TOKEN}"}
 HERE = ("127.0.0.1", 50000)
 
 
-def asking_from(address: str | None, **settings: object) -> TestClient:
+def client_at(address: str | None, **settings: object) -> TestClient:
     """Return a client with this address, of an app whose lifespan has not started."""
     app = create_app(Settings.model_validate(settings), [things()])
     at = (address, 50000) if address else None
@@ -35,7 +35,7 @@ def asking_from(address: str | None, **settings: object) -> TestClient:
 
 @pytest.fixture
 def local() -> TestClient:
-    return asking_from("127.0.0.1")
+    return client_at("127.0.0.1")
 
 
 def text_of(client: TestClient) -> str:
@@ -100,12 +100,12 @@ def test_a_metric_of_a_module_is_exported_without_registration(local: TestClient
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_without_a_token_this_machine_has_access(address: str) -> None:
-    assert asking_from(address).get("/metrics").status_code == 200
+    assert client_at(address).get("/metrics").status_code == 200
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.1", "::ffff:192.0.2.1", "2001:db8::1", "testclient", None])
 def test_without_a_token_other_machines_have_no_access(address: str | None) -> None:
-    answer = asking_from(address).get("/metrics", headers=WITH_TOKEN)
+    answer = client_at(address).get("/metrics", headers=WITH_TOKEN)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/metrics-hidden")
     assert answer.headers["Content-Type"] == "application/problem+json"
 
@@ -162,7 +162,7 @@ def test_a_missing_token_is_logged_at_startup(
     ],
 )
 def test_with_a_token_there_is_no_access_without_it(address: str, given: str | None, challenge: str) -> None:
-    client = asking_from(address, metrics_token=TOKEN)
+    client = client_at(address, metrics_token=TOKEN)
     headers = {b"Authorization": given.encode("latin-1")} if given else None
     answer = client.get("/metrics", headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (401, "/problems/metrics-token-needed")
@@ -172,7 +172,7 @@ def test_with_a_token_there_is_no_access_without_it(address: str, given: str | N
 
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "192.0.2.9"}])
 def test_with_the_token_every_client_has_access(headers: dict[str, str]) -> None:
-    client = asking_from("192.0.2.1", metrics_token=TOKEN)
+    client = client_at("192.0.2.1", metrics_token=TOKEN)
     assert client.get("/metrics", headers=headers | WITH_TOKEN).status_code == 200
     assert client.get("/metrics", headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
 

@@ -21,7 +21,7 @@ from core.clock import utc_now
 from core.database.client import Database, open_database
 from core.errors import StartupError
 from core.migrations import check
-from core.migrations.applied import Migration, pending, settle
+from core.migrations.applied import Migration, mark_unneeded, pending
 from core.migrations.runner import run
 from core.module import Module
 from core.settings import Settings
@@ -228,11 +228,11 @@ def test_startup_can_wait_for_a_runner(
         waits = asyncio.Event()
 
         async def looked(database: Database, modules: Sequence[Module]) -> Sequence[Migration]:
-            found = await settle(database, modules)
+            found = await mark_unneeded(database, modules)
             waits.set()
             return found
 
-        monkeypatch.setattr(core.migrations.applied, "settle", looked)
+        monkeypatch.setattr(core.migrations.applied, "mark_unneeded", looked)
         starting = asyncio.create_task(check(database, [farm], 30))
         await waits.wait()
         assert not starting.done()
@@ -313,14 +313,14 @@ def test_a_runner_that_lost_its_lock_stops(
     sheep: RealDatabase[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(core.migrations.runner, "_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(core.migrations.runner, "_RENEW_SECONDS", 0.01)
     endless = COUNT + "        import asyncio\n        await asyncio.sleep(60)\n"
 
-    def tell(_: str) -> None:
+    def lose_lock(_: str) -> None:
         sheep.migration_lock.update_one({}, {"$set": {"owner": "another"}})
 
     with pytest.raises(StartupError, match="runner"):
-        on_database(lambda database: run(database, [module(m0001_a=endless)], 0, tell))
+        on_database(lambda database: run(database, [module(m0001_a=endless)], 0, lose_lock))
 
     assert sheep.migrations.count_documents({}) == 0
     assert sheep.migration_lock.count_documents({"owner": "another"}) == 1

@@ -1,4 +1,4 @@
-"""A module declares itself, and whatever is wrong with one stops the start."""
+"""Tests of modules: how they are found, and which errors in them prevent startup."""
 
 import importlib
 import re
@@ -19,7 +19,7 @@ from core.module import Module
 from core.registry import discover
 from core.routing.router import ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings, Settings
-from tests.core.stubs import stub, unopened
+from tests.core.stubs import stub, unstarted_client
 
 Package = Callable[[dict[str, str | None]], str]
 
@@ -30,7 +30,8 @@ DECLARED = "from core.module import Module\nmodule = Module(name={name!r})\n"
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
-    """Makes a package of the given folders, each with its `__init__.py`, or without one if that is None."""
+    """Return a function that creates a package with these folders. Each has this text as its `__init__.py`, or no such
+    file if the text is None."""
     name = f"package_{uuid.uuid4().hex}"
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -47,7 +48,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
         del sys.modules[loaded]
 
 
-def test_the_service_has_its_modules() -> None:
+def test_the_modules_of_the_service_are_found() -> None:
     assert [module.name for module in discover()] == sorted(module.name for module in discover())
     assert {"auth", "students"} <= {module.name for module in discover()}
 
@@ -60,7 +61,7 @@ def test_modules_are_found_in_sorted_order(package: Package, monkeypatch: pytest
     assert [module.name for module in found] == ["apple", "mango10", "mango2", "zebra"]
 
 
-def test_folders_that_are_no_modules_are_passed_over(package: Package) -> None:
+def test_folders_that_are_not_modules_are_ignored(package: Package) -> None:
     assert discover(package({"__pycache__": None, ".git": None, "_drafts": "raise RuntimeError"})) == []
 
 
@@ -77,31 +78,33 @@ def test_folders_that_are_no_modules_are_passed_over(package: Package) -> None:
         ("from core.module import Module\nmodule = Module(nmae='x')", "nmae"),
     ],
 )
-def test_a_broken_module_is_named(package: Package, text: str | None, named: str) -> None:
+def test_the_error_names_a_broken_module(package: Package, text: str | None, named: str) -> None:
     name = package({"a": DECLARED.format(name="a"), "x": text})
     with pytest.raises(StartupError, match=re.escape(named)) as raised:
         discover(name)
     assert f"{name}/x/__init__.py" in str(raised.value)
 
 
-def test_a_folder_whose_name_python_cannot_import_does_not_vanish(package: Package) -> None:
+def test_a_folder_whose_name_cannot_be_imported_is_refused(package: Package) -> None:
     with pytest.raises(StartupError, match="report-cards"):
         discover(package({"report-cards": DECLARED.format(name="report-cards")}))
 
 
-def test_a_file_beside_the_folders_does_not_vanish(package: Package, tmp_path: Path) -> None:
+def test_a_module_that_is_a_file_is_refused(package: Package, tmp_path: Path) -> None:
     name = package({"x": DECLARED.format(name="x")})
     (tmp_path / name / "courses.py").touch()
     with pytest.raises(StartupError, match=r"courses\.py.*/courses/"):
         discover(name)
 
 
-def test_a_module_can_be_switched_off(package: Package) -> None:
+def test_a_module_can_be_disabled(package: Package) -> None:
     name = package({"a": DECLARED.format(name="a"), "b": "raise RuntimeError"})
     assert [module.name for module in discover(name, disabled=["b"])] == ["a"]
 
 
-def test_what_needs_a_module_is_switched_off_with_it(package: Package, caplog: pytest.LogCaptureFixture) -> None:
+def test_modules_that_import_a_disabled_module_are_disabled_too(
+    package: Package, caplog: pytest.LogCaptureFixture
+) -> None:
     name = package({letter: DECLARED.format(name=letter) for letter in "abcd"})
     root = Path(importlib.import_module(name).__path__[0])
     (root / "b" / "service.py").write_text(f"from {name} import a\n")
@@ -112,13 +115,13 @@ def test_what_needs_a_module_is_switched_off_with_it(package: Package, caplog: p
     assert [record.args for record in caplog.records] == [("b", "a"), ("c", "b")]
 
 
-def test_an_unknown_module_cannot_be_switched_off(package: Package) -> None:
+def test_an_unknown_module_cannot_be_disabled(package: Package) -> None:
     name = package({letter: DECLARED.format(name=letter) for letter in "ab"})
     with pytest.raises(StartupError, match=r"MODULES_DISABLED.*\bx, y\b.*\ba, b\b"):
         discover(name, disabled=["y", "a", "x"])
 
 
-def test_the_service_runs_without_its_students(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_runs_without_the_module_students(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODULES_DISABLED", "students")
     paths = create_app().openapi()["paths"]
     assert "/login" in paths
@@ -131,17 +134,17 @@ def test_a_module_cannot_be_changed() -> None:
 
 
 def routes(*paths: str, method: str = "GET") -> ProtectedRouter:
-    """A router with one route for each path."""
+    """Return a protected router with one route for each path."""
     return with_routes(ProtectedRouter(), *paths, method=method)
 
 
 def public_routes(*paths: str) -> PublicRouter:
-    """The same for everyone."""
+    """Return a public router with one route for each path."""
     return with_routes(PublicRouter(), *paths)
 
 
 def with_routes(router: Router, *paths: str, method: str = "GET") -> Router:
-    """The router, with one route for each path."""
+    """Add one route for each path, and return the router."""
 
     async def route() -> None:
         """Do nothing."""
@@ -185,7 +188,7 @@ class Ports(ModuleSettings):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "claim"),
+    ("first", "second", "conflict"),
     [
         ({"name": "one"}, {"name": "one"}, "module one"),
         ({"documents": (Alpha,)}, {"documents": (Beta,)}, "collection things"),
@@ -194,9 +197,11 @@ class Ports(ModuleSettings):
         ({"settings": Seats}, {"settings": Seats}, "setting SEATS_MOST"),
     ],
 )
-def test_no_two_modules_claim_the_same(first: dict[str, object], second: dict[str, object], claim: str) -> None:
+def test_conflicting_declarations_of_two_modules_are_refused(
+    first: dict[str, object], second: dict[str, object], conflict: str
+) -> None:
     modules = [stub(**{"name": "one", **first}), Module(**{"name": "two", **second})]  # type: ignore[arg-type]
-    with pytest.raises(StartupError, match=rf"{claim}\b.*\bone\b.*\b(two|one)\b"):
+    with pytest.raises(StartupError, match=rf"{conflict}\b.*\bone\b.*\b(two|one)\b"):
         create_app(Settings(), modules)
 
 
@@ -214,21 +219,23 @@ def test_no_two_modules_claim_the_same(first: dict[str, object], second: dict[st
         ({"router": routes("/a/{x:path}")}, {"router": routes("/a/b/{n:int}")}, "GET /a/b/{n:int}", "GET /a/{x:path}"),
     ],
 )
-def test_no_route_hides_another(first: dict[str, object], second: dict[str, object], hidden: str, by: str) -> None:
+def test_a_route_that_another_one_hides_is_refused(
+    first: dict[str, object], second: dict[str, object], hidden: str, by: str
+) -> None:
     modules = [stub(**{"name": "one", **first}), Module(**{"name": "two", **second})]  # type: ignore[arg-type]
     with pytest.raises(StartupError) as raised:
         create_app(Settings(), modules)
-    place = r"\S+test_module\.py, line \d+"
-    named = rf"{place}: {re.escape(hidden)} .*{re.escape(by)} .*{place}"
+    location = r"\S+test_module\.py, line \d+"
+    named = rf"{location}: {re.escape(hidden)} .*{re.escape(by)} .*{location}"
     assert re.match(named, str(raised.value))
 
 
-def test_a_module_cannot_claim_a_setting_of_the_service() -> None:
+def test_a_module_cannot_declare_a_setting_of_the_service() -> None:
     with pytest.raises(StartupError, match=r"\bPORT\b.*\bone\b"):
         create_app(Settings(), [stub(name="one", settings=Ports)])
 
 
-def test_what_differs_is_not_refused() -> None:
+def test_declarations_without_conflicts_are_accepted() -> None:
     one = stub(name="one", router=routes("/a", "/b/{x}"), documents=(Alpha,))
     two = Module(name="two", router=routes("/a", "/b/{x}", method="POST"), public_router=public_routes("/b"))
     three = Module(
@@ -248,16 +255,16 @@ def test_what_differs_is_not_refused() -> None:
 
 
 class Plain(Document):
-    """Keeps Beanie's own choice of a collection's name."""
+    """A document whose collection has Beanie's default name."""
 
 
-def test_a_document_need_not_name_its_collection() -> None:
+def test_documents_with_the_same_default_collection_are_refused() -> None:
     with pytest.raises(StartupError, match=r"\bPlain\b"):
         create_app(Settings(), [stub(documents=(Plain,)), Module(name="two", documents=(Plain,))])
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/problems"])
-def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
+def test_a_module_cannot_declare_a_path_of_the_service(path: str) -> None:
     with pytest.raises(StartupError, match=path):
         create_app(Settings(), [stub(public_router=public_routes(path))])
 
@@ -270,7 +277,7 @@ def test_a_module_cannot_claim_an_address_of_the_service(path: str) -> None:
         ([stub(name="one"), Module(name="two"), stub(name="three")], "one, three"),
     ],
 )
-def test_exactly_one_module_tells_who_asks(modules: list[Module], names: str) -> None:
+def test_exactly_one_module_must_have_an_authenticator(modules: list[Module], names: str) -> None:
     with pytest.raises(StartupError, match=f"authenticator.*{names}"):
         create_app(Settings(), modules)
 
@@ -278,7 +285,7 @@ def test_exactly_one_module_tells_who_asks(modules: list[Module], names: str) ->
 def test_a_route_is_protected_unless_it_is_declared_public() -> None:
     public = PublicRouter()
     public.add_api_route("/everyones", lambda: None)
-    client = unopened(stub(router=routes("/mine"), public_router=public))
+    client = unstarted_client(stub(router=routes("/mine"), public_router=public))
     statuses = {
         (path, token): client.get(path, headers={"Authorization": token}).status_code
         for path in ("/mine", "/everyones")
@@ -294,44 +301,44 @@ def test_a_route_is_protected_unless_it_is_declared_public() -> None:
     }
 
 
-def test_a_router_that_would_let_anyone_in_is_refused() -> None:
+def test_a_router_without_authentication_is_refused() -> None:
     with pytest.raises(StartupError, match=r"\bone\b.*\brouter\b.*ProtectedRouter"):
         Module(name="one", router=APIRouter())  # type: ignore[arg-type]
     with pytest.raises(StartupError, match=r"\bone\b.*\bpublic_router\b.*PublicRouter"):
         Module(name="one", public_router=APIRouter())  # type: ignore[arg-type]
 
 
-def mounted() -> ProtectedRouter:
+def with_mounted_app() -> ProtectedRouter:
     router = ProtectedRouter()
     router.mount("/files", FastAPI())
     return router
 
 
-def plainly_added() -> ProtectedRouter:
+def with_unprotected_route() -> ProtectedRouter:
     router = ProtectedRouter()
     router.add_route("/files", lambda _: Response())
     return router
 
 
-def plainly_included() -> ProtectedRouter:
+def with_unprotected_router() -> ProtectedRouter:
     plain, router = APIRouter(), ProtectedRouter()
     plain.add_api_route("/files", lambda: None)
     router.include_router(plain)
     return router
 
 
-@pytest.mark.parametrize("router", [mounted(), plainly_added(), plainly_included()])
-def test_what_no_guard_stands_before_is_refused(router: ProtectedRouter) -> None:
+@pytest.mark.parametrize("router", [with_mounted_app(), with_unprotected_route(), with_unprotected_router()])
+def test_an_unprotected_route_of_a_protected_router_is_refused(router: ProtectedRouter) -> None:
     with pytest.raises(StartupError, match=r"\bone\b.*/files"):
         Module(name="one", router=router)
 
 
-def test_a_route_learns_who_asks() -> None:
+def test_a_route_receives_the_current_user() -> None:
     router = ProtectedRouter()
 
     @router.get("/me")
     async def me(user: CurrentUser) -> Principal:
-        """Tell who asks."""
+        """Return the current user."""
         return user
 
-    assert unopened(stub(router=router)).get("/me").json()["username"] == "stub"
+    assert unstarted_client(stub(router=router)).get("/me").json()["username"] == "stub"

@@ -1,4 +1,4 @@
-"""The API's document: complete, derived alike for every operation, and kept as a file."""
+"""Tests of the OpenAPI document: it is complete, consistent for all operations, and stored as a file."""
 
 import json
 import re
@@ -22,11 +22,11 @@ from core.routing.router import ProtectedRouter
 from core.settings import Settings
 from core.version import VERSION
 from tests.conftest import AppClient, configured, sign_in
-from tests.core.stubs import stub, unopened
+from tests.core.stubs import stub, unstarted_client
 
 Json = dict[str, Any]
 
-HOW = f"openapi.json is not what the code says. Run: {openapi.COMMAND.replace('python', '.venv/bin/python')}"
+REMEDY = f"openapi.json does not match the code. Run: {openapi.COMMAND.replace('python', '.venv/bin/python')}"
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,13 @@ def operations(document: Json) -> list[tuple[str, Json]]:
     ]
 
 
-def test_the_file_is_what_the_code_says(document: Json) -> None:
-    assert openapi.current_file().read_text(encoding="utf-8") == openapi.written(document), HOW
+def test_the_file_matches_the_code(document: Json) -> None:
+    assert openapi.current_file().read_text(encoding="utf-8") == openapi.written(document), REMEDY
 
 
 def test_there_is_a_baseline_of_this_version() -> None:
     baseline = openapi.baseline_file(VERSION)
-    assert baseline.exists(), HOW
+    assert baseline.exists(), REMEDY
     assert json.loads(baseline.read_text(encoding="utf-8"))["info"]["version"] == VERSION
 
 
@@ -76,7 +76,7 @@ def test_the_document_is_of_openapi_3_1_and_of_this_version(document: Json) -> N
     assert document["info"]["version"] == VERSION
 
 
-def test_every_operation_tells_who_may_call_it(operations: list[tuple[str, Json]]) -> None:
+def test_every_operation_documents_its_required_role(operations: list[tuple[str, Json]]) -> None:
     for name, operation in operations:
         role = operation.get("x-required-role")
         everyone = "METRICS_TOKEN" if name == "GET /metrics" else "No authentication is required."
@@ -90,7 +90,7 @@ def test_every_operation_tells_who_may_call_it(operations: list[tuple[str, Json]
     assert (roles["GET /students"], roles["POST /students"], roles["GET /users"]) == ("viewer", "teacher", "admin")
 
 
-def test_a_client_may_sign_in_by_password_or_bring_its_token(document: Json) -> None:
+def test_a_client_can_sign_in_with_a_password_or_send_a_token(document: Json) -> None:
     schemes = document["components"]["securitySchemes"]
     assert schemes["OAuth2PasswordBearer"]["flows"]["password"]["scopes"].keys() == set(Role)
     assert (schemes["AccessToken"]["type"], schemes["AccessToken"]["scheme"]) == ("http", "bearer")
@@ -103,24 +103,24 @@ def contents(operation: Json) -> Iterator[tuple[str, Json]]:
             yield f"{where} as {media_type}", content
 
 
-def test_every_parameter_body_and_answer_has_an_example(operations: list[tuple[str, Json]]) -> None:
+def test_every_parameter_body_and_response_has_an_example(operations: list[tuple[str, Json]]) -> None:
     bare = [
-        *(f"{name}: {at}" for name, operation in operations for at, it in contents(operation) if not is_shown(it)),
+        *(f"{name}: {at}" for name, operation in operations for at, it in contents(operation) if not has_example(it)),
         *(
             f"{name}: {parameter['name']}"
             for name, operation in operations
             for parameter in operation.get("parameters", ())
-            if not is_shown(parameter)
+            if not has_example(parameter)
         ),
     ]
     assert bare == []
 
 
-def is_shown(described: Json) -> bool:
+def has_example(described: Json) -> bool:
     return bool(described.keys() & {"example", "examples"})
 
 
-def test_what_is_null_in_an_example_stays_there(document: Json) -> None:
+def test_null_in_an_example_is_kept(document: Json) -> None:
     examples = document["components"]["schemas"]["StudentPatch"]["examples"]
     assert examples == [{"marks": {"math": 93, "physics": None}}]
     body = document["paths"]["/students/{roll_no}"]["patch"]["requestBody"]["content"]
@@ -133,14 +133,14 @@ def test_no_parameter_can_be_null(operations: list[tuple[str, Json]]) -> None:
     assert not [parameter for parameter in parameters if "null" in json.dumps(parameter["schema"])]
 
 
-def test_every_answer_documents_its_request_id(operations: list[tuple[str, Json]]) -> None:
+def test_every_response_documents_its_request_id(operations: list[tuple[str, Json]]) -> None:
     for name, operation in operations:
         for status, answer in operation["responses"].items():
             assert answer["headers"]["X-Request-ID"]["required"], (name, status)
             assert answer["description"] not in ("", "Successful Response"), (name, status)
 
 
-def test_every_body_documents_its_limit_and_that_it_may_be_of_the_wrong_kind() -> None:
+def test_every_body_documents_its_size_limit_and_a_wrong_media_type() -> None:
     settings = Settings.model_construct(max_body_bytes=12345)
     paths = create_app(settings).openapi()["paths"]
     bodies = {
@@ -155,7 +155,7 @@ def test_every_body_documents_its_limit_and_that_it_may_be_of_the_wrong_kind() -
     assert bodies["/imports"]["requestBody"]["x-max-bytes"] == settings.value_of("IMPORT_MAX_BYTES")
 
 
-def test_the_highest_mark_is_that_of_the_settings() -> None:
+def test_the_maximum_mark_is_that_of_the_settings() -> None:
     schemas = create_app(configured(Settings(), marks_max=20)).openapi()["components"]["schemas"]
     assert schemas["MarkWrite"]["properties"]["mark"]["maximum"] == 20
 
@@ -166,23 +166,23 @@ def sample_calls(operations: list[tuple[str, Json]]) -> Iterator[tuple[str, Json
         yield name, operation, call
 
 
-# Their examples name a password or a code, which is another one here.
-WITH_A_SECRET = ("POST /password-reset", "POST /me/password", "PATCH /me", "DELETE /me")
+# Their examples contain a password or a code that is not valid in this test.
+WITH_A_PASSWORD_OR_CODE = ("POST /password-reset", "POST /me/password", "PATCH /me", "DELETE /me")
 
 
-def test_every_sample_call_can_be_made(operations: list[tuple[str, Json]], open_client: AppClient) -> None:
+def test_every_sample_call_is_valid(operations: list[tuple[str, Json]], open_client: AppClient) -> None:
     client = open_client(registrations_per_address=1000)
     for number, (name, operation, call) in enumerate(sample_calls(operations)):
         sign_in(client, f"asker-{number}", "nobody guesses this harbour")  # some calls sign out, or delete the account
         assert ("$TOKEN" in call) == bool(operation["security"]), name
         answer = send(client, call)
         assert str(answer.status_code) in operation["responses"], (name, answer.text)
-        by_chance = {422} if name in WITH_A_SECRET else set()
-        assert answer.status_code not in {400, 405, 413, 415, 422, 500} - by_chance, (name, answer.text)
+        expected = {422} if name in WITH_A_PASSWORD_OR_CODE else set()
+        assert answer.status_code not in {400, 405, 413, 415, 422, 500} - expected, (name, answer.text)
 
 
 def send(client: TestClient, call: str) -> Any:
-    """Make the call that a command line of curl makes."""
+    """Send the request that a curl command describes."""
     words = shlex.split(call.replace("\\\n", " "))[2:]
     sent: Json = {"headers": {}, "method": "GET"}
     while words:
@@ -210,7 +210,7 @@ class Course(BaseModel):
     by: str | None = None
 
 
-def test_a_new_module_is_documented_without_asking() -> None:
+def test_a_new_module_is_documented_automatically() -> None:
     router = ProtectedRouter()
 
     @router.put("/courses/{code}", dependencies=[at_least(Role.ADMIN)])
@@ -218,7 +218,7 @@ def test_a_new_module_is_documented_without_asking() -> None:
         """Put a course there."""
         return course
 
-    operation = unopened(stub(router=router)).get("/openapi.json").json()["paths"]["/courses/{code}"]["put"]
+    operation = unstarted_client(stub(router=router)).get("/openapi.json").json()["paths"]["/courses/{code}"]["put"]
     assert operation["summary"] == "Put a course there"
     assert operation["x-required-role"] == "admin"
     assert "curl -s -X PUT http://127.0.0.1:8000/courses/" in operation["description"]
@@ -243,7 +243,7 @@ def test_a_new_module_is_documented_without_asking() -> None:
         ({"type": "object", "properties": {"a": {"const": 1}, "b": {"type": "string"}}}, NOTHING),
     ],
 )
-def test_an_example_is_made_of_what_a_schema_tells(schema: Json, example: Any) -> None:
+def test_an_example_is_derived_from_a_schema(schema: Json, example: Any) -> None:
     assert Examples({"Two": {"const": 2}}).of(schema) == example
 
 
@@ -251,7 +251,7 @@ class Part(BaseModel):
     parts: list["Part"]
 
 
-def test_a_document_can_be_made_of_unusual_routes() -> None:
+def test_unusual_routes_can_be_documented() -> None:
     router = ProtectedRouter()
 
     @router.get("/parts")
@@ -268,7 +268,7 @@ def test_a_document_can_be_made_of_unusual_routes() -> None:
     assert "image/png" in paths["/picture"]["get"]["responses"]["200"]["content"]
 
 
-def test_half_of_a_document_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_document_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(Settings(), [stub()])
 
     def fail(_: Json) -> None:

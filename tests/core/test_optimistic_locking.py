@@ -1,4 +1,4 @@
-"""Documents whose states are counted: no write replaces a state that its writer has not seen."""
+"""Tests of versioned documents: no write replaces a version that its writer has not seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,7 +14,7 @@ from tests.core.stubs import stub
 
 
 class Counter(Versioned):
-    """A number that many people count up."""
+    """A number that concurrent writers increment."""
 
     number: int = 0
 
@@ -24,7 +24,7 @@ class Counter(Versioned):
 
 @pytest.fixture(params=["mongod", "memory"])
 def portal(request: pytest.FixtureRequest, open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> BlockingPortal:
-    """Runs coroutines in an app that has the collection; on the real mongod, and in memory."""
+    """Return a portal to run coroutines in an app with the collection: once on the real mongod, once in memory."""
     changes: dict[str, object] = {}
     if request.param == "memory":
         monkeypatch.setattr("core.database.client.find_mongod", lambda *_: None)
@@ -39,14 +39,14 @@ async def only() -> Counter:
     return counter
 
 
-async def count_up(expects: Preconditions = UNCONDITIONAL) -> Counter:
+async def increment(expects: Preconditions = UNCONDITIONAL) -> Counter:
     return await write_current(only, expects, lambda counter: counter.change({"number": counter.number + 1}))
 
 
-def test_a_change_is_the_next_state(portal: BlockingPortal) -> None:
+def test_a_change_creates_the_next_version(portal: BlockingPortal) -> None:
     first = portal.call(Counter().insert)
 
-    second = portal.call(count_up)
+    second = portal.call(increment)
 
     assert (first.version, second.version, second.number) == (1, 2, 1)
     assert first.etag != second.etag
@@ -54,9 +54,9 @@ def test_a_change_is_the_next_state(portal: BlockingPortal) -> None:
     assert portal.call(only) == second
 
 
-def test_a_state_that_has_passed_is_neither_changed_nor_removed(portal: BlockingPortal) -> None:
+def test_an_outdated_version_is_neither_changed_nor_removed(portal: BlockingPortal) -> None:
     first = portal.call(Counter().insert)
-    second = portal.call(count_up)
+    second = portal.call(increment)
 
     assert portal.call(first.change, {"number": 7}) is None
     assert portal.call(first.remove) is None
@@ -64,7 +64,7 @@ def test_a_state_that_has_passed_is_neither_changed_nor_removed(portal: Blocking
     assert portal.call(only) == second
 
 
-def test_what_is_removed_is_gone(portal: BlockingPortal) -> None:
+def test_a_removed_document_is_gone(portal: BlockingPortal) -> None:
     portal.call(Counter().insert)
 
     removed = portal.call(partial(write_current, only, UNCONDITIONAL, Counter.remove))
@@ -73,39 +73,39 @@ def test_what_is_removed_is_gone(portal: BlockingPortal) -> None:
     assert portal.call(Counter.find_all().to_list) == []
 
 
-def test_a_write_that_expects_another_state_is_refused(portal: BlockingPortal) -> None:
+def test_a_write_that_expects_another_version_is_refused(portal: BlockingPortal) -> None:
     first = portal.call(Counter().insert)
-    second = portal.call(count_up, Preconditions(EntityTags(frozenset([first.etag]))))
+    second = portal.call(increment, Preconditions(EntityTags(frozenset([first.etag]))))
 
     with pytest.raises(PreconditionFailed) as refused:
-        portal.call(count_up, Preconditions(EntityTags(frozenset([first.etag]))))
+        portal.call(increment, Preconditions(EntityTags(frozenset([first.etag]))))
 
     assert refused.value.headers["ETag"] == second.etag
     assert portal.call(only) == second
 
 
-def test_no_write_is_lost_when_many_come_at_once(portal: BlockingPortal) -> None:
+def test_no_concurrent_write_is_lost(portal: BlockingPortal) -> None:
     portal.call(Counter().insert)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: portal.call(count_up), range(40)))
+        list(pool.map(lambda _: portal.call(increment), range(40)))
 
     counter = portal.call(only)
     assert (counter.number, counter.version) == (40, 41)
 
 
-def test_a_writer_who_never_comes_first_gives_up(portal: BlockingPortal) -> None:
+def test_a_writer_that_always_conflicts_gives_up(portal: BlockingPortal) -> None:
     portal.call(Counter().insert)
     tries = 0
 
-    async def come_late(counter: Counter) -> Counter | None:
+    async def write_after_another(counter: Counter) -> Counter | None:
         nonlocal tries
         tries += 1
         await counter.change({"number": -1})
         return await counter.change({"number": 7})
 
     with pytest.raises(Unavailable):
-        portal.call(write_current, only, UNCONDITIONAL, come_late)
+        portal.call(write_current, only, UNCONDITIONAL, write_after_another)
 
     assert tries == MAX_TRIES
     assert portal.call(only).number == -1

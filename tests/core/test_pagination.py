@@ -1,4 +1,4 @@
-"""Cursors: they go round unchanged, and anything else is told to be no cursor."""
+"""Tests of cursors and page links: a cursor is decoded unchanged, and anything else is refused."""
 
 from base64 import urlsafe_b64encode
 from typing import Any
@@ -13,7 +13,7 @@ from core.database.keyset import Page, SortKey, Window, object_id
 from core.errors import InvalidRequest
 from core.routing.router import PublicRouter
 from tests.conftest import AppClient, sign_in
-from tests.core.stubs import stub, unopened
+from tests.core.stubs import stub, unstarted_client
 
 SCOPE = "things by name"
 RANK = SortKey("rank", descending=True, nullable=True, parse=int)
@@ -24,35 +24,35 @@ CURSOR = encode_cursor(SCOPE, "S101")
 
 @pytest.mark.parametrize("length", range(1, 9))
 @pytest.mark.parametrize("character", ["a", "~", "é", "\U0001f600", '"', "\\", "\0", "\n"])
-def test_a_cursor_goes_round(character: str, length: int) -> None:
+def test_a_cursor_is_decoded_unchanged(character: str, length: int) -> None:
     key = character * length
     cursor = encode_cursor(SCOPE, key)
     assert decode_cursor(SCOPE, cursor) == key
-    assert quote(cursor, safe="") == cursor, "a cursor stands in an address as it is"
+    assert quote(cursor, safe="") == cursor, "a cursor needs no encoding in a URL"
 
 
 def forged(key: bytes) -> str:
-    """A cursor whose check is right: anyone who reads the source can make one."""
+    """Return a cursor with a valid checksum. Anyone who reads the source code can make one."""
     return urlsafe_b64encode(_check(SCOPE, key) + key).decode().rstrip("=")
 
 
 TAMPERED = {
     "empty": "",
     "one character": "A",
-    "no base64": "????",
+    "not base64": "????",
     "not ASCII": "é" * 12,
     "a lone surrogate": "\ud800",
     "a digit": "٣" * 12,
     "cut": CURSOR[:-2],
-    "cut to the check": CURSOR[:8],
-    "begun late": CURSOR[1:],
-    "turned round": CURSOR[::-1],
+    "cut to the checksum": CURSOR[:8],
+    "without its first character": CURSOR[1:],
+    "reversed": CURSOR[::-1],
     "in lower case": CURSOR.lower(),
-    "changed at first": "A" + CURSOR[1:],
+    "with another first character": "A" + CURSOR[1:],
     "longer": CURSOR + "AAAA",
     "twice": CURSOR * 2,
     "huge": "A" * 1_000_000,
-    "with what is no base64": CURSOR[:4] + "!?" + CURSOR[4:],
+    "with characters that are not base64": CURSOR[:4] + "!?" + CURSOR[4:],
     "of another list": encode_cursor("students by name", "S101"),
     "of a list with a longer name": encode_cursor(SCOPE + " ", "S101"),
     "forged: not UTF-8": forged(b"\xff"),
@@ -61,11 +61,11 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("cursor", TAMPERED.values(), ids=TAMPERED)
-def test_anything_else_is_no_cursor(cursor: str) -> None:
-    refuse(cursor)
+def test_an_invalid_cursor_is_refused(cursor: str) -> None:
+    assert_refused(cursor)
 
 
-def refuse(cursor: str) -> None:
+def assert_refused(cursor: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         THINGS.window(PageQuery.model_construct(cursor=cursor))
 
@@ -73,32 +73,32 @@ def refuse(cursor: str) -> None:
     assert (error.parameter, error.pointer) == ("cursor", None)
 
 
-# Positions that no record can have, in a cursor whose check is right.
+# Positions that no record can have, for cursors with a valid checksum.
 IMPOSSIBLE = {
-    "no JSON": "x",
-    "no list": "5",
+    "not JSON": "x",
+    "not a list": "5",
     "empty": "[]",
     "too short": '[false, "1", "a"]',
     "too long": f'[false, "1", "a", "{ID}", "b"]',
     "a number for text": f'[false, "1", 5, "{ID}"]',
-    "null for what all have": f'[false, "1", null, "{ID}"]',
+    "null for a required field": f'[false, "1", null, "{ID}"]',
     "a list for text": f'[false, "1", ["a"], "{ID}"]',
     "an operator": f'[false, "1", {{"$gt": ""}}, "{ID}"]',
-    "no number": f'[false, "x", "a", "{ID}"]',
-    "no id": '[false, "1", "a", "x"]',
+    "not a number": f'[false, "x", "a", "{ID}"]',
+    "not an id": '[false, "1", "a", "x"]',
     "a lone surrogate": f'[false, "1", "\\ud800", "{ID}"]',
     "nested without end": "[" * 100_000,
 }
 
 
 @pytest.mark.parametrize("text", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
-def test_a_made_up_position_is_no_cursor(text: str) -> None:
-    refuse(encode_cursor(SCOPE, text))
+def test_a_cursor_with_an_impossible_position_is_refused(text: str) -> None:
+    assert_refused(encode_cursor(SCOPE, text))
 
 
 @pytest.mark.parametrize("rank", [7, None])
 @pytest.mark.parametrize("relation", ["next", "prev"])
-def test_a_link_leads_to_where_its_record_stands(rank: int | None, relation: str) -> None:
+def test_a_link_has_the_position_of_its_record(rank: int | None, relation: str) -> None:
     record = {"rank": rank, "name": 'Zoë, "\\', "_id": ObjectId(ID)}
 
     links = linked(Page([record], has_previous=True, has_next=True), "/things")
@@ -109,27 +109,27 @@ def test_a_link_leads_to_where_its_record_stands(rank: int | None, relation: str
 
 
 @pytest.mark.parametrize("query", ["cursor=x", "cursor=", "cursor=%00", "cursor=%FF", "cursor=" + "A" * 1999])
-def test_a_wrong_cursor_is_a_wrong_parameter(open_client: AppClient, query: str) -> None:
+def test_the_error_for_an_invalid_cursor_names_the_parameter(open_client: AppClient, query: str) -> None:
     answer = sign_in(open_client()).get(f"/students?{query}")
     assert (answer.status_code, [error["parameter"] for error in answer.json()["errors"]]) == (422, ["cursor"])
 
 
-def linked(page: Page[Any], address: str) -> dict[str, dict[str, str]]:
-    """The links of an answer to a request for this address."""
+def linked(page: Page[Any], url: str) -> dict[str, dict[str, str]]:
+    """Return the links of the response to a request for this URL."""
     router = PublicRouter()
 
     @router.get("/things")
     async def things(request: Request, response: Response) -> None:
         THINGS.link(page, request, response)
 
-    links = unopened(stub(public_router=router)).get(address).links
+    links = unstarted_client(stub(public_router=router)).get(url).links
     return {relation or "": link for relation, link in links.items()}
 
 
 MIDDLE = Page([{"rank": 1, "name": "a", "_id": ObjectId(ID)}], has_previous=True, has_next=True)
 
 
-def test_links_keep_every_other_parameter() -> None:
+def test_links_keep_all_other_parameters() -> None:
     links = linked(MIDDLE, "/things?branch=a%26b&branch=c&limit=2&cursor=old&name=%C3%A9")
 
     assert set(links) == {"next", "prev", "first"}
@@ -143,7 +143,7 @@ def test_links_keep_every_other_parameter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "address", "relations"),
+    ("page", "url", "relations"),
     [
         (Page([], has_previous=False, has_next=False), "/things", set()),
         (Page(MIDDLE.items, has_previous=False, has_next=False), "/things", set()),
@@ -152,9 +152,9 @@ def test_links_keep_every_other_parameter() -> None:
         (Page([], has_previous=False, has_next=False), "/things?cursor=x", {"first"}),
     ],
 )
-def test_a_page_links_only_to_what_there_is(page: Page[Any], address: str, relations: set[str]) -> None:
-    assert set(linked(page, address)) == relations
+def test_a_page_links_only_to_pages_that_exist(page: Page[Any], url: str, relations: set[str]) -> None:
+    assert set(linked(page, url)) == relations
 
 
-def test_the_first_page_of_a_plain_list_has_no_query() -> None:
+def test_the_link_to_the_first_page_has_no_query() -> None:
     assert linked(MIDDLE, "/things?cursor=x")["first"]["url"] == "/things"

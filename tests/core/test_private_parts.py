@@ -1,4 +1,4 @@
-"""The private parts of libraries that ADR 12 lists. A test fails by its name when an upgrade removes a part."""
+"""Tests of the private parts of libraries that ADR 12 lists. The name of a failed test says which part has changed."""
 
 import asyncio
 from inspect import getsource
@@ -33,16 +33,16 @@ def test_fastapi_describes_the_parameters_and_scopes_of_a_route_as_a_dependant()
     assert route.body_field is None  # type: ignore[attr-defined]
 
 
-def test_fastapi_asks_its_router_through_middleware_stack() -> None:
+def test_fastapi_calls_its_router_through_middleware_stack() -> None:
     app = FastAPI()
     scopes = []
 
-    async def note(scope, receive, send):  # type: ignore[no-untyped-def]  # an ASGI app
+    async def record(scope, receive, send):  # type: ignore[no-untyped-def]  # an ASGI app
         scopes.append(scope)
         await search(scope, receive, send)
 
     search = app.router.middleware_stack
-    app.router.middleware_stack = note
+    app.router.middleware_stack = record
     assert TestClient(app).get("/nowhere").status_code == 404
     (scope,) = scopes
     assert scope.get("fastapi.telemetry") is None
@@ -60,7 +60,7 @@ def test_pymongo_keeps_its_servers_in_its_topology(mongodb: MongoClient[dict[str
     assert all(pool.active_sockets >= 0 and pool.operation_count >= 0 and len(pool.conns) >= 0 for pool in pools)
 
 
-def test_uvicorn_has_the_parts_of_its_protocol_that_ours_builds_upon() -> None:
+def test_uvicorn_has_the_parts_of_its_protocol_that_our_protocol_uses() -> None:
     async def make() -> HttpToolsProtocol:
         config = Config(FastAPI(), http="httptools", log_config=None)
         config.load()
@@ -79,18 +79,18 @@ def _source_of(function: object) -> str:
     return getsource(function)  # type: ignore[arg-type]
 
 
-def test_uvicorn_makes_its_workers_of_the_class_in_its_module() -> None:
+def test_uvicorn_creates_its_workers_with_the_class_in_its_module() -> None:
     assert "child_conn" in _source_of(multiprocess.Process.__init__)
     assert "Process(" in _source_of(multiprocess.Multiprocess)
 
 
-def test_uvicorn_starts_an_app_by_a_method_of_what_has_the_configuration() -> None:
+def test_uvicorn_starts_an_app_with_a_method_of_an_object_that_has_the_configuration() -> None:
     receive = LifespanOn(Config(FastAPI(), log_config=None)).receive
     assert isinstance(receive.__self__.config, Config)  # type: ignore[attr-defined]
     assert "loaded_app" in _source_of(Config.load)
 
 
-def test_fastapi_says_of_a_body_that_it_cannot_read_what_we_translate() -> None:
+def test_fastapi_refuses_an_unreadable_body_with_a_message_that_we_translate() -> None:
     app = FastAPI()
 
     @app.post("/")

@@ -1,4 +1,4 @@
-"""Every kind of problem has a page, at the address that is its `type`."""
+"""Tests of the pages of problem types: each type has a page at the URL that is its `type`."""
 
 import re
 from typing import Any
@@ -31,13 +31,13 @@ def problem(request: pytest.FixtureRequest) -> type[Problem]:
     return kind
 
 
-def test_the_kinds_are_those_of_core_and_the_modules() -> None:
+def test_the_types_are_those_of_core_and_the_modules() -> None:
     names = {problem.__name__ for problem in TYPES.values()}
     assert {"NotFound", "InternalError", "StudentNotFound", "WrongCredentials", "ImportRejected"} <= names
     assert "HttpProblem" not in names
 
 
-def test_a_page_says_all_there_is_to_say(client: TestClient, problem: type[Problem]) -> None:
+def test_a_page_describes_the_problem(client: TestClient, problem: type[Problem]) -> None:
     answer = client.get(problem.type_uri(), headers=BROWSER)
     page = answer.text
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -47,65 +47,69 @@ def test_a_page_says_all_there_is_to_say(client: TestClient, problem: type[Probl
     assert "&quot;request_id&quot;" in page
 
 
-def test_a_program_is_told_the_same(client: TestClient, problem: type[Problem]) -> None:
-    told = client.get(problem.type_uri()).json()
-    assert (told["type"], told["title"], told["status"]) == (problem.type_uri(), problem.title, problem.status)
-    assert (told["meaning"], told["remedy"]) == (problem.meaning(), problem.remedy())
-    assert told["headers"] == problem.documented_headers
-    assert (told["example"]["type"], told["example"]["status"]) == (problem.type_uri(), problem.status)
+def test_the_json_has_the_same_content(client: TestClient, problem: type[Problem]) -> None:
+    described = client.get(problem.type_uri()).json()
+    assert (described["type"], described["title"], described["status"]) == (
+        problem.type_uri(),
+        problem.title,
+        problem.status,
+    )
+    assert (described["meaning"], described["remedy"]) == (problem.meaning(), problem.remedy())
+    assert described["headers"] == problem.documented_headers
+    assert (described["example"]["type"], described["example"]["status"]) == (problem.type_uri(), problem.status)
 
 
-def test_a_problem_says_what_it_means_and_what_to_do(problem: type[Problem]) -> None:
+def test_a_problem_has_a_meaning_and_a_remedy(problem: type[Problem]) -> None:
     assert re.fullmatch(r"[A-Z].+\.", problem.meaning())
     assert re.fullmatch(r"[A-Z`].+\.", problem.remedy()), f"{problem.__name__} does not say what a client can do"
 
 
-def test_all_are_listed(client: TestClient) -> None:
+def test_all_problem_types_are_listed(client: TestClient) -> None:
     assert [kind["type"] for kind in client.get("/problems").json()] == list(TYPES)
     links = re.findall(r'<td><a href="([^"]+)">', client.get("/problems", headers=BROWSER).text)
     assert links == list(TYPES)
 
 
-def test_each_type_in_the_documentation_leads_to_a_page(client: TestClient) -> None:
+def test_each_type_in_the_documentation_has_a_page(client: TestClient) -> None:
     documented = set(re.findall(r'"type":\s?"(/problems/[^"]*)"', client.get("/openapi.json").text))
     assert len(documented) > 20
     assert documented <= set(TYPES)
 
 
-def test_the_type_of_an_answer_leads_to_its_page(client: TestClient) -> None:
+def test_the_type_of_a_response_is_the_url_of_its_page(client: TestClient) -> None:
     problem = client.get("/nowhere").json()
     assert client.get(problem["type"]).json()["title"] == problem["title"]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
 @pytest.mark.parametrize("path", ["/problems/nothing", "/problems/about:blank", "/problems/%ED%A0%80", "/problems/"])
-def test_an_unknown_problem_is_not_found(client: TestClient, path: str, accept: str) -> None:
+def test_an_unknown_problem_type_is_not_found(client: TestClient, path: str, accept: str) -> None:
     answer = client.get(path, headers={"Accept": accept})
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
 
 
-def paths(told: dict[str, Any]) -> set[str]:
-    return {f"{operation['method']} {operation['path']}" for operation in told["operations"]}
+def paths(described: dict[str, Any]) -> set[str]:
+    return {f"{operation['method']} {operation['path']}" for operation in described["operations"]}
 
 
-def test_a_page_tells_which_operations_document_the_problem(client: TestClient) -> None:
-    told = client.get("/problems/roll-no-taken").json()
-    assert {"POST /students", "POST /students/{roll_no}/rename"} <= paths(told)
-    assert "GET /students" not in paths(told)
+def test_a_page_lists_the_operations_that_document_the_problem(client: TestClient) -> None:
+    described = client.get("/problems/roll-no-taken").json()
+    assert {"POST /students", "POST /students/{roll_no}/rename"} <= paths(described)
+    assert "GET /students" not in paths(described)
     page = client.get("/problems/roll-no-taken", headers=BROWSER).text
     assert '<a href="/docs#/students/students-create"><code>POST /students</code></a> Create a student' in page
 
 
 @pytest.mark.parametrize("name", ["internal-error", "unauthenticated", "not-found"])
-def test_what_nearly_all_operations_share_is_said_in_short(client: TestClient, name: str) -> None:
+def test_a_page_lists_no_operations_if_nearly_all_document_the_problem(client: TestClient, name: str) -> None:
     answer = client.get(f"/problems/{name}", headers=BROWSER)
     assert (answer.status_code, "POST /students" in answer.text) == (200, False)
 
 
-def test_a_case_of_another_problem_leads_to_it_and_back(client: TestClient) -> None:
-    told = client.get("/problems/student-not-found").json()
-    assert told["kind_of"]["type"] == "/problems/not-found"
-    assert told["type"] in [kind["type"] for kind in client.get("/problems/not-found").json()["kinds"]]
+def test_a_problem_and_its_special_cases_refer_to_each_other(client: TestClient) -> None:
+    described = client.get("/problems/student-not-found").json()
+    assert described["kind_of"]["type"] == "/problems/not-found"
+    assert described["type"] in [kind["type"] for kind in client.get("/problems/not-found").json()["kinds"]]
 
 
 class Odd(Conflict):
@@ -115,7 +119,7 @@ class Odd(Conflict):
 
 
 def with_problem(problem: type[Problem]) -> Module:
-    """A module whose folder would be that of this file, with a route that documents the problem."""
+    """Return a module, named like this file's folder, with a route that documents the problem."""
     router = ProtectedRouter()
 
     @router.get("/odd", responses=problem_responses(problem))
@@ -125,7 +129,7 @@ def with_problem(problem: type[Problem]) -> Module:
     return stub(name="core", router=router)
 
 
-def test_what_a_page_says_is_escaped() -> None:
+def test_the_text_of_a_page_is_escaped() -> None:
     client = TestClient(create_app(Settings(), [with_problem(Odd)]))
     page = client.get("/problems/odd", headers=BROWSER).text
     assert "<h1>&lt;Odd&gt;</h1>" in page
@@ -135,7 +139,7 @@ def test_what_a_page_says_is_escaped() -> None:
     assert "&lt;Odd&gt;" in client.get("/problems", headers=BROWSER).text
 
 
-def test_problems_of_modules_that_are_not_there_have_no_page() -> None:
+def test_problems_of_missing_modules_have_no_page() -> None:
     client = TestClient(create_app(Settings(), [stub()]))
     listed = {kind["type"] for kind in client.get("/problems").json()}
     assert {InvalidRequest.type_uri(), NotFound.type_uri()} <= listed
@@ -143,7 +147,7 @@ def test_problems_of_modules_that_are_not_there_have_no_page() -> None:
     assert client.get("/problems/student-not-found").status_code == 404
 
 
-def test_two_problems_of_one_name_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_problems_with_the_same_name_prevent_startup(monkeypatch: pytest.MonkeyPatch) -> None:
     twin = type("NotFound", (Conflict,), {"__module__": __name__, "__doc__": "It is here. Look.", "title": "Twin"})
     monkeypatch.setitem(globals(), "NotFound", twin)
     expected = r"NotFound.*core\.errors.*tests\.core\."
@@ -151,12 +155,12 @@ def test_two_problems_of_one_name_stop_the_start(monkeypatch: pytest.MonkeyPatch
         create_app(Settings(), [stub(name="core")])
 
 
-def test_a_class_that_its_file_does_not_hold_is_none() -> None:
+def test_a_class_that_its_module_does_not_define_is_ignored() -> None:
     local: type[Problem] = type("Local", (Conflict,), {"__module__": __name__, "title": "Local"})
     assert local.type_uri() not in problem_types([stub(name="core")])
 
 
-def test_the_pages_stay_behind_the_prefix_of_a_proxy() -> None:
+def test_links_have_the_path_prefix_of_a_proxy() -> None:
     client = TestClient(create_app(Settings.model_construct()), root_path="/api")
     for path in ("/api/problems", "/api/problems/roll-no-taken", "/api/problems/not-found"):
         links = re.findall(r'href="([^"]+)"', client.get(path, headers=BROWSER).text)

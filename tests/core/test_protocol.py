@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from core.server.protocol import _BODY, _DEAF, ANSWER_SECONDS, BODY_SECONDS, LINGER_SECONDS, Connection
+from core.server.protocol import _BODY, _DISCARD, BODY_SECONDS, LINGER_SECONDS, RESPONSE_SECONDS, Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -95,15 +95,15 @@ async def test_a_client_that_does_not_read_the_response_is_disconnected() -> Non
     async with stage(endless) as on:
         on.writer.write(REQUEST)
         await on.fill()
-        assert await on.is_cut_after(ANSWER_SECONDS)
+        assert await on.is_cut_after(RESPONSE_SECONDS)
 
 
 async def test_a_client_that_reads_the_response_slowly_stays_connected() -> None:
     async with stage(endless) as on:
         on.writer.write(REQUEST)
         for _ in range(5):
-            await on.until(lambda: on.connection.flow.write_paused and on.connection.patience == ANSWER_SECONDS)
-            on.pass_seconds(ANSWER_SECONDS - 1)
+            await on.until(lambda: on.connection.flow.write_paused and on.connection.seconds_left == RESPONSE_SECONDS)
+            on.pass_seconds(RESPONSE_SECONDS - 1)
             await on.reader.readexactly(20 * len(PIECE))
         assert on.connection in on.state.connections
 
@@ -167,11 +167,11 @@ async def test_received_data_extends_the_body_timeout_only_up_to_its_maximum() -
         for _ in range(8):
             on.writer.write(PIECE)
         await on.writer.drain()
-        await on.until(lambda: on.connection.awaited == _BODY and on.connection.patience == BODY_SECONDS)
+        await on.until(lambda: on.connection.awaited == _BODY and on.connection.seconds_left == BODY_SECONDS)
         on.pass_seconds(BODY_SECONDS)
-        assert on.connection.awaited != _DEAF
+        assert on.connection.awaited != _DISCARD
         on.pass_seconds(1)
-        assert on.connection.awaited == _DEAF
+        assert on.connection.awaited == _DISCARD
 
 
 async def test_a_response_that_has_started_is_not_aborted_because_the_body_is_slow() -> None:
@@ -188,7 +188,7 @@ async def test_a_response_that_has_started_is_not_aborted_because_the_body_is_sl
         on.pass_seconds(10_000)
         may_end.set()
         assert await on.reader.read() == b"3\r\nend\r\n0\r\n\r\n"
-        assert "refusal" not in on.connection.cycle.scope
+        assert "rejection" not in on.connection.cycle.scope
 
 
 async def test_a_server_that_shuts_down_closes_lingering_connections() -> None:

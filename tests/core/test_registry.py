@@ -1,4 +1,4 @@
-"""All that is wrong with the settings is told at once, also what `.env` has that nobody knows."""
+"""Tests of errors in settings: all are reported at once, including unknown names in `.env`."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ from tests.core.stubs import stub
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `.env` of the test's own."""
+    """Return the path of a `.env` file for this test only."""
     file = tmp_path / ".env"
     kinds: list[type[ModuleSelection | ModuleSettings]] = [ModuleSelection, Settings, *settings_of_modules()]
     for kind in kinds:
@@ -31,20 +31,18 @@ def refusal() -> str:
     return str(raised.value)
 
 
-def test_process_wide_settings_those_of_modules_and_unknown_ones_are_named_together(
-    env: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_invalid_and_unknown_settings_are_named_at_once(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env.write_text("ACESS_TOKEN_MINUTES=hunter2\nhunter=hunter2\nBCRYPT_COST=hunter2\n")
     monkeypatch.setenv("PORT", "hunter2")
     monkeypatch.setenv("ENVIRONMENT", "production")
-    told = refusal()
+    message = refusal()
     for name in ("PORT", "BCRYPT_COST", "MONGODB_URL", "HUNTER", "ACESS_TOKEN_MINUTES"):
-        assert f"{name}: " in told
-    assert "ACCESS_TOKEN_MINUTES" in told, "the setting that may be meant"
-    assert "hunter2" not in told
+        assert f"{name}: " in message
+    assert "ACCESS_TOKEN_MINUTES" in message, "the error must suggest the setting with a similar name"
+    assert "hunter2" not in message
 
 
-def test_what_others_have_in_the_environment_is_their_affair(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_variables_in_the_environment_are_ignored(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env.write_text("# a comment\nexport marks_max=20\n\nOF_NOBODY=\n")
     monkeypatch.setenv("ACESS_TOKEN_MINUTES", "5")
     settings, modules = configure()
@@ -52,7 +50,7 @@ def test_what_others_have_in_the_environment_is_their_affair(env: Path, monkeypa
     assert {module.name for module in modules} >= {"auth", "students"}
 
 
-def test_a_setting_of_a_module_that_is_left_out_is_only_warned_of(env: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_setting_of_a_disabled_module_only_causes_a_warning(env: Path, caplog: pytest.LogCaptureFixture) -> None:
     env.write_text("MODULES_DISABLED=transfers\nIMPORT_DAYS=3\n")
     configure()
     assert "IMPORT_DAYS: " in caplog.text
@@ -79,7 +77,7 @@ def test_a_setting_of_a_module_that_is_left_out_is_only_warned_of(env: Path, cap
         ({"DOCS": "maybe"}, "DOCS"),
     ],
 )
-def test_what_does_not_go_together_is_refused(
+def test_invalid_and_contradictory_settings_are_refused(
     given: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for given_name, value in given.items():
@@ -96,7 +94,7 @@ def test_what_does_not_go_together_is_refused(
         ({"environment": "development"}, False),
     ],
 )
-def test_production_warns_of_strangers_who_can_register(
+def test_production_warns_of_open_registration(
     given: dict[str, str], warned: bool, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING), TestClient(create_app(configured(settings, **given))):

@@ -1,5 +1,5 @@
-"""Routes of our routers do what FastAPI documents: the same routes are declared on a plain `APIRouter` and on ours, and
-the responses are compared."""
+"""Tests that routes of our routers behave as FastAPI documents: the same routes are declared on a plain `APIRouter` and
+on ours, and the responses are compared."""
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -133,7 +133,7 @@ def client(log: Log) -> Iterator[TestClient]:
     declare(plain, log)
     declare(ours, log)
     app.include_router(plain)
-    for route in ours.tagged("ours"):
+    for route in ours.with_tag("ours"):
         app.router.routes.append(route)
     install_route_table(app)
     app.dependency_overrides[original] = lambda: "overridden"
@@ -145,8 +145,8 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "override of a dependency": ("GET", "/overridden", {}),
     "dependency without a cache": ("GET", "/uncached", {}),
     "dependency with a cache": ("GET", "/cached", {}),
-    "body within its size": ("POST", "/small", {"json": 1}),
-    "body beyond its size": ("POST", "/small", {"json": "x" * 50}),
+    "body within its size limit": ("POST", "/small", {"json": 1}),
+    "body above its size limit": ("POST", "/small", {"json": "x" * 50}),
     "background task": ("POST", "/background", {}),
     "response parameter": ("GET", "/headers", {}),
     "cookie": ("GET", "/cookie", {"headers": {"Cookie": "flavour=oat", "Accept": "a/b"}}),
@@ -156,7 +156,7 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "two bodies": ("POST", "/body", {"json": {"size": {"width": 1}, "extra": 2}}),
     "two bodies, one wrong": ("POST", "/body", {"json": {"size": {"width": "x"}}}),
     "embedded body": ("POST", "/embedded", {"json": {"size": {"width": 1}}}),
-    "body that is no JSON": ("POST", "/embedded", {"content": "{", "headers": {"Content-Type": "application/json"}}),
+    "body that is not JSON": ("POST", "/embedded", {"content": "{", "headers": {"Content-Type": "application/json"}}),
     "no body": ("POST", "/embedded", {}),
     "query as a model": ("GET", "/filters/7?tag=a&tag=b&limit=5", {}),
     "wrong query and path": ("GET", "/filters/x?limit=y", {}),
@@ -167,7 +167,7 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("method", "path", "options"), REQUESTS.values(), ids=REQUESTS.keys())
-def test_an_option_does_the_same_as_on_a_plain_router(
+def test_an_option_has_the_same_effect_as_on_a_plain_router(
     client: TestClient, log: Log, method: str, path: str, options: dict[str, Any]
 ) -> None:
     answers = []

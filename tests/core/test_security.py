@@ -1,4 +1,4 @@
-"""Password hashes and tokens: what is good verifies, and nothing else does or escapes as another error."""
+"""Tests of password hashes and tokens: only valid ones are accepted, and others raise only `InvalidToken`."""
 
 import hmac
 import json
@@ -30,7 +30,7 @@ def b64(raw: bytes) -> bytes:
 
 
 def forge(claims: bytes | dict[str, object], *, alg: object = "HS256", key: str = KEY, header: bytes = b"") -> str:
-    """A token that is signed as its `alg` says, whatever is in it."""
+    """Return a token with any claims, signed as its `alg` says."""
     head = header or json.dumps({"alg": alg, "typ": "JWT"}).encode()
     body = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
     signed = b64(head) + b"." + b64(body)
@@ -40,158 +40,158 @@ def forge(claims: bytes | dict[str, object], *, alg: object = "HS256", key: str 
     return (signed + b"." + b64(hmac.digest(key.encode(), signed, digest))).decode()
 
 
-def good(**changes: object) -> dict[str, object]:
-    """Claims that verify, but for `changes`; None leaves one out."""
+def valid_claims(**changes: object) -> dict[str, object]:
+    """Return valid claims with these changes. None omits a claim."""
     now = int(time.time())
     claims: dict[str, object] = {"sub": "alice", "iat": now, "exp": now + 3600, "jti": "x", **changes}
     return {name: value for name, value in claims.items() if value is not None}
 
 
 NOW = int(time.time())
-GOOD = forge(good())
-HEAD, BODY, SIGNATURE = GOOD.split(".")
+VALID_TOKEN = forge(valid_claims())
+HEAD, BODY, SIGNATURE = VALID_TOKEN.split(".")
 
-UNBELIEVABLE: dict[str, str] = {
-    "alg none": forge(good(), alg="none"),
-    "alg none, signed": forge(good(), header=b'{"alg":"none"}'),
-    "alg NONE": forge(good(), header=b'{"alg":"NONE"}'),
-    "no alg": forge(good(), header=b"{}"),
-    "alg a list": forge(good(), header=b'{"alg":["HS256"]}'),
-    "HS384": forge(good(), alg="HS384"),
-    "HS512": forge(good(), alg="HS512"),
-    "RS256": forge(good(), alg="RS256"),
-    "header a list": forge(good(), header=b"[]"),
-    "header not JSON": forge(good(), header=b"{"),
-    "header not UTF-8": forge(good(), header=b"\xff"),
-    "header deep": forge(good(), header=b"[" * 3000),
-    "another key": forge(good(), key="x" * 64),
-    "an empty key": forge(good(), key=""),
-    "the key in upper case": forge(good(), key=KEY.upper()),
-    "exp missing": forge(good(exp=None)),
-    "exp past": forge(good(exp=NOW - 1)),
-    "exp zero": forge(good(exp=0)),
-    "exp negative": forge(good(exp=-(10**30))),
-    "exp a string": forge(good(exp=str(NOW + 60))),
-    "exp a float": forge(good(exp=NOW + 60.5)),
-    "exp NaN": forge(good(exp=float("nan"))),
-    "exp infinite": forge(good(exp=float("inf"))),
-    "exp true": forge(good(exp=True)),
-    "exp a list": forge(good(exp=[NOW + 60])),
-    "exp of 5000 digits": forge(json.dumps(good(exp=0)).replace('"exp": 0', '"exp": ' + "9" * 5000).encode()),
-    "iat missing": forge(good(iat=None)),
-    "iat in the future": forge(good(iat=NOW + 3600, exp=NOW + 7200)),
-    "iat a string": forge(good(iat=str(NOW))),
-    "iat true": forge(good(iat=True)),
-    "iat NaN": forge(good(iat=float("nan"))),
-    "nbf in the future": forge(good(nbf=NOW + 3600)),
-    "sub missing": forge(good(sub=None)),
-    "sub a number": forge(good(sub=1)),
-    "sub a list": forge(good(sub=["alice"])),
-    "sub an object": forge(good(sub={"$ne": ""})),
-    "jti missing": forge(good(jti=None)),
-    "jti a number": forge(good(jti=1)),
+INVALID_TOKENS: dict[str, str] = {
+    "alg none": forge(valid_claims(), alg="none"),
+    "alg none, signed": forge(valid_claims(), header=b'{"alg":"none"}'),
+    "alg NONE": forge(valid_claims(), header=b'{"alg":"NONE"}'),
+    "no alg": forge(valid_claims(), header=b"{}"),
+    "alg a list": forge(valid_claims(), header=b'{"alg":["HS256"]}'),
+    "HS384": forge(valid_claims(), alg="HS384"),
+    "HS512": forge(valid_claims(), alg="HS512"),
+    "RS256": forge(valid_claims(), alg="RS256"),
+    "header a list": forge(valid_claims(), header=b"[]"),
+    "header not JSON": forge(valid_claims(), header=b"{"),
+    "header not UTF-8": forge(valid_claims(), header=b"\xff"),
+    "header deeply nested": forge(valid_claims(), header=b"[" * 3000),
+    "another key": forge(valid_claims(), key="x" * 64),
+    "an empty key": forge(valid_claims(), key=""),
+    "the key in upper case": forge(valid_claims(), key=KEY.upper()),
+    "exp missing": forge(valid_claims(exp=None)),
+    "exp past": forge(valid_claims(exp=NOW - 1)),
+    "exp zero": forge(valid_claims(exp=0)),
+    "exp negative": forge(valid_claims(exp=-(10**30))),
+    "exp a string": forge(valid_claims(exp=str(NOW + 60))),
+    "exp a float": forge(valid_claims(exp=NOW + 60.5)),
+    "exp NaN": forge(valid_claims(exp=float("nan"))),
+    "exp infinite": forge(valid_claims(exp=float("inf"))),
+    "exp true": forge(valid_claims(exp=True)),
+    "exp a list": forge(valid_claims(exp=[NOW + 60])),
+    "exp of 5000 digits": forge(json.dumps(valid_claims(exp=0)).replace('"exp": 0', '"exp": ' + "9" * 5000).encode()),
+    "iat missing": forge(valid_claims(iat=None)),
+    "iat in the future": forge(valid_claims(iat=NOW + 3600, exp=NOW + 7200)),
+    "iat a string": forge(valid_claims(iat=str(NOW))),
+    "iat true": forge(valid_claims(iat=True)),
+    "iat NaN": forge(valid_claims(iat=float("nan"))),
+    "nbf in the future": forge(valid_claims(nbf=NOW + 3600)),
+    "sub missing": forge(valid_claims(sub=None)),
+    "sub a number": forge(valid_claims(sub=1)),
+    "sub a list": forge(valid_claims(sub=["alice"])),
+    "sub an object": forge(valid_claims(sub={"$ne": ""})),
+    "jti missing": forge(valid_claims(jti=None)),
+    "jti a number": forge(valid_claims(jti=1)),
     "claims a list": forge(b"[]"),
     "claims null": forge(b"null"),
     "claims a string": forge(b'"alice"'),
     "claims not JSON": forge(b"{"),
     "claims not UTF-8": forge(b'{"sub": "\xff"}'),
-    "claims deep": forge(b'{"sub":' * 800 + b"1" + b"}" * 800),
-    "claims changed": f"{HEAD}.{b64(json.dumps(good(sub='bob')).encode()).decode()}.{SIGNATURE}",
-    "signature gone": f"{HEAD}.{BODY}.",
+    "claims deeply nested": forge(b'{"sub":' * 800 + b"1" + b"}" * 800),
+    "claims changed": f"{HEAD}.{b64(json.dumps(valid_claims(sub='bob')).encode()).decode()}.{SIGNATURE}",
+    "signature missing": f"{HEAD}.{BODY}.",
     "signature of zeros": f"{HEAD}.{BODY}.{'A' * 43}",
     "signature cut": f"{HEAD}.{BODY}.{SIGNATURE[:-4]}",
     "signature not base64": f"{HEAD}.{BODY}.{'~' * 43}",
     "two parts": f"{HEAD}.{BODY}",
-    "four parts": f"{GOOD}.{SIGNATURE}",
+    "four parts": f"{VALID_TOKEN}.{SIGNATURE}",
     "five parts": "a.b.c.d.e",
     "empty": "",
     "dots": "..",
     "one word": "garbage",
     "not ASCII": "é.é.é",
     "a lone surrogate": f"{HEAD}.{BODY}.\ud800",
-    "NUL": f"{GOOD}\0",
-    "10 KB of claims": forge(good(padding="x" * 10_000)),
+    "NUL": f"{VALID_TOKEN}\0",
+    "10 KB of claims": forge(valid_claims(padding="x" * 10_000)),
     "10 KB of dots": "." * 10_240,
     "10 KB of brackets": "[" * 10_240,
 }
 
 
-def believe(token: str, key: str = KEY) -> dict[str, Any]:
-    """What a caller does with a token: whose is it, and did that user's key sign it?"""
+def verify(token: str, key: str = KEY) -> dict[str, Any]:
+    """Read the subject of a token, then verify its signature with that user's key, as the service does."""
     unverified_subject(token)
     return verify_token(token, key)
 
 
-@pytest.mark.parametrize("token", UNBELIEVABLE.values(), ids=UNBELIEVABLE)
-def test_nothing_else_is_believed(token: str) -> None:
+@pytest.mark.parametrize("token", INVALID_TOKENS.values(), ids=INVALID_TOKENS)
+def test_an_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidToken):
-        believe(token)
+        verify(token)
 
 
-@pytest.mark.parametrize("token", UNBELIEVABLE.values(), ids=UNBELIEVABLE)
-def test_each_of_the_two_steps_fails_in_no_other_way(token: str) -> None:
+@pytest.mark.parametrize("token", INVALID_TOKENS.values(), ids=INVALID_TOKENS)
+def test_each_of_the_two_steps_raises_only_invalid_token(token: str) -> None:
     for step in (unverified_subject, lambda token: verify_token(token, KEY)):
         try:
             answer = step(token)
         except InvalidToken as error:
-            assert str(error) == ""  # noqa: PT017  # a forger learns nothing of why
+            assert str(error) == ""  # noqa: PT017  # reveals no reason to an attacker
         else:
             assert isinstance(answer, str | dict)
 
 
 @pytest.mark.parametrize("claim", ["sub", "iat", "exp", "jti"])
-def test_every_claim_must_be_there(claim: str) -> None:
+def test_every_claim_is_required(claim: str) -> None:
     with pytest.raises(InvalidToken):
-        verify_token(forge(good(**{claim: None})), KEY)
+        verify_token(forge(valid_claims(**{claim: None})), KEY)
 
 
-def test_a_forged_token_that_is_good_verifies() -> None:
-    assert unverified_subject(GOOD) == "alice"
-    assert believe(GOOD)["sub"] == "alice"
+def test_a_valid_token_is_accepted() -> None:
+    assert unverified_subject(VALID_TOKEN) == "alice"
+    assert verify(VALID_TOKEN)["sub"] == "alice"
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 64, KEY[:-1]])
-def test_no_other_key_verifies(key: str) -> None:
+def test_another_key_verifies_no_token(key: str) -> None:
     with pytest.raises(InvalidToken):
-        verify_token(GOOD, key)
+        verify_token(VALID_TOKEN, key)
 
 
-def test_an_empty_key_verifies_nothing_not_even_its_own() -> None:
+def test_an_empty_key_verifies_no_token_even_if_it_signed_it() -> None:
     with pytest.raises(InvalidToken):
-        verify_token(forge(good(), key=""), "")
+        verify_token(forge(valid_claims(), key=""), "")
 
 
 def test_clocks_may_differ_by_half_a_minute() -> None:
     now = int(time.time())
-    assert believe(forge(good(iat=now + 20)))["iat"] == now + 20
+    assert verify(forge(valid_claims(iat=now + 20)))["iat"] == now + 20
 
 
-def test_a_token_says_who_and_until_when_and_is_unique() -> None:
-    first, second = (believe(sign_token({"sub": "alice"}, KEY, MINUTE)) for _ in range(2))
+def test_a_token_has_a_subject_an_expiry_and_a_unique_id() -> None:
+    first, second = (verify(sign_token({"sub": "alice"}, KEY, MINUTE)) for _ in range(2))
     assert set(first) == {"sub", "iat", "exp", "jti"}
     assert (first["sub"], first["exp"] - first["iat"]) == ("alice", 60)
     assert first["jti"] != second["jti"]
 
 
-def test_a_token_whose_time_is_over_is_refused() -> None:
+def test_an_expired_token_is_refused() -> None:
     with pytest.raises(InvalidToken):
-        believe(sign_token({"sub": "alice"}, KEY, -MINUTE))
+        verify(sign_token({"sub": "alice"}, KEY, -MINUTE))
 
 
-def test_a_token_of_the_greatest_size_is_still_read() -> None:
+def test_a_token_of_the_maximum_size_is_accepted() -> None:
     padding = "x" * (MAX_TOKEN_BYTES * 3 // 4 - 200)
-    token = forge(good(padding=padding))
+    token = forge(valid_claims(padding=padding))
     assert MAX_TOKEN_BYTES - 200 < len(token) <= MAX_TOKEN_BYTES
-    assert believe(token)["padding"] == padding
+    assert verify(token)["padding"] == padding
 
 
-def test_a_subject_outlives_the_journey() -> None:
+def test_a_subject_with_any_characters_is_preserved() -> None:
     name = "Ünï-\U0001f600"
     assert unverified_subject(sign_token({"sub": name}, KEY, MINUTE)) == name
 
 
 @pytest.mark.parametrize("password", ["secure123", "", "x" * 72, "é" * 36, "\U0001f600" * 18, " spaced "])
-def test_a_password_is_behind_its_own_hash_only(password: str) -> None:
+def test_a_hash_matches_only_its_password(password: str) -> None:
     hashed = hash_password(password, 4)
     assert re.fullmatch(r"\$2b\$04\$[./A-Za-z0-9]{53}", hashed)
     assert verify_password(password, hashed)
@@ -203,7 +203,7 @@ def test_the_cost_is_in_the_hash(cost: int) -> None:
     assert hash_password("secure123", cost).startswith(f"$2b${cost:02}$")
 
 
-def test_a_hash_has_a_salt_of_its_own() -> None:
+def test_each_hash_has_a_different_salt() -> None:
     assert hash_password("secure123", 4) != hash_password("secure123", 4)
 
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and are refused in words when they are wrong."""
+"""Tests of settings: they are read from the environment, and invalid ones are refused with a message."""
 
 import re
 from contextvars import Context
@@ -14,17 +14,17 @@ from core.errors import StartupError
 from core.routing.router import PublicRouter
 from core.settings import ModuleSettings, Settings, current_settings, read_settings, variables
 from tests.conftest import settings_of_modules
-from tests.core.stubs import stub, unopened
+from tests.core.stubs import stub, unstarted_client
 
 
 class SeatSettings(ModuleSettings, env_prefix="SEATS_"):
-    """Of a module that there might be."""
+    """The settings of an example module."""
 
     least: int = 1
     most: int = 30
 
 
-WRONG = {
+INVALID = {
     "PORT": "hunter2",
     "LOG_LEVEL": "LOUD",
     "MAX_BODY_BYTES": "0",
@@ -33,7 +33,7 @@ WRONG = {
     "MIGRATION_WAIT_SECONDS": "-1",
     "METRICS_TOKEN": "hunter2",
 }
-WRONG_OF_MODULES = {
+INVALID_OF_MODULES = {
     "ACCESS_TOKEN_MINUTES": "0",
     "BCRYPT_COST": "3",
     "MARKS_MAX": "nan",
@@ -43,24 +43,24 @@ WRONG_OF_MODULES = {
 
 
 def read_all() -> dict[str, object]:
-    """Every setting by its variable: the process-wide ones, and those of the modules."""
+    """Return every setting by its variable: the process-wide ones, and those of the modules."""
     settings = read_settings()
     settings.read_parts(settings_of_modules())
     everything: list[Settings | ModuleSettings] = [settings, *(settings.part(kind) for kind in settings_of_modules())]
     return {name: getattr(part, field) for part in everything for name, field in variables(type(part)).items()}
 
 
-@pytest.mark.parametrize("wrong", [WRONG, WRONG_OF_MODULES], ids=["process-wide", "of modules"])
-def test_all_wrong_settings_are_named_at_once(wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in wrong.items():
+@pytest.mark.parametrize("invalid", [INVALID, INVALID_OF_MODULES], ids=["process-wide", "of modules"])
+def test_all_invalid_settings_are_named_at_once(invalid: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in invalid.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StartupError) as raised:
         read_all()
     text = str(raised.value)
-    assert set(re.findall(r"([A-Z_]+): ", text)) == set(wrong)
+    assert set(re.findall(r"([A-Z_]+): ", text)) == set(invalid)
     assert "\n" not in text
     assert "hunter2" not in text
-    assert raised.value.__context__ is None, "a traceback would show what pydantic says"
+    assert raised.value.__context__ is None, "a traceback would show pydantic's message"
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,14 @@ def test_a_setting_is_read_from_the_environment(
     assert read_all()[name] == expected
 
 
-def test_an_empty_setting_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = read_all()
     for name in defaults:
         monkeypatch.setenv(name, "")
     assert read_all() == defaults
 
 
-def test_settings_are_read_from_the_env_file_and_the_environment_wins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_takes_precedence_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("PORT=1234\nSEATS_MOST=50\nSEATS_LEAST=5\nOF_ANOTHER_PROGRAM=x\n")
     monkeypatch.chdir(tmp_path)
     for kind in (Settings, SeatSettings):
@@ -135,25 +133,25 @@ def test_settings_are_read_from_the_env_file_and_the_environment_wins(
     assert (settings.port, seats.least, seats.most) == (1234, 5, 60)
 
 
-def test_the_address_of_the_database_is_never_shown() -> None:
+def test_the_url_of_the_database_is_never_shown() -> None:
     settings = Settings.model_validate({"mongodb_url": "mongodb://user:hunter2@host"})
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()} {settings.model_dump()}"
 
 
-def test_an_error_does_not_repeat_what_was_given() -> None:
+def test_an_error_does_not_repeat_the_given_values() -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate({"port": "hunter2", "mongodb_url": ["hunter2"]})
     assert raised.value.error_count() == 2
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_wrong_setting_of_a_module_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_setting_of_a_module_prevents_startup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATS_MOST", "many")
     with pytest.raises(StartupError, match="SEATS_MOST: "):
         create_app(Settings(), [stub(settings=SeatSettings)])
 
 
-def test_some_settings_of_modules_can_be_given() -> None:
+def test_settings_of_modules_can_be_replaced() -> None:
     settings = Settings()
     given = settings.with_parts(SeatSettings(most=5))
     assert (given.part(SeatSettings).most, settings.part(SeatSettings).most) == (5, 30)
@@ -178,7 +176,7 @@ def test_two_apps_in_one_process_keep_their_own_settings(monkeypatch: pytest.Mon
             return [current_settings().port, SeatSettings.current().most]
 
         monkeypatch.setenv("SEATS_MOST", str(most))
-        return unopened(stub(public_router=router, settings=SeatSettings), port=most)
+        return unstarted_client(stub(public_router=router, settings=SeatSettings), port=most)
 
     first, second = app(1000), app(10)
     for path in ("/here", "/in-a-thread"):
@@ -187,7 +185,7 @@ def test_two_apps_in_one_process_keep_their_own_settings(monkeypatch: pytest.Mon
         ]
 
 
-def test_outside_of_any_app_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_outside_of_an_app_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "4321")
     context = Context()
     assert context.run(current_settings).port == 4321

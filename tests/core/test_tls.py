@@ -31,7 +31,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def listening(folder: Path, most: int) -> AsyncIterator[tuple[ServerState, int]]:
+async def listening(folder: Path, limit: int) -> AsyncIterator[tuple[ServerState, int]]:
     """Run a TLS server with a limit of connections, and yield its state and its port."""
     files, state = certificate(folder), ServerState()
     config = TlsConfig(
@@ -40,7 +40,7 @@ async def listening(folder: Path, most: int) -> AsyncIterator[tuple[ServerState,
     config.load()
 
     def accept() -> Handshake:
-        return Handshake(config, state, app_state={}, max_connections=most - SPARE_CONNECTIONS)
+        return Handshake(config, state, app_state={}, max_connections=limit - SPARE_CONNECTIONS)
 
     async with await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0) as server:
         try:
@@ -52,7 +52,7 @@ async def listening(folder: Path, most: int) -> AsyncIterator[tuple[ServerState,
 
 
 async def test_the_connection_replaces_the_finished_handshake(tmp_path: Path) -> None:
-    async with listening(tmp_path, most=SPARE_CONNECTIONS + 1) as (state, port):
+    async with listening(tmp_path, limit=SPARE_CONNECTIONS + 1) as (state, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=ssl._create_unverified_context())
         for _ in range(2):
             writer.write(REQUEST)
@@ -64,7 +64,7 @@ async def test_the_connection_replaces_the_finished_handshake(tmp_path: Path) ->
 
 
 async def test_handshakes_above_the_limit_are_refused_and_failed_ones_are_removed(tmp_path: Path) -> None:
-    async with listening(tmp_path, most=1) as (state, port):
+    async with listening(tmp_path, limit=1) as (state, port):
         _, first = await asyncio.open_connection("127.0.0.1", port)
         await until(lambda: len(state.connections) == 1)
         reader, second = await asyncio.open_connection("127.0.0.1", port)
@@ -80,7 +80,7 @@ async def test_handshakes_above_the_limit_are_refused_and_failed_ones_are_remove
 
 
 async def test_shutdown_closes_handshakes_that_have_not_started(tmp_path: Path) -> None:
-    async with listening(tmp_path, most=1) as (state, port):
+    async with listening(tmp_path, limit=1) as (state, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while not state.connections:  # noqa: ASYNC110 (the next iteration would be too late)
             await asyncio.sleep(0)

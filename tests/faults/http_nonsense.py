@@ -1,4 +1,4 @@
-"""What nobody should send around a body: methods, parts of addresses, media types and headers."""
+"""Invalid and unusual methods, parts of request targets, media types and headers."""
 
 METHODS = tuple(b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT QUERY get M-SEARCH X".split())
 TARGETS = (

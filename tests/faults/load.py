@@ -1,8 +1,8 @@
-"""A load of writes on a running service, each of which can be told apart afterwards, and what must be left of them.
+"""A load of distinguishable writes on a running service, and a check of what is stored afterwards.
 
-Each write sets one mark that no other write sets, in a subject that no other writer uses there. So the history of a
-student says which writes were done, how often and in which order; and a version that changes anything else is a write
-that overwrote another one.
+Each write sets one mark that no other write sets, in a subject that no other writer uses for that student. So the
+history of a student shows which writes were done, how often and in which order. A version with any other change means
+that a write overwrote another one.
 """
 
 import itertools
@@ -23,12 +23,12 @@ from tests.servers import PATIENCE
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secure123"}
 SHARED = [f"S{number}" for number in range(3)]
 MARKS = {"MARKS_MAX": "1000000"}
-"""Settings under which every write can have a mark of its own."""
+"""Settings with which every write can have a mark of its own."""
 
 
 @dataclass
 class Write:
-    """A write, when it was sent and answered (seconds of the monotonic clock), and how. Status 0: not at all."""
+    """A write, the seconds of the monotonic clock when it was sent and answered, and the status; 0 for no response."""
 
     writer: str
     roll_no: str
@@ -44,7 +44,7 @@ class Write:
 
 
 def sign_in(client: httpx2.Client) -> httpx2.Client:
-    """Let the client be alice, who is registered if need be."""
+    """Sign the client in as alice, who is registered first if necessary."""
     assert client.post("/register", json=ALICE).status_code in (201, 409)
     answer = client.post("/login", data={"username": "alice", "password": "secure123"})
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -52,16 +52,18 @@ def sign_in(client: httpx2.Client) -> httpx2.Client:
 
 
 class Load:
-    """Several writers at once, from its beginning to its end; each reads what it has written. They go on whatever is
-    answered, and also while nobody is there."""
+    """Several concurrent writers, which run while the context is open. Each reads what it has written.
+
+    They continue after any response, and also while no server runs.
+    """
 
     def __init__(self, url: str, writers: int = 4) -> None:
         self.url = url
         self.writes: list[Write] = []
         self.wrong: list[str] = []
-        """What no client may see."""
+        """Responses that no client may get."""
         self._created: dict[str, tuple[str, str]] = {}
-        """Of each writer, the student that it has just created, and its ETag: whom it changes next."""
+        """For each writer, the student that it has just created and will change next, with the ETag."""
         self._numbers = itertools.count(1)
         self._stop = Event()
         self._pool = ThreadPoolExecutor(writers)
@@ -76,7 +78,7 @@ class Load:
             for roll_no in SHARED + own:
                 body = {"roll_no": roll_no, "name": "n", "branch": "b"}
                 assert client.post("/students", json=body).status_code == 201
-        self._running = [self._pool.submit(self._write_on, f"W{number}") for number in range(self._writers)]
+        self._running = [self._pool.submit(self._write_until_stopped, f"W{number}") for number in range(self._writers)]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -86,14 +88,14 @@ class Load:
             writer.result()
 
     def recovery(self, since: float) -> float:
-        """Await a write that was sent after `since` and was acknowledged: how long after it that was."""
+        """Wait until a write that was sent after `since` is acknowledged. Return the seconds from `since` to then."""
         return until(lambda: next((one.answered - since for one in self._done() if one.sent > since), None))
 
-    def remaining_dependencies(self) -> list[Write]:
+    def writes_without_response(self) -> list[Write]:
         return [one for one in self.writes if not one.status]
 
-    def at_work(self, writes: int = 1) -> None:
-        """Await that so many writes have got through from now on, and one of each writer."""
+    def wait_for_writes(self, writes: int = 1) -> None:
+        """Wait until this many writes that are sent from now on are acknowledged, among them one of each writer."""
         now = monotonic()
 
         def done() -> bool:
@@ -105,7 +107,7 @@ class Load:
     def _done(self) -> list[Write]:
         return [one for one in self.writes[-2000:] if one.acknowledged]
 
-    def _write_on(self, name: str) -> None:
+    def _write_until_stopped(self, name: str) -> None:
         with httpx2.Client(base_url=self.url, timeout=PATIENCE, headers=self._headers) as client:
             for kind in itertools.cycle(("create", "again", "own", "shared")):
                 if self._stop.is_set():
@@ -143,16 +145,16 @@ class Load:
     def _ask(
         self, client: httpx2.Client, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> httpx2.Response | None:
-        """The answer, or None where the connection broke."""
+        """Send a request. Return the response, or None if the connection broke."""
         try:
             answer = client.request(method, path, json=body, headers=headers)
         except httpx2.TransportError:
             return None
         if answer.status_code == 503:
-            proper = answer.headers["Content-Type"] == "application/problem+json" and "Retry-After" in answer.headers
+            expected = answer.headers["Content-Type"] == "application/problem+json" and "Retry-After" in answer.headers
         else:
-            proper = answer.status_code in (200, 201)
-        if not proper:
+            expected = answer.status_code in (200, 201)
+        if not expected:
             self.wrong.append(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer
 
@@ -167,29 +169,33 @@ def _mark(answer: httpx2.Response, subject: str) -> object:
 
 
 def check_written(url: str, load: Load) -> None:
-    """Every acknowledged write is there, no write is there twice, and there is nothing else; nothing went wrong while
-    the load was on."""
+    """Check that no response was wrong, and that the stored marks are those of the load.
+
+    Every acknowledged write must be stored; one that was not acknowledged may be. No write may be stored twice.
+    """
     assert load.wrong == [], "\n".join(load.wrong)
     with httpx2.Client(base_url=url, timeout=PATIENCE) as client:
         sign_in(client)
         stored = {str(one["roll_no"]): one["marks"] for one in pages(client, "/students")}
-        asked = Counter[tuple[str, str, int]]()
-        there = Counter[tuple[str, str, int]]()
+        sent = Counter[tuple[str, str, int]]()
+        found = Counter[tuple[str, str, int]]()
         for write in load.writes:
-            asked[write.roll_no, write.subject, write.mark] += 1
+            sent[write.roll_no, write.subject, write.mark] += 1
         for roll_no, marks in stored.items():
             if roll_no.startswith("N"):
-                there.update((roll_no, subject, mark) for subject, mark in marks.items())
+                found.update((roll_no, subject, mark) for subject, mark in marks.items())
             else:
-                there.update(applied(client, roll_no, marks))
-    assert there <= asked, f"nobody asked for that, or not so often: {there - asked}"
+                found.update(applied(client, roll_no, marks))
+    assert found <= sent, f"stored, but not sent or not so often: {found - sent}"
     acknowledged = {(one.roll_no, one.subject, one.mark) for one in load.writes if one.acknowledged}
-    assert acknowledged <= there.keys(), f"lost: {acknowledged - there.keys()}"
+    assert acknowledged <= found.keys(), f"lost: {acknowledged - found.keys()}"
 
 
 def applied(client: httpx2.Client, roll_no: str, marks: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """The writes that a student's history tells of: one a version, versions without gaps, the last ones as they are in
-    the record."""
+    """Yield the writes in a student's history.
+
+    Assert that each version is one write, that no version is missing, and that the last writes equal the marks.
+    """
     history = list(pages(client, f"/students/{roll_no}/history"))[::-1]
     assert [one["version"] for one in history] == list(range(1, len(history) + 1))
     newest = {}
@@ -202,7 +208,7 @@ def applied(client: httpx2.Client, roll_no: str, marks: dict[str, Any]) -> Itera
 
 
 def pages(client: httpx2.Client, path: str) -> Iterator[dict[str, Any]]:
-    """All items of a list, by following its links."""
+    """Yield all items of a list, page by page."""
     address: str | None = f"{path}?limit=500"
     while address:
         answer = client.get(address)

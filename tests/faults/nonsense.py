@@ -1,4 +1,4 @@
-"""What nobody should send: values, texts and bytes that have broken services before."""
+"""Strategies for invalid values, texts and bytes that have broken services before."""
 
 import json
 from typing import Any
@@ -63,7 +63,7 @@ texts = st.one_of(
         lambda word, size: (word or "x") * (size // len(word or "x")), st.sampled_from(WORDS), st.sampled_from(LONG)
     ),
 )
-"""Short ones, and some of up to 70,000 characters."""
+"""Short texts, and some of up to 70,000 characters."""
 
 short_texts = st.one_of(st.sampled_from(WORDS), st.text(max_size=12)).map(lambda text: text[:100])
 
@@ -81,7 +81,7 @@ values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(short_texts, inner, max_size=4),
     max_leaves=6,
 )
-"""What JSON can say, and what only Python's JSON says: NaN, infinities, lone surrogates."""
+"""Values of JSON, and those that only Python's JSON has: NaN, infinities, lone surrogates."""
 
 floods = st.sampled_from(
     (
@@ -128,28 +128,28 @@ broken_json = st.one_of(
 
 
 def as_json(value: Any, *, ascii_only: bool) -> bytes:
-    """The value as JSON, lone surrogates as escapes or, unlawfully, as bytes."""
+    """Return the value as JSON, with lone surrogates as escapes or, which is invalid, as bytes."""
     return json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, good: bytes) -> bytes:
-    """A text with something wrong: cut off, doubled, with nonsense in it, or in another encoding."""
-    # How long the text is may depend on what the service has told, and what is drawn must not.
-    place = draw(st.integers(0, 9999)) % (len(good) + 1)
-    match draw(st.sampled_from(("cut", "double", "insert", "replace", "encode", "bytes"))):
+def corrupted(draw: st.DrawFn, good: bytes) -> bytes:
+    """Generate a corrupted text: cut off, partly duplicated, with a random text in it, or in another encoding."""
+    # The length of the text may depend on earlier responses; what Hypothesis draws must not depend on them.
+    position = draw(st.integers(0, 9999)) % (len(good) + 1)
+    match draw(st.sampled_from(("cut", "duplicate", "insert", "replace", "encode", "bytes"))):
         case "cut":
-            return good[:place]
-        case "double":
-            return good[:place] + good
+            return good[:position]
+        case "duplicate":
+            return good[:position] + good
         case "insert":
-            return good[:place] + draw(texts).encode("utf-8", "surrogatepass") + good[place:]
+            return good[:position] + draw(texts).encode("utf-8", "surrogatepass") + good[position:]
         case "replace":
             parts = good.replace(b"\n", b"\n,").split(b",")
-            parts[place % len(parts)] = draw(texts).encode("utf-8", "surrogatepass")
+            parts[position % len(parts)] = draw(texts).encode("utf-8", "surrogatepass")
             return b",".join(parts).replace(b"\n,", b"\n")
         case "encode":
             encoding = draw(st.sampled_from(("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "cp037")))
             return good.decode("utf-8", "replace").encode(encoding, "replace")
         case _:
-            return good[:place] + draw(st.binary(max_size=20)) + good[place:]
+            return good[:position] + draw(st.binary(max_size=20)) + good[position:]

@@ -1,4 +1,4 @@
-"""A client that sends exactly the bytes that it is told to, and tells what came back."""
+"""A client that sends exactly the given bytes, and parses the responses."""
 
 import json
 import socket
@@ -12,20 +12,20 @@ from tests.servers import PATIENCE, Server
 
 CHUNKED = "Transfer-Encoding: chunked"
 
-# A whole body.
+# A complete body in chunks.
 CHUNKS = "2\r\n{}\r\n0\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; header names in lower case."""
+    """A response; the names of headers are in lower case."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def problem(self) -> Any:
-        """The problem document, with what every one has checked."""
+        """Return the problem document. Assert what holds for every problem document."""
         assert self.headers["content-type"] == "application/problem+json"
         problem = json.loads(self.body)
         assert problem["status"] == self.status
@@ -35,7 +35,7 @@ class Answer:
 
 
 class Raw:
-    """A connection."""
+    """A connection to a server."""
 
     def __init__(self, server: Server) -> None:
         host, _, port = server.url.rpartition("/")[2].rpartition(":")
@@ -55,7 +55,7 @@ class Raw:
         self.socket.sendall(text.encode("latin-1") if isinstance(text, str) else text)
 
     def answer(self, *, to: str = "GET") -> Answer:
-        """The next answer, to a request with that method."""
+        """Read the next response, which is for a request with the method `to`."""
         status = int(self.file.readline().split()[1])
         headers = {}
         while line := self.file.readline().strip().decode():
@@ -74,23 +74,23 @@ class Raw:
         return body
 
     def is_closed(self) -> bool:
-        """Whether the server has ended the connection, with nothing more to say; awaited."""
+        """Wait for more data. Return whether the server has ended the connection instead."""
         return self.file.read(1) == b""
 
 
 def get(path: str, *headers: str) -> str:
-    """A request."""
+    """Return a GET request."""
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *headers, "", ""])
 
 
 def post(path: str, *headers: str) -> str:
-    """The head of a request with a JSON body."""
+    """Return the head of a POST request with a JSON body."""
     return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers, "", ""])
 
 
 @contextmanager
 def many(server: Server, count: int) -> Iterator[list[Raw]]:
-    """So many connections, all open at once."""
+    """Open this many connections at once."""
     connections: list[Raw] = []
     try:
         connections.extend(Raw(server) for _ in range(count))

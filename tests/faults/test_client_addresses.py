@@ -1,4 +1,4 @@
-"""Whose address the service counts and records: that of the client, however it comes, and whatever it says."""
+"""The address that the service counts and records is that of the client, over any stack or proxy, and never forged."""
 
 import socket
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def served(folder: Path, settings: Settings, *command: str, **environment: str) 
 
 
 def guesses(url: str, source: str, **headers: str) -> list[int]:
-    """The answers to one try more than an address may fail, each for another account and from this address."""
+    """Try once more than an address may fail, each time to sign in to another account. Return the statuses."""
     transport = httpx2.HTTPTransport(local_address=source)
     with httpx2.Client(base_url=url, timeout=PATIENCE, transport=transport) as client:
         return [
@@ -52,7 +52,7 @@ BLOCKED = [401] * FAILURES + [429]
 
 
 def addresses(database: Database[dict[str, Any]]) -> set[str]:
-    """Where the failed tries came from, as the audit has them."""
+    """Return the addresses of the failed tries in the audit log."""
     return set(database["auth_events"].distinct("address"))
 
 
@@ -64,9 +64,9 @@ def has_dual_stack() -> bool:
         return False
 
 
-@pytest.mark.skipif(not has_dual_stack(), reason="this machine has no IPv6, so HOST=:: was not tried")
+@pytest.mark.skipif(not has_dual_stack(), reason="this machine has no IPv6, so HOST=:: was not tested")
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_on_both_stacks_each_client_has_its_own_address(
+def test_over_ipv4_and_ipv6_each_client_has_its_own_address(
     tmp_path: Path, settings: Settings, database: Database[dict[str, Any]], workers: str
 ) -> None:
     proxy = "127.0.0.9"
@@ -103,14 +103,14 @@ def test_under_uvicorn_a_forged_header_changes_neither_throttle_nor_audit(
         assert seen == {"127.0.0.1"}
         answer = httpx2.get(f"{server.url}/healthz", headers={"X-Forwarded-Proto": "https"})
         assert "Strict-Transport-Security" not in answer.headers
-        told = [line for line in server.log_lines() if "--no-proxy-headers" in str(line["message"])]
+        warnings = [line for line in server.log_lines() if "--no-proxy-headers" in str(line["message"])]
         expected = {"--workers 2": 2, "--no-proxy-headers": 0}.get(options, 1)
-        assert [line["level"] for line in told] == ["WARNING"] * expected
+        assert [line["level"] for line in warnings] == ["WARNING"] * expected
 
 
-def test_a_proxy_that_leaves_no_header_is_not_told_the_metrics(tmp_path: Path, settings: Settings) -> None:
+def test_a_proxy_that_adds_no_header_does_not_get_the_metrics(tmp_path: Path, settings: Settings) -> None:
     with served(tmp_path, settings, *MAIN) as server:
         assert httpx2.get(f"{server.url}/metrics").status_code == 200
-        with Raw(server) as raw:  # as nginx asks with `proxy_pass` alone
+        with Raw(server) as raw:  # as nginx sends it with only `proxy_pass`
             raw.send("GET /metrics HTTP/1.0\r\nHost: backend\r\nConnection: close\r\n\r\n")
             assert raw.answer().problem()["type"] == "/problems/metrics-hidden"

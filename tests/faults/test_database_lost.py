@@ -1,5 +1,7 @@
-"""A database that goes away under load, for SECONDS (12, unless OUTAGE_SECONDS says otherwise): nothing acknowledged is
-lost, nothing piles up, nothing leaks, and the service goes on by itself."""
+"""The database is lost under load, for 12 s or OUTAGE_SECONDS.
+
+No acknowledged write is lost, requests do not pile up, nothing leaks, and the service recovers by itself.
+"""
 
 import asyncio
 import os
@@ -13,7 +15,7 @@ from time import monotonic
 import httpx2
 import pytest
 
-from core.database.availability import PATIENCE_SECONDS
+from core.database.availability import MAX_WAIT_SECONDS
 from modules.analytics import query_concurrency
 from tests.processes import ROOT
 from tests.relay import Relay
@@ -23,9 +25,9 @@ pytestmark = pytest.mark.process
 
 SECONDS = float(os.environ.get("OUTAGE_SECONDS", "12"))
 RATE = 40
-"""Requests a second, whatever becomes of those before."""
+"""Requests per second, even while earlier ones are not answered."""
 THREADS = 32
-"""As many as core.database.client lets the driver have."""
+"""The maximum number of threads that core.database.client gives the driver."""
 
 ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraffe-9-umbrella"}
 
@@ -40,23 +42,23 @@ def server(relay: Relay, database_name: str, tmp_path: Path) -> Iterator[Server]
 
 @dataclass
 class Load:
-    """Requests that come at a steady rate: creations, reads, lists and counts in turn, until told to end."""
+    """Requests at a steady rate: creations, reads, lists and statistics in turn."""
 
     client: httpx2.AsyncClient
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     answers: list[tuple[float, float, int]] = field(default_factory=list)
-    """When each was asked, how long it took, and its status."""
+    """For each response: when the request was sent, how many seconds it took, and the status."""
     statistics: list[float] = field(default_factory=list)
-    """How long those took that have more time than others."""
+    """The seconds of the requests for statistics, which have a longer time-out than others."""
     created: list[str] = field(default_factory=list)
-    under_way: set["asyncio.Task[None]"] = field(default_factory=set)
+    in_flight: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def run(self, seconds: float) -> None:
         end = monotonic() + seconds
         while monotonic() < end:
             task = asyncio.create_task(self._ask(next(self.numbers)))
-            self.under_way.add(task)
-            task.add_done_callback(self.under_way.discard)
+            self.in_flight.add(task)
+            task.add_done_callback(self.in_flight.discard)
             await asyncio.sleep(1 / RATE)
 
     async def _ask(self, number: int) -> None:
@@ -80,14 +82,14 @@ class Load:
             self.statistics.append(took)
 
     def since(self, begun: float, end: float = float("inf")) -> list[tuple[float, int]]:
-        """How long those took that were asked in this time, and their statuses."""
+        """Return the seconds and statuses of the requests that were sent in this period."""
         return [(took, status) for when, took, status in self.answers if begun <= when < end]
 
 
-def held(server: Server) -> dict[str, int]:
-    """What the service holds while nobody else asks."""
+def resources_of(server: Server) -> dict[str, int]:
+    """Return the resources of the service while there is no other request."""
     with server.client() as client:
-        found: dict[str, int] = client.get("/holds").json()
+        found: dict[str, int] = client.get("/resources").json()
         return found
 
 
@@ -100,80 +102,79 @@ async def sign_in(client: httpx2.AsyncClient) -> None:
 
 
 @dataclass
-class Course:
-    """What was seen of an outage: when the database went, and came back; and the most requests that were under way, and
-    how many at its end."""
+class Outage:
+    """What was measured of an outage: when it began and ended, and how many requests were in flight."""
 
-    gone: float = 0
-    back: float = 0
-    most: int = 0
-    left: int = 0
-    recovered: float = 0
+    begun: float = 0
+    ended: float = 0
+    max_in_flight: int = 0
+    in_flight_at_end: int = 0
+    recovery: float = 0
     """Seconds until the service was ready again."""
 
 
-async def lose(relay: Relay, load: Load) -> Course:
-    """Shut the relay for SECONDS under load, and await that the service is ready again."""
-    course = Course(gone=monotonic())
+async def lose_database(relay: Relay, load: Load) -> Outage:
+    """Shut the relay for SECONDS under load, and wait until the service is ready again."""
+    outage = Outage(begun=monotonic())
     await asyncio.to_thread(relay.shut)
     running = asyncio.create_task(load.run(SECONDS))
     while not running.done():
-        course.most = max(course.most, len(load.under_way))
+        outage.max_in_flight = max(outage.max_in_flight, len(load.in_flight))
         assert (await load.client.get("/healthz")).status_code == 200
         await asyncio.sleep(0.25)
-    course.left = len(load.under_way)
+    outage.in_flight_at_end = len(load.in_flight)
     await asyncio.to_thread(relay.start)
-    course.back = monotonic()
+    outage.ended = monotonic()
     while (await load.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    course.recovered = monotonic() - course.back
-    return course
+    outage.recovery = monotonic() - outage.ended
+    return outage
 
 
-async def under_load(relay: Relay, server: Server) -> tuple[Load, Course, dict[str, int]]:
-    """An outage with a while of load before and after it; and what the service holds before it."""
+async def under_load(relay: Relay, server: Server) -> tuple[Load, Outage, dict[str, int]]:
+    """Run an outage with some load before and after it. Return both, and the resources of the service before it."""
     limits = httpx2.Limits(max_connections=1000)
     async with httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE, limits=limits) as client:
         await sign_in(client)
         load = Load(client)
         await load.run(2)
-        await asyncio.gather(*load.under_way)
-        before = await asyncio.to_thread(held, server)
-        course = await lose(relay, load)
+        await asyncio.gather(*load.in_flight)
+        before = await asyncio.to_thread(resources_of, server)
+        outage = await lose_database(relay, load)
         await load.run(2)
-        await asyncio.gather(*load.under_way)
+        await asyncio.gather(*load.in_flight)
         for roll_no in load.created:
-            assert (await client.get(f"/students/{roll_no}")).status_code == 200, "it was acknowledged"
-    return load, course, before
+            assert (await client.get(f"/students/{roll_no}")).status_code == 200, "an acknowledged student is missing"
+    return load, outage, before
 
 
 def test_an_outage_under_load(server: Server, relay: Relay, capsys: pytest.CaptureFixture[str]) -> None:
-    load, course, before = asyncio.run(under_load(relay, server))
-    after = held(server)
-    fast = load.since(course.gone + PATIENCE_SECONDS + 1.5, course.back - 0.5)
+    load, outage, before = asyncio.run(under_load(relay, server))
+    after = resources_of(server)
+    fast = load.since(outage.begun + MAX_WAIT_SECONDS + 1.5, outage.ended - 0.5)
     slowest, slowest_statistics = max(took for took, _ in fast), max(load.statistics)
     slowest_of_others = max({took for _, took, _ in load.answers} - set(load.statistics))
     statuses = Counter(status for _, _, status in load.answers)
     with capsys.disabled():
         print(
-            f"\nAway for {SECONDS:g} s at {RATE} requests a second: answered {dict(statuses)}, the slowest after "
-            f"{slowest_of_others:.1f} s ({slowest_statistics:.1f} s for statistics); once it was known, {len(fast)}, "
-            f"the slowest {slowest:.3f} s; under way {course.most} at most and {course.left} at its end; back "
-            f"after {course.recovered:.2f} s; {len(load.created)} created, none lost; held {before} before and {after} "
-            "after"
+            f"\nLost for {SECONDS:g} s at {RATE} requests per second: responses {dict(statuses)}, the slowest after "
+            f"{slowest_of_others:.1f} s ({slowest_statistics:.1f} s for statistics); once the outage was known, "
+            f"{len(fast)}, the slowest after {slowest:.3f} s; in flight {outage.max_in_flight} at most and "
+            f"{outage.in_flight_at_end} at the end; ready again after {outage.recovery:.2f} s; {len(load.created)} "
+            f"created, none lost; resources {before} before and {after} after"
         )
     assert statuses.keys() <= {200, 201, 503}
-    assert {status for _, status in load.since(0, course.gone)} <= {200, 201}
+    assert {status for _, status in load.since(0, outage.begun)} <= {200, 201}
     assert {status for _, status in fast} == {503}
     assert slowest < 1
-    assert slowest_of_others < 3 * PATIENCE_SECONDS + 1, "for a thread, for a server, and once more to write"
-    assert slowest_statistics < query_concurrency.SECONDS + 3
-    assert course.most <= RATE * (2 * PATIENCE_SECONDS + 2), "no more than come while it is waited out"
-    assert course.left <= RATE, "and those are answered"
-    assert course.recovered < 10
-    assert {status for _, status in load.since(course.back + course.recovered)} <= {200, 201}
+    assert slowest_of_others < 3 * MAX_WAIT_SECONDS + 1, "waits for a thread, for a server, and again for a write"
+    assert slowest_statistics < query_concurrency.TIMEOUT_SECONDS + 3
+    assert outage.max_in_flight <= RATE * (2 * MAX_WAIT_SECONDS + 2), "no more than arrive until the time-outs"
+    assert outage.in_flight_at_end <= RATE, "requests must not pile up"
+    assert outage.recovery < 10
+    assert {status for _, status in load.since(outage.ended + outage.recovery)} <= {200, 201}
     assert_nothing_leaks(before, after)
-    assert relay.connections <= THREADS + 3, "one for each thread, and those by which the driver looks after the server"
+    assert relay.connections <= THREADS + 3, "one for each thread, and those with which the driver monitors the server"
     text = server.log.read_text()
     assert text.count("The database is unreachable") == text.count("The database is reachable again") == 1
     assert "Traceback" not in text
@@ -181,6 +182,6 @@ def test_an_outage_under_load(server: Server, relay: Relay, capsys: pytest.Captu
 
 def assert_nothing_leaks(before: dict[str, int], after: dict[str, int]) -> None:
     assert after["tasks"] <= before["tasks"]
-    # Each of the driver's threads may have come, and have taken a connection; they are kept.
+    # Each of the driver's threads may have started and opened a connection; both are kept.
     assert after["threads"] <= before["threads"] + THREADS
     assert after["files"] <= before["files"] + THREADS

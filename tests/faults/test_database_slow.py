@@ -1,5 +1,5 @@
-"""A database that is slow, or does not answer at all though it takes connections: every wait ends, and the server is
-told how long it may take."""
+"""A database that is slow, or accepts connections but never answers: every wait ends, and every command has a time
+limit for the server."""
 
 import time
 from collections import Counter
@@ -21,19 +21,19 @@ ACCOUNT = {"username": "alice", "email": "alice@example.com", "password": "giraf
 STUDENT = {"name": "x", "branch": "y", "marks": {"math": 1}}
 
 TIMEOUT = 1.0
-USUAL, PATIENT = 5.0, 60.0
-"""What core.database.client allows for a command, and for work that nobody waits for at a browser."""
+DEFAULT_SECONDS, LONG_RUNNING_SECONDS = 5.0, 60.0
+"""The seconds that core.database.client allows for a command, and for long-running work."""
 
-AT_ONCE = 60
-"""Twice as many requests as there are threads to ask the database in."""
+CONCURRENT_REQUESTS = 60
+"""Twice as many as the driver has threads."""
 
-# Not asked for a client: by the driver for itself, and by the feed, which waits for news on purpose.
-OF_THE_DRIVER = {"hello", "ismaster", "endSessions", "killCursors"}
+# Commands that the driver sends by itself, and not for a request.
+DRIVER_COMMANDS = {"hello", "ismaster", "endSessions", "killCursors"}
 
 
 @pytest.fixture
 def server(relay: Relay, database_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """With these options in the address: by default, a time-out for short tests."""
+    """Start a server with these options in its MONGODB_URL: by default, a time-out that is short enough for tests."""
     options = getattr(request, "param", {"timeoutMS": round(TIMEOUT * 1000)})
     with serve(
         tmp_path, MONGODB_URL=relay.url(**options), MONGODB_DATABASE=database_name, AUTH_CACHE_SECONDS="0"
@@ -43,7 +43,7 @@ def server(relay: Relay, database_name: str, tmp_path: Path, request: pytest.Fix
 
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx2.Client]:
-    """A client, signed in, with a student."""
+    """Store a student. Return a signed-in client."""
     with server.client() as client:
         assert client.post("/register", json=ACCOUNT).status_code == 201
         token = client.post("/login", data=ACCOUNT).json()["access_token"]
@@ -52,8 +52,8 @@ def client(server: Server) -> Iterator[httpx2.Client]:
         yield client
 
 
-def ask_all(client: httpx2.Client) -> list[int]:
-    """Reads, lists, aggregations and writes of all kinds; their statuses."""
+def request_all(client: httpx2.Client) -> list[int]:
+    """Send reads, lists, aggregations and writes of all kinds. Return the statuses."""
     answers = [
         client.get("/students/S1"),
         client.get("/students?count=true&q=x"),
@@ -73,27 +73,33 @@ def ask_all(client: httpx2.Client) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-@pytest.mark.parametrize("server", [{}], indirect=True, ids=["as it is"])
-def test_whatever_is_asked_has_an_end(client: httpx2.Client, relay: Relay) -> None:
+@pytest.mark.parametrize("server", [{}], indirect=True, ids=["default options"])
+def test_every_command_has_a_time_limit(client: httpx2.Client, relay: Relay) -> None:
     relay.commands.clear()
-    assert {status // 100 for status in ask_all(client)} == {2}
-    kinds = Counter(next(iter(command)) for command in asked(relay))
+    assert {status // 100 for status in request_all(client)} == {2}
+    kinds = Counter(next(iter(command)) for command in commands_of_requests(relay))
     assert {"find", "aggregate", "insert", "update", "delete"} <= kinds.keys()
-    assert [command for command in asked(relay) if not 0 < command.get("maxTimeMS", 0) <= PATIENT * 1000] == []
+    assert [
+        command
+        for command in commands_of_requests(relay)
+        if not 0 < command.get("maxTimeMS", 0) <= LONG_RUNNING_SECONDS * 1000
+    ] == []
 
     relay.commands.clear()
     client.patch("/students/S2", json={"name": "z"})
     client.get("/students")
-    assert len(asked(relay)) >= 4
-    assert max(command["maxTimeMS"] for command in asked(relay)) <= USUAL * 1000, "what has no more time than usual"
+    assert len(commands_of_requests(relay)) >= 4
+    assert max(command["maxTimeMS"] for command in commands_of_requests(relay)) <= DEFAULT_SECONDS * 1000, (
+        "these commands have only the default time"
+    )
 
 
-def asked(relay: Relay) -> list[dict[str, Any]]:
-    return [command for command in relay.commands if next(iter(command)) not in OF_THE_DRIVER]
+def commands_of_requests(relay: Relay) -> list[dict[str, Any]]:
+    return [command for command in relay.commands if next(iter(command)) not in DRIVER_COMMANDS]
 
 
-def ask_at_once(client: httpx2.Client) -> list[tuple[float, int]]:
-    """Many reads and writes; how long each took, and its status."""
+def request_concurrently(client: httpx2.Client) -> list[tuple[float, int]]:
+    """Send many reads and writes at once. Return the seconds and the status of each."""
 
     def ask(number: int) -> tuple[float, int]:
         begun = time.monotonic()
@@ -101,35 +107,35 @@ def ask_at_once(client: httpx2.Client) -> list[tuple[float, int]]:
         answer = client.post("/students", json=body) if number % 2 else client.get("/students/S1")
         return time.monotonic() - begun, answer.status_code
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(ask, range(AT_ONCE)))
+    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
+        return list(pool.map(ask, range(CONCURRENT_REQUESTS)))
 
 
-def test_slow_answers_are_not_waited_for(client: httpx2.Client, relay: Relay, server: Server) -> None:
-    relay.delay = TIMEOUT * 1.5  # not too slow for the driver to see that the server is there
-    answers = ask_at_once(client)
+def test_slow_commands_time_out(client: httpx2.Client, relay: Relay, server: Server) -> None:
+    relay.delay = TIMEOUT * 1.5  # not too slow for the driver to see that the server is up
+    answers = request_concurrently(client)
     assert {status for _, status in answers} == {503}
-    assert max(took for took, _ in answers) < 10, "for a thread, and for an answer, and once more to write"
+    assert max(took for took, _ in answers) < 10, "waits for a thread, for a response, and again for a write"
     refused = client.get("/readyz")
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/unavailable")
     assert client.get("/healthz").status_code == 200
 
     relay.delay = 0
     until(lambda: client.get("/readyz").status_code == 200, within=20)
-    assert {status for _, status in ask_at_once(client)} == {200, 201}
+    assert {status for _, status in request_concurrently(client)} == {200, 201}
     assert "Traceback" not in server.log.read_text()
 
 
-def test_a_server_that_hangs_is_known_to_be_away(client: httpx2.Client, relay: Relay, server: Server) -> None:
+def test_a_database_that_hangs_is_treated_as_unreachable(client: httpx2.Client, relay: Relay, server: Server) -> None:
     relay.delay = 3600
     until(lambda: "The database is unreachable" in server.log.read_text(), within=30)
     begun = time.monotonic()
-    answers = ask_at_once(client)
+    answers = request_concurrently(client)
     assert {status for _, status in answers} == {503}
-    assert time.monotonic() - begun < 3, "at once, all of them"
+    assert time.monotonic() - begun < 3, "all requests must be refused immediately"
 
-    relay.shut()  # what hangs never answers
+    relay.shut()  # the delayed responses never arrive
     relay.delay = 0
     relay.start()
     until(lambda: client.get("/readyz").status_code == 200, within=20)
-    assert {status for _, status in ask_at_once(client)} == {200, 201}
+    assert {status for _, status in request_concurrently(client)} == {200, 201}

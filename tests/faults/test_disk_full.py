@@ -1,4 +1,4 @@
-"""A disk that runs full under the embedded database: nothing more is written, and that is told; reading goes on."""
+"""The disk of the embedded database is full: writes are refused with the reason, and reads still work."""
 
 import os
 import subprocess
@@ -24,15 +24,15 @@ FULL = "The disk of the database is full: data can be read but not written."
 
 
 class Disk:
-    """A file system of its own, of 160 MB."""
+    """A separate file system of 160 MB."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.data = place / "data"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data = path / "data"
 
     def fill(self, name: str) -> None:
-        """Write into a file that takes all the room that there is."""
-        file = os.open(self.place / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        """Write to a file until the disk is full."""
+        file = os.open(self.path / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         try:
             while True:
                 os.write(file, bytes(4096))
@@ -42,30 +42,30 @@ class Disk:
             os.close(file)
 
     def free(self) -> None:
-        for file in self.place.glob("filler*"):
+        for file in self.path.glob("filler*"):
             file.unlink()
 
     def checkpoint(self) -> None:
-        """Let mongod do now what it does each minute."""
+        """Make mongod write the checkpoint that it otherwise writes each minute."""
         with MongoClient[dict[str, object]](url(socket_path(self.data)), timeoutMS=5000) as client:
             client.admin.command("fsync")
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    place = tmp_path / "disk"
-    place.mkdir(mode=0o700)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tests", str(place)]
+    path = tmp_path / "disk"
+    path.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tests", str(path)]
     try:
         subprocess.run(mount, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", None) or error
         pytest.skip(
-            f"A small file system needs the right to mount one (root, and no container that forbids it): {reason}"
+            f"This test needs permission to mount a file system (root, outside of a restricted container): {reason}"
         )
-    yield Disk(place)
-    # Who uses it is about to end.
-    until(lambda: subprocess.run(["umount", str(place)], check=False, capture_output=True).returncode == 0)
+    yield Disk(path)
+    # The processes that use it are about to end.
+    until(lambda: subprocess.run(["umount", str(path)], check=False, capture_output=True).returncode == 0)
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def ready(client: httpx2.Client) -> bool:
     return client.get("/readyz").status_code == 200
 
 
-def assert_only_read(client: httpx2.Client) -> None:
-    """Whoever would write is told why that cannot be, and whoever reads is answered."""
+def assert_read_only(client: httpx2.Client) -> None:
+    """Assert that writes are refused with the reason, and that reads are answered."""
     for answer in (
         client.get("/readyz"),
         write(client, 9),
@@ -112,18 +112,18 @@ def assert_only_read(client: httpx2.Client) -> None:
     assert sign_in(client).status_code == 200
 
 
-def test_a_full_disk_is_read_from_until_there_is_room(client: httpx2.Client, disk: Disk, server: Server) -> None:
+def test_a_full_disk_can_be_read_until_there_is_free_space(client: httpx2.Client, disk: Disk, server: Server) -> None:
     before = mongods(disk.data)
     disk.fill("filler")
     until(lambda: not ready(client))
-    assert_only_read(client)
+    assert_read_only(client)
     disk.checkpoint()
-    assert_only_read(client)
-    assert mongods(disk.data) == before, "it lives on the room that was kept for it"
+    assert_read_only(client)
+    assert mongods(disk.data) == before, "mongod must survive in the space that was reserved for it"
 
     kill(*before)
     until(lambda: client.get("/students/S1").status_code == 200)
-    assert_only_read(client)
+    assert_read_only(client)
     assert mongods(disk.data) != before
 
     disk.free()
@@ -136,22 +136,22 @@ def test_a_full_disk_is_read_from_until_there_is_room(client: httpx2.Client, dis
     assert "Traceback" not in text
 
 
-def test_where_not_even_the_reserve_is_left_it_comes_back_with_the_room(
+def test_without_the_reserve_the_database_comes_back_when_there_is_free_space(
     client: httpx2.Client, disk: Disk, server: Server
 ) -> None:
     disk.fill("filler")
     until(lambda: not (disk.data / RESERVE).exists())
 
-    def dies() -> bool:
-        disk.fill("filler of what was kept, and of what a checkpoint has freed")
-        sign_in(client)  # is written down, for the next checkpoint to fail
+    def mongod_dies() -> bool:
+        disk.fill("filler of the reserve, and of what a checkpoint has freed")
+        sign_in(client)  # changes the database, so that the next checkpoint fails
         try:
             disk.checkpoint()
         except PyMongoError:
             return True
         return False
 
-    until(dies)
+    until(mongod_dies)
     until(lambda: "mongod has no space left on the disk" in server.log.read_text())
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
@@ -163,7 +163,7 @@ def test_where_not_even_the_reserve_is_left_it_comes_back_with_the_room(
     assert [client.get(f"/students/S{number}").status_code for number in (0, 1, 2, 3, 4, 9)] == [200] * 6
 
 
-def test_an_import_stops_on_a_full_disk_and_goes_on_with_the_room(
+def test_an_import_stops_on_a_full_disk_and_can_be_resumed_with_free_space(
     client: httpx2.Client, disk: Disk, server: Server
 ) -> None:
     rows = "".join(f"R{number},x,y,{number % 100}\n" for number in range(ROWS))
@@ -173,8 +173,8 @@ def test_an_import_stops_on_a_full_disk_and_goes_on_with_the_room(
     until(lambda: client.get(address).json()["created"] > 0)
 
     disk.fill("filler")
-    told = until(lambda: state(client, address, "interrupted"))
-    assert 0 < told["created"] < ROWS
+    report = until(lambda: import_in_state(client, address, "interrupted"))
+    assert 0 < report["created"] < ROWS
     assert (client.post(f"{address}/resume").status_code, client.post(f"{address}/undo").status_code) == (503, 503)
     text = server.log.read_text()
     assert f"was interrupted: {FULL}" in text
@@ -187,8 +187,8 @@ def test_an_import_stops_on_a_full_disk_and_goes_on_with_the_room(
     assert client.get("/students?limit=1&count=true").headers["Total-Count"] == str(ROWS + 5)
 
 
-def state(client: httpx2.Client, address: str, wanted: str) -> dict[str, Any] | None:
-    """An import, if it stands so."""
+def import_in_state(client: httpx2.Client, address: str, wanted: str) -> dict[str, Any] | None:
+    """Return the import if it has the wanted state."""
     answer = client.get(address)
-    told: dict[str, Any] = answer.json()
-    return told if answer.status_code == 200 and told["state"] == wanted else None
+    report: dict[str, Any] = answer.json()
+    return report if answer.status_code == 200 and report["state"] == wanted else None

@@ -1,7 +1,7 @@
-"""Whatever is sent to any route, by whomever: a documented answer comes, and what is stored stays whole.
+"""Random requests to every route, by every role: each gets a documented response, and the data stays consistent.
 
-All operations of `/openapi.json` have their turns, so that a new module has. `FUZZ_REQUESTS` is how many requests are
-sent, and `FUZZ_SEED` which ones.
+The operations are those of `/openapi.json`, so those of a new module are included. `FUZZ_REQUESTS` is the number of
+requests, and `FUZZ_SEED` selects them.
 """
 
 import os
@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given
 
 from tests.contract.operations import Operation
-from tests.faults.inventing import FORGED, NOBODY, Invented, invented
-from tests.faults.judging import faults, is_malformed
-from tests.faults.known import Known
+from tests.faults.generated_requests import FORGED, NOBODY, GeneratedRequest, generated_request
+from tests.faults.known_values import KnownValues
+from tests.faults.response_checks import is_malformed, response_errors
 from tests.faults.wire import Answer, NoAnswerError, Request, Wire
 from tests.tools.school import ADMIN, FOR_TESTERS, PASSWORD, Accounts, data_faults, school
 
@@ -27,16 +27,16 @@ pytestmark = pytest.mark.process
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 
-# So many requests of an operation are sent before the next one's turn comes.
-TURN = 20
+# The number of requests of one operation before those of the next one.
+BATCH = 20
 
-# A run where everything goes wrong need not come to its end.
-ENOUGH = 20
+# The number of wrong responses that end the run.
+MAX_WRONG = 20
 
 
 @dataclass
 class Fuzz:
-    """A run: who its callers are, what it knows of the service, and what came of it."""
+    """A run: its callers, the values that it knows, and its results."""
 
     document: dict[str, Any]
     wire: Wire
@@ -54,62 +54,62 @@ class Fuzz:
             for path, methods in self.document["paths"].items()
             for method, spec in methods.items()
         ]
-        self.known = Known(self.document["paths"], spared=ADMIN)
+        self.known = KnownValues(self.document["paths"], excluded=ADMIN)
         for name in ("password", "current_password"):
             self.known.remember(name, PASSWORD)
         self.tokens[FORGED] = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.AAAA"
 
     def run(self, requests: int) -> None:
-        """Send so many requests, or some more, as all operations have as many turns."""
-        turns = ceil(requests / len(self.operations) / TURN)
-        for number, operation in enumerate(self.operations * turns):
-            if len(self.wrong) < ENOUGH:
-                self.take_turn(operation, seed=SEED * 1_000_000 + number)
+        """Send this many requests or a few more: all operations have the same number of batches."""
+        batches = ceil(requests / len(self.operations) / BATCH)
+        for number, operation in enumerate(self.operations * batches):
+            if len(self.wrong) < MAX_WRONG:
+                self.send_batch(operation, seed=SEED * 1_000_000 + number)
 
-    def take_turn(self, operation: Operation, *, seed: int) -> None:
+    def send_batch(self, operation: Operation, *, seed: int) -> None:
         @hypothesis.seed(seed)
         @hypothesis.settings(
-            max_examples=TURN,
+            max_examples=BATCH,
             database=None,
             deadline=None,
-            phases=[Phase.generate],  # nothing can be made smaller where the service remembers what came before
+            phases=[Phase.generate],  # without shrinking: the service keeps the effects of earlier requests
             suppress_health_check=list(HealthCheck),
         )
-        @given(invented(operation, self.known))
-        def turn(one: Invented) -> None:
+        @given(generated_request(operation, self.known))
+        def batch(one: GeneratedRequest) -> None:
             self.send(one)
 
-        turn()
+        batch()
 
-    def send(self, one: Invented) -> None:
+    def send(self, one: GeneratedRequest) -> None:
         request = self.signed(one)
         answer: Answer | None = None
         try:
             answer = self.wire.ask(request)
-            wrong = list(faults(one, answer))
+            wrong = list(response_errors(one, answer))
         except NoAnswerError as error:
-            # Of what is no HTTP, the rest may be cut off, and the answer lost with it.
-            wrong = [] if is_malformed(one) else [f"no answer: {error}"]
+            # The server may cut off a request that is not valid HTTP, and the response can be lost with it.
+            wrong = [] if is_malformed(one) else [f"no response: {error}"]
             self.cut_off += is_malformed(one)
         if is_malformed(one):
             self.wire.close()
         if wrong:
-            self.wrong.append(self.told(one, request, answer, wrong))
+            self.wrong.append(self.describe(one, request, answer, wrong))
         if answer:
             self.learn(one, answer)
 
-    def learn(self, one: Invented, answer: Answer) -> None:
+    def learn(self, one: GeneratedRequest, answer: Answer) -> None:
         self.statuses[answer.status] += 1
         self.slowest = max(self.slowest, (answer.seconds, str(one.operation)))
         self.known.learn(answer)
         if answer.status < 300:
             self.succeeded.add(str(one.operation))
         if answer.status == 401 and one.caller != FORGED and not one.operation.public:
-            # The account was signed out, changed or deleted, perhaps by its own request: a new one takes its place.
+            # The account was signed out, changed or deleted, perhaps by its own request: use a new one.
             self.tokens.pop(one.caller, None)
 
-    def signed(self, one: Invented) -> Request:
-        """The request with its caller's token."""
+    def signed(self, one: GeneratedRequest) -> Request:
+        """Return the request with its caller's token."""
         if one.caller == NOBODY:
             return one.request
         if one.caller not in self.tokens:
@@ -117,14 +117,14 @@ class Fuzz:
         header = (b"Authorization", f"Bearer {self.tokens[one.caller]}".encode())
         return replace(one.request, headers=(*one.request.headers, header))
 
-    def told(self, one: Invented, request: Request, answer: Answer | None, wrong: list[str]) -> str:
-        """All that is needed to send the request again."""
-        came = f"{answer.status} {answer.headers} {answer.body[:2000]!r}" if answer else "nothing"
+    def describe(self, one: GeneratedRequest, request: Request, answer: Answer | None, wrong: list[str]) -> str:
+        """Return what is wrong, the response, and the bytes to send the request again."""
+        received = f"{answer.status} {answer.headers} {answer.body[:2000]!r}" if answer else "nothing"
         sent = repr(request.raw(self.wire.host))
-        return f"{one.operation} as {one.caller}: {'; '.join(wrong)}\ncame: {came}\nsent: {sent}\n"
+        return f"{one.operation} as {one.caller}: {'; '.join(wrong)}\nreceived: {received}\nsent: {sent}\n"
 
 
-def test_whatever_is_sent_is_answered_and_leaves_the_data_whole(tmp_path: Path) -> None:
+def test_random_requests_get_documented_responses_and_leave_the_data_consistent(tmp_path: Path) -> None:
     with school(tmp_path, **FOR_TESTERS) as server:
         accounts = Accounts(server.url)
         fuzz = Fuzz(accounts.ask("GET", "/openapi.json"), Wire(server.url), accounts)
@@ -136,14 +136,14 @@ def test_whatever_is_sent_is_answered_and_leaves_the_data_whole(tmp_path: Path) 
         accounts.close()
 
     print(f"{fuzz.statuses.total()} requests of {len(fuzz.operations)} operations: {sorted(fuzz.statuses.items())}")
-    print(f"{fuzz.cut_off} more had no answer, and needed none as they were no HTTP")
+    print(f"{fuzz.cut_off} more had no response, and needed none because they were not valid HTTP")
     print(f"the slowest took {fuzz.slowest[0]:.2f} s: {fuzz.slowest[1]}")
-    print(f"never a success: {sorted({str(one) for one in fuzz.operations} - fuzz.succeeded)}")
+    print(f"never successful: {sorted({str(one) for one in fuzz.operations} - fuzz.succeeded)}")
     if fuzz.wrong:
-        told = "\n".join([f"{len(fuzz.wrong)} answers are wrong (FUZZ_SEED={SEED})", *fuzz.wrong])
-        pytest.fail(told, pytrace=False)
+        report = "\n".join([f"{len(fuzz.wrong)} responses are wrong (FUZZ_SEED={SEED})", *fuzz.wrong])
+        pytest.fail(report, pytrace=False)
     assert ended is None
     assert errors == []
     assert stored_wrong == []
     assert fuzz.statuses.total() + fuzz.cut_off >= REQUESTS * 0.9
-    assert len(fuzz.succeeded) >= len(fuzz.operations) * 0.7, "requests that never get anywhere find nothing"
+    assert len(fuzz.succeeded) >= len(fuzz.operations) * 0.7, "too many operations never succeeded"

@@ -1,4 +1,4 @@
-"""Requests that are not as HTTP wants them, byte for byte, against the service as a process."""
+"""Requests that violate HTTP, byte for byte, against the service as a process."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def raw(server: Server) -> Iterator[Raw]:
         yield raw
 
 
-# What two readers could understand differently, so that one sees a request where the other sees a body.
+# Requests that two parsers could understand differently, so that one sees a request where the other sees a body.
 SMUGGLING = {
     "two lengths": post("/register", "Content-Length: 2", "Content-Length: 3") + "{}",
     "the same length twice": post("/register", "Content-Length: 2", "Content-Length: 2") + "{}",
@@ -55,9 +55,9 @@ SMUGGLING = {
     "a chunk that is longer than its size": post("/register", CHUNKED) + "2\r\n{}}}\r\n0\r\n\r\n",
     "no host": get("/healthz").replace("Host", "X-Host"),
     "two hosts": get("/healthz", "Host: y"),
-    "a host that is none": get("/healthz").replace("Host: x", "Host: x/y@z"),
-    "a name of a header that is none": get("/healthz", "X(A): b"),
-    "no address": "GET healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an invalid host": get("/healthz").replace("Host: x", "Host: x/y@z"),
+    "an invalid header name": get("/healthz", "X(A): b"),
+    "a target without a slash": "GET healthz HTTP/1.1\r\nHost: x\r\n\r\n",
     "a tunnel": "CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
     "another version": get("/healthz").replace("/1.1", "/1.7"),
     "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -66,8 +66,8 @@ SMUGGLING = {
 
 
 @pytest.mark.parametrize("sent", SMUGGLING.values(), ids=SMUGGLING)
-def test_what_is_ambiguous_is_refused_and_ends_the_connection(raw: Raw, sent: str) -> None:
-    raw.send(sent + get("/healthz"))  # which must not be taken for a request
+def test_an_ambiguous_request_is_refused_and_closes_the_connection(raw: Raw, sent: str) -> None:
+    raw.send(sent + get("/healthz"))  # this part must not be read as a request
     answer = raw.answer()
     assert (answer.status, answer.headers["connection"], answer.problem()["type"]) == (
         400,
@@ -78,26 +78,26 @@ def test_what_is_ambiguous_is_refused_and_ends_the_connection(raw: Raw, sent: st
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "identity", "xchunked"])
-def test_a_transfer_encoding_that_is_not_known_is_refused(raw: Raw, coding: str) -> None:
+def test_an_unknown_transfer_encoding_is_refused(raw: Raw, coding: str) -> None:
     raw.send(post("/register", f"Transfer-Encoding: {coding}") + CHUNKS + get("/healthz"))
     assert raw.answer().problem()["status"] == 501
     assert raw.is_closed()
 
 
-def test_a_trailer_is_no_header(raw: Raw) -> None:
+def test_a_trailer_is_not_read_as_a_header(raw: Raw) -> None:
     raw.send(post("/register", CHUNKED) + "2\r\n{}\r\n0\r\nX-Request-ID: trailer\r\nHost: y\r\n\r\n")
     answer = raw.answer()
     assert (answer.status, answer.headers["x-request-id"] == "trailer") == (422, False)
 
 
-def test_an_answer_to_what_came_before_is_not_lost_to_nonsense(raw: Raw, server: Server) -> None:
+def test_responses_to_requests_before_an_invalid_one_are_not_lost(raw: Raw, server: Server) -> None:
     raw.send(get("/readyz") + get("/nowhere", "X-Request-ID: seen") + "nonsense\r\n\r\n")
     assert [raw.answer().status for _ in range(3)] == [200, 404, 400]
     assert raw.is_closed()
     assert any(line.get("status") == 400 and line.get("method") == "-" for line in server.log_lines())
 
 
-def test_an_answer_before_the_body_is_read_ends_the_connection(raw: Raw) -> None:
+def test_a_response_before_the_body_is_read_closes_the_connection(raw: Raw) -> None:
     raw.send(post("/students", "Content-Length: 100") + "{")
     answer = raw.answer()
     assert (answer.status, answer.headers["connection"]) == (401, "close")
@@ -122,13 +122,13 @@ def test_of_many_requests_in_one_packet_those_beyond_a_hundred_are_refused(raw: 
     assert raw.is_closed()
 
 
-def test_a_client_may_ask_what_it_may_ask(raw: Raw) -> None:
+def test_options_and_head_requests_are_answered(raw: Raw) -> None:
     raw.send(get("/students").replace("GET", "OPTIONS") + get("/students").replace("GET", "HEAD"))
     options, head = raw.answer(), raw.answer(to="HEAD")
     assert (options.status, options.headers["allow"], head.status) == (204, "GET, HEAD, OPTIONS, POST", 401)
 
 
-def test_a_client_that_asks_first_is_told_to_go_on_or_not(raw: Raw) -> None:
+def test_expect_100_continue_gets_100_or_an_error(raw: Raw) -> None:
     raw.send(post("/register", "Content-Length: 2", EXPECTS))
     assert raw.answer().status == 100
     raw.send("{}")
@@ -139,7 +139,7 @@ def test_a_client_that_asks_first_is_told_to_go_on_or_not(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["websocket", "h2c"])
-def test_another_protocol_is_not_taken_up(raw: Raw, protocol: str) -> None:
+def test_an_upgrade_to_another_protocol_is_ignored(raw: Raw, protocol: str) -> None:
     raw.send(get("/healthz", "Connection: Upgrade", f"Upgrade: {protocol}") * 3)
     assert [raw.answer().status for _ in range(3)] == [200, 200, 200]
 
@@ -147,9 +147,9 @@ def test_another_protocol_is_not_taken_up(raw: Raw, protocol: str) -> None:
 HIDDEN = get("/healthz")
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two"])
+@pytest.mark.parametrize("separately", [False, True], ids=["in one piece", "in two"])
 @pytest.mark.parametrize(
-    ("framing", "body"),
+    ("header", "body"),
     [
         (f"Content-Length: {len(HIDDEN)}", HIDDEN),
         ("Transfer-Encoding: chunked", f"{len(HIDDEN):x}\r\n{HIDDEN}\r\n0\r\n\r\n"),
@@ -157,11 +157,11 @@ HIDDEN = get("/healthz")
     ids=["length", "chunks"],
 )
 @pytest.mark.parametrize("protocol", ["websocket", "h2c", "x"])
-def test_a_body_that_comes_with_an_offer_is_no_request(
-    raw: Raw, protocol: str, framing: str, body: str, *, apart: bool
+def test_the_body_of_an_upgrade_request_is_not_read_as_a_request(
+    raw: Raw, protocol: str, header: str, body: str, *, separately: bool
 ) -> None:
-    head = post("/register", "Connection: Upgrade", f"Upgrade: {protocol}", framing)
-    for piece in (head, body) if apart else (head + body,):
+    head = post("/register", "Connection: Upgrade", f"Upgrade: {protocol}", header)
+    for piece in (head, body) if separately else (head + body,):
         raw.send(piece)
     assert raw.answer().status == 400
     assert raw.is_closed()
@@ -179,7 +179,7 @@ def test_http_1_0_is_answered_once(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize("path", ["/register", "/students"])
-def test_half_a_body_is_no_error_of_ours(raw: Raw, server: Server, path: str) -> None:
+def test_an_incomplete_body_is_not_a_server_error(raw: Raw, server: Server, path: str) -> None:
     with signed_in(server) as client:
         token = f"Authorization: {client.headers['Authorization']}"
     id_ = f"half-of{path.replace('/', '-')}"
@@ -189,7 +189,7 @@ def test_half_a_body_is_no_error_of_ours(raw: Raw, server: Server, path: str) ->
     assert line["status"] == 400
 
 
-def test_uvicorn_can_be_told_to_refuse_the_same(tmp_path: Path) -> None:
+def test_uvicorn_refuses_the_same_with_the_protocol_as_an_option(tmp_path: Path) -> None:
     with serve(tmp_path, "--http", "core.server.protocol:Connection") as server, Raw(server) as raw:
         raw.send(SMUGGLING["no host"])
         assert raw.answer().problem()["type"] == "/problems/bad-request"

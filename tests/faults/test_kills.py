@@ -1,4 +1,4 @@
-"""The service is killed under load, again and again; and it is asked to stop, and then stops in order."""
+"""The service is killed repeatedly under load and loses nothing; when asked to stop, it ends its requests properly."""
 
 import os
 import random
@@ -26,20 +26,20 @@ MAIN = str(ROOT / "main.py")
 UVICORN = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--timeout-graceful-shutdown", "10"]
 
 
-def test_no_write_is_lost_doubled_or_half_made_when_the_service_is_killed(tmp_path: Path) -> None:
+def test_no_write_is_lost_duplicated_or_partial_when_the_service_is_killed(tmp_path: Path) -> None:
     environment = MARKS | {"PORT": str(free_port())}
     chance, took = random.Random(8), []
     server = launch(tmp_path, MAIN, **environment)
     try:
         with Load(server.url) as load:
             for _ in range(KILLS):
-                load.at_work(chance.randint(1, 60))
+                load.wait_for_writes(chance.randint(1, 60))
                 server.kill()
                 killed = monotonic()
                 server = launch(tmp_path, MAIN, **environment)
                 took.append(load.recovery(killed))
                 assert server.errors() == [], server.log.read_text()
-            load.at_work()
+            load.wait_for_writes()
         print(f"\n{KILLS} kills, back after {min(took):.2f} to {max(took):.2f} s, {load.summary()}")
         check_written(server.url, load)
         assert "No problems found." in command(tmp_path, "check", "--data", **MARKS)
@@ -51,23 +51,23 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path) -
     with serve(tmp_path, WORKERS="2", **MARKS) as server:
         with Load(server.url) as load:
             for _ in range(3):
-                load.at_work()
+                load.wait_for_writes()
                 before = set(workers(server))
                 kill(before.pop())
-                load.at_work()
+                load.wait_for_writes()
                 until(partial(has_replaced, server, before))
         print(f"\n3 workers killed, {load.summary()}")
         check_written(server.url, load)
 
 
 def has_replaced(server: Server, left: set[int]) -> bool:
-    """Whether there is one more process than those that were left."""
+    """Return whether there is exactly one worker more than those that were left."""
     now = set(workers(server))
     return left < now and len(now) == len(left) + 1
 
 
 def workers(server: Server) -> list[int]:
-    """The processes that serve for this one."""
+    """Return the worker processes of the server."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     command_lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
     return [child for child, words in command_lines.items() if b"spawn_main" in words]
@@ -83,10 +83,8 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         server.kill()
 
 
-def test_what_is_under_way_is_finished_or_interrupted_in_order_before_the_service_ends(
-    server: Server, tmp_path: Path
-) -> None:
-    """A request that was accepted is answered; a long import is left so that it can be finished later."""
+def test_requests_are_answered_and_imports_interrupted_before_the_service_ends(server: Server, tmp_path: Path) -> None:
+    """A request that was accepted is answered; a long import is interrupted, so that it can be resumed later."""
     rows = 12_000
     lines = "".join(f"S{number:05},Student {number},Physics,{number % 101}\n" for number in range(rows))
     headers = {"Content-Type": "text/csv", "Prefer": "respond-async"}
@@ -115,7 +113,7 @@ def test_what_is_under_way_is_finished_or_interrupted_in_order_before_the_servic
 
 @contextmanager
 def half_sent(server: Server, token: str) -> Iterator[tuple[socket.socket, bytes]]:
-    """A request for a new student that is being read by the service, and what of it is still to be sent."""
+    """Send the head of a request for a new student. Yield the connection, and the body, which is not sent yet."""
     body = b'{"roll_no": "S", "name": "n", "branch": "b"}'
     url = httpx2.URL(server.url)
     with socket.create_connection((url.host, url.port or 0), timeout=60) as connection:
@@ -134,7 +132,7 @@ def accepts(server: Server) -> bool:
     return True
 
 
-def test_who_never_finishes_is_not_waited_for(tmp_path: Path) -> None:
+def test_an_unfinished_request_does_not_delay_the_end(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         with server.client() as client:
             token = str(sign_in(client).headers["Authorization"])
@@ -145,4 +143,4 @@ def test_who_never_finishes_is_not_waited_for(tmp_path: Path) -> None:
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nretry-after: 1\r\n" in answer
     assert b"\r\ncontent-type: application/problem+json\r\n" in answer
-    assert server.errors(), "that it was cut short is said"
+    assert server.errors(), "the log must contain that the request was cancelled"

@@ -1,4 +1,4 @@
-"""Requests that are too large, in every way of being so, against the service as a process."""
+"""Requests with any part that is too large, against the service as a process."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,13 +33,13 @@ def raw(server: Server) -> Iterator[Raw]:
 HEADS: dict[str, Callable[[int], str]] = {
     "a header": lambda size: get("/healthz", "X-A: " + "a" * size),
     "many headers": lambda size: get("/healthz", *["X-A: " + "a" * 95] * (size // 102)),
-    "an address": lambda size: get("/healthz?" + "a" * size),
-    "the name of a header": lambda size: get("/healthz", "a" * size + ": a"),
+    "a target": lambda size: get("/healthz?" + "a" * size),
+    "a header name": lambda size: get("/healthz", "a" * size + ": a"),
 }
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
-def test_a_head_above_32_kb_is_refused(server: Server, head: Callable[[int], str]) -> None:
+def test_a_request_head_above_32_kb_is_refused(server: Server, head: Callable[[int], str]) -> None:
     for size, status in ((31 * KB, 200), (33 * KB, 431), (400 * KB, 431)):
         with Raw(server) as raw:
             raw.send(head(size))
@@ -51,7 +51,7 @@ def test_a_head_above_32_kb_is_refused(server: Server, head: Callable[[int], str
 
 
 @pytest.mark.parametrize("start", [get("/x")[:-2], post("/register", CHUNKED) + CHUNKS[:-2]], ids=["head", "trailer"])
-def test_a_header_that_never_ends_is_refused_before_it_does(raw: Raw, start: str) -> None:
+def test_an_endless_header_is_refused(raw: Raw, start: str) -> None:
     raw.send(start + "X-A: " + "a" * 300 * KB)
     assert raw.answer().problem()["status"] == 431
     assert raw.is_closed()
@@ -60,7 +60,7 @@ def test_a_header_that_never_ends_is_refused_before_it_does(raw: Raw, start: str
 Body = Callable[[int], Iterator[str]]
 
 
-def announced(size: int) -> Iterator[str]:
+def with_length(size: int) -> Iterator[str]:
     yield f"Content-Length: {size}"
     yield from [" " * KB] * (size // KB)
 
@@ -72,9 +72,9 @@ def chunked(size: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("more", ["", "Connection: close", "Connection: keep-alive"])
-@pytest.mark.parametrize("body", [announced, chunked])
-def test_a_client_that_sends_too_large_a_body_whole_gets_its_413(raw: Raw, body: Body, more: str) -> None:
-    """One that first sends all and then reads, as most do: a connection that is reset would take the answer along."""
+@pytest.mark.parametrize("body", [with_length, chunked])
+def test_a_client_that_sends_the_whole_of_a_too_large_body_gets_the_413(raw: Raw, body: Body, more: str) -> None:
+    """Most clients send the whole body before they read. If the connection were reset, they would lose the response."""
     head, *pieces = body(8 * LIMIT)
     raw.send(post("/register", head, *[more] if more else []))
     for piece in pieces:
@@ -85,7 +85,7 @@ def test_a_client_that_sends_too_large_a_body_whole_gets_its_413(raw: Raw, body:
     assert raw.is_closed()
 
 
-@pytest.mark.parametrize("body", [announced, chunked])
+@pytest.mark.parametrize("body", [with_length, chunked])
 def test_an_import_has_a_limit_of_its_own(server: Server, body: Body) -> None:
     with signed_in(server) as client:
         token = f"Authorization: {client.headers['Authorization']}"
@@ -100,7 +100,7 @@ def test_an_import_has_a_limit_of_its_own(server: Server, body: Body) -> None:
             assert (str(IMPORT_LIMIT) in problem.get("detail", "")) is too_large
 
 
-def test_it_gets_it_over_tls_too(tmp_path: Path) -> None:
+def test_a_client_gets_the_413_over_tls_too(tmp_path: Path) -> None:
     with serve(tmp_path, **certificate(tmp_path)) as server, Raw(server) as raw:
         raw.send(post("/register", CHUNKED))
         for piece in list(chunked(8 * LIMIT))[1:]:

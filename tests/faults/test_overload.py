@@ -1,4 +1,4 @@
-"""More requests, and more connections, than the service takes on: some are answered in time, others refused at once."""
+"""More requests and connections than the limits: some are answered in time, and the others are refused immediately."""
 
 import os
 import resource
@@ -19,8 +19,8 @@ from tests.test_serving import signed_in
 
 pytestmark = pytest.mark.process
 
-# So long the service waits for its database.
-PATIENCE_OF_THE_DATABASE = 5.0
+# Seconds that the service waits for its database.
+DATABASE_TIMEOUT = 5.0
 
 
 def token_of(server: Server) -> str:
@@ -29,8 +29,8 @@ def token_of(server: Server) -> str:
 
 
 @contextmanager
-def stopped(*pids: int) -> Iterator[None]:
-    """While these processes stand still."""
+def suspended(*pids: int) -> Iterator[None]:
+    """Suspend these processes while the context is open."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -41,8 +41,8 @@ def stopped(*pids: int) -> Iterator[None]:
 
 
 @contextmanager
-def allowed_files(count: int) -> Iterator[None]:
-    """While processes may have no more files open, unless they ask for more."""
+def soft_file_limit(count: int) -> Iterator[None]:
+    """Limit the open files of new processes, which they may raise, while the context is open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
     try:
@@ -57,15 +57,15 @@ def is_refusal(answer: Answer) -> bool:
     return bool(problem["type"] == "/problems/unavailable")
 
 
-def test_of_500_requests_at_once_20_are_answered_and_480_are_refused_at_once(tmp_path: Path) -> None:
-    """The database stands still meanwhile, so that no request is done before all have come."""
+def test_of_500_concurrent_requests_20_are_answered_and_480_refused_immediately(tmp_path: Path) -> None:
+    """The database is suspended meanwhile, so that no request ends before all have arrived."""
     with serve(tmp_path, MAX_CONCURRENT_REQUESTS="20") as server, many(server, 500) as connections:
         token = token_of(server)
-        with stopped(*mongods(tmp_path / "data")):
+        with suspended(*mongods(tmp_path / "data")):
             began = time.monotonic()
             for connection in connections:
                 connection.send(get("/students/S1", token))
-            refused = [connection.answer() for connection in connections[20:]]  # those before were taken, and wait
+            refused = [connection.answer() for connection in connections[20:]]  # the first 20 were accepted, and wait
             refused_within = time.monotonic() - began
             connections[-1].send(get("/healthz"))
             assert connections[-1].answer().status == 200
@@ -73,10 +73,10 @@ def test_of_500_requests_at_once_20_are_answered_and_480_are_refused_at_once(tmp
         assert [connection.answer().status for connection in connections[:20]] == [404] * 20
         answered_within = time.monotonic() - began
 
-        connections[-1].send(get("/students/S1", token))  # the connection outlived its refusal
+        connections[-1].send(get("/students/S1", token))  # the connection is still open after the refusal
         assert connections[-1].answer().status == 404
     print(f"480 refused within {refused_within:.2f} s, 20 answered within {answered_within:.2f} s")
-    assert answered_within < PATIENCE_OF_THE_DATABASE
+    assert answered_within < DATABASE_TIMEOUT
 
 
 def test_under_a_lasting_load_every_request_is_answered_or_refused(tmp_path: Path) -> None:
@@ -99,24 +99,24 @@ def test_under_a_lasting_load_every_request_is_answered_or_refused(tmp_path: Pat
     assert slowest < 10
 
 
-def test_clients_that_are_slow_to_send_take_no_place_from_others(tmp_path: Path) -> None:
+def test_clients_that_send_slowly_do_not_count_towards_the_limit(tmp_path: Path) -> None:
     with serve(tmp_path, MAX_CONCURRENT_REQUESTS="2") as server, many(server, 10) as slow, Raw(server) as quick:
         token = token_of(server)
         for count, connection in enumerate(slow, 1):
             connection.send(post("/students", "Content-Length: 100", token) + "{")
-            until(partial(are_under_way, quick, count))
+            until(partial(are_in_flight, quick, count))
         quick.send(get("/students/S1", token))
         assert quick.answer().status == 404
-        assert are_under_way(quick, 10)
+        assert are_in_flight(quick, 10)
 
 
-def are_under_way(connection: Raw, count: int) -> bool:
-    """Whether so many requests are, besides the one that asks."""
+def are_in_flight(connection: Raw, count: int) -> bool:
+    """Return whether this many requests are in flight besides the one that is sent here."""
     connection.send(get("/metrics").replace("Host: x", "Host: localhost"))
     return f"\nhttp_requests_in_flight {count + 1}.0\n".encode() in connection.answer().body
 
 
-def test_connections_beyond_the_limit_are_told_so(tmp_path: Path) -> None:
+def test_connections_beyond_the_limit_are_refused(tmp_path: Path) -> None:
     with serve(tmp_path, MAX_CONNECTIONS="50") as server, many(server, 50) as taken, many(server, 100) as beyond:
         for connection in [*taken, *beyond]:
             connection.send(get("/", "Accept: application/json"))
@@ -129,10 +129,10 @@ def test_connections_beyond_the_limit_are_told_so(tmp_path: Path) -> None:
 
         for connection in taken:
             connection.__exit__()
-        until(lambda: answers(server))
+        until(lambda: is_answering(server))
 
 
-def answers(server: Server) -> bool:
+def is_answering(server: Server) -> bool:
     with Raw(server) as connection:
         connection.send(get("/", "Accept: application/json"))
         return connection.answer().status == 200
@@ -145,12 +145,12 @@ def test_probes_are_answered_on_connections_beyond_the_limit(tmp_path: Path) -> 
         assert (answer.status, answer.headers["connection"]) == (200, "close")
 
 
-def test_of_far_too_many_connections_nothing_is_read(tmp_path: Path) -> None:
+def test_connections_far_beyond_the_limit_are_closed_unread(tmp_path: Path) -> None:
     with serve(tmp_path, MAX_CONNECTIONS="1") as server, many(server, 501), Raw(server) as connection:
-        assert is_cut(connection)
+        assert is_closed_unread(connection)
 
 
-def is_cut(connection: Raw) -> bool:
+def is_closed_unread(connection: Raw) -> bool:
     try:
         connection.send(get("/healthz"))
         return connection.is_closed()
@@ -158,11 +158,11 @@ def is_cut(connection: Raw) -> bool:
         return True
 
 
-def test_a_thousand_idle_connections_stop_nobody_and_are_closed(tmp_path: Path) -> None:
-    """The service is started where 600 open files are allowed, and asks for more."""
-    with allowed_files(600), serve(tmp_path) as server:
+def test_a_thousand_idle_connections_do_not_block_others_and_are_closed(tmp_path: Path) -> None:
+    """The service starts with a soft limit of 600 open files, and raises it."""
+    with soft_file_limit(600), serve(tmp_path) as server:
         token = token_of(server)
-        with allowed_files(3000), many(server, 1000) as idle:
+        with soft_file_limit(3000), many(server, 1000) as idle:
             for connection in idle:
                 connection.send(get("/healthz"))
             assert [connection.answer().status for connection in idle] == [200] * 1000

@@ -1,6 +1,6 @@
-"""Clients that send or read slowly: those that only hold a connection are cut, those on a slow line are not.
+"""Clients that send slowly: those that only hold a connection are disconnected, those on a slow line are not.
 
-All of them at once, for what is waited for are the service's own time-outs of ten seconds.
+They run at once, because each of them waits for the service's time-outs of ten seconds.
 """
 
 import time
@@ -17,12 +17,12 @@ from tests.test_serving import signed_in
 
 pytestmark = pytest.mark.process
 
-# The least and the most seconds after which a client must have been cut.
+# The least and the most seconds after which a client must be disconnected.
 EARLIEST, LATEST = 5.0, 30.0
 
 STUDENT = b'{"roll_no": "S1", "name": "n", "branch": "b"}'.ljust(12_000)
 
-# What a client sends, a piece a second.
+# What a client sends, one piece per second.
 Pieces = Callable[[], Iterator[str]]
 
 
@@ -47,8 +47,10 @@ SILENT: dict[str, Pieces] = {
 
 
 def trickle(server: Server, pieces: Iterator[str]) -> tuple[int, float]:
-    """The status that such a client gets in the end, 0 for none, and the seconds until the server ended the
-    connection."""
+    """Send the pieces until the server ends the connection.
+
+    Return the status of the response, or 0 if there was none, and the seconds until then.
+    """
     began = time.monotonic()
     with Raw(server) as raw:
         raw.socket.settimeout(1)
@@ -64,15 +66,15 @@ def trickle(server: Server, pieces: Iterator[str]) -> tuple[int, float]:
 
 
 def received_within_a_second(raw: Raw) -> bytes:
-    """What was received; a line break for the end of the connection."""
+    """Return what was received, or a line break if the connection has ended."""
     try:
         return raw.socket.recv(65536) or b"\n"
     except TimeoutError:
         return b""
 
 
-def send_by_a_slow_line(server: Server, token: str) -> int:
-    """A student sent with a thousand bytes a second, for longer than the service's patience."""
+def send_slowly(server: Server, token: str) -> int:
+    """Send a student at a thousand bytes per second, for longer than the service's time-out. Return the status."""
     with Raw(server) as raw:
         raw.send(post("/students", f"Content-Length: {len(STUDENT)}", token))
         for start in range(0, len(STUDENT), 1000):
@@ -81,11 +83,11 @@ def send_by_a_slow_line(server: Server, token: str) -> int:
         return raw.answer().status
 
 
-def test_who_only_holds_a_connection_is_cut_and_a_slow_line_is_not(tmp_path: Path) -> None:
+def test_clients_that_only_hold_a_connection_are_disconnected_and_slow_ones_are_not(tmp_path: Path) -> None:
     with serve(tmp_path) as server, ThreadPoolExecutor(20) as pool:
         with signed_in(server) as client:
             token = f"Authorization: {client.headers['Authorization']}"
-        honest = pool.submit(send_by_a_slow_line, server, token)
+        honest = pool.submit(send_slowly, server, token)
         ended = {name: pool.submit(trickle, server, pieces()) for name, pieces in (SLOW | SILENT).items()}
         for name, future in ended.items():
             status, seconds = future.result()

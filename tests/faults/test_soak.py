@@ -1,7 +1,7 @@
-"""Under a load that lasts, nothing goes wrong, and neither memory nor descriptors grow.
+"""A lasting load causes no error, and neither memory nor descriptors grow.
 
-`SOAK_MINUTES` is how long it lasts. A leak of a kilobyte a request would be two megabytes a minute; in half a minute
-that is lost in the noise, so the short run only tells what is far worse.
+`SOAK_MINUTES` is the length of the load. A leak of a kilobyte per request would be two megabytes per minute. In half a
+minute that is lost in the noise, so the short run finds only much larger leaks.
 """
 
 import os
@@ -12,8 +12,8 @@ from threading import Event
 
 import pytest
 
-from tests.faults.day import Person
-from tests.faults.usage import Series, descriptors, family, memory
+from tests.faults.school_day import Person
+from tests.faults.usage import Series, descriptors, memory, process_tree
 from tests.processes import running
 from tests.servers import Server
 from tests.tools.school import FOR_TESTERS, PASSWORD, Accounts, data_faults, school
@@ -24,22 +24,22 @@ MINUTES = float(os.environ.get("SOAK_MINUTES", "0.5"))
 PEOPLE = 4
 PAUSE = 0.1
 
-# Caches and pools fill, and what is imported late is, in the first third.
+# In the first third, caches and pools fill, and Python imports what it needs late.
 WARM_UP = MINUTES / 3
 SAMPLES = 120
 
-# By how much the last third of what is measured may be above the first. Memory that is asked for once is kept by
-# Python for later; connections come and go.
-MOST_KB = 3_000 if MINUTES >= 5 else 40_000
-MOST_DESCRIPTORS = 20
+# The most by which the median of the last third may exceed that of the first third. Python keeps memory that was once
+# allocated, and the number of connections varies.
+MAX_GROWTH_KB = 3_000 if MINUTES >= 5 else 40_000
+MAX_GROWTH_DESCRIPTORS = 20
 
 
-def test_memory_and_descriptors_stay_as_they_are(tmp_path: Path) -> None:
-    over = Event()
+def test_memory_and_descriptors_do_not_grow(tmp_path: Path) -> None:
+    stop = Event()
     with school(tmp_path, WORKERS="2", **FOR_TESTERS) as server:
         accounts = Accounts(server.url)
         people = [
-            Person(accounts.newcomer("admin"), PASSWORD, server.url, PAUSE, over, exchanges=number < 2)
+            Person(accounts.newcomer("admin"), PASSWORD, server.url, PAUSE, stop, transfers=number < 2)
             for number in range(PEOPLE)
         ]
         accounts.close()
@@ -48,26 +48,26 @@ def test_memory_and_descriptors_stay_as_they_are(tmp_path: Path) -> None:
             try:
                 measured = measure(server, tmp_path / "data", people)
             finally:
-                over.set()
+                stop.set()
             for one in work:
                 one.result()
         stored_wrong = data_faults(tmp_path, **FOR_TESTERS)
         errors = [line for line in server.log_lines() if line.get("level") in ("ERROR", "CRITICAL")]
     assert [wrong for person in people for wrong in person.wrong] == []
-    print(f"{sum(person.asked.total() for person in people):,} requests in {MINUTES:g} minutes")
+    print(f"{sum(person.requests.total() for person in people):,} requests in {MINUTES:g} minutes")
     print("\n".join(map(str, measured)))
     assert errors == []
     assert stored_wrong == []
     service_memory, service_descriptors, _, database_descriptors = measured
-    assert service_memory.growth < MOST_KB
-    assert service_descriptors.growth < MOST_DESCRIPTORS
-    assert database_descriptors.growth < MOST_DESCRIPTORS
+    assert service_memory.growth < MAX_GROWTH_KB
+    assert service_descriptors.growth < MAX_GROWTH_DESCRIPTORS
+    assert database_descriptors.growth < MAX_GROWTH_DESCRIPTORS
 
 
 def measure(server: Server, data: Path, people: list[Person]) -> list[Series]:
-    """The service's memory and descriptors, and the database's, after the warm-up."""
+    """Return the memory and the descriptors of the service and of the database, measured after the warm-up."""
     database = set(running(data))
-    service = family(server.process.pid) - database
+    service = process_tree(server.process.pid) - database
     series = [
         (Series("memory of the service", "kB"), memory, service),
         (Series("descriptors of the service", ""), descriptors, service),
@@ -76,7 +76,7 @@ def measure(server: Server, data: Path, people: list[Person]) -> list[Series]:
     ]
     begun = time.monotonic()
     while (minute := (time.monotonic() - begun) / 60) < MINUTES and not any(person.wrong for person in people):
-        for one, take, pids in series:
-            one.add(minute, take(pids))
+        for one, measurement, pids in series:
+            one.add(minute, measurement(pids))
         time.sleep(MINUTES * 60 / SAMPLES)
     return [one.since(WARM_UP) for one, _, _ in series]

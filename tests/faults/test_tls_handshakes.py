@@ -1,4 +1,4 @@
-"""Clients that connect to a port of TLS and never end their handshake: they count as connections, and are cut."""
+"""Clients that connect over TLS and never finish the handshake: they count as connections, and are disconnected."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 
 IDLE = 300
 
-# The first bytes of a handshake, of which no more follows.
+# The first bytes of a handshake, without the rest.
 BEGINNING = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 
@@ -33,12 +33,12 @@ def served(folder: Path, settings: Settings, **environment: str) -> Iterator[Ser
 
 
 def connected(server: Server, stack: ExitStack) -> socket.socket:
-    """A connection on which nothing is said, until the stack ends."""
+    """Open a connection on which nothing is sent; the stack closes it."""
     url = urlsplit(server.url)
     return stack.enter_context(socket.create_connection((url.hostname, url.port or 0), timeout=PATIENCE))
 
 
-def test_handshakes_that_never_end_are_cut_and_disturb_nobody(tmp_path: Path, settings: Settings) -> None:
+def test_unfinished_handshakes_are_closed_and_do_not_delay_others(tmp_path: Path, settings: Settings) -> None:
     with served(tmp_path, settings) as server, server.client() as known, ExitStack() as stack:
         known.get("/healthz")
         began = time.monotonic()
@@ -47,14 +47,14 @@ def test_handshakes_that_never_end_are_cut_and_disturb_nobody(tmp_path: Path, se
             one.sendall(BEGINNING)
         slowest = 0.0
         while time.monotonic() < began + HANDSHAKE_SECONDS / 2:
-            asked = time.monotonic()
+            begun = time.monotonic()
             with server.client() as stranger:  # a handshake of its own
                 assert stranger.get("/").status_code == known.get("/").status_code == 200
-            slowest = max(slowest, time.monotonic() - asked)
+            slowest = max(slowest, time.monotonic() - begun)
         for one in idle:
-            assert one.recv(1) == b"", "the server ends the connection"
+            assert one.recv(1) == b"", "the server must close the connection"
         lasted = time.monotonic() - began
-        print(f"{IDLE} handshakes cut after {lasted:.1f} s; meanwhile two requests took at most {slowest:.2f} s")
+        print(f"{IDLE} handshakes closed after {lasted:.1f} s; meanwhile two requests took at most {slowest:.2f} s")
         assert HANDSHAKE_SECONDS / 2 < lasted < HANDSHAKE_SECONDS * 2.5
         assert slowest < HANDSHAKE_SECONDS / 2
         assert known.get("/").status_code == 200
@@ -62,7 +62,7 @@ def test_handshakes_that_never_end_are_cut_and_disturb_nobody(tmp_path: Path, se
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_handshakes_under_way_count_as_connections(tmp_path: Path, settings: Settings, workers: str) -> None:
+def test_unfinished_handshakes_count_as_connections(tmp_path: Path, settings: Settings, workers: str) -> None:
     def status(path: str) -> int:
         with server.client() as client:
             return client.get(path).status_code

@@ -1,4 +1,4 @@
-"""What processes hold of memory and descriptors, looked at again and again."""
+"""Measure the memory and the descriptors of processes over time."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import linear_regression, median
 
 
-def family(pid: int) -> set[int]:
-    """A process and all that come from it."""
+def process_tree(pid: int) -> set[int]:
+    """Return a process and all its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -21,20 +21,22 @@ def family(pid: int) -> set[int]:
 
 
 def memory(pids: Collection[int]) -> float:
-    """In kB, what each of them has in memory. (Shares of what they have together would change with whatever else runs
-    on the machine.)"""
+    """Return the sum of the resident memory of these processes, in kB.
+
+    Shared memory counts fully for each process: proportional shares would depend on what else runs on the machine.
+    """
     lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def descriptors(pids: Collection[int]) -> float:
-    """How many files and sockets they have open."""
+    """Return the number of files and sockets that these processes have open."""
     return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
 
 
 @dataclass
 class Series:
-    """Something that is measured over minutes."""
+    """Values that are measured over minutes."""
 
     name: str
     unit: str
@@ -46,18 +48,18 @@ class Series:
         self.values.append(value)
 
     def since(self, minute: float) -> "Series":
-        """What was measured later than that."""
+        """Return the values that were measured from this minute on."""
         kept = [pair for pair in zip(self.minutes, self.values, strict=True) if pair[0] >= minute]
         return Series(self.name, self.unit, [at for at, _ in kept], [value for _, value in kept])
 
     @property
     def slope(self) -> float:
-        """Per minute, by least squares."""
+        """Return the slope per minute, by least squares."""
         return linear_regression(self.minutes, self.values).slope
 
     @property
     def growth(self) -> float:
-        """By how much the middle value of the last third is more than that of the first."""
+        """Return by how much the median of the last third exceeds that of the first third."""
         third = len(self.values) // 3
         return median(self.values[-third:]) - median(self.values[:third])
 

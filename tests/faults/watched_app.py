@@ -1,4 +1,4 @@
-"""The service, and an address that tells what it holds: `uvicorn tests.faults.watched_app:app`."""
+"""The service, with a route that returns the resources of its process: `uvicorn tests.faults.watched_app:app`."""
 
 import asyncio
 import os
@@ -11,8 +11,8 @@ from starlette.routing import Route
 from core.app import create_app
 
 
-async def holds(_: Request) -> JSONResponse:
-    """How many tasks, threads and open files this process has."""
+async def resources(_: Request) -> JSONResponse:
+    """Return the numbers of tasks, threads and open files of this process."""
     return JSONResponse(
         {
             "tasks": len(asyncio.all_tasks()),
@@ -23,4 +23,4 @@ async def holds(_: Request) -> JSONResponse:
 
 
 app = create_app()
-app.router.routes.append(Route("/holds", holds))
+app.router.routes.append(Route("/resources", resources))

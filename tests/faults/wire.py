@@ -1,4 +1,4 @@
-"""Requests as bytes, which no HTTP client would all send, and the answers that come for them over a real socket."""
+"""Requests as bytes, some of which no HTTP client would send, and a connection that sends them."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.servers import PATIENCE
 
-# A server closes a connection that idles for some seconds, as it may at any time between two requests.
+# Seconds after which an idle connection is not used again, because the server may have closed it.
 KEEP_ALIVE = 1.0
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -17,7 +17,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent. Its length is told as it is, so that the connection can be used again."""
+    """A request. The length of its body is always correct, so that the connection can be used again."""
 
     method: bytes
     target: bytes
@@ -26,7 +26,7 @@ class Request:
     chunked: bool = False
 
     def raw(self, host: str) -> bytes:
-        """All of its bytes."""
+        """Return the bytes of the request."""
         named = {name.lower() for name, _ in self.headers}
         headers = self.headers if b"host" in named else ((b"Host", host.encode()), *self.headers)
         lines = [b"%b %b HTTP/1.1" % (self.method, self.target), *(b"%b: %b" % header for header in headers)]
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; names of headers in lower case."""
+    """A response; the names of headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -50,11 +50,11 @@ class Answer:
 
 
 class NoAnswerError(Exception):
-    """The connection ended, or nothing came, before the answer was whole."""
+    """The connection ended or timed out before the response was complete."""
 
 
 class Wire:
-    """A connection to a server, kept while it lasts."""
+    """A connection to a server, which is opened again when it has ended."""
 
     def __init__(self, url: str) -> None:
         self.host = urlsplit(url).netloc
@@ -63,11 +63,11 @@ class Wire:
         self._used = 0.0
 
     def ask(self, request: Request) -> Answer:
-        """The answer; raises `NoAnswerError`."""
+        """Send a request, and return the response. Raise `NoAnswerError` if there is none."""
         begun = time.monotonic()
         connection = self._connection()
         try:
-            with suppress(OSError):  # a server may answer before it has read everything, and read no more
+            with suppress(OSError):  # a server may respond before it has read the whole request, and then stop reading
                 connection.sendall(request.raw(self.host))
             response = HTTPResponse(connection, method=request.method.decode("latin-1"))
             response.begin()

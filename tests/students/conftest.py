@@ -1,4 +1,4 @@
-"""A teacher at work."""
+"""Fixtures of clients that are signed in as a teacher."""
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,11 +9,11 @@ from tests.auth.people import as_teacher
 
 @pytest.fixture
 def client(client: TestClient, settings: Settings) -> TestClient:
-    """A signed-in client."""
+    """Return a client that is signed in as a teacher."""
     return as_teacher(client, settings)
 
 
 @pytest.fixture
 def either(any_client: TestClient, settings: Settings) -> TestClient:
-    """Like `client`, once on the real mongod and once in memory."""
+    """Return a client like `client`, once on the real mongod and once in memory."""
     return as_teacher(any_client, settings)

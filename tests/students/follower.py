@@ -1,4 +1,4 @@
-"""Following the feed of changes as a consumer does; and making others slow at the worst moments."""
+"""Helpers for tests of the feed of changes: a consumer, and delays of other work at the worst moments."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -35,7 +35,7 @@ class Follower:
 
     @classmethod
     def of(cls, client: TestClient, limit: int = 100) -> "Follower":
-        """One that asks through a client whose user is signed in."""
+        """Return a follower that uses a signed-in client."""
 
         def ask(query: Json) -> Json:
             answer = client.get("/changes", params=query)
@@ -46,41 +46,41 @@ class Follower:
 
     @property
     def students(self) -> list[Json]:
-        """The copy, in order of roll number."""
+        """Return the copied students, in order of roll number."""
         return sorted(self.copy.values(), key=lambda student: str(student["roll_no"]))
 
     @property
     def roll_numbers(self) -> list[str]:
-        """Those of the copy, in order."""
+        """Return the roll numbers of the copied students, in order."""
         return [student["roll_no"] for student in self.students]
 
     def step(self) -> Json:
-        """Ask once, and put the answer into the copy."""
+        """Send one request, and apply the response to the copy."""
         since = {} if self.token is None else {"since": self.token}
-        return self.take(self.ask({"limit": self.limit, **since}))
+        return self.apply(self.ask({"limit": self.limit, **since}))
 
     def drain(self) -> None:
-        """Ask until there is no more."""
+        """Send requests until there are no more changes."""
         while self.step()["more"]:
             pass
 
-    async def step_inside(self, times: int = 1) -> None:
-        """Ask the service itself, without HTTP, this many times."""
+    async def step_directly(self, times: int = 1) -> None:
+        """Call the service directly, without HTTP, this many times."""
         for _ in range(times):
             answer = await changes.since(self.token, self.limit)
-            self.more = self.take(answer.model_dump(mode="json"))["more"]
+            self.more = self.apply(answer.model_dump(mode="json"))["more"]
 
-    async def drain_inside(self) -> None:
-        """Ask the service itself until there is no more, with a large limit."""
+    async def drain_directly(self) -> None:
+        """Call the service directly, with a large limit, until there are no more changes."""
         usual, self.limit, self.more = self.limit, 100, True
         while self.more:
-            await self.step_inside()
+            await self.step_directly()
         self.limit = usual
 
-    def take(self, answer: Json) -> Json:
-        """Put an answer into the copy."""
+    def apply(self, answer: Json) -> Json:
+        """Apply a response to the copy."""
         keys = [change["key"] for change in answer["changes"]]
-        assert len(keys) == len(set(keys)) <= self.limit, "each student once"
+        assert len(keys) == len(set(keys)) <= self.limit, "a student occurs twice, or there are too many"
         for change in answer["changes"]:
             if change["deleted"]:
                 self.copy.pop(change["key"], None)
@@ -92,14 +92,17 @@ class Follower:
 
 
 @contextmanager
-def held(client: TestClient, where: Any, name: str, work: Callable[[], T], *, after: bool = False) -> Iterator[Any]:
-    """Start `work` in a thread and hold it where the async function `where.name` is first called (or, with `after`,
-    has done its work); gives a function that lets it go on and answers what it answers. Later calls pass."""
+def paused(client: TestClient, where: Any, name: str, work: Callable[[], T], *, after: bool = False) -> Iterator[Any]:
+    """Start `work` in a thread, and pause it at its first call of the async function `where.name`.
+
+    Pause it before the call or, with `after`, when the call has returned. Later calls are not paused. Yield a function
+    that resumes the work, and returns its result.
+    """
     original = getattr(where, name)
     calls: list[None] = []
     reached, go = Event(), asyncio.Event()
 
-    async def hold(*arguments: Any, **named: Any) -> Any:
+    async def pause(*arguments: Any, **named: Any) -> Any:
         calls.append(None)
         first = len(calls) == 1
         early = await original(*arguments, **named) if after or not first else None
@@ -114,7 +117,7 @@ def held(client: TestClient, where: Any, name: str, work: Callable[[], T], *, af
         return working.result(PATIENCE)
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(where, name, hold)
+        patch.setattr(where, name, pause)
         working = pool.submit(work)
         try:
             assert reached.wait(PATIENCE), f"{name} was not called: {working}"
@@ -129,10 +132,10 @@ _actor: ContextVar[int] = ContextVar("actor")
 
 
 class Schedule:
-    """Runs coroutines so that one database command at a time is on its way, and a seeded dice says whose is next.
+    """Runs coroutines with one database command at a time, in a random order that depends on the seed.
 
-    One of them stalls right before one of its writes, and does it only when all others have ended: as a process does
-    that the system does not run, and that then acts on what it read long ago.
+    One coroutine stalls right before one of its writes until all others have ended, like a process that was suspended
+    and then acts on what it read long ago.
     """
 
     def __init__(self, seed: int) -> None:
@@ -143,12 +146,12 @@ class Schedule:
         self._run_on_executor: Any = motor_asyncio.run_on_executor
 
     async def run(self, *actors: Coroutine[Any, Any, None]) -> None:
-        """Run all to their ends; raises what one of them raises."""
+        """Run all coroutines to their ends. Raise what one of them raises."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(motor_asyncio, "run_on_executor", self._gate)
             tasks = [asyncio.create_task(self._act(number, actor)) for number, actor in enumerate(actors)]
             slow, spared = self._dice.randrange(len(actors)), self._dice.choice((0, 0, 1, 2))
-            early = self._dice.random() < 0.7  # it reads before all others
+            early = self._dice.random() < 0.7  # the slow one reads before all others
             while live := [number for number, task in enumerate(tasks) if not task.done()]:
                 if self._waiting.keys() >= set(live):
                     others = [number for number in live if number != slow]
@@ -168,14 +171,16 @@ class Schedule:
             asyncio.get_running_loop().call_soon(self._changed.set)
 
     def _gate(self, loop: asyncio.AbstractEventLoop, command: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        return loop.create_task(self._in_turn(loop, command, *args, **named))
+        return loop.create_task(self._when_chosen(loop, command, *args, **named))
 
-    async def _in_turn(self, loop: asyncio.AbstractEventLoop, command: Callable[..., Any], *args: Any, **k: Any) -> Any:
+    async def _when_chosen(
+        self, loop: asyncio.AbstractEventLoop, command: Callable[..., Any], *args: Any, **k: Any
+    ) -> Any:
         actor = _actor.get(None)
-        if actor is None:  # the service's own, such as the watch of accounts
+        if actor is None:  # a task of the service, such as the watch of accounts
             return await self._run_on_executor(loop, command, *args, **k)
         self._writes[actor] = self._writes.get(actor, 0) + (command.__name__ in _WRITES)
-        turn = self._waiting[actor] = loop.create_future()
+        chosen = self._waiting[actor] = loop.create_future()
         self._changed.set()
-        await turn
+        await chosen
         return await self._run_on_executor(loop, command, *args, **k)

@@ -1,4 +1,4 @@
-"""Students to list, walks from page to page, and those who write meanwhile."""
+"""Helpers for tests of lists: store students, read page after page, and write at random meanwhile."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from modules.students.models import StudentDocument
 
 
 def store(client: TestClient, students: Iterable[Mapping[str, Any]]) -> None:
-    """Put students straight into the database, many at once, as if each had just been created over HTTP."""
+    """Insert students directly into the database, as if each had just been created over HTTP."""
     documents = [StudentDocument.model_validate({"updated_by": "alice", **student}) for student in students]
     assert client.portal
     if documents:
@@ -21,13 +21,13 @@ def store(client: TestClient, students: Iterable[Mapping[str, Any]]) -> None:
 
 
 def empty(client: TestClient) -> None:
-    """Leave no student in the database."""
+    """Delete all students from the database."""
     assert client.portal
     client.portal.call(StudentDocument.get_motor_collection().delete_many, {})
 
 
 def pages(client: Client, address: str, relation: str = "next") -> Iterator[Response]:
-    """The page at an address, and all those that its links lead to, one after the other."""
+    """Yield the page at an address, then every page that its links of this relation lead to, in order."""
     link, seen = address, set[str]()
     while link:
         assert link not in seen, f"{link} leads back to itself"
@@ -39,22 +39,21 @@ def pages(client: Client, address: str, relation: str = "next") -> Iterator[Resp
 
 
 def roll_numbers(*answers: Response) -> list[str]:
-    """Who is on these pages, in order."""
+    """Return the roll numbers on these pages, in order."""
     return [student["roll_no"] for answer in answers for student in answer.json()]
 
 
-class Writing:
-    """Inserts, renames, changes and deletes students other than those who are to stay as they are, until told to stop;
-    counts what was done."""
+class RandomWriter:
+    """Inserts, renames, changes and deletes students of its own, and counts each kind of write in `done`."""
 
     def __init__(self, client: Client, seed: int) -> None:
         self.done = dict.fromkeys(["insert", "rename", "change", "delete"], 0)
         self._client = client
         self._random = random.Random(seed)
-        self._there: list[str] = []
+        self._own: list[str] = []
         self._numbers = (f"{self._random.randrange(300):03}-{seed}-{n}" for n in count())
 
-    def until(self, stop: Event) -> None:
+    def write_until(self, stop: Event) -> None:
         for kind in cycle(["insert", "insert", "rename", "change", "delete"]):
             if stop.is_set():
                 return
@@ -62,26 +61,28 @@ class Writing:
             self.done[kind] += 1
 
     def _insert(self) -> int:
-        self._there.append(next(self._numbers))
-        return self._client.post("/students", json=student_like_others(self._there[-1], self._random)).status_code
+        self._own.append(next(self._numbers))
+        return self._client.post("/students", json=student_with_common_values(self._own[-1], self._random)).status_code
 
     def _rename(self) -> int:
         old, new = self._take(), next(self._numbers)
-        self._there.append(new)
+        self._own.append(new)
         return self._client.post(f"/students/{old}/rename", json={"roll_no": new}).status_code
 
     def _change(self) -> int:
-        roll_no = self._random.choice(self._there)
-        return self._client.put(f"/students/{roll_no}", json=student_like_others(roll_no, self._random)).status_code
+        roll_no = self._random.choice(self._own)
+        return self._client.put(
+            f"/students/{roll_no}", json=student_with_common_values(roll_no, self._random)
+        ).status_code
 
     def _delete(self) -> int:
         return self._client.delete(f"/students/{self._take()}").status_code
 
     def _take(self) -> str:
-        return self._there.pop(self._random.randrange(len(self._there)))
+        return self._own.pop(self._random.randrange(len(self._own)))
 
 
-def student_like_others(roll_no: str, choice: random.Random) -> dict[str, Any]:
-    """A student who has much in common with others, so that pages begin and end among equals."""
+def student_with_common_values(roll_no: str, choice: random.Random) -> dict[str, Any]:
+    """Return a student with the same values as many others, so that equal students span the ends of pages."""
     marks = {subject: choice.choice([0, 40, 72.5]) for subject in ("math", "art") if choice.random() < 0.7}
     return {"roll_no": roll_no, "name": choice.choice("ABCDE"), "branch": choice.choice("XYZ"), "marks": marks}

@@ -1,4 +1,4 @@
-"""The feed of changes: whoever follows it ends with an exact copy, whatever writers and other readers do."""
+"""The feed of changes: a consumer that follows it ends with an exact copy, whatever writers and other readers do."""
 
 import os
 from collections.abc import Callable
@@ -29,9 +29,9 @@ from modules.students.records.store import StudentNotFound, Writer
 from modules.students.schemas import StudentCreate, StudentRead
 from tests.auth.people import Person, make
 from tests.servers import PATIENCE, serve
-from tests.students.follower import Follower, Json, Schedule, held
+from tests.students.follower import Follower, Json, Schedule, paused
 
-# More of them are run by hand: see CONTRIBUTING.md.
+# Set SCHEDULES to test more interleavings: see CONTRIBUTING.md.
 SCHEDULES = int(os.environ.get("SCHEDULES", "12"))
 
 NEW = {"name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
@@ -58,7 +58,7 @@ def listed(client: TestClient) -> list[Json]:
     return list(client.get("/students?limit=500").json())
 
 
-def told(answer: Json) -> list[tuple[str, bool]]:
+def entries(answer: Json) -> list[tuple[str, bool]]:
     return [(change["roll_no"], change["deleted"]) for change in answer["changes"]]
 
 
@@ -67,7 +67,7 @@ def follower(client: TestClient) -> Follower:
     return Follower.of(client)
 
 
-def test_an_empty_feed_answers_with_a_token_to_go_on_with(either: TestClient) -> None:
+def test_an_empty_feed_returns_a_token_to_continue_with(either: TestClient) -> None:
     follower = Follower.of(either)
 
     first = follower.step()
@@ -76,10 +76,10 @@ def test_an_empty_feed_answers_with_a_token_to_go_on_with(either: TestClient) ->
     assert (first["changes"], first["more"]) == ([], False)
     assert (again["changes"], again["more"], again["next"]) == ([], False, first["next"])
     create(either, "S1")
-    assert told(follower.step()) == [("S1", False)]
+    assert entries(follower.step()) == [("S1", False)]
 
 
-def test_each_change_tells_the_whole_student_as_it_is_now(either: TestClient) -> None:
+def test_each_change_contains_the_whole_current_student(either: TestClient) -> None:
     follower = Follower.of(either)
     create(either, "S1", "S2")
     follower.drain()
@@ -88,12 +88,12 @@ def test_each_change_tells_the_whole_student_as_it_is_now(either: TestClient) ->
 
     answer = follower.step()
 
-    assert told(answer) == [("S1", False)]
+    assert entries(answer) == [("S1", False)]
     assert answer["changes"][0]["student"] == either.get("/students/S1").json()
     assert follower.step()["changes"] == []
 
 
-def test_deleted_restored_renamed_and_created_again_it_keeps_its_key(either: TestClient) -> None:
+def test_a_student_keeps_its_key_when_deleted_restored_renamed_and_recreated(either: TestClient) -> None:
     follower = Follower.of(either)
     create(either, "S1")
     key = follower.step()["changes"][0]["key"]
@@ -109,13 +109,13 @@ def test_deleted_restored_renamed_and_created_again_it_keeps_its_key(either: Tes
     created = follower.step()
 
     assert deleted["changes"] == [{"key": key, "roll_no": "S1", "deleted": True, "student": None}]
-    assert told(restored) == [("S1", False)]
-    assert told(renamed) == told(created) == [("S2", False)]
+    assert entries(restored) == [("S1", False)]
+    assert entries(renamed) == entries(created) == [("S2", False)]
     assert [answer["changes"][0]["key"] for answer in (restored, renamed, created)] == [key] * 3
     assert follower.students == listed(either)
 
 
-def test_what_changes_nothing_is_not_told(client: TestClient, follower: Follower) -> None:
+def test_a_write_that_changes_nothing_is_not_in_the_feed(client: TestClient, follower: Follower) -> None:
     create(client, "S1")
     follower.drain()
 
@@ -124,7 +124,7 @@ def test_what_changes_nothing_is_not_told(client: TestClient, follower: Follower
     assert follower.step()["changes"] == []
 
 
-def test_reading_twice_with_one_token_answers_the_same(client: TestClient) -> None:
+def test_two_reads_with_the_same_token_return_the_same(client: TestClient) -> None:
     create(client, "S1", "S2", "S3")
 
     first, second = client.get("/changes?limit=2").json(), client.get("/changes?limit=2").json()
@@ -133,10 +133,10 @@ def test_reading_twice_with_one_token_answers_the_same(client: TestClient) -> No
     assert first == second
     assert first["more"]
     assert rest == again
-    assert (told(rest), rest["more"]) == ([("S3", False)], False)
+    assert (entries(rest), rest["more"]) == ([("S3", False)], False)
 
 
-def test_a_new_consumer_walks_through_hundreds_of_students(client: TestClient) -> None:
+def test_a_new_consumer_reads_hundreds_of_students_page_by_page(client: TestClient) -> None:
     create(client, *(f"S{number:03}" for number in range(230)))
     follower = Follower.of(client, limit=50)
 
@@ -185,7 +185,7 @@ def test_a_wrong_parameter_is_named(client: TestClient, query: str) -> None:
         ],
     ],
 )
-def test_a_token_that_the_feed_never_gave_is_refused(client: TestClient, forge: Callable[[str], str]) -> None:
+def test_a_token_that_the_feed_never_issued_is_refused(client: TestClient, forge: Callable[[str], str]) -> None:
     create(client, "S1")
     token = client.get("/changes").json()["next"]
 
@@ -210,11 +210,11 @@ def test_a_viewer_may_follow_and_a_stranger_may_not(client: TestClient, settings
 
     answer = viewer.ask("GET", "/changes")
 
-    assert told(answer.json()) == [("S1", False)]
+    assert entries(answer.json()) == [("S1", False)]
     assert client.get("/changes", headers={"Authorization": ""}).status_code == 401
 
 
-def test_older_places_are_cleared_away(either: TestClient) -> None:
+def test_older_entries_of_a_student_are_deleted(either: TestClient) -> None:
     follower = Follower.of(either)
     create(either, "S1", "S2")
     for mark in range(10):
@@ -222,18 +222,16 @@ def test_older_places_are_cleared_away(either: TestClient) -> None:
         follower.drain()
 
     assert either.portal
-    places = either.portal.call(Change.find().to_list)
+    left = either.portal.call(Change.find().to_list)
 
-    assert len(places) == 2
-    assert len({place.student for place in places}) == 2
+    assert len(left) == 2
+    assert len({entry.student for entry in left}) == 2
     newcomer = Follower.of(either)
     newcomer.drain()
     assert newcomer.students == follower.students == listed(either)
 
 
-def test_what_the_feed_relies_on_is_read_as_a_majority_has_it(
-    client: TestClient, mongodb_url: str, database_name: str
-) -> None:
+def test_the_feed_is_read_with_majority_concern(client: TestClient, mongodb_url: str, database_name: str) -> None:
     with MongoClient[Json](mongodb_url) as mongo:
         database = mongo[database_name]
         database.command("profile", 2, filter={"op": "query"})
@@ -250,12 +248,12 @@ def test_what_the_feed_relies_on_is_read_as_a_majority_has_it(
     assert set(concerns.values()) == {"majority"}, concerns
 
 
-def test_a_writer_who_commits_late_is_not_skipped(client: TestClient, follower: Follower) -> None:
+def test_a_writer_that_commits_late_is_not_skipped(client: TestClient, follower: Follower) -> None:
     create(client, "slow", "fast")
     follower.drain()
     before = listed(client)
 
-    with held(
+    with paused(
         client,
         write_batch,
         "_copy_to_history",
@@ -264,30 +262,30 @@ def test_a_writer_who_commits_late_is_not_skipped(client: TestClient, follower: 
     ) as finish:
         for mark in range(3):
             give_mark(client, "fast", mark)
-            assert told(follower.step()) == [("fast", False)]
+            assert entries(follower.step()) == [("fast", False)]
         assert follower.students[1] == before[1]
         assert finish().status_code == 200
 
-    assert told(follower.step()) == [("slow", False)]
+    assert entries(follower.step()) == [("slow", False)]
     assert follower.students == listed(client)
 
 
 def test_an_insert_that_commits_late_is_not_skipped(client: TestClient, follower: Follower) -> None:
-    with held(client, write_batch, "_create", lambda: create(client, "slow")) as finish:
+    with paused(client, write_batch, "_create", lambda: create(client, "slow")) as finish:
         create(client, "fast")
         give_mark(client, "fast", 5)
         follower.drain()
         assert follower.roll_numbers == ["fast"]
         finish()
 
-    assert told(follower.step()) == [("slow", False)]
+    assert entries(follower.step()) == [("slow", False)]
     assert follower.students == listed(client)
 
 
-def test_a_reader_who_numbers_late_skips_nothing(client: TestClient, follower: Follower) -> None:
+def test_a_reader_that_assigns_numbers_late_skips_nothing(client: TestClient, follower: Follower) -> None:
     create(client, "S1", "S2")
 
-    with held(client, changes, "_take", lambda: client.get("/changes").json()) as finish:
+    with paused(client, changes, "_insert_entries", lambda: client.get("/changes").json()) as finish:
         follower.drain()
         give_mark(client, "S1", 5)
         create(client, "S3")
@@ -296,18 +294,18 @@ def test_a_reader_who_numbers_late_skips_nothing(client: TestClient, follower: F
         late = finish()
 
     follower.drain()
-    assert sorted(told(late)) == [("S1", False), ("S2", False), ("S3", False)]
+    assert sorted(entries(late)) == [("S1", False), ("S2", False), ("S3", False)]
     assert follower.students == listed(client)
 
 
-def test_a_number_that_was_cleared_away_is_never_given_again(client: TestClient) -> None:
+def test_a_number_that_was_deleted_is_never_assigned_again(client: TestClient) -> None:
     follower = Follower.of(client, limit=1)
     create(client, "busy")
     follower.drain()
     create(client, "quiet")
 
-    with held(client, changes, "_take", lambda: client.get("/changes")) as finish:  # about to give number 2
-        for mark in (1, 2):  # which goes to another student meanwhile, and is cleared away for number 3
+    with paused(client, changes, "_insert_entries", lambda: client.get("/changes")) as finish:  # about to assign 2
+        for mark in (1, 2):  # another reader assigns number 2, and deletes it for number 3
             give_mark(client, "busy", mark)
             follower.step()
         finish()
@@ -316,18 +314,20 @@ def test_a_number_that_was_cleared_away_is_never_given_again(client: TestClient)
     assert follower.students == listed(client)
 
 
-def test_a_student_rewritten_while_its_number_is_given_is_told_again(client: TestClient, follower: Follower) -> None:
+def test_a_student_changed_while_its_number_is_assigned_gets_another_entry(
+    client: TestClient, follower: Follower
+) -> None:
     create(client, "S1")
 
-    with held(client, changes, "_settle", follower.step) as finish:
+    with paused(client, changes, "_confirm_numbers", follower.step) as finish:
         give_mark(client, "S1", 5)
         finish()
 
-    assert told(follower.step()) == [("S1", False)]
+    assert entries(follower.step()) == [("S1", False)]
     assert follower.students == listed(client)
 
 
-def test_a_reader_who_dies_before_taking_the_marks_away_only_tells_twice(
+def test_a_reader_that_dies_after_assigning_numbers_only_causes_repeated_entries(
     client: TestClient, follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(client, "S1", "S2")
@@ -336,7 +336,7 @@ def test_a_reader_who_dies_before_taking_the_marks_away_only_tells_twice(
         raise RuntimeError("The process died.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(changes, "_settle", die)
+        patch.setattr(changes, "_confirm_numbers", die)
         assert client.get("/changes").status_code == 500
     follower.drain()
 
@@ -346,7 +346,7 @@ def test_a_reader_who_dies_before_taking_the_marks_away_only_tells_twice(
 
 
 @pytest.mark.parametrize("code", [11000, 64])
-def test_places_that_no_majority_has_confirmed_leave_the_marks(
+def test_students_whose_numbers_no_majority_confirmed_get_others(
     client: TestClient, follower: Follower, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     create(client, "S1", "S2")
@@ -365,7 +365,9 @@ def test_places_that_no_majority_has_confirmed_leave_the_marks(
     assert follower.students == listed(client)
 
 
-def test_another_error_than_a_taken_number_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_insert_error_other_than_a_duplicate_number_is_reported(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     create(client, "S1")
 
     async def refused(*_: object) -> None:
@@ -377,18 +379,18 @@ def test_another_error_than_a_taken_number_is_told(client: TestClient, monkeypat
         patch.setattr(collection, "insert_many", refused)
         assert client.get("/changes").status_code == 500
 
-    assert told(client.get("/changes").json()) == [("S1", False)]
+    assert entries(client.get("/changes").json()) == [("S1", False)]
 
 
 @dataclass
-class Someone:
-    """A writer with a plan: what to do to which student; whatever the service refuses is left."""
+class DirectWriter:
+    """Writes at random by calling the service directly, and ignores what the service refuses."""
 
     dice: Random
     roll_numbers: list[str]
 
     async def write(self, times: int) -> None:
-        """Do something at random, several times."""
+        """Make this many random writes."""
         for _ in range(times):
             with suppress(Problem):
                 await self._one(self.dice.choice(self.roll_numbers))
@@ -411,19 +413,19 @@ class Someone:
                     await service.create(StudentCreate.model_validate({"roll_no": roll_no, **NEW}), writer)
 
 
-async def copies_after(seeds: range, settings: Settings) -> list[int]:
-    """Writers and consumers in many interleavings, one after another; those after which a copy was wrong."""
+async def seeds_with_wrong_copies(seeds: range, settings: Settings) -> list[int]:
+    """Run writers and consumers in one interleaving per seed. Return the seeds after which a copy was wrong."""
     use_settings(settings)
     wrong = []
     consumers = [Follower(ask=dict, limit=1), Follower(ask=dict, limit=1)]
     for seed in seeds:
         dice = Random(seed)
         busy, *quiet = dice.sample(["S1", "S2", "S3"], 3)
-        await Someone(dice, quiet).write(1)
-        writers = [Someone(dice, [busy]).write(4), Someone(dice, dice.choice([[busy], quiet])).write(3)]
-        await Schedule(seed).run(*writers, *(consumer.step_inside(2) for consumer in consumers))
+        await DirectWriter(dice, quiet).write(1)
+        writers = [DirectWriter(dice, [busy]).write(4), DirectWriter(dice, dice.choice([[busy], quiet])).write(3)]
+        await Schedule(seed).run(*writers, *(consumer.step_directly(2) for consumer in consumers))
         for consumer in consumers:
-            await consumer.drain_inside()
+            await consumer.drain_directly()
         stored = await StudentDocument.find({"deleted_at": None}).sort("roll_no").to_list()
         expected = [StudentRead.model_validate(student).model_dump(mode="json") for student in stored]
         if any(consumer.students != expected for consumer in consumers):
@@ -435,21 +437,21 @@ async def copies_after(seeds: range, settings: Settings) -> list[int]:
 def test_in_many_interleavings_every_copy_is_exact(client: TestClient, settings: Settings) -> None:
     assert client.portal
 
-    wrong = client.portal.call(copies_after, range(SCHEDULES), settings)
+    wrong = client.portal.call(seeds_with_wrong_copies, range(SCHEDULES), settings)
 
     assert not wrong
 
 
 @dataclass
-class Hand:
-    """Someone who writes over HTTP, at random but by a seed; what is refused as the state has it is left."""
+class HttpWriter:
+    """Writes at random over HTTP, and ignores refusals that depend on the state of the student."""
 
     server: httpx2.Client
     person: Person
     dice: Random
 
-    def work(self, times: int) -> int:
-        """Write several times; how many of them changed something."""
+    def write(self, times: int) -> int:
+        """Make this many random writes. Return how many of them succeeded."""
         return sum(self._once(f"S{self.dice.randrange(8)}") for _ in range(times))
 
     def _once(self, roll_no: str) -> bool:
@@ -499,12 +501,12 @@ def test_consumers_of_two_workers_keep_exact_copies_while_many_write(
         followers = [Follower(ask, limit=limit) for limit in (1, 3)]
         following = [pool.submit(follow, follower) for follower in followers]
         try:
-            hands = [pool.submit(Hand(http, admin, Random(seed)).work, 60) for seed in range(4)]
-            changed = [hand.result(PATIENCE) for hand in hands]
+            writers = [pool.submit(HttpWriter(http, admin, Random(seed)).write, 60) for seed in range(4)]
+            succeeded = [writer.result(PATIENCE) for writer in writers]
         finally:
             written.set()
         for one in following:
             one.result(PATIENCE)
 
-    assert min(changed) > 10
+    assert min(succeeded) > 10
     assert [follower.students for follower in followers] == [listed(client)] * 2

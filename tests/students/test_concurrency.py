@@ -1,4 +1,4 @@
-"""Many writers of the same student at the same moment, on real servers: nobody's acknowledged change is lost."""
+"""Many concurrent writes of one student, on real servers: no acknowledged change is lost."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ FRESH: JSON = {"name": "Asha Rao", "branch": "Physics", "marks": {}}
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """A signed-in client of a server that the tests share; each takes students of its own."""
+    """Return a signed-in client of a server that all tests share. Each test has students of its own."""
     with serve(tmp_path_factory.mktemp("server")) as server, signed_in(server) as client:
         yield client
 
 
 def at_once(send: Callable[[int], httpx2.Response], writers: int = WRITERS) -> list[httpx2.Response]:
-    """The answers to requests that are sent at the same moment, each by a thread of its own."""
+    """Send requests at the same moment, each from a thread of its own. Return the responses."""
     barrier = Barrier(writers)
 
     def wait_and_send(number: int) -> httpx2.Response:
@@ -42,19 +42,19 @@ def at_once(send: Callable[[int], httpx2.Response], writers: int = WRITERS) -> l
 
 
 def statuses(answers: list[httpx2.Response]) -> dict[int, int]:
-    """How often each status was answered."""
+    """Count the responses by status."""
     return dict(Counter(answer.status_code for answer in answers))
 
 
 def create(client: httpx2.Client, roll_no: str) -> str:
-    """Create a student; answers the ETag."""
+    """Create a student. Return the ETag."""
     answer = client.post("/students", json=FRESH | {"roll_no": roll_no})
     assert answer.status_code == 201, answer.text
     return str(answer.headers["etag"])
 
 
 def history(client: httpx2.Client, roll_no: str) -> list[JSON]:
-    """The versions, oldest first."""
+    """Return the versions, oldest first."""
     found: list[JSON] = client.get(f"/students/{roll_no}/history?limit=500").json()
     return found[::-1]
 
@@ -63,7 +63,7 @@ def numbers(versions: list[JSON]) -> list[int]:
     return [one["version"] for one in versions]
 
 
-def test_of_writers_who_expect_the_same_state_one_wins(client: httpx2.Client) -> None:
+def test_one_of_many_writes_with_the_same_if_match_is_done(client: httpx2.Client) -> None:
     tag = create(client, "same")
 
     answers = at_once(
@@ -80,7 +80,7 @@ def test_of_writers_who_expect_the_same_state_one_wins(client: httpx2.Client) ->
 
 
 def check_all_subjects(client: httpx2.Client, roll_no: str, answers: list[httpx2.Response]) -> None:
-    """Each writer's subject is there, and each version added just one of them."""
+    """Check that each writer's subject is stored, and that each version added exactly one of them."""
     assert statuses(answers) == {200: WRITERS}
     assert len({answer.headers["etag"] for answer in answers}) == WRITERS
     expected = {f"subject {number}": number for number in range(WRITERS)}
@@ -95,7 +95,7 @@ def check_all_subjects(client: httpx2.Client, roll_no: str, answers: list[httpx2
     assert [len(record["student"]["marks"]) for record in records] == list(range(WRITERS + 1))
 
 
-def test_changes_of_different_subjects_are_all_there(client: httpx2.Client) -> None:
+def test_concurrent_patches_of_different_subjects_are_all_done(client: httpx2.Client) -> None:
     create(client, "subjects")
 
     answers = at_once(lambda number: client.patch("/students/subjects", json={"marks": {f"subject {number}": number}}))
@@ -103,7 +103,7 @@ def test_changes_of_different_subjects_are_all_there(client: httpx2.Client) -> N
     check_all_subjects(client, "subjects", answers)
 
 
-def test_single_marks_that_are_given_at_once_are_all_there(client: httpx2.Client) -> None:
+def test_concurrent_writes_of_single_marks_are_all_done(client: httpx2.Client) -> None:
     create(client, "marks")
 
     answers = at_once(lambda number: client.put(f"/students/marks/marks/subject {number}", json={"mark": number}))
@@ -113,14 +113,14 @@ def test_single_marks_that_are_given_at_once_are_all_there(client: httpx2.Client
 
 @contextmanager
 def separate_clients(server: Server, token: str) -> Iterator[list[httpx2.Client]]:
-    """Clients with a connection each, so that the kernel spreads them over the workers."""
+    """Open clients with a connection each, so that the kernel spreads them over the workers."""
     clients = [httpx2.Client(base_url=server.url, headers={"Authorization": token}, timeout=60) for _ in range(WRITERS)]
     yield clients
     for client in clients:
         client.close()
 
 
-def test_writers_at_two_worker_processes_lose_nothing_either(tmp_path: Path) -> None:
+def test_concurrent_writes_at_two_worker_processes_are_all_done(tmp_path: Path) -> None:
     with serve(tmp_path, "--workers", "2") as server, signed_in(server) as client:
         create(client, "S1")
         with separate_clients(server, client.headers["Authorization"]) as clients:
@@ -131,7 +131,7 @@ def test_writers_at_two_worker_processes_lose_nothing_either(tmp_path: Path) -> 
         check_all_subjects(client, "S1", answers)
 
 
-def test_of_creators_of_one_student_one_wins(client: httpx2.Client) -> None:
+def test_one_of_many_concurrent_creations_is_done(client: httpx2.Client) -> None:
     answers = at_once(lambda number: client.post("/students", json=FRESH | {"roll_no": "new", "name": f"N{number}"}))
 
     assert statuses(answers) == {201: 1, 409: WRITERS - 1}
@@ -140,7 +140,7 @@ def test_of_creators_of_one_student_one_wins(client: httpx2.Client) -> None:
     assert numbers(history(client, "new")) == [1]
 
 
-def test_of_those_who_create_a_deleted_student_again_one_wins(client: httpx2.Client) -> None:
+def test_one_of_many_creations_of_a_deleted_student_is_done(client: httpx2.Client) -> None:
     create(client, "again")
     assert client.delete("/students/again").status_code == 204
 
@@ -156,7 +156,7 @@ def test_of_those_who_create_a_deleted_student_again_one_wins(client: httpx2.Cli
     ]
 
 
-def test_of_those_who_put_a_student_that_they_expect_to_be_absent_one_wins(client: httpx2.Client) -> None:
+def test_one_of_many_puts_with_if_none_match_is_done(client: httpx2.Client) -> None:
     answers = at_once(
         lambda number: client.put("/students/put", json=FRESH | {"name": f"N{number}"}, headers={"If-None-Match": "*"})
     )
@@ -167,7 +167,7 @@ def test_of_those_who_put_a_student_that_they_expect_to_be_absent_one_wins(clien
     assert numbers(history(client, "put")) == [1]
 
 
-def test_of_students_who_are_renamed_to_the_same_number_one_gets_it(client: httpx2.Client) -> None:
+def test_one_of_many_renamings_to_the_same_number_is_done(client: httpx2.Client) -> None:
     for old in range(WRITERS):
         create(client, f"old-{old}")
 
@@ -180,7 +180,7 @@ def test_of_students_who_are_renamed_to_the_same_number_one_gets_it(client: http
         assert numbers(history(client, "wanted" if won else f"old-{old}")) == ([1, 2] if won else [1])
 
 
-def test_of_those_who_delete_a_student_one_has_done_it(client: httpx2.Client) -> None:
+def test_one_of_many_concurrent_deletions_is_done(client: httpx2.Client) -> None:
     create(client, "gone")
 
     answers = at_once(lambda _: client.delete("/students/gone"))

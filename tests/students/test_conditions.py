@@ -1,4 +1,4 @@
-"""Entity tags and the conditions that clients make with them, on every route of a single student."""
+"""Entity tags and conditional requests, on every route of a single student."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ OTHER = '"someone-elses"'
 Write = tuple[str, str, Any]
 """A method, a path with `*` for the student, and a body."""
 
-# Each way to change a student who is there.
+# Every way to change an existing student.
 WRITES: list[Write] = [
     ("PUT", "/students/*", {"name": "n", "branch": "b"}),
     ("PATCH", "/students/*", {"name": "m"}),
@@ -26,7 +26,7 @@ WRITES: list[Write] = [
 ]
 PUT = WRITES[0]
 
-# What leaves a student who is there as they are.
+# Writes that leave an existing student unchanged.
 NO_CHANGES: list[Write] = [
     ("PUT", "/students/*", {name: value for name, value in ASHA.items() if name != "roll_no"}),
     ("PATCH", "/students/*", {"name": "Asha Rao", "marks": {"math": 91, "art": None}}),
@@ -36,7 +36,7 @@ NO_CHANGES: list[Write] = [
 
 
 def create(client: TestClient, roll_no: str = "S1") -> str:
-    """Create a student; answers the ETag."""
+    """Create a student. Return the ETag."""
     answer = client.post("/students", json=ASHA | {"roll_no": roll_no})
     assert answer.status_code == 201
     return str(answer.headers["etag"])
@@ -53,7 +53,7 @@ def versions(client: TestClient, roll_no: str = "S1") -> list[int]:
     return [one["version"] for one in client.get(f"/students/{roll_no}/history").json()]
 
 
-def test_every_answer_of_one_student_carries_the_tag_of_its_state(either: TestClient) -> None:
+def test_every_response_of_one_student_has_the_current_etag(either: TestClient) -> None:
     tags = [create(either)]
     writes: list[Write] = [
         *[write for write in WRITES if write[1] != "/students/*" or write[0] != "DELETE"],
@@ -73,7 +73,7 @@ def test_every_answer_of_one_student_carries_the_tag_of_its_state(either: TestCl
     assert [either.get(f"/students/S1/history/{number}").headers["etag"] for number in numbers] == tags
 
 
-def test_the_tag_of_a_student_comes_back_neither_after_a_deletion_nor_for_a_namesake(client: TestClient) -> None:
+def test_an_etag_is_not_reused_after_a_deletion_or_for_a_new_student_with_the_number(client: TestClient) -> None:
     tags = [create(client)]
 
     for method, path in [("DELETE", ""), ("POST", "/restore"), ("DELETE", "")]:
@@ -85,7 +85,7 @@ def test_the_tag_of_a_student_comes_back_neither_after_a_deletion_nor_for_a_name
 
 
 @pytest.mark.parametrize("known", ["{}", "W/{}", '"x", {}', '"x",W/{} , "y"', "*"])
-def test_a_reader_who_knows_the_state_gets_304(client: TestClient, known: str) -> None:
+def test_a_read_with_the_current_etag_in_if_none_match_is_304(client: TestClient, known: str) -> None:
     tag = create(client)
 
     answer = client.get("/students/S1", headers={"If-None-Match": known.format(tag)})
@@ -96,7 +96,7 @@ def test_a_reader_who_knows_the_state_gets_304(client: TestClient, known: str) -
 
 
 @pytest.mark.parametrize("known", [OTHER, f'W/{OTHER}, "x"'])
-def test_a_reader_who_knows_another_state_gets_the_record(client: TestClient, known: str) -> None:
+def test_a_read_with_another_etag_in_if_none_match_returns_the_record(client: TestClient, known: str) -> None:
     tag = create(client)
 
     answer = client.get("/students/S1", headers={"If-None-Match": known})
@@ -106,7 +106,7 @@ def test_a_reader_who_knows_another_state_gets_the_record(client: TestClient, kn
     assert answer.json()["name"] == "Asha Rao"
 
 
-def test_several_headers_of_one_name_are_one_list(client: TestClient) -> None:
+def test_several_headers_with_one_name_are_one_list(client: TestClient) -> None:
     tag = create(client)
 
     answer = client.get("/students/S1", headers=[("If-None-Match", OTHER), ("If-None-Match", tag)])
@@ -115,7 +115,7 @@ def test_several_headers_of_one_name_are_one_list(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("expected", ["{}", '"x", {}', "W/{0}, {0}", "*"])
-def test_a_write_is_done_in_the_expected_state(client: TestClient, expected: str) -> None:
+def test_a_write_with_the_current_etag_in_if_match_is_done(client: TestClient, expected: str) -> None:
     for number, write in enumerate(WRITES):
         create(client, str(number))
         tag = client.patch(f"/students/{number}", json={"branch": "Art"}).headers["etag"]
@@ -127,7 +127,7 @@ def test_a_write_is_done_in_the_expected_state(client: TestClient, expected: str
 
 
 @pytest.mark.parametrize("expected", [OTHER, "W/{current}", "{old}", 'W/{current}, {old}, "x"'])
-def test_a_write_in_another_state_is_412_and_changes_nothing(client: TestClient, expected: str) -> None:
+def test_a_write_with_another_etag_in_if_match_is_412_and_changes_nothing(client: TestClient, expected: str) -> None:
     old = create(client)
     current = client.patch("/students/S1", json={"branch": "Art"}).headers["etag"]
     before = client.get("/students/S1").json()
@@ -144,7 +144,7 @@ def test_a_write_in_another_state_is_412_and_changes_nothing(client: TestClient,
     assert client.get("/students/new/history").status_code == 404
 
 
-def test_the_state_of_a_deleted_student_can_be_expected(either: TestClient) -> None:
+def test_if_match_works_for_a_deleted_student(either: TestClient) -> None:
     created = create(either)
     either.delete("/students/S1")
     deleted = either.get("/students/S1/history/2").headers["etag"]
@@ -173,7 +173,7 @@ def test_a_malformed_condition_is_named(client: TestClient, header: str) -> None
 
 
 @pytest.mark.parametrize("condition", [OTHER, "*"])
-def test_an_absent_student_is_404_whatever_is_expected(client: TestClient, condition: str) -> None:
+def test_an_absent_student_is_404_with_any_if_match(client: TestClient, condition: str) -> None:
     create(client, "deleted")
     client.delete("/students/deleted")
 
@@ -186,7 +186,7 @@ def test_an_absent_student_is_404_whatever_is_expected(client: TestClient, condi
     assert versions(client, "deleted") == [2, 1]
 
 
-def test_put_creates_where_no_student_is_expected(either: TestClient) -> None:
+def test_put_with_if_none_match_creates_a_student(either: TestClient) -> None:
     answer = ask(either, PUT, if_none_match="*")
 
     assert answer.status_code == 201
@@ -197,7 +197,7 @@ def test_put_creates_where_no_student_is_expected(either: TestClient) -> None:
     assert versions(either) == [1]
 
 
-def test_put_creates_a_deleted_student_again(either: TestClient) -> None:
+def test_put_with_if_none_match_creates_a_deleted_student_again(either: TestClient) -> None:
     create(either)
     either.delete("/students/S1")
 
@@ -208,7 +208,7 @@ def test_put_creates_a_deleted_student_again(either: TestClient) -> None:
     assert versions(either) == [3, 2, 1]
 
 
-def test_put_does_not_create_where_there_is_a_student(either: TestClient) -> None:
+def test_put_with_if_none_match_does_not_replace_a_student(either: TestClient) -> None:
     tag = create(either)
 
     answer = ask(either, PUT, if_none_match="*")
@@ -218,7 +218,7 @@ def test_put_does_not_create_where_there_is_a_student(either: TestClient) -> Non
     assert versions(either) == [1]
 
 
-def test_put_creates_no_student_of_another_number(client: TestClient) -> None:
+def test_put_creates_no_student_with_another_roll_number(client: TestClient) -> None:
     answer = ask(client, ("PUT", "/students/S9", ASHA), if_none_match="*")
 
     assert answer.status_code == 422
@@ -226,7 +226,7 @@ def test_put_creates_no_student_of_another_number(client: TestClient) -> None:
     assert client.get("/students").json() == []
 
 
-def test_put_may_refuse_a_state_that_it_knows(client: TestClient) -> None:
+def test_put_with_the_current_etag_in_if_none_match_is_412(client: TestClient) -> None:
     tag = create(client)
 
     assert ask(client, PUT, if_none_match=f"W/{tag}").status_code == 412
@@ -248,7 +248,7 @@ def test_a_write_that_changes_nothing_makes_no_version(client: TestClient) -> No
     assert versions(client) == [1]
 
 
-def test_a_service_may_insist_on_a_condition(open_client: AppClient) -> None:
+def test_a_setting_makes_if_match_required(open_client: AppClient) -> None:
     client = sign_in(open_client(require_if_match=True))
 
     for number, write in enumerate(WRITES):
@@ -263,7 +263,7 @@ def test_a_service_may_insist_on_a_condition(open_client: AppClient) -> None:
             assert ask(client, write, str(number), if_match=tag).is_success
 
 
-def test_what_creates_needs_no_if_match_where_a_service_insists(open_client: AppClient) -> None:
+def test_creations_need_no_if_match_when_it_is_required(open_client: AppClient) -> None:
     client = sign_in(open_client(require_if_match=True))
 
     create(client)
@@ -273,7 +273,7 @@ def test_what_creates_needs_no_if_match_where_a_service_insists(open_client: App
     assert [student["roll_no"] for student in client.get("/students").json()] == ["S1", "S2"]
 
 
-def test_an_expected_absence_is_looked_at_by_each_write(client: TestClient) -> None:
+def test_a_patch_honours_if_none_match(client: TestClient) -> None:
     create(client)
 
     answer = client.patch("/students/S1", json={"name": "Other"}, headers={"If-None-Match": "*"})
@@ -282,14 +282,14 @@ def test_an_expected_absence_is_looked_at_by_each_write(client: TestClient) -> N
     assert client.get("/students/S1").json()["name"] != "Other"
 
 
-def test_what_is_to_match_is_not_created(client: TestClient) -> None:
+def test_put_with_if_match_does_not_create_a_student(client: TestClient) -> None:
     headers = {"If-None-Match": "*", "If-Match": '"other"'}
 
     assert client.put("/students/S9", json={"name": "n", "branch": "b"}, headers=headers).status_code == 404
     assert client.get("/students/S9").status_code == 404
 
 
-def test_a_deletion_tells_the_tag_of_the_deleted_state(client: TestClient) -> None:
+def test_a_deletion_returns_the_etag_of_the_deleted_state(client: TestClient) -> None:
     create(client)
 
     tag = client.delete("/students/S1").headers["etag"]

@@ -1,7 +1,7 @@
-"""A server that is killed at any step of a write leaves nothing half done.
+"""A server that is killed at any step of a write leaves no partial write.
 
-Each test kills a server again and again, each time one command later, until the write gets through. The server that
-is started next, on the same data folder, must find everything in order.
+Each test kills a server again and again, each time one command later, until the write completes. The next server on the
+same data folder must find consistent data.
 """
 
 import itertools
@@ -32,13 +32,13 @@ FRESH = {"name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
 
 
 def start(folder: Path) -> Server:
-    """A server that can be told to die; see `dying_app`."""
+    """Start a server that kills itself on request; see `dying_app`."""
     return launch(folder, "-m", "uvicorn", "tests.dying_app:app", "--app-dir", str(ROOT), "--port", "0")
 
 
 @dataclass
 class School:
-    """A data folder with a server on it, started anew after each death, and an admin who asks it."""
+    """A data folder, its server, which is restarted after each kill, and a client whose user is an admin."""
 
     folder: Path
     server: Server
@@ -46,7 +46,7 @@ class School:
     numbers: Iterator[int] = field(default_factory=itertools.count)
     headers: dict[str, str] = field(default_factory=dict)
     copy: dict[str, JSON] = field(default_factory=dict)
-    """What a follower of the feed of changes has: each student's record by its key."""
+    """The copy of a consumer of the feed of changes: each student by its key."""
     token: str | None = None
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
@@ -57,9 +57,11 @@ class School:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def try_to_die(self, method: str, path: str, body: object, after: int) -> httpx2.Response | None:
-        """Send a request that kills the server after the command of this number; there is a new one afterwards.
-        The answer, if it survives."""
+    def send_and_kill(self, method: str, path: str, body: object, after: int) -> httpx2.Response | None:
+        """Send a request that kills the server after this number of commands, and start a new one.
+
+        If the server survives, return the response; otherwise None.
+        """
         try:
             return self.ask(method, path, body, **{"X-Die-After": str(after)})
         except httpx2.TransportError:
@@ -70,7 +72,7 @@ class School:
         return None
 
     def history(self, roll_no: str) -> list[JSON]:
-        """All versions as the history tells them, newest first, page by page; none for an unknown student."""
+        """Return the history, newest version first, read page by page. It is empty for an unknown student."""
         found: list[JSON] = []
         address: str | None = f"/students/{roll_no}/history?limit=1"
         while address:
@@ -83,12 +85,12 @@ class School:
         return found
 
     def versions(self, roll_no: str) -> list[JSON]:
-        """All versions as whole records, oldest first."""
+        """Return all versions as whole records, oldest first."""
         history = self.history(roll_no)[::-1]
         return [self.read(f"/students/{roll_no}/history/{one['version']}") for one in history]
 
     def follow(self) -> None:
-        """Bring the copy up to date; it must then be what the list holds."""
+        """Update the copy from the feed, and check that it equals the list of students."""
         more = True
         while more:
             answer = self.read("/changes" + (f"?since={self.token}" if self.token else ""))
@@ -106,7 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def database(folder: Path) -> "Iterator[MongoClient[JSON]]":
-    """The embedded server of the data folder, asked directly."""
+    """Return a client of the data folder's embedded mongod."""
     mongod = find_mongod(None, folder / "data")
     assert mongod
     with (
@@ -141,21 +143,21 @@ def school(folder: Path, database: "MongoClient[JSON]") -> Iterator[School]:
 Prepare = Callable[[School, str], None]
 
 
-def live(school: School, roll_no: str) -> None:
-    """A student with three versions."""
+def create_live(school: School, roll_no: str) -> None:
+    """Create a student with three versions."""
     assert school.ask("POST", "/students", FRESH | {"roll_no": roll_no}).status_code == 201
     for name in ("Asha R.", "Asha"):
         assert school.ask("PATCH", f"/students/{roll_no}", {"name": name}).status_code == 200
 
 
-def deleted(school: School, roll_no: str) -> None:
-    live(school, roll_no)
+def create_deleted(school: School, roll_no: str) -> None:
+    create_live(school, roll_no)
     assert school.ask("DELETE", f"/students/{roll_no}").status_code == 204
 
 
 @dataclass(frozen=True)
 class Write:
-    """A write, the student that it is tried on, and what its version is called."""
+    """A write, the function that creates its student, and the action that the history records."""
 
     name: str
     prepare: Prepare
@@ -166,11 +168,11 @@ class Write:
 
 
 WRITES = [
-    Write("patch", live, "PATCH", "/students/{0}", {"name": "New", "marks": {"art": 7}}, "updated"),
-    Write("rename", live, "POST", "/students/{0}/rename", {"roll_no": "{0}-new"}, "renamed"),
-    Write("delete", live, "DELETE", "/students/{0}", None, "deleted"),
-    Write("restore", deleted, "POST", "/students/{0}/restore", None, "restored"),
-    Write("create again", deleted, "POST", "/students", FRESH | {"roll_no": "{0}", "branch": "Art"}, "created"),
+    Write("patch", create_live, "PATCH", "/students/{0}", {"name": "New", "marks": {"art": 7}}, "updated"),
+    Write("rename", create_live, "POST", "/students/{0}/rename", {"roll_no": "{0}-new"}, "renamed"),
+    Write("delete", create_live, "DELETE", "/students/{0}", None, "deleted"),
+    Write("restore", create_deleted, "POST", "/students/{0}/restore", None, "restored"),
+    Write("create again", create_deleted, "POST", "/students", FRESH | {"roll_no": "{0}", "branch": "Art"}, "created"),
 ]
 
 
@@ -178,42 +180,48 @@ def filled_in(body: JSON | None, roll_no: str) -> JSON | None:
     return body and {name: value.format(roll_no) if isinstance(value, str) else value for name, value in body.items()}
 
 
-def deaths(school: School, write: Write) -> Iterator[tuple[str, list[JSON]]]:
-    """A fresh student for each step at which the write can be cut short, and after that has happened: the roll number
-    and the versions of before. It is first done unharmed, to count its commands. Dying after a command is the same to
-    the database as dying before the next one, and dying before the first one is nothing."""
+def interruptions(school: School, write: Write) -> Iterator[tuple[str, list[JSON]]]:
+    """Interrupt the write after each of its commands, every time with a new student. After each interruption, yield the
+    student's roll number and the versions from before the write.
+
+    First run the write without interruption, to count its commands. For the database, a kill after one command is the
+    same as a kill before the next one, and a kill before the first one changes nothing.
+    """
     commands = 0
     for step in itertools.count():
         roll_no = f"S{next(school.numbers)}"
         write.prepare(school, roll_no)
         before = school.versions(roll_no)
         school.follow()
-        answer = school.try_to_die(write.method, write.path.format(roll_no), filled_in(write.body, roll_no), step)
+        answer = school.send_and_kill(write.method, write.path.format(roll_no), filled_in(write.body, roll_no), step)
         if answer is None:
             yield roll_no, before
         else:
             commands = int(answer.headers["X-Commands"])
             assert step == 0
             assert answer.is_success, answer.text
-            assert commands >= 3, "read, copy, replace"
+            assert commands >= 3, "expected at least a read, a copy and a replacement"
         if step == commands:
             return
 
 
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.name)
-def test_a_write_that_is_cut_short_is_done_or_not_done(school: School, write: Write) -> None:
+def test_an_interrupted_write_is_done_completely_or_not_at_all(school: School, write: Write) -> None:
     outcomes = []
 
-    for roll_no, before in deaths(school, write):
-        outcomes.append(check_whole(school, write, roll_no, before))
+    for roll_no, before in interruptions(school, write):
+        outcomes.append(check_consistent(school, write, roll_no, before))
 
     assert not outcomes[0]
     assert outcomes[-1]
     assert outcomes == sorted(outcomes)
 
 
-def check_whole(school: School, write: Write, roll_no: str, before: list[JSON]) -> bool:
-    """Everything about the student fits together, and the next writes work; whether the write was done."""
+def check_consistent(school: School, write: Write, roll_no: str, before: list[JSON]) -> bool:
+    """Check that all data of the student is consistent, and that the next writes work.
+
+    Return whether the write was done.
+    """
     renamed = write.action == "renamed" and not school.history(roll_no)
     address = f"{roll_no}-new" if renamed else roll_no
     after = school.versions(address)
@@ -240,11 +248,11 @@ def check_whole(school: School, write: Write, roll_no: str, before: list[JSON]) 
     return done
 
 
-def test_an_erasure_that_is_cut_short_can_be_done_again(school: School, database: "MongoClient[JSON]") -> None:
-    write = Write("erase", live, "DELETE", "/students/{0}?purge=true", None, "")
+def test_an_interrupted_erasure_can_be_repeated(school: School, database: "MongoClient[JSON]") -> None:
+    write = Write("erase", create_live, "DELETE", "/students/{0}?purge=true", None, "")
     outcomes = []
 
-    for roll_no, before in deaths(school, write):
+    for roll_no, before in interruptions(school, write):
         left = school.history(roll_no)
         outcomes.append(not left)
         assert len(left) <= len(before) + 1
@@ -264,7 +272,7 @@ def test_an_erasure_that_is_cut_short_can_be_done_again(school: School, database
 
 
 def assert_nothing_is_left(database: "MongoClient[JSON]", roll_no: str) -> None:
-    """No record, no version, and one row that tells of the erasure, for each student who is gone."""
+    """Check that each erased student has no record and no version, and one row that records the erasure."""
     stored = database["student_management"]
     students = {one["_id"] for one in stored["students"].find({}, ["_id"])}
     assert stored["students"].count_documents({"roll_no": roll_no}) == 0

@@ -1,4 +1,4 @@
-"""Erasing a student for good: nothing of the person is left anywhere, whoever writes or dies meanwhile."""
+"""Erasing a student: no trace of the person is left, even if others write or the process dies meanwhile."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from modules.students.erasure import service as erasure
 from modules.students.models import Erasure, StudentDocument, StudentVersion
 from modules.students.records import write_batch
 from tests.auth.people import Person, make
-from tests.students.follower import Follower, Json, held
+from tests.students.follower import Follower, Json, paused
 
 Stored = Callable[[], dict[str, list[Json]]]
 
@@ -34,7 +34,7 @@ def admin(client: TestClient, settings: Settings) -> Person:
 
 @pytest.fixture
 def stored(mongodb_url: str, database_name: str) -> Iterator[Stored]:
-    """All that the database holds now, raw, by collection."""
+    """Return a function that reads the raw documents of each collection."""
     with MongoClient[Json](mongodb_url) as mongo:
         database = mongo[database_name]
         yield lambda: {name: list(database[name].find()) for name in database.list_collection_names()}
@@ -50,7 +50,7 @@ def erase(admin: Person, roll_no: str = "ER-101") -> Response:
 
 
 def traces(stored: dict[str, list[Json]], *secrets: str) -> list[str]:
-    """The collections in which something of the person is still written."""
+    """Return the collections that still contain a trace of the person."""
     raw = {name: b"".join(encode(document).lower() for document in documents) for name, documents in stored.items()}
     words = [secret.lower().encode() for secret in (NAME, "erasmus", "er-101", SUBJECT, *secrets)]
     marks = encode({"": MARK})[6:-1], encode({"": round(MARK * 100)})[6:-1]
@@ -58,7 +58,7 @@ def traces(stored: dict[str, list[Json]], *secrets: str) -> list[str]:
 
 
 @pytest.mark.parametrize("role", [Role.TEACHER, Role.VIEWER, None])
-def test_only_admins_erase(client: TestClient, settings: Settings, role: Role | None) -> None:
+def test_only_admins_can_erase(client: TestClient, settings: Settings, role: Role | None) -> None:
     create(client)
 
     if role:
@@ -71,7 +71,7 @@ def test_only_admins_erase(client: TestClient, settings: Settings, role: Role | 
     assert len(client.get("/students/ER-101/history").json()) == 1
 
 
-def test_nothing_of_the_person_is_left_in_any_collection(client: TestClient, admin: Person, stored: Stored) -> None:
+def test_no_trace_of_the_person_is_left_in_any_collection(client: TestClient, admin: Person, stored: Stored) -> None:
     create(client)
     client.put(f"/students/ER-101/marks/{SUBJECT}", json={"mark": 12})
     client.post("/students/ER-101/rename", json={"roll_no": "ER-102"})
@@ -92,7 +92,7 @@ def test_nothing_of_the_person_is_left_in_any_collection(client: TestClient, adm
 
 
 @pytest.mark.parametrize("deleted", [False, True])
-def test_one_row_tells_who_erased_and_not_whom(
+def test_one_row_records_who_erased_but_not_who_was_erased(
     client: TestClient, admin: Person, stored: Stored, deleted: bool
 ) -> None:
     create(client)
@@ -128,7 +128,7 @@ def test_erasures_are_listed_for_admins_newest_first_in_pages(
     assert client.get("/erasures", headers={"Authorization": ""}).status_code == 401
 
 
-def test_an_unknown_student_cannot_be_erased_nor_one_twice(client: TestClient, admin: Person) -> None:
+def test_neither_an_unknown_nor_an_erased_student_can_be_erased(client: TestClient, admin: Person) -> None:
     create(client)
 
     answers = [erase(admin, "S404"), erase(admin), erase(admin)]
@@ -137,7 +137,7 @@ def test_an_unknown_student_cannot_be_erased_nor_one_twice(client: TestClient, a
     assert len(admin.ask("GET", "/erasures").json()) == 1
 
 
-def test_if_match_holds_for_an_erasure_too(client: TestClient, admin: Person) -> None:
+def test_an_erasure_honours_if_match(client: TestClient, admin: Person) -> None:
     create(client)
     old = client.get("/students/ER-101").headers["etag"]
     client.patch("/students/ER-101", json={"branch": "Art"})
@@ -153,7 +153,7 @@ def test_if_match_holds_for_an_erasure_too(client: TestClient, admin: Person) ->
     assert purge(now) == 204
 
 
-def test_the_roll_number_is_free_for_someone_without_a_past(client: TestClient, admin: Person) -> None:
+def test_the_roll_number_is_free_for_a_student_with_a_new_history(client: TestClient, admin: Person) -> None:
     create(client)
     tag = client.get("/students/ER-101").headers["etag"]
     client.delete("/students/ER-101")
@@ -168,7 +168,7 @@ def test_the_roll_number_is_free_for_someone_without_a_past(client: TestClient, 
 
 @pytest.mark.parametrize("seen_before", [True, False])
 @pytest.mark.parametrize("deleted_before", [True, False])
-def test_consumers_learn_of_an_erasure(
+def test_the_feed_reports_an_erasure(
     client: TestClient, admin: Person, seen_before: bool, deleted_before: bool
 ) -> None:
     follower = Follower.of(client)
@@ -183,18 +183,18 @@ def test_consumers_learn_of_an_erasure(
     create(client, name="Someone Else")
     answer = follower.step()
 
-    told = {change["key"]: (change["roll_no"], change["deleted"]) for change in answer["changes"]}
-    assert told.pop(key) == (None, True)
-    assert list(told.values()) == [("ER-101", False)]
+    received = {change["key"]: (change["roll_no"], change["deleted"]) for change in answer["changes"]}
+    assert received.pop(key) == (None, True)
+    assert list(received.values()) == [("ER-101", False)]
     assert follower.students == client.get("/students").json()
 
 
 STEPS: list[tuple[Any, str, bool]] = [
     (write_batch, "_copy_to_history", True),
     (write_batch, "_replace", True),
-    (changes, "_take", False),
-    (changes, "_take", True),
-    (changes, "_settle", True),
+    (changes, "_insert_entries", False),
+    (changes, "_insert_entries", True),
+    (changes, "_confirm_numbers", True),
     (erasure, "_claim", False),
     (erasure, "_claim", True),
     (StudentVersion, "delete_many", False),
@@ -207,7 +207,7 @@ STEPS: list[tuple[Any, str, bool]] = [
 
 @contextmanager
 def dying(where: Any, step: str, *, after: bool) -> Iterator[None]:
-    """Let a step, of a module or of a collection, fail as if the process had died before or after it."""
+    """Make a function of a module or of a collection fail as if the process had died before or after it."""
     original = getattr(where, step)
 
     async def die(*arguments: Any, **named: Any) -> None:
@@ -221,7 +221,7 @@ def dying(where: Any, step: str, *, after: bool) -> Iterator[None]:
 
 
 def start_again(client: TestClient) -> None:
-    """Do what the module does when the service starts."""
+    """Run what the module runs when the service starts."""
 
     async def start() -> None:
         async with erasure.lifespan():
@@ -236,7 +236,7 @@ def collection(document: type[Document]) -> Any:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_an_erasure_that_was_cut_short_can_be_done_again(
+def test_an_interrupted_erasure_can_be_repeated(
     client: TestClient, admin: Person, stored: Stored, step: tuple[Any, str, bool]
 ) -> None:
     where, name, after = step
@@ -256,12 +256,12 @@ def test_an_erasure_that_was_cut_short_can_be_done_again(
     assert len(admin.ask("GET", "/erasures").json()) == 1
 
 
-def test_a_writer_who_copies_to_the_history_too_late_leaves_nothing(
+def test_a_writer_that_copies_to_the_history_too_late_leaves_no_trace(
     client: TestClient, admin: Person, stored: Stored
 ) -> None:
     create(client)
 
-    with held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
+    with paused(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
         assert erase(admin).status_code == 204
         assert finish().status_code == 404
 
@@ -270,14 +270,14 @@ def test_a_writer_who_copies_to_the_history_too_late_leaves_nothing(
 
 
 @pytest.mark.parametrize("step", ["_copy_to_history", "_replace"])
-def test_a_writer_who_copies_while_the_record_is_removed_leaves_nothing(
+def test_a_writer_that_copies_while_the_record_is_removed_leaves_no_trace(
     client: TestClient, admin: Person, stored: Stored, step: str
 ) -> None:
     create(client)
 
     with (
-        held(client, write_batch, step, lambda: client.patch("/students/ER-101", json=ART)) as finish,
-        held(client, collection(StudentDocument), "delete_one", lambda: erase(admin)) as finish_erasing,
+        paused(client, write_batch, step, lambda: client.patch("/students/ER-101", json=ART)) as finish,
+        paused(client, collection(StudentDocument), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         assert finish().status_code == 404
         assert finish_erasing().status_code == 204
@@ -286,14 +286,14 @@ def test_a_writer_who_copies_while_the_record_is_removed_leaves_nothing(
     assert stored()["student_history"] == []
 
 
-def test_a_late_copy_is_gone_even_if_the_erasing_process_dies_after_the_record_is_removed(
+def test_a_late_copy_is_deleted_even_if_the_erasing_process_dies_after_removing_the_record(
     client: TestClient, admin: Person, stored: Stored
 ) -> None:
     create(client)
 
     with (
-        held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish,
-        held(client, collection(StudentDocument), "delete_one", lambda: erase(admin)) as finish_erasing,
+        paused(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish,
+        paused(client, collection(StudentDocument), "delete_one", lambda: erase(admin)) as finish_erasing,
     ):
         finish()
         with dying(collection(StudentVersion), "delete_many", after=False):
@@ -303,10 +303,10 @@ def test_a_late_copy_is_gone_even_if_the_erasing_process_dies_after_the_record_i
     assert traces(stored()) == []
 
 
-def test_a_late_writer_who_dies_leaves_nothing(client: TestClient, admin: Person, stored: Stored) -> None:
+def test_a_late_writer_that_dies_leaves_no_trace(client: TestClient, admin: Person, stored: Stored) -> None:
     create(client)
 
-    with held(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
+    with paused(client, write_batch, "_copy_to_history", lambda: client.patch("/students/ER-101", json=ART)) as finish:
         assert erase(admin).status_code == 204
         with dying(collection(StudentDocument), "bulk_write", after=True):
             assert finish().status_code == 500
@@ -315,13 +315,13 @@ def test_a_late_writer_who_dies_leaves_nothing(client: TestClient, admin: Person
     assert traces(stored()) == []
 
 
-def test_a_student_restored_while_being_erased_is_erased_with_all_that(
+def test_a_student_restored_during_an_erasure_is_erased_completely(
     client: TestClient, admin: Person, stored: Stored
 ) -> None:
     follower = Follower.of(client)
     create(client)
 
-    with held(client, erasure, "_claim", lambda: erase(admin)) as finish:
+    with paused(client, erasure, "_claim", lambda: erase(admin)) as finish:
         assert client.post("/students/ER-101/restore").status_code == 200
         follower.drain()
         assert follower.roll_numbers == ["ER-101"]
@@ -333,10 +333,10 @@ def test_a_student_restored_while_being_erased_is_erased_with_all_that(
     assert len(admin.ask("GET", "/erasures").json()) == 1
 
 
-def test_a_second_try_erases_nobody_else(client: TestClient, admin: Person) -> None:
+def test_a_repeated_erasure_erases_nobody_else(client: TestClient, admin: Person) -> None:
     create(client)
 
-    with held(client, erasure, "_claim", lambda: erase(admin)) as finish:
+    with paused(client, erasure, "_claim", lambda: erase(admin)) as finish:
         assert erase(admin).status_code == 204  # the same, sent twice
         create(client, name="Someone Else")
         finish()
@@ -344,12 +344,12 @@ def test_a_second_try_erases_nobody_else(client: TestClient, admin: Person) -> N
     assert client.get("/students/ER-101").json()["name"] == "Someone Else"
 
 
-def test_a_student_restored_and_renamed_while_being_erased_keeps_all_or_nothing(
+def test_a_student_restored_and_renamed_during_an_erasure_is_erased_completely_or_not_at_all(
     client: TestClient, admin: Person
 ) -> None:
     create(client)
 
-    with held(client, erasure, "_claim", lambda: erase(admin)) as finish:
+    with paused(client, erasure, "_claim", lambda: erase(admin)) as finish:
         assert client.post("/students/ER-101/restore").status_code == 200
         assert client.post("/students/ER-101/rename", json={"roll_no": "ER-102"}).status_code == 200
         finish()
@@ -360,7 +360,7 @@ def test_a_student_restored_and_renamed_while_being_erased_keeps_all_or_nothing(
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_an_erasure_that_was_cut_short_is_finished_at_the_next_start(
+def test_an_interrupted_erasure_is_finished_at_the_next_start(
     client: TestClient, admin: Person, stored: Stored, after: bool
 ) -> None:
     create(client)

@@ -1,4 +1,4 @@
-"""What was: who changed what and when, the record of each version, and the way back."""
+"""The history of a student: who changed what and when, the record of each version, and restoring one."""
 
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ def client(client: TestClient) -> TestClient:
 
 @pytest.fixture
 def either(either: TestClient) -> TestClient:
-    """Like `client`, once on the real mongod and once in memory."""
+    """Return a client like `client`, once on the real mongod and once in memory."""
     create(either)
     return either
 
@@ -54,9 +54,11 @@ def change(field: str, before: object, after: object) -> JSON:
     return {"field": field, "from": before, "to": after}
 
 
-def live_through_everything(client: TestClient) -> list[JSON]:
-    """Do everything that makes a version, under the number S1 again in the end; answers what should be told of each,
-    oldest first."""
+def make_versions_of_all_kinds(client: TestClient) -> list[JSON]:
+    """Make a version of each kind. The student has the number S1 again at the end.
+
+    Return the expected history entries, oldest first.
+    """
     replacement = {"name": "Asha R.", "branch": "Physics", "marks": {"math": 91, "pe": 5}}
     steps: list[tuple[str, str, Any, str, list[JSON]]] = [
         ("PATCH", "/students/S1", {"marks": {"math": 93}}, "updated", [change("marks.math", 91, 93)]),
@@ -86,25 +88,25 @@ def live_through_everything(client: TestClient) -> list[JSON]:
         ],
         12: [change("branch", "Physics", "Art"), change("marks.math", 93, 91)],
     }
-    told: list[JSON] = [{"version": 1, "action": "created", "changes": CREATED}]
+    entries: list[JSON] = [{"version": 1, "action": "created", "changes": CREATED}]
     for version, (method, path, body, action, changes) in enumerate(steps, start=2):
         answer = client.request(method, path, json=body)
         assert answer.is_success, answer.text
-        told.append({"version": version, "action": action, "changes": by_version.get(version, changes)})
-    return told
+        entries.append({"version": version, "action": action, "changes": by_version.get(version, changes)})
+    return entries
 
 
 def in_any_order(summary: JSON) -> JSON:
     return summary | {"changes": sorted(summary["changes"], key=lambda one: str(one["field"]))}
 
 
-def test_every_version_tells_what_was_done_by_whom_and_when(either: TestClient) -> None:
-    told = live_through_everything(either)
+def test_every_version_records_what_was_done_by_whom_and_when(either: TestClient) -> None:
+    entries = make_versions_of_all_kinds(either)
 
     found = history(either)
 
-    expected = [in_any_order(one) for one in told[::-1]]
-    assert [in_any_order({name: one[name] for name in told[0]}) for one in found] == expected
+    expected = [in_any_order(one) for one in entries[::-1]]
+    assert [in_any_order({name: one[name] for name in entries[0]}) for one in found] == expected
     assert {one["by"] for one in found} == {"alice"}
     moments = [datetime.fromisoformat(one["at"]) for one in found]
     assert moments == sorted(moments, reverse=True)
@@ -127,7 +129,7 @@ def test_each_version_is_kept_as_a_whole_record(either: TestClient) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 5, 13])
-def test_the_pages_of_a_history_hold_every_version_once(client: TestClient, limit: int) -> None:
+def test_the_pages_of_a_history_contain_every_version_once(client: TestClient, limit: int) -> None:
     for number in range(12):
         client.patch("/students/S1", json={"name": f"Name {number}"})
     pages, address = [], f"/students/S1/history?limit={limit}"
@@ -147,7 +149,7 @@ def test_the_pages_of_a_history_hold_every_version_once(client: TestClient, limi
     assert all(client.get(page.links["first"]["url"]).json() == pages[0].json() for page in pages[1:])
 
 
-def test_a_walk_through_a_history_is_not_disturbed_by_a_write(either: TestClient) -> None:
+def test_paging_through_a_history_is_stable_while_others_write(either: TestClient) -> None:
     for number in range(4):
         either.patch("/students/S1", json={"name": f"Name {number}"})
     first = either.get("/students/S1/history?limit=2")
@@ -162,7 +164,7 @@ def test_a_walk_through_a_history_is_not_disturbed_by_a_write(either: TestClient
     assert "prev" not in newest.links
 
 
-def test_a_cursor_of_the_student_who_had_this_number_before_does_no_harm(client: TestClient) -> None:
+def test_a_cursor_of_the_student_who_had_this_number_before_causes_no_error(client: TestClient) -> None:
     for number in range(9):
         client.patch("/students/S1", json={"name": f"Name {number}"})
     address = client.get("/students/S1/history?limit=2").links["next"]["url"]
@@ -182,7 +184,7 @@ def test_a_wrong_parameter_of_a_history_is_named(client: TestClient, query: str)
     assert [error["parameter"] for error in answer.json()["errors"]] == [query.partition("=")[0]]
 
 
-def test_the_cursor_of_one_history_is_not_one_of_another(client: TestClient) -> None:
+def test_a_cursor_is_valid_only_for_its_history(client: TestClient) -> None:
     create(client, roll_no="S2")
     client.patch("/students/S1", json={"name": "X"})
     address = client.get("/students/S1/history?limit=1").links["next"]["url"]
@@ -209,7 +211,7 @@ def test_an_unknown_student_has_no_history(client: TestClient) -> None:
         assert answer.json()["type"] == "/problems/student-not-found"
 
 
-def test_a_deleted_student_is_hidden_but_for_the_history(client: TestClient) -> None:
+def test_a_deleted_student_is_hidden_except_in_the_history(client: TestClient) -> None:
     create(client, roll_no="S2", name="Other")
     before = client.get("/students/S1").json()
 
@@ -241,7 +243,7 @@ def test_a_restored_student_is_as_before_the_deletion(either: TestClient) -> Non
 
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["live", "deleted"])
-def test_an_earlier_version_comes_back_as_a_new_one(client: TestClient, deleted: bool) -> None:
+def test_restoring_an_earlier_version_makes_a_new_one(client: TestClient, deleted: bool) -> None:
     client.put("/students/S1", json={"name": "X", "branch": "Y"})
     if deleted:
         client.delete("/students/S1")
@@ -255,7 +257,7 @@ def test_an_earlier_version_comes_back_as_a_new_one(client: TestClient, deleted:
     assert [number for number, _ in actions(client)] == list(range(3 + deleted, 0, -1))
 
 
-def test_the_version_that_says_deleted_can_be_restored_too(client: TestClient) -> None:
+def test_the_version_of_a_deletion_can_be_restored_too(client: TestClient) -> None:
     client.delete("/students/S1")
 
     answer = client.post("/students/S1/restore?version=2")
@@ -265,7 +267,7 @@ def test_the_version_that_says_deleted_can_be_restored_too(client: TestClient) -
     assert client.get("/students/S1/history/3").json()["deleted"] is False
 
 
-def test_a_student_who_is_not_deleted_is_not_restored_without_a_version(client: TestClient) -> None:
+def test_restoring_a_live_student_needs_a_version(client: TestClient) -> None:
     answer = client.post("/students/S1/restore")
 
     assert answer.status_code == 409
@@ -273,7 +275,7 @@ def test_a_student_who_is_not_deleted_is_not_restored_without_a_version(client: 
     assert actions(client) == [(1, "created")]
 
 
-def test_a_deleted_student_who_is_created_again_goes_on_with_the_versions(either: TestClient) -> None:
+def test_a_student_created_again_continues_the_version_numbers(either: TestClient) -> None:
     either.delete("/students/S1")
 
     create(either, name="Asha R.", marks={})

@@ -1,4 +1,4 @@
-"""Every command that the routes of students send is explained by the real mongod: none reads a whole collection."""
+"""No command of the student routes reads a whole collection: the real mongod explains each of them."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -28,7 +28,7 @@ from tests.students.listing import store
 
 Command = dict[str, Any]
 
-# What reads by a plan, with where its statements are, if it can have several.
+# The commands that have a query plan, each with the field of its statements if it can have several.
 PLANNED: dict[str, str | None] = {
     "find": None,
     "aggregate": None,
@@ -39,34 +39,35 @@ PLANNED: dict[str, str | None] = {
 PLANNED |= {"update": "updates", "delete": "deletes"}
 UNPLANNED = {"insert", "getMore", "killCursors", "ping", "endSessions"}
 
-# What the driver adds to a command, and `explain` does not take.
+# The fields that the driver adds to a command, and that `explain` does not accept.
 ADDED = {"lsid", "$clusterTime", "$db", "$readPreference", "txnNumber", "writeConcern", "maxTimeMS", "readConcern"}
 
-# The bounds of an index may be dates that Python has no year for.
-OF_PLANS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+# The index bounds of a plan may be dates that Python cannot represent.
+PLAN_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
-# What all routes together send: no kind of command may be missed.
+# All kinds of commands that the routes send. The test fails if one of them was not sent.
 KINDS = {
     ("findAndModify", "students"),
     *product(["find", "aggregate", "update", "delete"], ["students"]),
     *product(["find", "delete"], ["student_history", "student_changes"]),
     ("find", "student_erasures"),
     ("find", "users"),
-    # What an erasure asks for, in other modules, too.
+    # What an erasure sends, also in other modules.
     ("distinct", "student_history"),
     ("find", "erasure_followers"),
     ("update", "imports"),
     ("delete", "import_files"),
     ("distinct", "import_errors"),
+    ("distinct", "import_plans"),
 }
 
-# Indexes of students that are there for other modules' queries, and for what a start looks for.
-FOR_OTHERS = {"by_total", "by_average", "erasing"}
+# Indexes of students that only other modules' queries and the start of the service use.
+FOR_OTHERS = {"by_total", "by_average", "by_identity", "erasing"}
 
 
 @dataclass
-class Sent(CommandListener):
-    """The commands that were sent, each with the route that was being asked."""
+class SentCommands(CommandListener):
+    """Records each command that is sent, with the route that sent it."""
 
     route: str = ""
     commands: list[tuple[str, str, Command]] = field(default_factory=list)
@@ -76,13 +77,13 @@ class Sent(CommandListener):
             self.commands.append((self.route, event.command_name, deepcopy(dict(event.command))))
 
     def succeeded(self, event: object) -> None:
-        """Nothing: what was sent is known."""
+        """Do nothing: `started` has recorded the command."""
 
     def failed(self, event: object) -> None:
-        """Nothing: what was sent is known."""
+        """Do nothing: `started` has recorded the command."""
 
     def statements(self) -> Iterator[tuple[str, Command]]:
-        """What can be explained, each with its route."""
+        """Yield each statement that can be explained, with its route."""
         for route, name, command in self.commands:
             if name not in PLANNED:
                 assert name in UNPLANNED, name
@@ -95,10 +96,10 @@ class Sent(CommandListener):
 
 @dataclass
 class Script:
-    """Asks routes as an admin, and tells the listener which one it is."""
+    """Sends requests as an admin, and sets the current route of the listener."""
 
     admin: Person
-    sent: Sent
+    sent: SentCommands
 
     def ask(self, method: str, template: str, query: str = "", json: object = None, **names: str) -> Response:
         self.sent.route = f"{method} {template}"
@@ -106,8 +107,8 @@ class Script:
         assert answer.is_success, (self.sent.route, query, answer.text)
         return answer
 
-    def turn(self, template: str, query: str, **names: str) -> None:
-        """The first page of a list, the second, and the first again by the way back."""
+    def page_through(self, template: str, query: str, **names: str) -> None:
+        """Request the first page of a list, the second one by `next`, and the first one again by `prev`."""
         first = self.ask("GET", template, query, **names)
         for relation in ("next", "prev"):
             if relation in first.links:
@@ -116,19 +117,19 @@ class Script:
 
 
 @pytest.fixture
-def sent() -> Sent:
-    return Sent()
+def sent() -> SentCommands:
+    return SentCommands()
 
 
 @pytest.fixture
-def client(no_app: None, open_client: AppClient, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+def client(no_app: None, open_client: AppClient, sent: SentCommands, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setitem(core.database.client._CLIENT_OPTIONS, "event_listeners", [sent])
     return open_client()
 
 
 @pytest.fixture
-def script(client: TestClient, settings: Settings, sent: Sent) -> Script:
-    """A school of 400 students, and an admin of it."""
+def script(client: TestClient, settings: Settings, sent: SentCommands) -> Script:
+    """Store 400 students. Return a script that sends requests as an admin."""
     subjects = ["math", "art / design", "1"]
     store(
         client,
@@ -163,28 +164,28 @@ FILTERS = [
 
 
 def list_students(script: Script) -> None:
-    """Every order of one field in both directions, all pairs of fields, and each filter in several orders."""
+    """Sort by each field in both directions and by all pairs of fields, and use each filter in several orders."""
     directions = ["", "-"]
     sorts = [direction + name for direction, name in product(directions, FIELDS)]
     for (first, second), (one, two) in zip(permutations(FIELDS, 2), cycle(product(directions, directions))):
         sorts.append(f"{one}{first},{two}{second}")
     for sort in sorts:
-        script.turn("/students", f"?limit=5&sort={sort}")
+        script.page_through("/students", f"?limit=5&sort={sort}")
     for chosen in FILTERS:
         for sort in ("roll_no", "-name", "marks.math", "-marks.math,name", "branch,-updated_at"):
-            script.turn("/students", f"?limit=3&count=true&sort={sort}&{chosen}")
+            script.page_through("/students", f"?limit=3&count=true&sort={sort}&{chosen}")
 
 
-def list_students_of_many_timetables(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a school with more sets of subjects than can be looked at."""
+def list_students_with_many_sets_of_subjects(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """List students as in a school with more sets of subjects than a query can hold."""
     with monkeypatch.context() as patch:
         patch.setattr(pages, "MAX_SETS_BYTES", 1)
         for query in ("sort=marks.math", "sort=-marks.math,name", "missing=math&count=true", "missing=1&sort=-name"):
-            script.turn("/students", f"?limit=5&{query}")
+            script.page_through("/students", f"?limit=5&{query}")
 
 
 def change_students(script: Script) -> None:
-    """Each way to change a student, and to look at what it was."""
+    """Change a student in every way, and read its history."""
     body = {"name": "n", "branch": "b", "marks": {"math": 1}}
     script.ask("POST", "/students", json={"roll_no": "A", **body})
     script.ask("PUT", "/students/{roll_no}", json=body | {"branch": "c"}, roll_no="A")
@@ -198,7 +199,7 @@ def change_students(script: Script) -> None:
     script.ask("DELETE", "/students/{roll_no}", roll_no="B")
     script.ask("POST", "/students", json={"roll_no": "B", **body})
     script.ask("GET", "/students/{roll_no}", roll_no="B")
-    script.turn("/students/{roll_no}/history", "?limit=3", roll_no="B")
+    script.page_through("/students/{roll_no}/history", "?limit=3", roll_no="B")
     script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="2")
     script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="10")
 
@@ -206,7 +207,7 @@ def change_students(script: Script) -> None:
 def create_by_put(script: Script) -> None:
     script.sent.route = "PUT /students/{roll_no}"
     headers = {"If-None-Match": "*", "Authorization": f"Bearer {script.admin.token}"}
-    for status in (201, 412):  # the second time there is one
+    for status in (201, 412):  # the second time, the student exists
         answer = script.admin.client.put("/students/P", json={"name": "n", "branch": "b"}, headers=headers)
         assert answer.status_code == status
 
@@ -223,11 +224,11 @@ def follow_changes(script: Script) -> None:
 def erase_students(script: Script) -> None:
     for roll_no in ("S005", "S006", "S007"):
         script.ask("DELETE", "/students/{roll_no}", "?purge=true", roll_no=roll_no)
-    script.turn("/erasures", "?limit=1")
+    script.page_through("/erasures", "?limit=1")
 
 
 def lose_a_race(script: Script) -> None:
-    """A write that comes too late: the student has been changed since it was read, or erased."""
+    """Write too late: the student has been changed or erased since it was read."""
     assert script.admin.client.portal
     call = script.admin.client.portal.call
     stale = call(records.get, "S010").model_copy(update={"version": 7})
@@ -235,19 +236,19 @@ def lose_a_race(script: Script) -> None:
     script.sent.route = "PATCH /students/{roll_no}"
     for student in (stale, erased):
         write = Write(student, student.successor(Action.UPDATED, "alice"))
-        assert call(write_all, [write]) == [Outcome.OUTRUN]
+        assert call(write_all, [write]) == [Outcome.CONFLICT]
 
 
 @pytest.fixture
 def explain(mongodb_url: str, database_name: str) -> Iterator[Callable[[Command], Any]]:
     with MongoClient[dict[str, Any]](mongodb_url) as client:
         yield lambda command: client[database_name].command(
-            "explain", command, verbosity="queryPlanner", codec_options=OF_PLANS
+            "explain", command, verbosity="queryPlanner", codec_options=PLAN_CODEC
         )
 
 
 def plans(explained: Any) -> Iterator[Any]:
-    """The winning plans of an explanation, wherever in it they are."""
+    """Yield the winning plans of an explanation, at any depth."""
     if isinstance(explained, list):
         for one in explained:
             yield from plans(one)
@@ -257,7 +258,7 @@ def plans(explained: Any) -> Iterator[Any]:
 
 
 def steps(plan: Any) -> Iterator[tuple[str, str]]:
-    """The stages of a plan, each with the index that it reads, if any."""
+    """Yield the stages of a plan, each with the index that it reads, if any."""
     if isinstance(plan, list):
         for one in plan:
             yield from steps(one)
@@ -286,10 +287,10 @@ def test_a_query_without_an_index_would_be_noticed(script: Script, explain: Call
 
 
 def test_every_query_of_every_route_uses_an_index(
-    script: Script, sent: Sent, explain: Callable[[Command], Any], monkeypatch: pytest.MonkeyPatch
+    script: Script, sent: SentCommands, explain: Callable[[Command], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     list_students(script)
-    list_students_of_many_timetables(script, monkeypatch)
+    list_students_with_many_sets_of_subjects(script, monkeypatch)
     change_students(script)
     create_by_put(script)
     follow_changes(script)
@@ -310,17 +311,17 @@ def test_every_query_of_every_route_uses_an_index(
             assert checked[text], f"no plan: {text}"
             assert "COLLSCAN" not in dict(checked[text]), (route, text)
 
-    assert routes == routes_of_students(script.admin.client)
+    assert routes == student_routes(script.admin.client)
     assert kinds == KINDS
     used = {index for found in checked.values() for _, index in found}
-    assert used >= made(script.admin.client, StudentDocument).keys() - FOR_OTHERS
+    assert used >= existing_indexes(script.admin.client, StudentDocument).keys() - FOR_OTHERS
 
 
-def test_what_is_in_the_order_of_an_index_is_not_sorted(
-    script: Script, sent: Sent, explain: Callable[[Command], Any]
+def test_a_list_in_the_order_of_an_index_is_not_sorted(
+    script: Script, sent: SentCommands, explain: Callable[[Command], Any]
 ) -> None:
     for sort in ("roll_no", "-roll_no", "name", "branch", "created_at", "updated_at"):
-        script.turn("/students", f"?limit=5&sort={sort}")
+        script.page_through("/students", f"?limit=5&sort={sort}")
     sent.route = ""
 
     statements = [command for _, command in sent.statements() if command.get("find") == "students"]
@@ -329,10 +330,10 @@ def test_what_is_in_the_order_of_an_index_is_not_sorted(
         assert "SORT" not in dict(steps(list(plans(explain(command))))), command
 
 
-def test_every_index_that_is_declared_is_made(client: TestClient) -> None:
+def test_every_declared_index_exists(client: TestClient) -> None:
     for document in module.documents:
         declared = {index.document["name"]: [*index.document["key"].items()] for index in _declared(document)}
-        assert made(client, document) == {"_id_": [("_id", 1)], **declared}
+        assert existing_indexes(client, document) == {"_id_": [("_id", 1)], **declared}
 
 
 def _declared(document: type[Document]) -> list[IndexModel]:
@@ -340,15 +341,15 @@ def _declared(document: type[Document]) -> list[IndexModel]:
     return getattr(settings, "indexes", [])
 
 
-def made(client: TestClient, document: type[Document]) -> dict[str, Any]:
-    """The indexes that a collection has: name to keys."""
+def existing_indexes(client: TestClient, document: type[Document]) -> dict[str, Any]:
+    """Return the indexes of a collection: name to keys."""
     assert client.portal
     information = client.portal.call(document.get_motor_collection().index_information)
     return {name: [*index["key"]] for name, index in information.items()}
 
 
-def routes_of_students(client: TestClient) -> set[str]:
-    """All routes of the module, as the documentation lists them."""
+def student_routes(client: TestClient) -> set[str]:
+    """Return all routes of the module, as the OpenAPI document lists them."""
     paths = client.get("/openapi.json").json()["paths"]
     return {
         f"{method.upper()} {path}"

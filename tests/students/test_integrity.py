@@ -1,4 +1,4 @@
-"""The check of all that is stored of students: silent while it is whole, and naming each way in which it is not."""
+"""The data check of the students module: it finds nothing in intact data, and names each kind of damage."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ Stored = Database[dict[str, Any]]
 
 @pytest.fixture
 def stored(settings: Settings) -> Any:
-    """The database behind the service's back."""
+    """Return the database, to read and change it without the service."""
     assert settings.mongodb_url
     with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value()) as client:
         yield client[settings.mongodb_database]
@@ -25,7 +25,7 @@ def stored(settings: Settings) -> Any:
 
 @pytest.fixture
 def school(client: TestClient) -> TestClient:
-    """S1 has four versions, S2 one, S3 is deleted, S4 renamed; the feed has told of them all."""
+    """Store S1 with four versions, S2 with one, S3 deleted and S4 renamed, all of them with an entry in the feed."""
     for number in range(1, 5):
         body = {"roll_no": f"S{number}", "name": "Asha Rao", "branch": "Physics", "marks": {"math": 91}}
         assert client.post("/students", json=body).status_code == 201
@@ -46,30 +46,36 @@ def findings(client: TestClient) -> list[str]:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 500])
-def test_what_is_whole_is_not_complained_about(school: TestClient, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_found_in_intact_data(school: TestClient, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(integrity, "_BATCH", batch)
     assert findings(school) == []
     school.put("/students/S2/marks/math", json={"mark": 5})
-    assert findings(school) == [], "one that waits for its place in the feed is well"
+    assert findings(school) == [], "a student without an entry in the feed yet is not damaged"
 
 
-Break = Callable[[Stored, dict[str, Any]], object]
+Damage = Callable[[Stored, dict[str, Any]], object]
 
-WAYS: dict[str, tuple[Break, str]] = {
+DAMAGES: dict[str, tuple[Damage, str]] = {
     "no name": (lambda db, one: db.students.update_one(one, {"$unset": {"name": 1}}), "name: "),
     "a mark too high": (
         lambda db, one: db.students.update_one(one, {"$set": {"marks.math": 950}}),
         "marks.math: A mark",
     ),
     "not a number": (lambda db, one: db.students.update_one(one, {"$set": {"marks.math": "x"}}), "marks.math.int: "),
-    "a broken line": (lambda db, one: db.students.update_one(one, {"$set": {"branch": "a\nb"}}), "branch: "),
-    "keys": (lambda db, one: db.students.update_one(one, {"$set": {"keys.total": 1}}), "its index values do not match"),
-    "no keys": (lambda db, one: db.students.update_one(one, {"$unset": {"keys": 1}}), "its index values do not match"),
+    "a line break in a branch": (lambda db, one: db.students.update_one(one, {"$set": {"branch": "a\nb"}}), "branch: "),
+    "wrong index values": (
+        lambda db, one: db.students.update_one(one, {"$set": {"keys.total": 1}}),
+        "its index values do not match",
+    ),
+    "no index values": (
+        lambda db, one: db.students.update_one(one, {"$unset": {"keys": 1}}),
+        "its index values do not match",
+    ),
     "no version": (
         lambda db, one: db.students.update_one(one, {"$unset": {"version": 1}}),
         "version: this field is missing",
     ),
-    "a gap": (
+    "a gap in the history": (
         lambda db, one: db.student_history.delete_one({"student": one["_id"], "version": 2}),
         "the history lacks version 2, but the student is at version 4",
     ),
@@ -77,40 +83,40 @@ WAYS: dict[str, tuple[Break, str]] = {
         lambda db, one: db.student_history.delete_many({"student": one["_id"]}),
         "the history lacks 3 versions between 1 and 3, but the student is at version 4",
     ),
-    "the future": (
+    "a version too high": (
         lambda db, one: db.students.update_one(one, {"$set": {"version": 2}}),
         "the history contains version 3, but the student is at version 2",
     ),
-    "version zero": (
+    "a version too low": (
         lambda db, one: db.student_history.update_one({"student": one["_id"], "version": 1}, {"$set": {"version": 0}}),
         "the history contains version 0, but",
     ),
-    "an old version": (
+    "an invalid old version": (
         lambda db, one: db.student_history.update_one(
             {"student": one["_id"], "version": 1}, {"$unset": {"updated_by": 1}}
         ),
         "version 1: updated_by: ",
     ),
-    "no place": (
+    "no entry in the feed": (
         lambda db, one: db.student_changes.delete_many({"student": one["_id"]}),
         "it has no entry in the feed of changes",
     ),
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_is_broken_is_named(school: TestClient, stored: Stored, way: str) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_named(school: TestClient, stored: Stored, damage: str) -> None:
     student = stored.students.find_one({"roll_no": "S1"}, {"_id": 1})
     assert student
-    break_it, sentence = WAYS[way]
-    break_it(stored, student)
+    inflict, sentence = DAMAGES[damage]
+    inflict(stored, student)
     found = findings(school)
-    assert found, way
+    assert found, damage
     assert all(f"The student 'S1' ({student['_id']}): " in finding for finding in found)
     assert sentence in " ".join(found)
 
 
-def test_a_version_that_is_there_twice_is_named_where_the_index_is_gone(school: TestClient, stored: Stored) -> None:
+def test_a_duplicate_version_is_named_when_the_index_is_missing(school: TestClient, stored: Stored) -> None:
     stored.student_history.drop_index("version_unique")
     try:
         copy = stored.student_history.find_one({"version": 1}, {"_id": 0})
@@ -123,7 +129,7 @@ def test_a_version_that_is_there_twice_is_named_where_the_index_is_gone(school: 
         stored.student_history.create_index([("student", 1), ("version", 1)], name="version_unique", unique=True)
 
 
-def test_what_belongs_to_no_student_is_named(school: TestClient, stored: Stored) -> None:
+def test_documents_of_unknown_students_are_named(school: TestClient, stored: Stored) -> None:
     lost, erased = ObjectId(), ObjectId()
     stored.student_erasures.insert_one({"_id": erased})
     stored.student_changes.insert_many([{"_id": 1000, "student": lost}, {"_id": 1001, "student": erased}])
@@ -137,7 +143,7 @@ def test_what_belongs_to_no_student_is_named(school: TestClient, stored: Stored)
     )
 
 
-def test_a_copy_that_a_dead_writer_left_is_well(school: TestClient, stored: Stored) -> None:
+def test_a_history_copy_that_a_dead_writer_left_is_not_reported(school: TestClient, stored: Stored) -> None:
     student = stored.students.find_one({"roll_no": "S2"})
     assert student
     kept = {name: value for name, value in student.items() if name not in ("_id", "keys", "unsequenced", "erasing")}
@@ -145,7 +151,7 @@ def test_a_copy_that_a_dead_writer_left_is_well(school: TestClient, stored: Stor
     assert findings(school) == []
 
 
-def test_what_a_writer_changed_while_the_check_looked_is_not_complained_about(
+def test_a_change_during_the_check_is_not_reported(
     school: TestClient, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suspects = integrity._suspects
@@ -153,11 +159,11 @@ def test_what_a_writer_changed_while_the_check_looked_is_not_complained_about(
     assert student
     stored.students.update_one(student, {"$set": {"keys.total": 1}})
 
-    async def mended_meanwhile(batch: Any) -> list[ObjectId]:
+    async def repair_meanwhile(batch: Any) -> list[ObjectId]:
         found = await suspects(batch)
         assert found == [student["_id"]]
         stored.students.update_one(student, {"$set": {"keys.total": 9100}})
         return found
 
-    monkeypatch.setattr(integrity, "_suspects", mended_meanwhile)
+    monkeypatch.setattr(integrity, "_suspects", repair_meanwhile)
     assert findings(school) == []

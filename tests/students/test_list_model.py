@@ -1,4 +1,4 @@
-"""Lists compared with a plain model in memory, on random students, selections and pages; and the words of a text."""
+"""Lists compared with a plain model in memory, for random students, queries and page sizes; and the words of a text."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from tests.students.listing import empty, pages, roll_numbers, store
 
 Row = dict[str, Any]
 
-# The same examples in every run; one database for all examples of a test, which each of them empties.
-same_each_time = settings(
+# The examples are the same in every run. All examples of a test share one database, and each empties it first.
+deterministic = settings(
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-# Each name and roll number with its words as a search sees them: written by hand, not by the code that is tested.
+# Each name with its words as a search sees them, written by hand rather than by the code under test.
 NAMES = {
     "Asha Rao": ["asha", "rao"],
     "asha": ["asha"],
@@ -70,7 +70,7 @@ students = st.lists(
 
 @dataclass
 class Query:
-    """What a list is asked for."""
+    """The parameters of a request for a list."""
 
     sort: list[tuple[str, bool]] = field(default_factory=list)
     branch: list[str] = field(default_factory=list)
@@ -83,14 +83,14 @@ class Query:
         given: Row = {f"marks.{subject}.{name}": bound for (subject, name), bound in self.bounds.items()}
         given |= {"branch": self.branch, "missing": self.missing}
         if self.sort:
-            given["sort"] = ",".join(("-" if falling else "") + path for path, falling in self.sort)
+            given["sort"] = ",".join(("-" if descending else "") + path for path, descending in self.sort)
         if self.updated_since:
             given["updated_since"] = self.updated_since.isoformat()
         if self.q:
             given["q"] = self.q
         return given
 
-    def hold(self, student: Row) -> bool:
+    def matches(self, student: Row) -> bool:
         marks = student["marks"]
         words = [*NAMES[student["name"]], student["roll_no"].lower()]
         return (
@@ -102,20 +102,20 @@ class Query:
             and (self.q is None or all(any(w.startswith(p) for w in words) for p in SEARCHES[self.q]))
         )
 
-    def answer(self, population: list[Row]) -> list[Row]:
-        """The model: what the whole list is."""
-        found = sorted((student for student in population if self.hold(student)), key=lambda one: one["roll_no"])
-        for path, falling in reversed(self.sort):
-            found.sort(key=lambda student, path=path: _rank(student, path), reverse=falling)  # type: ignore[misc]
+    def evaluate(self, population: list[Row]) -> list[Row]:
+        """Return the whole list that the model expects."""
+        found = sorted((student for student in population if self.matches(student)), key=lambda one: one["roll_no"])
+        for path, descending in reversed(self.sort):
+            found.sort(key=lambda student, path=path: _sort_value(student, path), reverse=descending)  # type: ignore[misc]
         return found
 
 
-def _rank(student: Row, path: str) -> Any:
+def _sort_value(student: Row, path: str) -> Any:
     return student["marks"].get(path[len("marks.") :], -1) if path.startswith("marks.") else student[path]
 
 
-def one_or_none(values: list[Any]) -> st.SearchStrategy[list[Any]]:
-    """Mostly nothing, so that most filters let most students pass."""
+def mostly_empty(values: list[Any]) -> st.SearchStrategy[list[Any]]:
+    """Draw mostly empty lists, so that most filters let most students pass."""
     return st.one_of(*[st.just([])] * 5, st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True))
 
 
@@ -127,14 +127,14 @@ queries = st.builds(
         min_size=1,
         unique_by=lambda key: key[0],
     ),
-    branch=one_or_none(BRANCHES),
+    branch=mostly_empty(BRANCHES),
     bounds=st.one_of(
         *[st.just({})] * 5,
         st.dictionaries(
             st.tuples(st.sampled_from(SUBJECTS), st.sampled_from(list(BOUNDS))), st.sampled_from(MARKS), max_size=2
         ),
     ),
-    missing=one_or_none([*SUBJECTS, "chess"]),
+    missing=mostly_empty([*SUBJECTS, "chess"]),
     updated_since=st.sampled_from([*[None] * 9, *TIMES]),
     q=st.sampled_from([*[None] * 20, *SEARCHES]),
 )
@@ -146,40 +146,40 @@ def client(open_client: AppClient) -> TestClient:
 
 
 def populate(client: TestClient, drawn: list[Row]) -> list[Row]:
-    """Replace the students in the database by these; answers them with their roll numbers."""
+    """Replace the students in the database by these. Return them with their roll numbers."""
     population = [{**student, "roll_no": f"{'rRs'[n % 3]}{n * 7 % 31:02}"} for n, student in enumerate(drawn)]
     empty(client)
     store(client, population)
     return population
 
 
-def told(rows: list[Row]) -> list[Row]:
+def public_fields(rows: list[Row]) -> list[Row]:
     return [{name: row[name] for name in ("roll_no", "name", "branch", "marks")} for row in rows]
 
 
 @given(drawn=students, query=queries, limit=st.integers(2, 9))
-@settings(same_each_time, max_examples=40)
+@settings(deterministic, max_examples=40)
 def test_all_pages_together_are_the_list_of_the_model(
     client: TestClient, drawn: list[Row], query: Query, limit: int
 ) -> None:
-    expected = query.answer(populate(client, drawn))
+    expected = query.evaluate(populate(client, drawn))
     parameters = {**query.parameters(), "limit": limit, "count": "true"}
 
-    there = list(pages(client, "/students?" + urlencode(parameters, doseq=True)))
-    back = list(pages(client, str(there[-1].url), "prev"))
+    forward = list(pages(client, "/students?" + urlencode(parameters, doseq=True)))
+    backward = list(pages(client, str(forward[-1].url), "prev"))
 
-    assert told([row for page in there for row in page.json()]) == told(expected)
-    assert roll_numbers(*reversed(back)) == [row["roll_no"] for row in expected]
-    assert {page.headers["total-count"] for page in there} == {str(len(expected))}
-    assert all(len(page.json()) == limit for page in there[:-1])
+    assert public_fields([row for page in forward for row in page.json()]) == public_fields(expected)
+    assert roll_numbers(*reversed(backward)) == [row["roll_no"] for row in expected]
+    assert {page.headers["total-count"] for page in forward} == {str(len(expected))}
+    assert all(len(page.json()) == limit for page in forward[:-1])
 
 
 texts = st.text(st.characters(codec="utf-8", categories=("L", "N", "M", "P", "Zs")), max_size=12)
 
 
 @given(text=texts)
-@same_each_time
-def test_folding_words_a_second_time_changes_nothing(text: str) -> None:
+@deterministic
+def test_splitting_words_a_second_time_changes_nothing(text: str) -> None:
     words = words_of(text)
 
     assert words_of(" ".join(words)) == words
@@ -188,8 +188,8 @@ def test_folding_words_a_second_time_changes_nothing(text: str) -> None:
 
 
 @given(text=texts, accent=st.sampled_from("\u0300\u0301\u0302\u0303\u0308\u030a\u0327\u0328"))
-@same_each_time
-def test_neither_case_nor_accents_nor_composition_tell_words_apart(text: str, accent: str) -> None:
+@deterministic
+def test_words_ignore_case_accents_and_unicode_composition(text: str, accent: str) -> None:
     words = words_of(text)
 
     assert words_of(text.upper()) == words
@@ -199,30 +199,30 @@ def test_neither_case_nor_accents_nor_composition_tell_words_apart(text: str, ac
         assert words_of(unicodedata.normalize(form, text)) == words
 
 
-def beginnings(text: str) -> Iterator[str]:
+def prefixes(text: str) -> Iterator[str]:
     return (text[:end] for end in range(len(text) + 1))
 
 
 @given(text=texts)
-@same_each_time
-def test_each_word_of_a_beginning_begins_a_word_of_the_whole(text: str) -> None:
+@deterministic
+def test_each_word_of_a_prefix_is_a_prefix_of_a_word(text: str) -> None:
     words = words_of(text)
 
-    for beginning in beginnings(text):
-        assert all(any(word.startswith(typed) for word in words) for typed in words_of(beginning)), beginning
+    for prefix in prefixes(text):
+        assert all(any(word.startswith(typed) for word in words) for typed in words_of(prefix)), prefix
 
 
 @given(name=texts.filter(words_of), data=st.data())
-@settings(same_each_time, max_examples=25)
-def test_a_student_is_found_by_any_beginning_of_any_word(client: TestClient, name: str, data: st.DataObject) -> None:
+@settings(deterministic, max_examples=25)
+def test_a_student_is_found_by_any_prefix_of_any_word(client: TestClient, name: str, data: st.DataObject) -> None:
     others = [{"roll_no": "0", "name": "-", "branch": "b", "marks": {}, "deleted_at": TIMES[0]}]
     empty(client)
     store(client, [{"roll_no": "-", "name": name, "branch": "b", "marks": {}}, *others])
     word = data.draw(st.sampled_from(words_of(name)))
-    beginning = data.draw(st.sampled_from([one for one in beginnings(word) if words_of(one)]))
+    prefix = data.draw(st.sampled_from([one for one in prefixes(word) if words_of(one)]))
 
-    answer = client.get("/students", params={"q": beginning})
+    answer = client.get("/students", params={"q": prefix})
 
     assert answer.status_code == 200
     assert roll_numbers(answer) == ["-"]
-    assert roll_numbers(client.get("/students", params={"q": beginning + "xq"})) == []
+    assert roll_numbers(client.get("/students", params={"q": prefix + "xq"})) == []

@@ -1,4 +1,4 @@
-"""Lists of students over HTTP: filters, search, fields, pages in both directions, and walks while others write."""
+"""Lists of students over HTTP: filters, search, fields, pages in both directions, and paging while others write."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from core.database.keyset import SortKey
 from modules.students.listing import pages as listing
 from tests.servers import serve
-from tests.students.listing import Writing, pages, roll_numbers, store, student_like_others
+from tests.students.listing import RandomWriter, pages, roll_numbers, store, student_with_common_values
 
 
 def at(minute: int) -> datetime:
@@ -34,7 +34,7 @@ AMIT, ASHA, ZOE, LUKASZ, SOREN = EVERYONE = [student["roll_no"] for student in S
 
 @pytest.fixture
 def school(client: TestClient) -> TestClient:
-    """A teacher's client of a school of five, who were changed a minute after one another."""
+    """Store five students, changed one minute after another. Return a teacher's client."""
     store(client, ({**student, "updated_at": at(minute)} for minute, student in enumerate(SCHOOL)))
     return client
 
@@ -46,7 +46,7 @@ def listed(client: TestClient, **parameters: Any) -> list[str]:
 
 
 def refused(client: TestClient, query: str) -> list[str]:
-    """The parameters that are named in the refusal of a list."""
+    """Request a list that is refused. Return the parameters that the errors name."""
     answer = client.get(f"/students?{query}")
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -92,7 +92,7 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-def test_a_list_holds_those_who_pass_all_filters(school: TestClient) -> None:
+def test_a_list_contains_the_students_who_pass_all_filters(school: TestClient) -> None:
     by_mark = (AMIT, ZOE, ASHA, LUKASZ, SOREN)
     for parameters, expected in FILTERS:
         counted = school.get("/students", params={**parameters, "count": "true", "limit": 2})
@@ -119,12 +119,12 @@ SEARCHES: list[tuple[list[str], list[str]]] = [
 ]
 
 
-def test_a_search_finds_those_with_words_that_begin_so(school: TestClient) -> None:
+def test_a_search_finds_students_by_prefixes_of_words(school: TestClient) -> None:
     for queries, expected in SEARCHES:
         assert {q: listed(school, q=q) for q in queries} == dict.fromkeys(queries, expected)
 
 
-def test_a_search_follows_what_is_changed(school: TestClient) -> None:
+def test_a_search_finds_changed_students(school: TestClient) -> None:
     school.patch(f"/students/{ASHA}", json={"name": "Usha Rao"})
     school.post(f"/students/{ZOE}/rename", json={"roll_no": "T-2"})
 
@@ -134,7 +134,7 @@ def test_a_search_follows_what_is_changed(school: TestClient) -> None:
     assert listed(school, q="zoe t") == ["T-2"]
 
 
-def test_the_basics_hold_in_memory_too(either: TestClient) -> None:
+def test_lists_work_on_the_in_memory_database(either: TestClient) -> None:
     client = either
     for student in SCHOOL:
         assert client.post("/students", json=student).status_code == 201
@@ -172,20 +172,20 @@ FIELDS = {
 }
 
 
-def test_only_the_fields_that_are_asked_for_are_told(school: TestClient) -> None:
+def test_a_list_contains_only_the_requested_fields(school: TestClient) -> None:
     whole = school.get("/students", params={"sort": "-branch,marks.math"}).json()
-    for fields, told in FIELDS.items():
+    for fields, returned in FIELDS.items():
         parts = school.get("/students", params={"sort": "-branch,marks.math", "fields": fields}).json()
 
-        assert [list(part) for part in parts] == [told] * 5
-        assert parts == [{field: student[field] for field in told} for student in whole]
+        assert [list(part) for part in parts] == [returned] * 5
+        assert parts == [{field: student[field] for field in returned} for student in whole]
 
 
-def test_an_entry_of_a_list_is_what_a_read_of_the_student_answers(school: TestClient) -> None:
+def test_an_entry_of_a_list_equals_the_student(school: TestClient) -> None:
     assert school.get("/students").json() == [school.get(f"/students/{roll_no}").json() for roll_no in EVERYONE]
 
 
-def test_nothing_is_counted_unless_asked_for(school: TestClient) -> None:
+def test_students_are_counted_only_on_request(school: TestClient) -> None:
     assert "total-count" not in school.get("/students").headers
     assert "total-count" not in school.get("/students", params={"count": "false"}).headers
 
@@ -230,12 +230,12 @@ def test_a_wrong_parameter_is_named(school: TestClient) -> None:
         assert named == {value: {parameter} for value in values}
 
 
-def test_a_number_is_no_time(school: TestClient) -> None:
+def test_a_number_is_not_a_time(school: TestClient) -> None:
     for number in ("0", "20260101", "1767225600", "-5", "1.5"):
         assert refused(school, f"updated_since={number}") == ["updated_since"]
 
 
-def test_a_bound_is_given_once_however_its_subject_is_written(school: TestClient) -> None:
+def test_a_bound_is_given_only_once_however_its_subject_is_spelled(school: TestClient) -> None:
     assert refused(school, "marks.math.gte=50&marks.%20math.gte=10")
     assert refused(school, "marks.e%CC%81.gte=50&marks.%C3%A9.gte=10")
 
@@ -247,20 +247,20 @@ def test_every_wrong_parameter_is_named_at_once(school: TestClient) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
-def test_the_way_back_leads_over_the_same_pages(school: TestClient, limit: int) -> None:
+def test_paging_backward_returns_the_same_list(school: TestClient, limit: int) -> None:
     for sort in ("roll_no", "-roll_no", "name", "-branch", "marks.math", "-marks.math,-name"):
         whole = listed(school, sort=sort)
         start = "/students?" + urlencode({"sort": sort, "limit": limit})
 
-        there = list(pages(school, start))
-        back = list(pages(school, str(there[-1].url), "prev"))
+        forward = list(pages(school, start))
+        backward = list(pages(school, str(forward[-1].url), "prev"))
 
         assert sorted(whole) == EVERYONE
-        assert [roll_numbers(page) for page in there] == [whole[n : n + limit] for n in range(0, 5, limit)]
-        assert roll_numbers(*back[::-1]) == whole
-        assert [len(page.json()) for page in back] == [5 % limit or limit, *[limit] * (len(there) - 1)]
-        assert ["prev" in page.links for page in there] == [False, *[True] * (len(there) - 1)]
-        assert {page.links["first"]["url"] for page in there[1:]} == {start for _ in there[1:]}
+        assert [roll_numbers(page) for page in forward] == [whole[n : n + limit] for n in range(0, 5, limit)]
+        assert roll_numbers(*backward[::-1]) == whole
+        assert [len(page.json()) for page in backward] == [5 % limit or limit, *[limit] * (len(forward) - 1)]
+        assert ["prev" in page.links for page in forward] == [False, *[True] * (len(forward) - 1)]
+        assert {page.links["first"]["url"] for page in forward[1:]} == {start for _ in forward[1:]}
 
 
 def test_links_keep_every_other_parameter(school: TestClient) -> None:
@@ -294,17 +294,17 @@ def test_limit_fields_and_count_may_change_from_page_to_page(school: TestClient)
     assert answer.json() == [{"roll_no": one} for one in listed(school, sort="-name")[1:4]]
 
 
-def test_a_cursor_is_good_for_one_sort_and_selection_only(school: TestClient) -> None:
-    made = ["sort=name", "branch=Physics", "missing=chess", "marks.math.gte=0", "q=s", ""]
-    used = ["sort=-name", "sort=name,branch", "branch=Chemistry", "missing=1", "marks.math.gt=0", "q=a"]
-    for query in made:
+def test_a_cursor_is_valid_only_for_its_sort_and_filters(school: TestClient) -> None:
+    own = ["sort=name", "branch=Physics", "missing=chess", "marks.math.gte=0", "q=s", ""]
+    others = ["sort=-name", "sort=name,branch", "branch=Chemistry", "missing=1", "marks.math.gt=0", "q=a"]
+    for query in own:
         good = cursor(school, query)
-        for other in [*used, *made]:
+        for other in [*others, *own]:
             if other != query:
                 assert refused(school, f"{other}&cursor={good}") == ["cursor"], (query, other)
 
 
-def test_a_cursor_is_good_for_one_list_only(school: TestClient) -> None:
+def test_a_cursor_is_valid_only_for_its_list(school: TestClient) -> None:
     school.patch(f"/students/{ASHA}", json={"name": "Usha Rao"})
     of_history = cursor(school, path=f"/students/{ASHA}/history")
 
@@ -326,12 +326,12 @@ SORTS = ["name", "-branch", "marks.math", "-marks.math,name", "branch,-name", "-
 
 
 @pytest.mark.process
-def test_a_walk_meets_all_who_stay_as_they_are_once_while_others_write(
+def test_paging_returns_each_unchanged_student_once_while_others_write(
     client: TestClient, mongodb_url: str, database_name: str, tmp_path: Path
 ) -> None:
     choice = random.Random(4)
-    staying = [f"{number:03}" for number in range(300)]
-    store(client, (student_like_others(roll_no, choice) for roll_no in staying))
+    unchanged = [f"{number:03}" for number in range(300)]
+    store(client, (student_with_common_values(roll_no, choice) for roll_no in unchanged))
     token = client.headers["Authorization"]
     stop = Event()
 
@@ -345,8 +345,8 @@ def test_a_walk_meets_all_who_stay_as_they_are_once_while_others_write(
         def walk(sort: str) -> list[str]:
             return roll_numbers(*pages(walker, f"/students?sort={sort}&limit=7"))
 
-        writings = [Writing(walker, seed) for seed in (1, 2)]
-        writers = [threads.submit(writing.until, stop) for writing in writings]
+        random_writers = [RandomWriter(walker, seed) for seed in (1, 2)]
+        writers = [threads.submit(writer.write_until, stop) for writer in random_writers]
         try:
             walks = dict(zip(SORTS, threads.map(walk, SORTS), strict=True))
         finally:
@@ -354,17 +354,15 @@ def test_a_walk_meets_all_who_stay_as_they_are_once_while_others_write(
         for writer in writers:
             writer.result()
 
-    for sort, met in walks.items():
-        assert sorted(roll_no for roll_no in met if roll_no in set(staying)) == staying, sort
-        assert set(met) > set(staying), "nobody was met who came or was changed meanwhile"
-    assert all(min(writing.done.values()) > 0 for writing in writings)
+    for sort, seen in walks.items():
+        assert sorted(roll_no for roll_no in seen if roll_no in set(unchanged)) == unchanged, sort
+        assert set(seen) > set(unchanged), "no student was seen that others created meanwhile"
+    assert all(min(writer.done.values()) > 0 for writer in random_writers)
 
 
 @pytest.mark.parametrize(("descending", "nearest", "farthest"), [(False, 40, 60), (True, 60, 40)])
-def test_what_a_page_by_marks_can_hold_has_two_ends_that_an_index_knows(
-    nearest: int, farthest: int, *, descending: bool
-) -> None:
-    """It makes no bound of a negation: a page from the middle would be looked for up to the index's end."""
+def test_the_range_of_a_page_by_marks_has_two_index_bounds(nearest: int, farthest: int, *, descending: bool) -> None:
+    """MongoDB derives no index bound from a negation: a page from the middle would be read up to the index's end."""
     lead = SortKey("marks.math", descending, nullable=True)
     assert list(listing._between(lead, (nearest, "S1"), farthest)) == [
         {"marks.math": {"$gte": 40}},

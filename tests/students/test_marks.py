@@ -1,4 +1,4 @@
-"""Single marks, each at an address of its own."""
+"""Single marks, each at a URL of its own."""
 
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ def client(client: TestClient) -> TestClient:
 
 @pytest.fixture
 def either(either: TestClient) -> TestClient:
-    """Like `client`, once on the real mongod and once in memory."""
+    """Return a client like `client`, once on the real mongod and once in memory."""
     assert either.post("/students", json=ASHA).status_code == 201
     return either
 
@@ -33,18 +33,18 @@ def versions(client: TestClient) -> list[int]:
     return [one["version"] for one in client.get("/students/S1/history").json()]
 
 
-def test_a_mark_is_given_and_changed(either: TestClient) -> None:
-    given = either.put("/students/S1/marks/pe", json={"mark": 72.5})
+def test_a_mark_is_added_and_changed(either: TestClient) -> None:
+    added = either.put("/students/S1/marks/pe", json={"mark": 72.5})
     changed = either.put("/students/S1/marks/math", json={"mark": 0})
 
-    assert (given.status_code, changed.status_code) == (200, 200)
-    assert given.json()["marks"] == {"math": 91, "art": 60.5, "pe": 72.5}
+    assert (added.status_code, changed.status_code) == (200, 200)
+    assert added.json()["marks"] == {"math": 91, "art": 60.5, "pe": 72.5}
     assert changed.json() == either.get("/students/S1").json()
     assert marks(either) == {"math": 0, "art": 60.5, "pe": 72.5}
     assert versions(either) == [3, 2, 1]
 
 
-def test_a_mark_is_taken_away(either: TestClient) -> None:
+def test_a_mark_is_deleted(either: TestClient) -> None:
     answer = either.delete("/students/S1/marks/math")
 
     assert (answer.status_code, answer.content) == (204, b"")
@@ -64,7 +64,7 @@ def test_a_mark_of_an_absent_or_deleted_student_is_not_found(client: TestClient,
     assert versions(client) == [2, 1]
 
 
-def test_an_absent_mark_cannot_be_taken_away(client: TestClient) -> None:
+def test_an_absent_mark_cannot_be_deleted(client: TestClient) -> None:
     for subject in ("pe", "Math", "math/", "marks"):
         answer = client.delete(f"/students/S1/marks/{subject}")
         assert answer.status_code == 404
@@ -102,7 +102,7 @@ def test_any_subject_can_be_addressed(client: TestClient) -> None:
     assert marks(client) == ASHA["marks"]
 
 
-def test_a_slash_need_not_be_encoded_and_spaces_around_do_not_count(client: TestClient) -> None:
+def test_a_slash_need_not_be_encoded_and_surrounding_spaces_are_ignored(client: TestClient) -> None:
     client.put("/students/S1/marks/Art / Design", json={"mark": 1})
     client.put("/students/S1/marks/%20Art%20%2F%20Design%20", json={"mark": 2})
     client.put("/students/S1/marks/Cafe%CC%81", json={"mark": 3})
@@ -113,7 +113,7 @@ def test_a_slash_need_not_be_encoded_and_spaces_around_do_not_count(client: Test
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_a_subject_that_cannot_be_is_named(client: TestClient, method: str) -> None:
+def test_an_invalid_subject_is_named(client: TestClient, method: str) -> None:
     for subject in ("a.b", "$a", "%24set", "a%00", "%20", "x" * 65, "%E2%80%AE"):
         answer = client.request(method, f"/students/S1/marks/{subject}", json={"mark": 1})
         assert answer.status_code == 422, subject
@@ -125,7 +125,7 @@ def test_a_subject_that_cannot_be_is_named(client: TestClient, method: str) -> N
 WRONG = ["101", "-1", "1.005", "1e999", "NaN", "true", '"85"', "null", "[]", "{}", str(2**63), str(10**400)]
 
 
-def test_a_mark_that_cannot_be_is_named(client: TestClient) -> None:
+def test_an_invalid_mark_is_named(client: TestClient) -> None:
     bodies = [(f'{{"mark":{value}}}', "#/mark") for value in WRONG]
     bodies += [("{}", "#/mark"), ('{"mark":1,"x":2}', "#/x"), ("85", "#"), ('{"math":1,"mark":1}', "#/math")]
 
@@ -138,7 +138,7 @@ def test_a_mark_that_cannot_be_is_named(client: TestClient) -> None:
     assert (marks(client), versions(client)) == (ASHA["marks"], [1])
 
 
-def test_the_highest_mark_is_the_setting(open_client: AppClient) -> None:
+def test_the_highest_mark_is_a_setting(open_client: AppClient) -> None:
     client = sign_in(open_client(marks_max=20))
     client.post("/students", json=ASHA | {"marks": {}})
 
@@ -149,7 +149,7 @@ def test_the_highest_mark_is_the_setting(open_client: AppClient) -> None:
     assert (error["pointer"], "20" in error["detail"]) == ("#/mark", True)
 
 
-def test_there_is_room_for_a_hundred_subjects(client: TestClient) -> None:
+def test_a_student_has_at_most_a_hundred_subjects(client: TestClient) -> None:
     client.put("/students/S1", json={"name": "n", "branch": "b", "marks": {f"s{number}": 1 for number in range(100)}})
 
     refused = client.put("/students/S1/marks/one more", json={"mark": 1})

@@ -1,4 +1,4 @@
-"""What an attacker, or a mistake, sends: each gets a whole answer, and does nothing that was not meant."""
+"""Unusual requests, sent by attackers or by mistake: each gets a complete response, and has no unintended effect."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def create(client: TestClient, roll_no: str, **changes: Any) -> None:
     assert client.post("/students", json=body).status_code == 201
 
 
-def test_more_sets_of_subjects_than_fit_into_a_query_do_no_harm(
+def test_lists_are_correct_with_more_sets_of_subjects_than_fit_into_a_query(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "MAX_SETS_BYTES", 20)
@@ -29,7 +29,7 @@ def test_more_sets_of_subjects_than_fit_into_a_query_do_no_harm(
 
 
 @pytest.mark.parametrize("blank", ["%20", "%0B", "%0A", "%C2%A0", "%E2%80%83", "%E2%80%A8"])
-def test_blanks_around_a_roll_number_leave_the_links_whole(client: TestClient, blank: str) -> None:
+def test_links_work_with_blanks_around_a_roll_number(client: TestClient, blank: str) -> None:
     create(client, roll_no="S1")
     client.patch("/students/S1", json={"name": "Other"})
 
@@ -44,7 +44,7 @@ def test_blanks_around_a_roll_number_leave_the_links_whole(client: TestClient, b
     ("method", "path"),
     [("POST", "/students/S1/restore?versoin=1"), ("GET", "/changes?sinse=x"), ("DELETE", "/students/S1?purged=true")],
 )
-def test_a_mistyped_parameter_does_nothing(client: TestClient, method: str, path: str) -> None:
+def test_a_request_with_a_mistyped_parameter_changes_nothing(client: TestClient, method: str, path: str) -> None:
     create(client, roll_no="S1")
 
     answer = client.request(method, path)
@@ -55,7 +55,7 @@ def test_a_mistyped_parameter_does_nothing(client: TestClient, method: str, path
 
 
 @pytest.mark.parametrize("prefix", ["/api", "/students-api", "/a/students"])
-def test_the_address_of_a_new_student_has_the_prefix_that_a_proxy_gives_it(client: TestClient, prefix: str) -> None:
+def test_the_location_of_a_new_student_has_the_prefix_of_the_proxy(client: TestClient, prefix: str) -> None:
     client._transport.root_path = prefix  # type: ignore[attr-defined]
 
     created = client.post(f"{prefix}/students", json={"roll_no": "S1", "name": "n", "branch": "b"})

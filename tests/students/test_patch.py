@@ -1,4 +1,4 @@
-"""Changing some of a record: JSON merge patches (RFC 7396)."""
+"""Changing part of a student: JSON merge patches (RFC 7396)."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ def patch(client: TestClient, change: object, media_type: str = MERGE_PATCH, rol
 
 
 def content(client: TestClient, roll_no: str = "S1") -> JSON:
-    """The student, without the times."""
+    """Return the student without the times."""
     read = client.get(f"/students/{roll_no}").json()
     return {name: read[name] for name in ASHA}
 
@@ -97,7 +97,7 @@ WRONG: list[tuple[object, str]] = [
 ]
 
 
-def test_what_is_wrong_is_named_and_nothing_is_written(client: TestClient) -> None:
+def test_an_invalid_value_is_named_and_nothing_is_written(client: TestClient) -> None:
     create(client)
     tag = client.get("/students/S1").headers["etag"]
 
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_named_and_nothing_is_written(client: TestClient) -> No
     assert versions(client) == [1]
 
 
-def test_the_hundredth_subject_fits_and_makes_room_when_another_goes(either: TestClient) -> None:
+def test_a_patch_may_add_a_subject_up_to_a_total_of_a_hundred(either: TestClient) -> None:
     create(either, marks={f"s{number}": 1 for number in range(99)})
 
     assert patch(either, {"marks": {"math": 5}}).status_code == 200
@@ -142,7 +142,7 @@ def test_an_absent_or_deleted_student_cannot_be_patched(client: TestClient) -> N
 
 
 def merged(target: object, change: object) -> object:
-    """RFC 7396, section 2, word by word."""
+    """Apply a merge patch by the algorithm of RFC 7396, section 2."""
     if not isinstance(change, dict):
         return change
     result = dict(target) if isinstance(target, dict) else {}
@@ -162,7 +162,7 @@ PATCHES = st.fixed_dictionaries(
 )
 
 
-def test_any_patches_do_what_the_standard_says(client: TestClient) -> None:
+def test_random_patches_do_what_rfc_7396_says(client: TestClient) -> None:
     numbers = itertools.count()
 
     @settings(derandomize=True, deadline=None, max_examples=30, database=None)

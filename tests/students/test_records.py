@@ -12,7 +12,7 @@ def create(client: TestClient, **changes: Any) -> None:
     assert client.post("/students", json=ASHA | changes).status_code == 201
 
 
-def test_a_created_student_is_answered_as_it_is_stored(either: TestClient) -> None:
+def test_a_creation_returns_the_student_as_it_is_stored(either: TestClient) -> None:
     created = either.post("/students", json=ASHA)
 
     assert created.status_code == 201
@@ -75,7 +75,7 @@ def test_put_replaces_the_whole_record(either: TestClient) -> None:
     assert either.get("/students/S101").headers["etag"] == replaced.headers["etag"]
 
 
-def test_put_takes_the_same_roll_number_and_refuses_another(client: TestClient) -> None:
+def test_put_accepts_the_same_roll_number_and_refuses_another(client: TestClient) -> None:
     create(client)
 
     assert client.put("/students/S101", json=ASHA).status_code == 200
@@ -86,7 +86,7 @@ def test_put_takes_the_same_roll_number_and_refuses_another(client: TestClient) 
     assert client.get("/students/S102").status_code == 404
 
 
-def test_a_deleted_student_is_gone_and_its_tag_never_comes_back(either: TestClient) -> None:
+def test_a_deleted_student_is_not_found_and_its_etag_is_not_reused(either: TestClient) -> None:
     create(either)
     tag = either.get("/students/S101").headers["etag"]
 
@@ -137,7 +137,7 @@ def test_the_pages_of_a_list_hold_every_student_once(client: TestClient, limit: 
     assert answers == pages
 
 
-def test_a_page_has_a_hundred_students_unless_asked_otherwise(client: TestClient) -> None:
+def test_a_page_has_a_hundred_students_by_default(client: TestClient) -> None:
     for number in range(101):
         create(client, roll_no=f"S{number:03}")
 
@@ -147,12 +147,12 @@ def test_a_page_has_a_hundred_students_unless_asked_otherwise(client: TestClient
     assert len(client.get(answer.links["next"]["url"]).json()) == 1
 
 
-def test_a_walk_is_not_disturbed_by_what_comes_and_goes(either: TestClient) -> None:
+def test_paging_is_stable_while_students_are_created_and_deleted(either: TestClient) -> None:
     for roll_no in "bdfh":
         create(either, roll_no=roll_no)
 
     first = either.get("/students?limit=2")
-    either.delete("/students/d")  # the very student that the cursor stands on
+    either.delete("/students/d")  # the student that the cursor points to
     create(either, roll_no="a")
     second = either.get(first.links["next"]["url"])
 

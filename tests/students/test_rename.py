@@ -1,4 +1,4 @@
-"""Another roll number for the same student."""
+"""Renaming: another roll number for the same student."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def client(client: TestClient) -> TestClient:
 
 @pytest.fixture
 def either(either: TestClient) -> TestClient:
-    """Like `client`, once on the real mongod and once in memory."""
+    """Return a client like `client`, once on the real mongod and once in memory."""
     create(either)
     return either
 
@@ -37,7 +37,7 @@ def history(client: TestClient, roll_no: str) -> list[tuple[int, str]]:
     return [(one["version"], one["action"]) for one in client.get(f"/students/{roll_no}/history").json()]
 
 
-def test_a_renamed_student_is_at_the_new_address(either: TestClient) -> None:
+def test_a_renamed_student_has_a_new_url(either: TestClient) -> None:
     before = either.get("/students/S1").json()
 
     answer = rename(either, " S2 ")
@@ -59,7 +59,7 @@ def test_a_renamed_student_is_found_by_the_new_number_only(client: TestClient) -
     assert client.get("/students?q=s1").json() == []
 
 
-def test_the_history_goes_with_the_student(either: TestClient) -> None:
+def test_the_history_moves_with_the_student(either: TestClient) -> None:
     either.patch("/students/S1", json={"name": "Asha R."})
 
     rename(either, "S2")
@@ -72,7 +72,7 @@ def test_the_history_goes_with_the_student(either: TestClient) -> None:
     assert (old["roll_no"], old["name"]) == ("S1", "Asha R.")
 
 
-def test_the_old_number_is_free_for_another_student_with_a_history_of_their_own(client: TestClient) -> None:
+def test_the_old_number_is_free_for_a_student_with_a_history_of_its_own(client: TestClient) -> None:
     rename(client, "S2")
 
     create(client, "S1", name="Someone Else")
@@ -134,7 +134,7 @@ def test_the_number_of_an_erased_student_is_free(client: TestClient, settings: S
     assert history(client, "S2") == [(2, "renamed"), (1, "created")]
 
 
-def test_the_same_number_makes_no_version(client: TestClient) -> None:
+def test_renaming_to_the_same_number_makes_no_version(client: TestClient) -> None:
     before = client.get("/students/S1")
 
     answer = rename(client, "S1")

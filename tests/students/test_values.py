@@ -1,4 +1,4 @@
-"""What a student record may be made of: each wrong value is 422, named, and leaves nothing behind."""
+"""The values of a student: a wrong value is a 422 that names it, and nothing is stored."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ def marks(text: str) -> str:
     return f'{{"roll_no":"S1","name":"n","branch":"b","marks":{text}}}'
 
 
-# More of them are in tests/core/test_text_fields.py.
+# There are more in tests/core/test_text_fields.py.
 ROLL_NUMBERS: list[Any] = ["", "a/b", "a b", "é", "\ud800", "..", "x" * 65, 5, None]
 
 WRONG: list[tuple[str | dict[str, Any], str]] = [
@@ -43,6 +43,7 @@ WRONG: list[tuple[str | dict[str, Any], str]] = [
             ("a.b", "a.b"),
             ("", ""),
             ("  ", "%20%20"),
+            ("\\u00a0$e\\u0301", "%C2%A0$e%CC%81"),
             ("a\\u0000", "a%00"),
             ("a\\nb", "a%0Ab"),
             ("x" * 65, "x" * 65),
@@ -84,7 +85,7 @@ def test_every_wrong_value_is_named_at_once(client: TestClient) -> None:
     ("roll_no", "named"),
     [("a/b", "'/'"), ("a b", "space"), ("a\tb", "U+0009"), ("naïve", "'ï'")],
 )
-def test_a_character_that_cannot_be_is_named(client: TestClient, roll_no: str, named: str) -> None:
+def test_an_invalid_character_is_named(client: TestClient, roll_no: str, named: str) -> None:
     assert named in post(client, FINE | {"roll_no": roll_no}).json()["errors"][0]["detail"]
 
 
@@ -101,7 +102,7 @@ def test_a_character_that_cannot_be_is_named(client: TestClient, roll_no: str, n
         ("marks", {f"s{number}": 1 for number in range(100)}, {f"s{number}": 1 for number in range(100)}),
     ],
 )
-def test_text_is_trimmed_and_composed_and_otherwise_kept(
+def test_text_is_trimmed_and_composed_and_otherwise_unchanged(
     client: TestClient, field: str, sent: object, kept: object
 ) -> None:
     answer = post(client, FINE | {field: sent})
@@ -112,7 +113,7 @@ def test_text_is_trimmed_and_composed_and_otherwise_kept(
 
 
 @pytest.mark.parametrize("subject", ["x" * 65, "x" * 201])
-def test_a_long_subject_is_told_of_characters(client: TestClient, subject: str) -> None:
+def test_the_error_for_a_long_subject_contains_the_limit(client: TestClient, subject: str) -> None:
     answer = post(client, FINE | {"marks": {subject: 1}})
 
     (error,) = answer.json()["errors"]
@@ -120,7 +121,7 @@ def test_a_long_subject_is_told_of_characters(client: TestClient, subject: str) 
     assert "64" in error["detail"]
 
 
-def test_what_a_read_gives_a_replacement_takes(client: TestClient) -> None:
+def test_a_replacement_accepts_what_a_read_returns(client: TestClient) -> None:
     post(client, FINE | {"name": "\U0001d160" * 66})
     read = client.get("/students/S1").json()
 
@@ -145,14 +146,14 @@ def test_the_highest_mark_is_a_setting(open_client: AppClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["a%20b", "%C3%A9", "x" * 65, "a%00b"])
-def test_a_malformed_roll_number_in_an_address_is_named(client: TestClient, path: str) -> None:
+def test_a_malformed_roll_number_in_a_url_is_named(client: TestClient, path: str) -> None:
     answer = client.get(f"/students/{path}")
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == "roll_no"
 
 
-def test_a_replacement_is_checked_like_a_new_record(client: TestClient) -> None:
+def test_a_replacement_is_validated_like_a_new_student(client: TestClient) -> None:
     post(client, FINE)
 
     answer = client.put("/students/S1", json={"name": "n", "branch": "b", "marks": {"math": 101}})

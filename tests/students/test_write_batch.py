@@ -1,4 +1,4 @@
-"""Students who are written together: each write has an outcome of its own."""
+"""Writes in one batch: each has an outcome of its own."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture
 def call(either: TestClient) -> Call:
-    """Calls a function of the service where the service runs."""
+    """Return a function that calls the service in the service's event loop."""
     assert either.portal
     return either.portal.call
 
@@ -45,7 +45,7 @@ def test_each_of_many_writes_has_its_own_outcome(either: TestClient, call: Call)
         Write(None, StudentSnapshot.new("alice", roll_no="changed", **CONTENT)),
         Write(None, StudentSnapshot.new("alice", roll_no="newer", **CONTENT)),
     ]
-    made, taken, outrun = Outcome.MADE, Outcome.TAKEN, Outcome.OUTRUN
+    made, taken, outrun = Outcome.MADE, Outcome.TAKEN, Outcome.CONFLICT
     assert call(write_all, writes) == [made, taken, made, taken, outrun, taken, made]
 
     assert either.get("/students/changed").json()["name"] == "first"
@@ -57,9 +57,9 @@ def test_each_of_many_writes_has_its_own_outcome(either: TestClient, call: Call)
 
 
 @pytest.mark.parametrize("overtaken", [False, True])
-def test_of_two_writes_that_differ_in_nothing_one_is_made(either: TestClient, call: Call, *, overtaken: bool) -> None:
-    """Of the same user, at the same moment, with the same content: which one it was, their stamps tell; also once the
-    version that was made is in the history."""
+def test_only_one_of_two_identical_writes_is_made(either: TestClient, call: Call, *, overtaken: bool) -> None:
+    """Both writes have the same user, time and content. Only the write id tells which one was made, even after another
+    write has moved that version to the history."""
     create(either, "A")
     student, now = call(store.get, "A"), utc_now()
     first, second = (
@@ -68,11 +68,11 @@ def test_of_two_writes_that_differ_in_nothing_one_is_made(either: TestClient, ca
     assert call(write_all, [first]) == [Outcome.MADE]
     if overtaken:
         assert either.patch("/students/A", json={"name": "later"}).status_code == 200
-    assert call(write_all, [second, first]) == [Outcome.OUTRUN, Outcome.MADE]
+    assert call(write_all, [second, first]) == [Outcome.CONFLICT, Outcome.MADE]
     assert len(history(either, "A")) == 2 + overtaken
 
 
-def test_what_many_create_and_change_at_once_is_all_there(client: TestClient) -> None:
+def test_concurrent_creations_and_changes_are_all_stored(client: TestClient) -> None:
     numbers = range(40)
 
     def write(number: int) -> list[int]:

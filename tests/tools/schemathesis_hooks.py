@@ -15,7 +15,9 @@ URL = os.environ["SCHOOL_URL"]
 # These sign the caller out, or lock the caller out: each call is made by an account of its own.
 HARMFUL = {"DELETE /me", "PATCH /me", "POST /me/password", "POST /logout-all"}
 
-TEXTS = {"text/csv", "application/x-ndjson"}
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
+TEXTS = {"text/csv", "application/x-ndjson", XLSX, ODS}
 
 _numbers = count(1)
 _accounts = Accounts(URL)
@@ -33,9 +35,9 @@ class SignIn:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-@schemathesis.serializer("application/x-ndjson")
+@schemathesis.serializer("application/x-ndjson", XLSX, ODS)
 def lines(context: SerializationContext, value: Any) -> bytes:
-    """A body of lines goes out as it is."""
+    """A file goes out as it is."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 

@@ -25,6 +25,8 @@ CONFIG = {
     "content_type_overrides": {
         "text/csv": "application/octet-stream",
         "application/x-ndjson": "application/octet-stream",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "application/octet-stream",
+        "application/vnd.oasis.opendocument.spreadsheet": "application/octet-stream",
         "image/svg+xml": "application/octet-stream",
     },
     "package_name_override": "school_client",
@@ -126,4 +128,4 @@ def keep_a_student(client: Any, models: Any) -> None:
     deleted = module("api.students.students_delete").sync_detailed("S101", client=client)
     assert deleted.status_code == 204
     gone = module("api.students.students_get").sync("S101", client=client)
-    assert (gone.status, gone.title) == (404, "No such student")
+    assert (gone.status, gone.title) == (404, "Student not found")

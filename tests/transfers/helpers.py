@@ -94,7 +94,7 @@ def read_table(text: str) -> list[list[str]]:
 
 @contextmanager
 def database_of(settings: Settings) -> Iterator[Database[JSON]]:
-    """Return the tests' database for direct access."""
+    """Open the tests' database for direct access."""
     assert settings.mongodb_url
     with MongoClient[JSON](settings.mongodb_url.get_secret_value(), tz_aware=True) as client:
         yield client[settings.mongodb_database]

@@ -30,40 +30,39 @@ def form(content: str, name: str = "class.csv", field: str = "file") -> bytes:
 
 
 def assert_nothing_is_left(database: Database[JSON]) -> None:
-    """Assert that there is no student, no piece of a file, and no import that seems to run."""
+    """Assert that there is no student, no part of a file, and no import that seems to run."""
     assert [database[name].count_documents({}) for name in ("students", "import_files", "import_changes")] == [0, 0, 0]
     at_work = {"state": {"$in": ["receiving", "running", "undoing"]}}
     assert list(database["imports"].find(at_work)) == []
 
 
 UNREADABLE = {
-    "latin-1": ((HEADER + "S1,Zoë,Physics,91\n").encode("latin-1"), CSV, "UTF-8"),
-    "latin-1 far behind": (
-        (HEADER + "".join(f"S{n},A,B,1\n" for n in range(3_000)) + "X,Zoë,P,1\n").encode("latin-1"),
-        CSV,
-        "UTF-8",
-    ),
-    "UTF-16": ((HEADER + GOOD).encode("utf-16"), CSV, "UTF-8"),
+    "UTF-8 with a wrong byte": ((HEADER + "S1,Zoë,Physics,91\n").encode() + b"S2,Zo\xeb,Physics,91\n", CSV, "UTF-8"),
+    "UTF-8 that is cut off": ((HEADER + "S1,Zoë,Physics,91\nS2,Zoë").encode()[:-1], CSV, "UTF-8"),
+    "UTF-16 that is cut off": ((HEADER + GOOD).encode("utf-16")[:-1], CSV, "not UTF-16"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", CSV, "not a text file"),
     "UTF-16 without BOM": ((HEADER + GOOD).encode("utf-16-le"), CSV, "NUL"),
     "latin-1 as NDJSON": ('{"roll_no": "S1", "name": "Zoë"}'.encode("latin-1"), NDJSON, "UTF-8"),
     "empty": (b"", CSV, "roll_no"),
     "only a BOM": (b"\xef\xbb\xbf", CSV, "roll_no"),
     "only line ends": (b"\r\n\r\n", CSV, "roll_no"),
     "no header": (GOOD.encode(), CSV, "roll_no"),
-    "Roll No": (("Roll No" + HEADER[7:] + GOOD).encode(), CSV, '"Roll No"'),
+    "Roll Number twice": (b"roll_no,Roll No,name,branch\nS1,S2,A,B\n", CSV, 'Columns 1 "roll_no" and 2 "Roll No"'),
+    "Rol No": (("Rol No" + HEADER[7:] + GOOD).encode(), CSV, '"Rol No"'),
+    "parts of the name": (b"roll_no,First name,Surname,branch\nS1,A,B,C\n", CSV, 'Columns "First name" and "Surname"'),
+    "half of the name": (b"roll_no,Surname,branch\nS1,A,B\n", CSV, '"Surname" is only a part'),
     "Names": ((HEADER.replace("name", "Names") + GOOD).encode(), CSV, '"Names"'),
     "a column twice": (b"roll_no,name,branch,math,math\nS1,A,B,1,2\n", CSV, '"math"'),
     "a column twice, once with marks.": (b"roll_no,name,branch,math,marks.math\nS1,A,B,1,2\n", CSV, '"math"'),
     "roll_no twice": (b"roll_no,name,branch,roll_no\nS1,A,B,S2\n", CSV, '"roll_no"'),
     "a subject with a dot": (b"roll_no,name,branch,a.b\nS1,A,B,1\n", CSV, 'Column 4, "a.b"'),
     "a subject with a dollar": (b"roll_no,name,branch,$a\nS1,A,B,1\n", CSV, 'Column 4, "$a"'),
-    "a nameless column": (b"roll_no,name,branch,\nS1,A,B,1\n", CSV, "Column 4"),
     "a NUL byte": (b"roll_no,name,branch\nS1,A\0a,B\n", CSV, "ine 2 "),
     "a NUL byte as NDJSON": (b'{"roll_no":"S1","name":"a\0"}\n', NDJSON, "ine 1 "),
     "a cell of 10 MB": ((HEADER + f"S1,{'x' * 10_000_000},B,1\n").encode(), CSV, "1,000,000"),
     "a cell of 10 MB as NDJSON": (b'{"name":"' + b"x" * 10_000_000 + b'"}', NDJSON, "1,000,000"),
     "a cell of 200 kB": ((HEADER + f"S1,{'x' * 200_000},B,1\n").encode(), CSV, "line 2"),
-    "a column's name of 200 kB": (f"roll_no,{'x' * 200_000}\nS1,1\n".encode(), CSV, "olumn"),
+    "a column's name of 200 kB": (f"roll_no,{'x' * 200_000}\nS1,1\n".encode(), CSV, "line 1"),
     "a quotation mark left open": ((HEADER + GOOD + 'S2,"Asha,Physics,91\nS3,B,C,1\n').encode(), CSV, "line 3"),
     "text behind a quotation mark": ((HEADER + 'S2,"As"ha,Physics,91\n').encode(), CSV, "line 2"),
     "a row of 2 MB on many lines": (
@@ -80,12 +79,12 @@ UNREADABLE = {
         "10,000",
     ),
     "a million columns": (("roll_no" + ",s" * 1_000_000 + "\n").encode(), CSV, "1,000,000"),
-    "a million columns that are short": (("roll_no" + "," * 999_000 + "\n").encode(), CSV, "10,000"),
+    "a million columns of which two have names": (("roll_no" + "," * 900_000 + "x\n").encode(), CSV, "10,000"),
 }
 
 
 @pytest.mark.parametrize(("content", "media", "named"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_a_file_that_cannot_be_read_names_what_to_mend(
+def test_the_error_for_an_unreadable_file_names_its_cause(
     teacher: TestClient, database: Database[JSON], content: bytes, media: str, named: str
 ) -> None:
     answer = send(teacher, content, media)
@@ -105,7 +104,7 @@ def test_a_file_that_cannot_be_read_names_what_to_mend(
 
 
 def test_what_stood_before_the_unreadable_part_is_not_written(teacher: TestClient, database: Database[JSON]) -> None:
-    good = "".join(f"S{number},Asha,Physics,1\n" for number in range(2_000))
+    good = "".join(f"S{number},Asha,Physics,{number % 90}\n" for number in range(2_000))
 
     for on_error in ("reject", "skip"):
         answer = send(teacher, HEADER + good + 'X,"open', on_error=on_error)
@@ -122,7 +121,7 @@ def test_what_stood_before_the_unreadable_part_is_not_written(teacher: TestClien
     [
         ({"Content-Type": "application/json"}, "application/json"),
         ({"Content-Type": "application/zip"}, "application/zip"),
-        ({"Content-Type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}, "spreadsheetml"),
+        ({"Content-Type": "application/vnd.ms-excel"}, "vnd.ms-excel"),
         ({"Content-Type": ""}, "missing"),
         ({"Content-Type": CSV, "Content-Encoding": "gzip"}, "gzip"),
     ],
@@ -160,9 +159,9 @@ def test_a_form_that_has_no_file_is_refused(
 
 
 BAD_ROWS = {
-    "too few cells": ("S1,Asha,Physics\n", CSV, "ragged"),
+    "too few cells": ("S1,Asha\n", CSV, "missing"),
     "too many cells": ("S1,Asha,Physics,91,5\n", CSV, "ragged"),
-    "very many cells": ("S1" + "," * 900_000 + "\n", CSV, "ragged"),
+    "very many cells": ("S1" + ",5" * 400_000 + "\n", CSV, "ragged"),
     "no roll number": (",Asha,Physics,91\n", CSV, "missing"),
     "no name": ("S1,,Physics,91\n", CSV, "missing"),
     "a strange roll number": ("S 1,Asha,Physics,91\n", CSV, "code_character"),
@@ -170,13 +169,13 @@ BAD_ROWS = {
     "a mark with three decimals": ("S1,Asha,Physics,9.125\n", CSV, "mark_decimals"),
     "a mark in words": ("S1,Asha,Physics,good\n", CSV, "mark_type"),
     "a mark that is NaN": ("S1,Asha,Physics,NaN\n", CSV, "mark_type"),
-    "a mark with an exponent": ("S1,Asha,Physics,1e1\n", CSV, "mark_type"),
-    "a mark in other digits": ("S1,Asha,Physics,\u0665\n", CSV, "mark_type"),
+    "a mark with an exponent": ("S1,Asha,Physics,1e1\n", CSV, "mark_notation"),
+    "a mark in digits of two scripts": ("S1,Asha,Physics,8\u0665\n", CSV, "mark_type"),
     "a name on two lines": ('S1,"As\nha",Physics,1\n', CSV, "not_printable"),
     "no JSON": ("{'roll_no': 'S1'}\n", NDJSON, "json_invalid"),
     "half a line": ('{"roll_no": "S1", "na', NDJSON, "json_invalid"),
     "a list": ("[1]\n", NDJSON, "object"),
-    "a bottomless list": ("[" * 400_000 + "\n", NDJSON, "json_invalid"),
+    "a deeply nested list": ("[" * 400_000 + "\n", NDJSON, "json_invalid"),
     "a deep object": ('{"name":' * 900 + "1" + "}" * 900 + "\n", NDJSON, "string_type"),
     "a long number": ('{"roll_no": ' + "9" * 10_000 + "}\n", NDJSON, "json_invalid"),
     "NaN": ('{"roll_no":"S1","name":"A","branch":"B","marks":{"m":NaN}}\n', NDJSON, "mark_range"),
@@ -193,7 +192,7 @@ BAD_ROWS = {
         "json_invalid",
     ),
     "a NUL character": ('{"roll_no":"S1","name":"A\\u0000","branch":"B"}\n', NDJSON, "not_printable"),
-    "no mark in what is no subject": (
+    "a null mark of an invalid subject": (
         '{"roll_no":"S1","name":"A","branch":"B","marks":{"a.b":null}}\n',
         NDJSON,
         "subject_dot",
@@ -210,7 +209,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("case", BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_a_row_that_cannot_be_imported_says_why(
+def test_the_error_for_an_invalid_row_has_a_code(
     teacher: TestClient, database: Database[JSON], case: tuple[str, str, str]
 ) -> None:
     text, media, code = case
@@ -258,6 +257,6 @@ def test_a_file_that_is_too_large_is_refused(
 def test_a_file_may_be_larger_than_other_bodies(open_client: AppClient) -> None:
     client = sign_in(open_client(max_body_bytes=1_000))
 
-    answer = send(client, HEADER + "".join(f"S{number},Asha,Physics,91\n" for number in range(200)))
+    answer = send(client, HEADER + "".join(f"S{number},Asha,Physics,{number % 90}\n" for number in range(200)))
 
     assert (answer.status_code, answer.json()["created"]) == (201, 200)

@@ -42,7 +42,7 @@ class Colleague:
         """Wait until this row is prepared."""
         until(lambda: self.database["import_changes"].find_one({"row": row}))
 
-    def changes(self, roll_no: str, /, **fields: Any) -> None:
+    def change(self, roll_no: str, /, **fields: Any) -> None:
         self.database["students"].update_one(
             {"roll_no": roll_no}, {"$set": {"source": None, **fields}, "$inc": {"version": 1}}
         )
@@ -57,16 +57,16 @@ FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 UPDATES = "roll_no,math\nS1,1\nS2,2\n"
 
 
-def test_what_was_only_made_ready_is_not_told_as_kept(teacher: TestClient, colleague: Colleague) -> None:
-    """The first row fails in the second pass. The second one is already logged, but its student is a colleague's."""
+def test_a_prepared_but_unwritten_row_is_not_reported_as_kept(teacher: TestClient, colleague: Colleague) -> None:
+    """The first row fails in the second pass. The second row is already logged, but a colleague changed its student."""
     for roll_no in ("S1", "S2"):
         add(teacher, roll_no, "Before")
 
     def change_the_second() -> None:
         colleague.wait_until_logged(2)
-        colleague.changes("S2", name="A colleague's")
+        colleague.change("S2", name="A colleague's")
 
-    colleague.before("prepare", 1, lambda: colleague.changes("S1", deleted_at=utc_now()))
+    colleague.before("prepare", 1, lambda: colleague.change("S1", deleted_at=utc_now()))
     colleague.before("write", 1, change_the_second)
 
     import_id = send(teacher, UPDATES, mode="update").json()["id"]
@@ -77,14 +77,16 @@ def test_what_was_only_made_ready_is_not_told_as_kept(teacher: TestClient, colle
     assert students(teacher)["S2"] == student("A colleague's", "Physics")
 
 
-def test_what_an_interrupted_import_never_wrote_is_not_told_as_kept(teacher: TestClient, colleague: Colleague) -> None:
+def test_a_row_that_an_interrupted_import_never_wrote_is_not_reported_as_kept(
+    teacher: TestClient, colleague: Colleague
+) -> None:
     for roll_no in ("S1", "S2"):
         add(teacher, roll_no, "Before")
 
     def change_both_and_fail() -> None:
         colleague.wait_until_logged(2)
         for roll_no in ("S1", "S2"):
-            colleague.changes(roll_no, name="A colleague's")
+            colleague.change(roll_no, name="A colleague's")
         raise Unavailable("Lost.")
 
     colleague.before("write", 1, change_both_and_fail)
@@ -97,21 +99,21 @@ def test_what_an_interrupted_import_never_wrote_is_not_told_as_kept(teacher: Tes
 
 
 def interrupted(client: TestClient, text: str, **params: Any) -> str:
-    """Return the id of an import that was interrupted."""
+    """Start an import that is interrupted. Return its id."""
     assert send(client, text, **params).status_code == 503
     (report,) = client.get("/imports").json()
     assert report["state"] == "interrupted"
     return str(report["id"])
 
 
-def test_a_student_who_is_renamed_between_two_rows_is_written_once(
+def test_a_student_renamed_between_two_rows_is_written_once(
     teacher: TestClient, database: Database[JSON], colleague: Colleague
 ) -> None:
     add(teacher, "S1", "Before")
 
     def rename() -> None:
         until(lambda: database["students"].find_one({"name": "First"}))
-        colleague.changes("S1", roll_no="S2")
+        colleague.change("S1", roll_no="S2")
 
     colleague.before("prepare", 2, rename)
 
@@ -122,10 +124,10 @@ def test_a_student_who_is_renamed_between_two_rows_is_written_once(
     assert students(teacher) == {"S2": student("First", "Physics")}
 
 
-def test_who_has_lost_an_import_to_another_leaves_it_alone(
+def test_a_server_that_lost_its_import_to_another_writes_no_more(
     teacher: TestClient, database: Database[JSON], colleague: Colleague
 ) -> None:
-    """Simulate a server that lost its connection for a while."""
+    """Simulate a server that lost its connection to the database for a while."""
     resumed: list[Any] = []
 
     def resume() -> None:
@@ -152,17 +154,17 @@ def test_who_has_lost_an_import_to_another_leaves_it_alone(
     assert set(students(teacher)) == {"S1"}
 
 
-def test_what_a_lost_command_writes_late_is_part_of_the_import(
+def test_a_late_write_of_a_lost_command_is_part_of_the_import(
     teacher: TestClient, database: Database[JSON], colleague: Colleague
 ) -> None:
     """This import's students already exist when the batch is written, but their change log entries do not."""
 
-    def write_behind_its_back() -> None:
+    def write_late() -> None:
         (work,) = database["imports"].find()
         add(teacher, "S1", "First", "A")
         database["students"].update_one({"roll_no": "S1"}, {"$set": {"source": f"import {work['_id']}"}})
 
-    colleague.before("write", 1, write_behind_its_back)
+    colleague.before("write", 1, write_late)
 
     report = imported(teacher, "roll_no,name,branch\nS1,First,A\n", mode="insert", on_error="skip")
 
@@ -172,7 +174,9 @@ def test_what_a_lost_command_writes_late_is_part_of_the_import(
     assert students(teacher) == {}
 
 
-@pytest.mark.parametrize(("row", "expected"), [(1, (1, 0, 1, 0, 0)), (7, (1, 0, 0, 0, 1))], ids=["own", "another's"])
+@pytest.mark.parametrize(
+    ("row", "expected"), [(1, (1, 0, 1, 0, 0)), (7, (1, 0, 0, 0, 1))], ids=["same row", "another row"]
+)
 def test_a_late_change_log_entry_blocks_other_rows_only(
     teacher: TestClient, database: Database[JSON], colleague: Colleague, row: int, expected: tuple[int, ...]
 ) -> None:

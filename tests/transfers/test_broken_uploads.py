@@ -52,7 +52,7 @@ def send_half(server: Server, token: str, media: str, content: bytes, *, announc
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 @pytest.mark.parametrize("media", [CSV, NDJSON, FORM])
-def test_an_upload_that_breaks_off_leaves_nothing(
+def test_a_truncated_upload_stores_nothing(
     server: Server, database: Database[JSON], media: str, announced: bool
 ) -> None:
     text = HEADER + "".join(f"S{number},Asha,Physics,91\n" for number in range(150_000))

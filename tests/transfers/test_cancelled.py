@@ -1,4 +1,4 @@
-"""Cancellation of an import: when it has ended, its threads and tasks have ended too."""
+"""Cancellation of an import: it ends only when its threads and tasks have ended."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from modules.transfers.files.csv_reader import Row
+from modules.transfers.files.table import Row
 from modules.transfers.imports import import_job, row_reader
+from modules.transfers.imports.row_reader import open_table
 from modules.transfers.imports.row_validation import check
 from modules.transfers.imports.row_writer import Batch
 from modules.transfers.models import Import
@@ -23,7 +24,7 @@ IMPORT = cast("Import", SimpleNamespace(format="csv", position=0))
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of two batches."""
+    """Write a file of two batches. Return its path."""
     monkeypatch.setattr(row_reader, "BATCH", 1)
     file = tmp_path / "class.csv"
     file.write_text("roll_no\nS1\nS2\n")
@@ -38,7 +39,7 @@ async def cancel(job: Coroutine[Any, Any, object], begun: asyncio.Event) -> None
         await task
 
 
-async def test_what_is_made_ready_meanwhile_is_called_off(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_batch_that_is_prepared_meanwhile_is_cancelled(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, ended = asyncio.Event(), list[str]()
 
     async def prepare(rows: Sequence[Row], _: Import) -> Batch:
@@ -48,7 +49,7 @@ async def test_what_is_made_ready_meanwhile_is_called_off(file: Path, monkeypatc
                 await asyncio.sleep(20)
             except asyncio.CancelledError:
                 await asyncio.sleep(0.02)
-                ended.append("called off")
+                ended.append("cancelled")
                 raise
         return Batch(rows, [], [])
 
@@ -58,12 +59,12 @@ async def test_what_is_made_ready_meanwhile_is_called_off(file: Path, monkeypatc
     monkeypatch.setattr(import_job, "prepare", prepare)
     monkeypatch.setattr(import_job, "write", write)
 
-    await cancel(import_job._write_all(IMPORT, file), begun)
+    await cancel(import_job._write_all(IMPORT, file, open_table(file)), begun)
 
-    assert ended == ["called off"]
+    assert ended == ["cancelled"]
 
 
-async def test_what_is_read_meanwhile_is_waited_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_batch_that_is_read_meanwhile_is_waited_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, reads, may_end, ended = asyncio.Event(), Event(), Event(), list[str]()
 
     def slow_check(row: Row) -> Row:
@@ -82,6 +83,6 @@ async def test_what_is_read_meanwhile_is_waited_for(file: Path, monkeypatch: pyt
     monkeypatch.setattr(row_reader, "check", slow_check)
     monkeypatch.setattr(import_job, "validate_all", validate_all)
 
-    await cancel(import_job._validate_all(IMPORT, file), begun)
+    await cancel(import_job._validate_all(IMPORT, file, open_table(file)), begun)
 
     assert ended == ["read"]

@@ -25,52 +25,50 @@ def figures() -> dict[str, float]:
     return started | ended | {f"rows {one}": told("import_rows_total", outcome=one) for one in OUTCOMES}
 
 
-class Counted:
-    """Return the increases since the last call."""
+class Increases:
+    """Compares the metrics with those of the last call."""
 
     def __init__(self) -> None:
         self.before = figures()
 
-    def look(self) -> dict[str, float]:
+    def since_last_call(self) -> dict[str, float]:
         before, self.before = self.before, figures()
         return {name: count - before[name] for name, count in self.before.items() if count != before[name]}
 
 
 @pytest.fixture
-def counted(teacher: TestClient) -> Counted:
-    return Counted()
+def increases(teacher: TestClient) -> Increases:
+    return Increases()
 
 
-def test_imports_are_counted_by_how_they_end_and_rows_by_what_came_of_them(
-    teacher: TestClient, counted: Counted
-) -> None:
+def test_imports_are_counted_by_final_state_and_rows_by_outcome(teacher: TestClient, increases: Increases) -> None:
     first = imported(teacher, GOOD)
-    assert counted.look() == {"started": 1, "done": 1, "rows created": 2}
+    assert increases.since_last_call() == {"started": 1, "done": 1, "rows created": 2}
 
     assert send(teacher, BAD).status_code == 422
-    assert counted.look() == {"started": 1, "rejected": 1, "rows failed": 1}
+    assert increases.since_last_call() == {"started": 1, "rejected": 1, "rows failed": 1}
 
     imported(teacher, BAD, on_error="skip")
-    assert counted.look() == {"started": 1, "done": 1, "rows updated": 1, "rows failed": 1}
+    assert increases.since_last_call() == {"started": 1, "done": 1, "rows updated": 1, "rows failed": 1}
 
     imported(teacher, GOOD, dry_run="true")
-    assert counted.look() == {"started": 1, "done": 1}
+    assert increases.since_last_call() == {"started": 1, "done": 1}
 
     assert send(teacher, "hunter2").status_code == 422
-    assert counted.look() == {"started": 1, "failed": 1}
+    assert increases.since_last_call() == {"started": 1, "failed": 1}
 
     assert teacher.post(f"/imports/{first['id']}/undo").status_code == 200
-    assert counted.look() == {"started": 1, "undone": 1}
+    assert increases.since_last_call() == {"started": 1, "undone": 1}
 
 
-def test_an_import_that_is_cut_short_is_counted(
-    teacher: TestClient, counted: Counted, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_import_is_counted(
+    teacher: TestClient, increases: Increases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(job: Import) -> None:
         raise RuntimeError("hunter2 is inside")
 
-    monkeypatch.setattr(import_job, "carry_out", fail)
+    monkeypatch.setattr(import_job, "run", fail)
     answer: Any = send(teacher, GOOD)
     assert answer.status_code >= 500
-    until(lambda: told("imports_started_total") > counted.before["started"])
-    assert counted.look() == {"started": 1, "interrupted": 1}
+    until(lambda: told("imports_started_total") > increases.before["started"])
+    assert increases.since_last_call() == {"started": 1, "interrupted": 1}

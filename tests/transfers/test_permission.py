@@ -51,8 +51,8 @@ def amy(client: TestClient, settings: Settings) -> Person:
 
 
 @pytest.fixture
-def head(client: TestClient, settings: Settings, amy: Person) -> Person:
-    """An admin, who can still read the result."""
+def admin(client: TestClient, settings: Settings, amy: Person) -> Person:
+    """Return an admin, who can still read the result."""
     return make(client, settings, "principal", Role.ADMIN)
 
 
@@ -71,9 +71,9 @@ def after_receiving(monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
     ("headers", "on_error"), [({}, "reject"), ({}, "skip"), ({"Prefer": "respond-async"}, "reject")]
 )
 @pytest.mark.parametrize(("end", "status"), [(sign_out, 401), (deactivate, 401), (delete, 401), (demote, 403)])
-def test_an_import_does_not_start_to_write_without_the_right(  # noqa: PLR0913, PLR0917  # two sets of cases
+def test_an_import_writes_nothing_after_its_user_lost_permission(  # noqa: PLR0913, PLR0917  # two sets of cases
     amy: Person,
-    head: Person,
+    admin: Person,
     database: Database[JSON],
     monkeypatch: pytest.MonkeyPatch,
     end: Step,
@@ -86,16 +86,16 @@ def test_an_import_does_not_start_to_write_without_the_right(  # noqa: PLR0913, 
 
     answer = send(amy.client, FILE, headers=headers, on_error=on_error)
 
-    (found,) = head.ask("GET", "/imports").json()
-    until(lambda: head.ask("GET", f"/imports/{found['id']}").json()["state"] == "failed")
+    (found,) = admin.ask("GET", "/imports").json()
+    until(lambda: admin.ask("GET", f"/imports/{found['id']}").json()["state"] == "failed")
     assert answer.status_code == (202 if headers else status)
     assert stored_students(database) == before
     assert database.import_files.count_documents({}) == 0
-    assert head.ask("POST", f"/imports/{found['id']}/resume").status_code == 409
+    assert admin.ask("POST", f"/imports/{found['id']}/resume").status_code == 409
 
 
-def test_a_right_that_ends_during_the_first_pass_counts(
-    amy: Person, head: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
+def test_permission_lost_during_validation_stops_the_import(
+    amy: Person, admin: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     validate_all = row_validation.validate_all
 
@@ -124,11 +124,11 @@ def test_an_import_survives_the_expiry_of_the_token_after_the_upload(
 
 
 @pytest.mark.parametrize("end", [sign_out, deactivate, demote, delete])
-def test_an_event_stream_ends_with_the_right_to_read_it(
+def test_an_event_stream_ends_when_its_user_loses_permission(
     amy: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch, end: Step
 ) -> None:
     monkeypatch.setattr(progress_events, "PAUSE_SECONDS", 0.02)
-    read = count_readings(monkeypatch)
+    read = record_reads(monkeypatch)
     assert send(amy.client, FILE).status_code == 201
     far = utc_now() + timedelta(days=1)
     database.imports.update_one({}, {"$set": {"state": "running", "alive_at": far}})
@@ -149,8 +149,8 @@ def test_an_event_stream_ends_with_the_right_to_read_it(
     assert 2 * progress_events.PAUSE_SECONDS <= 30
 
 
-def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that gets an entry for each read of an import."""
+def record_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets an entry at each read of an import."""
     found: list[str] = []
     get = service.get
 
@@ -163,7 +163,7 @@ def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(("seconds", "complete"), [(0.0, False), (30.0, True)])
-def test_a_slow_download_is_cut_off_once_the_right_has_ended(
+def test_a_slow_download_is_cut_off_when_its_user_loses_permission(
     amy: Person, monkeypatch: pytest.MonkeyPatch, seconds: float, complete: bool
 ) -> None:
     async def pieces(*_: object) -> AsyncIterator[bytes]:
@@ -172,7 +172,7 @@ def test_a_slow_download_is_cut_off_once_the_right_has_ended(
         yield b"last"
 
     monkeypatch.setattr(streams, "VERIFY_SECONDS", seconds)
-    monkeypatch.setattr(exports, "as_csv", pieces)
+    monkeypatch.setattr(exports, "table_file", pieces)
 
     answer = amy.client.get("/exports/students")
 

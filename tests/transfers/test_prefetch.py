@@ -12,7 +12,7 @@ from modules.transfers.prefetch import in_thread, prefetch
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_next_one_is_made_while_the_one_before_is_dealt_with() -> None:
+async def test_the_next_item_is_produced_while_the_current_one_is_processed() -> None:
     begun = [asyncio.Event() for _ in range(3)]
 
     async def source() -> AsyncGenerator[int]:
@@ -30,7 +30,7 @@ async def test_the_next_one_is_made_while_the_one_before_is_dealt_with() -> None
     assert seen == [0, 1, 2]
 
 
-async def test_what_fails_does_so_in_its_turn() -> None:
+async def test_an_error_is_raised_after_the_items_before_it() -> None:
     async def source() -> AsyncGenerator[int]:
         yield 1
         raise LookupError
@@ -43,8 +43,8 @@ async def test_what_fails_does_so_in_its_turn() -> None:
         await anext(numbers)
 
 
-async def never_made(begun: asyncio.Event, ended: list[str]) -> AsyncGenerator[int]:
-    """A source whose second item takes very long, and whose cancellation takes some time."""
+async def slow_source(begun: asyncio.Event, ended: list[str]) -> AsyncGenerator[int]:
+    """Yield one item, then wait for very long. Cancellation takes some time."""
     try:
         yield 1
         begun.set()
@@ -57,10 +57,10 @@ async def never_made(begun: asyncio.Event, ended: list[str]) -> AsyncGenerator[i
         ended.append("closed")
 
 
-async def test_who_stops_before_the_end_has_what_was_begun_cancelled_and_waits_for_that() -> None:
+async def test_closing_early_cancels_the_next_item_and_waits_for_it() -> None:
     begun, ended = asyncio.Event(), list[str]()
 
-    async with aclosing(prefetch(never_made(begun, ended))) as numbers:
+    async with aclosing(prefetch(slow_source(begun, ended))) as numbers:
         async for _ in numbers:
             await begun.wait()
             break
@@ -68,11 +68,11 @@ async def test_who_stops_before_the_end_has_what_was_begun_cancelled_and_waits_f
     assert ended == ["cancelled", "closed"]
 
 
-async def test_who_is_cancelled_does_so_too() -> None:
+async def test_cancellation_of_the_consumer_cancels_the_next_item_and_waits_for_it() -> None:
     begun, ended = asyncio.Event(), list[str]()
 
     async def consume() -> None:
-        async with aclosing(prefetch(never_made(begun, ended))) as numbers:
+        async with aclosing(prefetch(slow_source(begun, ended))) as numbers:
             async for _ in numbers:
                 pass
 
@@ -85,7 +85,7 @@ async def test_who_is_cancelled_does_so_too() -> None:
     assert ended == ["cancelled", "closed"]
 
 
-async def test_a_thread_is_waited_for_by_who_is_cancelled() -> None:
+async def test_a_cancelled_task_waits_for_its_thread() -> None:
     begun, may_end, ended = Event(), Event(), list[str]()
 
     def slow() -> None:

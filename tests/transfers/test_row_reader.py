@@ -1,4 +1,4 @@
-"""Reading of a file in batches of limited size."""
+"""Reading a file in batches of limited size."""
 
 import asyncio
 from pathlib import Path
@@ -6,27 +6,27 @@ from threading import Event
 
 import pytest
 
-from modules.transfers.files.csv_reader import Row
+from modules.transfers.files.table import Row
 from modules.transfers.imports import row_reader
-from modules.transfers.imports.row_reader import BATCH, BATCH_BYTES, batches
+from modules.transfers.imports.row_reader import BATCH, BATCH_BYTES, batches, open_table
 from modules.transfers.imports.row_validation import check
 
 
 def sizes(path: Path) -> list[int]:
     async def read() -> list[int]:
-        return [len(batch) async for batch in batches(path, "csv")]
+        return [len(batch) async for batch in batches(path, open_table(path))]
 
     return asyncio.run(read())
 
 
-def test_a_batch_has_so_many_rows(tmp_path: Path) -> None:
+def test_a_batch_has_a_limited_number_of_rows(tmp_path: Path) -> None:
     file = tmp_path / "class.csv"
     file.write_text("roll_no\n" + "".join(f"S{number}\n" for number in range(2 * BATCH + 1)))
 
     assert sizes(file) == [BATCH, BATCH, 1]
 
 
-def test_a_batch_of_long_rows_has_fewer(tmp_path: Path) -> None:
+def test_a_batch_of_long_rows_has_fewer_rows(tmp_path: Path) -> None:
     file = tmp_path / "class.csv"
     long = "," * (BATCH_BYTES // 4)
     file.write_text("roll_no\n" + "".join(f"S{number}{long}\n" for number in range(50)))
@@ -35,7 +35,7 @@ def test_a_batch_of_long_rows_has_fewer(tmp_path: Path) -> None:
     assert max(sizes(file)) <= 6
 
 
-def test_reading_that_is_cancelled_ends_when_its_thread_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_reading_waits_for_its_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "class.csv"
     file.write_text("roll_no\nS1\n")
     begun, may_end = Event(), Event()
@@ -46,7 +46,7 @@ def test_reading_that_is_cancelled_ends_when_its_thread_has(tmp_path: Path, monk
         return check(row)
 
     async def read() -> None:
-        async for _ in batches(file, "csv"):
+        async for _ in batches(file, open_table(file)):
             pass
 
     async def cancel() -> None:

@@ -28,13 +28,13 @@ TOO_MANY = ("/problems/too-many-imports", 429)
 def may_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     """Keep imports running until the returned event is set."""
     event = Event()
-    carry_out = import_job.carry_out
+    carry_out = import_job.run
 
     async def wait(job: Import, *, verify: Verify) -> None:
         await asyncio.to_thread(event.wait, 60)
         await carry_out(job, verify=verify)
 
-    monkeypatch.setattr(import_job, "carry_out", wait)
+    monkeypatch.setattr(import_job, "run", wait)
     yield event
     event.set()
     until(lambda: not job_runner._slots)
@@ -60,7 +60,7 @@ def refusal(answer: Response) -> tuple[str, int]:
     return answer.json()["type"], answer.status_code
 
 
-def test_one_user_cannot_keep_others_from_importing(people: list[Person], may_end: Event) -> None:
+def test_one_user_cannot_block_the_imports_of_others(people: list[Person], may_end: Event) -> None:
     amy, bob, eve = people
 
     assert [start(amy).status_code for _ in range(job_runner.MAX_OF_USER)] == [202] * job_runner.MAX_OF_USER
@@ -75,12 +75,12 @@ def test_one_user_cannot_keep_others_from_importing(people: list[Person], may_en
     assert start(eve).status_code == 202
 
 
-def test_a_file_that_is_sent_again_is_known_while_it_is_imported(people: list[Person], may_end: Event) -> None:
+def test_a_file_sent_again_during_its_import_is_recognized(people: list[Person], may_end: Event) -> None:
     first, again = [start(people[0], **{"Idempotency-Key": "autumn"}) for _ in range(2)]
     assert (first.status_code, again.status_code, again.json()["id"]) == (202, 200, first.json()["id"])
 
 
-def test_an_upload_that_is_refused_at_its_end_leaves_nothing(people: list[Person], database: Database[JSON]) -> None:
+def test_an_upload_that_is_refused_at_its_end_stores_nothing(people: list[Person], database: Database[JSON]) -> None:
     with ExitStack() as others:
 
         def upload() -> Iterator[bytes]:
@@ -96,7 +96,7 @@ def test_an_upload_that_is_refused_at_its_end_leaves_nothing(people: list[Person
     assert [database[name].count_documents({}) for name in ("imports", "import_files")] == [0, 0]
 
 
-def test_slots_are_free_again_after_refusals(people: list[Person]) -> None:
+def test_refused_requests_free_their_slots(people: list[Person]) -> None:
     undo = partial(start, people[0], f"/imports/{'0' * 24}/undo")
     assert [undo().status_code for _ in range(job_runner.MAX_AT_ONCE + 1)] == [404] * (job_runner.MAX_AT_ONCE + 1)
     assert job_runner._slots == []

@@ -15,7 +15,7 @@ from tests.transfers.helpers import JSON, add, imported, send, stored, student, 
 CLASS = "roll_no,name,branch,math,art\nS1,Asha,Physics,91,\nS2,Zoë,Physics,,64\nS3,Łuk,Art,0,\n"
 
 
-def undone(client: TestClient, import_id: str) -> JSON:
+def undo_import(client: TestClient, import_id: str) -> JSON:
     answer = client.post(f"/imports/{import_id}/undo")
     assert answer.status_code == 200, answer.text
     report: JSON = answer.json()
@@ -24,10 +24,10 @@ def undone(client: TestClient, import_id: str) -> JSON:
     return report
 
 
-def test_new_students_are_gone_again(any_teacher: TestClient) -> None:
+def test_new_students_are_deleted_again(any_teacher: TestClient) -> None:
     first = imported(any_teacher, CLASS)
 
-    report = undone(any_teacher, first["id"])
+    report = undo_import(any_teacher, first["id"])
 
     assert (report["restored"], report["kept"], report["kept_count"]) == (3, [], 0)
     assert students(any_teacher) == {}
@@ -40,14 +40,14 @@ def test_new_students_are_gone_again(any_teacher: TestClient) -> None:
     assert students(any_teacher) == {"S1": student("Asha", "Physics", math=91)}
 
 
-def test_changed_students_become_what_they_were(any_teacher: TestClient) -> None:
+def test_changed_students_get_their_earlier_content_back(any_teacher: TestClient) -> None:
     add(any_teacher, "S1", "Before", "Chemistry", math=5, music=7.25)
     add(any_teacher, "S2", "Zoë", "Physics", art=64)
     before = students(any_teacher)
     first = imported(any_teacher, CLASS, blank="remove")
     assert (first["created"], first["updated"], first["unchanged"]) == (1, 1, 1)
 
-    report = undone(any_teacher, first["id"])
+    report = undo_import(any_teacher, first["id"])
 
     assert (report["restored"], report["kept_count"]) == (2, 0)
     assert students(any_teacher) == before
@@ -60,19 +60,19 @@ def test_a_student_who_was_deleted_before_is_deleted_again(teacher: TestClient) 
     first = imported(teacher, CLASS)
     assert first["created"] == 3
 
-    undone(teacher, first["id"])
+    undo_import(teacher, first["id"])
 
     assert students(teacher) == {}
     actions = [one["action"] for one in teacher.get("/students/S1/history").json()]
     assert actions == ["deleted", "created", "deleted", "created"]
 
 
-def test_who_was_changed_since_is_left_and_listed(teacher: TestClient) -> None:
+def test_students_changed_since_are_kept_and_listed(teacher: TestClient) -> None:
     first = imported(teacher, CLASS)
     assert teacher.patch("/students/S1", json={"marks": {"math": 92}}).status_code == 200
     assert teacher.post("/students/S2/rename", json={"roll_no": "S20"}).status_code == 200
 
-    report = undone(teacher, first["id"])
+    report = undo_import(teacher, first["id"])
 
     assert (report["restored"], sorted(report["kept"]), report["kept_count"]) == (1, ["S1", "S20"], 2)
     assert students(teacher) == {
@@ -81,36 +81,36 @@ def test_who_was_changed_since_is_left_and_listed(teacher: TestClient) -> None:
     }
 
 
-def test_who_was_changed_and_changed_back_is_left_too(teacher: TestClient) -> None:
+def test_students_changed_and_changed_back_are_kept_too(teacher: TestClient) -> None:
     first = imported(teacher, CLASS)
     for mark in (92, 91):
         assert teacher.patch("/students/S1", json={"marks": {"math": mark}}).status_code == 200
 
-    assert undone(teacher, first["id"])["kept"] == ["S1"]
+    assert undo_import(teacher, first["id"])["kept"] == ["S1"]
 
 
-def test_of_two_imports_the_earlier_one_leaves_what_the_later_one_wrote(teacher: TestClient) -> None:
+def test_the_undo_of_an_import_keeps_what_a_later_import_wrote(teacher: TestClient) -> None:
     earlier = imported(teacher, CLASS)
     later = imported(teacher, "roll_no,math\nS1,1\n", mode="update")
 
-    assert undone(teacher, earlier["id"])["kept"] == ["S1"]
-    assert undone(teacher, later["id"])["restored"] == 1
+    assert undo_import(teacher, earlier["id"])["kept"] == ["S1"]
+    assert undo_import(teacher, later["id"])["restored"] == 1
     assert students(teacher) == {"S1": student("Asha", "Physics", math=91)}
 
 
-def test_only_the_first_hundred_that_are_left_are_named(teacher: TestClient) -> None:
+def test_only_the_first_hundred_kept_students_are_named(teacher: TestClient) -> None:
     rows = "".join(f"S{number:03},Asha,Physics\n" for number in range(150))
     first = imported(teacher, "roll_no,name,branch\n" + rows)
     imported(teacher, "roll_no,name,branch\n" + rows.replace("Asha", "Zoë"))
 
-    report = undone(teacher, first["id"])
+    report = undo_import(teacher, first["id"])
 
     assert (report["restored"], len(report["kept"]), report["kept_count"]) == (0, 100, 150)
 
 
-def test_an_import_can_be_undone_once(teacher: TestClient, database: Database[JSON]) -> None:
+def test_an_import_can_be_undone_only_once(teacher: TestClient, database: Database[JSON]) -> None:
     first = imported(teacher, CLASS)
-    undone(teacher, first["id"])
+    undo_import(teacher, first["id"])
     before = stored(database)
 
     again = teacher.post(f"/imports/{first['id']}/undo")
@@ -119,7 +119,11 @@ def test_an_import_can_be_undone_once(teacher: TestClient, database: Database[JS
     assert stored(database) == before
 
 
-@pytest.mark.parametrize("params", [{"dry_run": "true"}, {"mode": "update"}], ids=["dry run", "rejected"])
+@pytest.mark.parametrize(
+    "params",
+    [{"dry_run": "true"}, {"mode": "update"}, {"dry_run": "true", "mode": "update"}],
+    ids=["dry run", "rejected", "rejected dry run"],
+)
 def test_what_wrote_nothing_cannot_be_undone(
     teacher: TestClient, database: Database[JSON], params: dict[str, Any]
 ) -> None:
@@ -148,7 +152,7 @@ def test_erased_students_stay_erased(client: TestClient, settings: Settings, dat
     for roll_no in ("S1", "S2"):
         assert admin.ask("DELETE", f"/students/{roll_no}?purge=true").status_code == 204
 
-    report = undone(client, first["id"])
+    report = undo_import(client, first["id"])
 
     assert (report["restored"], report["kept"], report["kept_count"]) == (1, [], 2)
     assert students(client) == {}
@@ -156,7 +160,7 @@ def test_erased_students_stay_erased(client: TestClient, settings: Settings, dat
     assert {one["roll_no"] for one in stored(database)["student_history"]} == {"S3"}
 
 
-def test_the_history_tells_who_undid(client: TestClient, settings: Settings) -> None:
+def test_the_history_names_the_user_who_undid_the_import(client: TestClient, settings: Settings) -> None:
     colleague = make(client, settings, "colleague", Role.TEACHER)
     sign_in(client)
     first = imported(client, CLASS)

@@ -29,7 +29,7 @@ class DiskSpace:
         self._reserve = root / RESERVE
         self.is_full = False
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Delete the reserve if the disk is full, create it again if there is enough space, and update `is_full`."""
         free = shutil.disk_usage(self._root).free
         if free < _FULL_BELOW:

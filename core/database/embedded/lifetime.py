@@ -17,7 +17,7 @@ from core.errors import StartupError
 
 # Longer than an app takes to restart when its code is reloaded.
 _GRACE = 5.0
-_PATIENCE = 30.0
+_START_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -27,32 +27,32 @@ class Embedded:
     url: str
     data: Path
     version: str
-    room: DiskSpace
+    disk_space: DiskSpace
 
 
 @asynccontextmanager
 async def run_embedded(
-    mongod: Mongod, data_dir: Path, *, grace: float = _GRACE, patience: float = _PATIENCE
+    mongod: Mongod, data_dir: Path, *, grace: float = _GRACE, start_timeout: float = _START_TIMEOUT
 ) -> AsyncIterator[Embedded]:
     """Run a writable server on `data_dir`, shared by all processes that use the same folder.
 
     The server stops `grace` seconds after the last of these processes has exited. Raise `StartupError` if it cannot
-    run, after `patience` seconds at the latest. If mongod or its supervisor dies later, both are back after about two
-    seconds.
+    run, after `start_timeout` seconds at the latest. If mongod or its supervisor dies later, both are back after about
+    two seconds.
     """
     folder = prepare(data_dir, mongod.series)
     client = SupervisorClient(mongod, folder, grace)
     async with AsyncExitStack() as stack:
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(start_timeout):
                 await stack.enter_async_context(shared_lease(folder.root / supervisor.LEASE))
                 await client.start()
         except TimeoutError as error:
-            raise StartupError(_timed_out(folder, client, patience)) from error
+            raise StartupError(_timed_out(folder, client, start_timeout)) from error
         except OSError as error:
             raise StartupError(_unusable(folder, error)) from error
         await stack.enter_async_context(_watching(client))
-        yield Embedded(url=url(folder.socket), data=folder.data, version=mongod.version, room=client.room)
+        yield Embedded(url=url(folder.socket), data=folder.data, version=mongod.version, disk_space=client.disk_space)
 
 
 @asynccontextmanager
@@ -66,9 +66,9 @@ async def _watching(client: SupervisorClient) -> AsyncIterator[None]:
             await task
 
 
-def _timed_out(folder: DataFolder, client: SupervisorClient, patience: float) -> str:
+def _timed_out(folder: DataFolder, client: SupervisorClient, timeout: float) -> str:
     problem = client.last_problem or f"See its log, {folder.log}."
-    return f"MongoDB was not ready after {patience:g} seconds. {problem}"
+    return f"MongoDB was not ready after {timeout:g} seconds. {problem}"
 
 
 def _unusable(folder: DataFolder, error: OSError) -> str:

@@ -17,7 +17,7 @@ from core.errors import StartupError
 log = logging.getLogger(__name__)
 
 _OLDEST = (5, 0)
-_PATIENCE = 30.0
+_VERSION_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _run_version(path: Path, environment: Mapping[str, str]) -> "subprocess.Comp
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            timeout=_PATIENCE,
+            timeout=_VERSION_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

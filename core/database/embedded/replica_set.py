@@ -13,7 +13,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from core.database.embedded.address import url
 
 SET_NAME = "embedded"
-_PATIENCE = 2000
+_TIMEOUT_MS = 2000
 _NOT_YET_INITIALIZED = 94
 
 _Admin = AsyncDatabase[dict[str, Any]]
@@ -25,7 +25,7 @@ async def is_writable(socket: Path) -> bool:
     An open socket is not enough: shortly after its start the member is not primary yet, and writes fail.
     """
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-        url(socket), serverSelectionTimeoutMS=_PATIENCE, timeoutMS=_PATIENCE
+        url(socket), serverSelectionTimeoutMS=_TIMEOUT_MS, timeoutMS=_TIMEOUT_MS
     )
     try:
         async with client:

@@ -52,13 +52,13 @@ class SupervisorClient:
         self._folder = folder
         self._grace = grace
         self._child: _Supervisor | None = None
-        self.room = DiskSpace(folder.root)
+        self.disk_space = DiskSpace(folder.root)
         self._last_report = self._report()
         self.last_problem = ""
 
     async def start(self) -> None:
         """Wait until mongod accepts writes. Raise `StartupError` if it cannot run here."""
-        self.room.look()
+        self.disk_space.refresh()
         while True:
             failure = self._check()
             if failure is not None and not was_killed(failure.code):
@@ -72,7 +72,7 @@ class SupervisorClient:
         while True:
             await asyncio.sleep(_CHECK)
             try:
-                self.room.look()
+                self.disk_space.refresh()
                 while self._check() is not None:
                     log.error("The embedded MongoDB failed and is being restarted: %s", self.last_problem)
             except OSError as error:
@@ -88,7 +88,7 @@ class SupervisorClient:
         failure = self._crash() or self._new_report()
         if failure is not None:
             # On a full disk, mongod could not write the error to its log either.
-            output = f"{failure.output}\n{os.strerror(errno.ENOSPC)}" if self.room.is_full else failure.output
+            output = f"{failure.output}\n{os.strerror(errno.ENOSPC)}" if self.disk_space.is_full else failure.output
             self.last_problem = f"{explain(failure.code, output)} Its log is {self._folder.log}"
         elif self._child is None and not is_locked(self._folder.root / supervisor.LOCK):
             self._child = _spawn(self._mongod, self._folder, self._grace)

@@ -54,10 +54,10 @@ class Panel:
 
 def draw(panels: Sequence[Panel], heading: str, notes: Sequence[str]) -> str:
     """Return the chart as SVG. The notes are sentences below the heading."""
-    room = WIDTH - 2 * MARGIN
+    max_width = WIDTH - 2 * MARGIN
     sentences = [*([LEGEND] if panels else []), *notes]
-    small = [line for sentence in sentences for line in lines(sentence.split(" "), room, 12)]
-    parts = [cut_text(MARGIN, MARGIN + 18, heading, "h1", room)]
+    small = [line for sentence in sentences for line in lines(sentence.split(" "), max_width, 12)]
+    parts = [cut_text(MARGIN, MARGIN + 18, heading, "h1", max_width)]
     y: float = MARGIN + 44
     for line in small:
         parts.append(text(MARGIN, y, line, "soft"))

@@ -7,7 +7,7 @@ from modules.analytics import distinct_values, mark_counts, query_concurrency
 from modules.analytics.chart.layout import Panel, draw
 from modules.analytics.distribution import Distribution
 from modules.analytics.mark_counts import EACH_BRANCH, Tally, these_branches
-from modules.analytics.query import PictureQuery
+from modules.analytics.query import ChartQuery
 
 MAX_SUBJECTS = 6
 MAX_BRANCHES = 12
@@ -17,14 +17,14 @@ MAX_NAMED = 8
 MAX_COUNTED = 1_000
 
 
-async def picture(query: PictureQuery) -> str:
+async def draw_chart(query: ChartQuery) -> str:
     """Return the chart as SVG. Raise `Unavailable` if the query queue is full."""
-    async with query_concurrency.turn():
+    async with query_concurrency.query_slot():
         subjects = sorted(set(query.subject)) or await distinct_values.subjects(MAX_COUNTED)
         branches = await distinct_values.largest_branches(query.branch, MAX_COUNTED)
         drawn = sorted(branches[:MAX_BRANCHES])
-        apart = EACH_BRANCH if len(drawn) == len(branches) else these_branches(drawn)
-        tally = await mark_counts.tally(subjects[:MAX_SUBJECTS], query.branch, apart)
+        grouping = EACH_BRANCH if len(drawn) == len(branches) else these_branches(drawn)
+        tally = await mark_counts.tally(subjects[:MAX_SUBJECTS], query.branch, grouping)
     notes = [
         *_students(tally, branches),
         *_omitted("Subjects", subjects[MAX_SUBJECTS:]),

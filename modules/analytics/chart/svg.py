@@ -27,9 +27,9 @@ def text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> st
     return element("text", plain(words), x=x, y=y, class_=kind, text_anchor=anchor)
 
 
-def cut_text(x: float, y: float, words: str, kind: str, room: float) -> str:
-    """Return a line of text, truncated to `room` pixels. If truncated, the whole text is its tooltip."""
-    shown = fitted(words, room, SIZES.get(kind, SIZE))
+def cut_text(x: float, y: float, words: str, kind: str, max_width: float) -> str:
+    """Return a line of text, truncated to `max_width` pixels. If truncated, the whole text is its tooltip."""
+    shown = fitted(words, max_width, SIZES.get(kind, SIZE))
     whole = "" if shown == words else element("title", plain(words))
     return element("text", plain(shown) + whole, x=x, y=y, class_=kind)
 
@@ -39,24 +39,24 @@ def width(words: str, size: float) -> float:
     return sum(_width(character) for character in words) * size
 
 
-def fitted(words: str, room: float, size: float) -> str:
-    """Return the text, truncated with an ellipsis if it is wider than `room` pixels."""
-    if width(words, size) <= room:
+def fitted(words: str, max_width: float, size: float) -> str:
+    """Return the text, truncated with an ellipsis if it is wider than `max_width` pixels."""
+    if width(words, size) <= max_width:
         return words
-    while words and width(words + "…", size) > room:
+    while words and width(words + "…", size) > max_width:
         words = words[:-1]
     return words.rstrip() + "…"
 
 
-def lines(words: Sequence[str], room: float, size: float) -> list[str]:
-    """Wrap words into lines of at most `room` pixels; a word that is too long for a line is truncated."""
+def lines(words: Sequence[str], max_width: float, size: float) -> list[str]:
+    """Wrap words into lines of at most `max_width` pixels; a word that is too long for a line is truncated."""
     filled: list[str] = []
     for word in words:
         longer = f"{filled[-1]} {word}" if filled else word
-        if filled and width(longer, size) <= room:
+        if filled and width(longer, size) <= max_width:
             filled[-1] = longer
         else:
-            filled.append(fitted(word, room, size))
+            filled.append(fitted(word, max_width, size))
     return filled
 
 

@@ -54,10 +54,10 @@ async def since(token: str | None, limit: int) -> ChangesRead:
     )
 
 
-async def tell(student: StudentSnapshot) -> None:
+async def add_to_feed(student: StudentSnapshot) -> None:
     """Add a student's current version to the feed now. Raise `Unavailable` if concurrent requests prevent it."""
     if await _assign_numbers([{"_id": student.id, "version": student.version}]):
-        raise Unavailable("Too many requests are reading the feed of changes at once.")
+        raise Unavailable("Too many concurrent requests for the feed of changes.")
 
 
 async def _assign_numbers(marked: Sequence[_Stored]) -> Sequence[_Stored]:
@@ -71,14 +71,16 @@ async def _assign_numbers(marked: Sequence[_Stored]) -> Sequence[_Stored]:
         if not marked:
             break
         first = await _highest() + 1
-        taken = await _take([{"_id": first + ahead, "student": one["_id"]} for ahead, one in enumerate(marked)])
+        taken = await _insert_entries(
+            [{"_id": first + ahead, "student": one["_id"]} for ahead, one in enumerate(marked)]
+        )
         if taken and await _highest() == first + taken - 1:
-            await _settle(marked[:taken], first)
+            await _confirm_numbers(marked[:taken], first)
             marked = marked[taken:]
     return marked
 
 
-async def _take(entries: list[dict[str, Any]]) -> int:
+async def _insert_entries(entries: list[dict[str, Any]]) -> int:
     """Insert entries in order, up to the first whose number exists already. Return how many were inserted."""
     try:
         await collection(Change).insert_many(entries)
@@ -90,7 +92,7 @@ async def _take(entries: list[dict[str, Any]]) -> int:
     return len(entries)
 
 
-async def _settle(numbered: Sequence[_Stored], first: int) -> None:
+async def _confirm_numbers(numbered: Sequence[_Stored], first: int) -> None:
     """Unset `unsequenced` on these versions, unless they have been replaced, and delete older entries of the same
     students."""
     if numbered:

@@ -26,7 +26,7 @@ from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 
 # How many of the newest erasures are checked for leftovers at startup.
-_SWEPT = 1000
+_MAX_SWEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ async def follow_erasures(name: str, forget: Forget) -> AsyncIterator[None]:
         _followers.remove(follower)
 
 
-def _followers_here() -> dict[str, Forget]:
+def _followers_of_this_app() -> dict[str, Forget]:
     """Return the followers in the app of this event loop: a process may run several apps."""
     loop = asyncio.get_running_loop()
     return {follower.name: follower.forget for follower in _followers if follower.loop is loop}
@@ -98,7 +98,7 @@ async def erase(roll_no: str, writer: Writer) -> None:
         nonlocal student, expects
         edit = partial(_deleted, by=writer.name, same=student)
         student = await store.change(roll_no, edit, expects, also_deleted=True)
-        await changes.tell(student)
+        await changes.add_to_feed(student)
         expects = UNCONDITIONAL  # if the student is restored meanwhile: the preconditions were met on the first attempt
         return await _claim(student, writer.name)
 
@@ -115,7 +115,7 @@ async def _claim(student: StudentSnapshot, by: str) -> StudentDocument | None:
     """Empty the record, set `erasing`, and return the document; None if the version is not the current one."""
     # The filter matches all followers, and lets the query use the index.
     known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}
-    erasing = Erasing(who=by, waits_for=sorted(known | _followers_here().keys()))
+    erasing = Erasing(who=by, waits_for=sorted(known | _followers_of_this_app().keys()))
     nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
     emptied = {"$set": {**nothing, "erasing": erasing.model_dump()}, "$inc": {"version": 1}}
     return await change_if(StudentDocument, {"_id": student.id, "version": student.version}, emptied)
@@ -129,10 +129,10 @@ async def _finish_now(student: StudentDocument) -> None:
 async def _finish(student: StudentDocument) -> bool:
     """Complete an erasure. Return False and do nothing if a module that must delete its data is not running."""
     assert student.erasing, "only a student who is being erased is removed"
-    followers = _followers_here()
+    followers = _followers_of_this_app()
     if not followers.keys() >= set(student.erasing.waits_for):
         return False
-    person = await _person(student)
+    person = await _identifiers(student)
     for forget in followers.values():
         await forget(person)
     history = StudentVersion.find(StudentVersion.student == student.id)
@@ -144,7 +144,7 @@ async def _finish(student: StudentDocument) -> bool:
     return True
 
 
-async def _person(student: StudentDocument) -> ErasedStudent:
+async def _identifiers(student: StudentDocument) -> ErasedStudent:
     """Return the student's identifiers from the history, which includes the version before the deletion."""
     assert student.id
     history = collection(StudentVersion)
@@ -173,7 +173,7 @@ async def lifespan() -> AsyncIterator[None]:
 async def _sweep() -> None:
     """Delete versions of erased students: a write may have copied one into the history during the erasure, and its
     process may have died before it deleted the copy."""
-    erased = [erasure.id for erasure in await Erasure.find().sort("-at").limit(_SWEPT).to_list()]
+    erased = [erasure.id for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
     await StudentVersion.find({"student": {"$in": erased}}).delete()
 
 

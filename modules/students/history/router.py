@@ -47,7 +47,7 @@ async def list_history(
     responses={200: {"headers": ETAG}, **problem_responses(StudentNotFound, VersionNotFound)},
 )
 async def get_version(roll_no: RollNoInPath, version: VersionInPath, response: Response) -> VersionRead:
-    """Retrieve one version of a student's record.
+    """Get one version of a student's record.
 
     The `ETag` is that of this version. It equals the student's current `ETag` if the version is the current one.
     """

@@ -1,11 +1,12 @@
 """The versions of a student: their changes, their content, and how to restore one."""
 
-from collections.abc import Iterator
+from typing import Any
 
 from beanie import PydanticObjectId
 
 from core.database import Page, Window
 from core.errors import Conflict, NotFound
+from modules.students.field_changes import differences
 from modules.students.models import Action, StudentSnapshot, StudentVersion, StudentVersionData
 from modules.students.records import store
 from modules.students.records.store import Writer
@@ -15,7 +16,7 @@ from modules.students.schemas import FieldChange, VersionSummary
 class VersionNotFound(NotFound):
     """The student has no version with this number. `GET /students/{roll_no}/history` lists the existing versions."""
 
-    title = "No such version"
+    title = "Version not found"
 
 
 class NotDeleted(Conflict):
@@ -90,24 +91,16 @@ async def restore(roll_no: str, version: int | None, writer: Writer) -> StudentS
 
 
 def _summary(before: StudentVersionData | None, record: StudentVersionData) -> VersionSummary:
+    changed = differences(_content(before) if before else {}, _content(record))
     return VersionSummary(
         version=record.version,
         action=record.action,
         at=record.updated_at,
         by=record.updated_by,
         source=record.source,
-        changes=list(_changes(_fields(before) if before else {}, _fields(record))),
+        changes=[FieldChange(field=field, before=was, after=is_) for field, was, is_ in changed],
     )
 
 
-def _fields(record: StudentVersionData) -> dict[str, str | int | float]:
-    """Return the fields that a version can change, by name."""
-    marks = {f"marks.{subject}": mark for subject, mark in record.marks.items()}
-    return {"roll_no": record.roll_no, "name": record.name, "branch": record.branch, **marks}
-
-
-def _changes(before: dict[str, str | int | float], after: dict[str, str | int | float]) -> Iterator[FieldChange]:
-    for field in {**before, **after}:
-        was, is_ = before.get(field), after.get(field)
-        if was != is_:
-            yield FieldChange(field=field, before=was, after=is_)
+def _content(record: StudentVersionData) -> dict[str, Any]:
+    return record.model_dump(include={"roll_no", "name", "branch", "marks"})

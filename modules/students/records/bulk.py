@@ -1,5 +1,6 @@
 """Bulk reads and writes of students, for other modules."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from bson import ObjectId
 
 from core.database import collection, read_majority
 from modules.students.fields import MAX_SUBJECTS
+from modules.students.identities import identity_key
 from modules.students.models import (
     Action,
     Erasure,
@@ -18,6 +20,23 @@ from modules.students.models import (
     StudentVersionData,
 )
 from modules.students.records.write_batch import Outcome, Write, write_all
+
+# The highest number of similar students for one roll number, and of students that one query returns for several.
+MAX_SIMILAR = 20
+_MAX_FOUND = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarStudent:
+    """A student whose roll number may be the same as another one, or with `is_former`, had such a roll number before.
+
+    `source` is that of the current version.
+    """
+
+    roll_no: str
+    name: str
+    source: str | None
+    is_former: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,23 @@ class StudentBulkStore:
         """Return the students with these `_id`s, including deleted ones, by `_id`."""
         found = read_majority(StudentDocument).find({"_id": {"$in": list(ids)}, "erasing": None})
         return {stored["_id"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
+
+    @staticmethod
+    async def find_similar(roll_nos: Collection[str]) -> dict[str, list[SimilarStudent]]:
+        """Return the students whose identity key is that of each of these roll numbers, up to `MAX_SIMILAR`, without
+        the student who has exactly this roll number. Deleted students have no identity key."""
+        by_key: defaultdict[str, list[str]] = defaultdict(list)
+        for roll_no in roll_nos:
+            by_key[identity_key(roll_no)].append(roll_no)
+        similar: defaultdict[str, list[SimilarStudent]] = defaultdict(list)
+        for stored in await _with_identities(list(by_key)):
+            own, *_ = identities = stored["keys"]["identities"]
+            for key in by_key.keys() & set(identities):
+                one = SimilarStudent(stored["roll_no"], stored["name"], stored["source"], is_former=key != own)
+                for roll_no in by_key[key]:
+                    if roll_no != one.roll_no and len(similar[roll_no]) < MAX_SIMILAR:
+                        similar[roll_no].append(one)
+        return similar
 
     @staticmethod
     async def erased(ids: Collection[ObjectId]) -> set[ObjectId]:
@@ -84,7 +120,7 @@ class StudentBulkStore:
         made = {"source": self.source, "deleted_at": None}
         return Write(current, current.successor(action, self.by, **made, **content))
 
-    def has_made(self, version: StudentVersionData) -> bool:
+    def has_made(self, version: StudentVersionData | SimilarStudent) -> bool:
         """Return whether this operation made a version of a student."""
         return version.source == self.source
 
@@ -93,3 +129,18 @@ class StudentBulkStore:
         """Write all of these; return for each whether it was made. One that was not made has changed nothing: a
         concurrent write was faster, or another student has the roll number."""
         return [outcome is Outcome.MADE for outcome in await write_all(writes)]
+
+
+async def _with_identities(keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the students with one of these identity keys: all of them, or the first ones of a single key.
+
+    Very many students with one key must not displace those with another, so too many keys are divided.
+    """
+    most = _MAX_FOUND if len(keys) > 1 else MAX_SIMILAR + 1
+    fields = {"roll_no": 1, "name": 1, "source": 1, "keys.identities": 1}
+    query = {"keys.identities": {"$in": keys}}
+    found: list[dict[str, Any]] = await read_majority(StudentDocument).find(query, fields).limit(most).to_list(None)
+    if len(found) < most or len(keys) == 1:
+        return found
+    half = len(keys) // 2
+    return [*await _with_identities(keys[:half]), *await _with_identities(keys[half:])]

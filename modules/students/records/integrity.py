@@ -94,8 +94,16 @@ def _of_record(student: _Stored) -> Iterator[str]:
     if not wrong:
         if student["deleted_at"] is None:
             yield from _content(student)
-        if keys_of(student).model_dump() != student.get("keys"):
+        if keys_of(student).add_former(_former(student)).model_dump() != student.get("keys"):
             yield "its index values do not match its content"
+
+
+def _former(student: _Stored) -> list[str]:
+    """Return the identity keys of a student's earlier roll numbers, as stored: they are not derived from the record."""
+    match student.get("keys"):
+        case {"identities": [_, *former]} if all(isinstance(key, str) for key in former):
+            return former
+    return []
 
 
 def _shape(stored: _Stored) -> Iterator[str]:

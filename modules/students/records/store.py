@@ -31,7 +31,7 @@ class StudentNotFound(NotFound):
     """There is no student with this roll number. `GET /students` lists all students;
     `POST /students/{roll_no}/restore` restores a deleted student."""
 
-    title = "No such student"
+    title = "Student not found"
 
 
 class RollNoTaken(Conflict):
@@ -44,7 +44,7 @@ class RollNoTaken(Conflict):
 def taken(roll_no: str, detail: str = "Another student has this roll number.") -> RollNoTaken:
     """Return the problem for a roll number that is taken, with a pointer to the field."""
     errors = [FieldError(detail=detail, pointer="#/roll_no")]
-    return RollNoTaken(f"There already is a student {roll_no}.", errors=errors)
+    return RollNoTaken(f"Student {roll_no} already exists.", errors=errors)
 
 
 _PUBLIC_FIELDS = (*StudentRead.model_fields, "version", "deleted_at", "erasing")

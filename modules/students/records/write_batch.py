@@ -27,13 +27,13 @@ class Write:
 class Outcome(Enum):
     """The outcome of a write.
 
-    MADE      it was made
-    OUTRUN    a concurrent write was faster: another version is the current one
-    TAKEN     another student has the roll number
+    MADE        it was made
+    CONFLICT    a concurrent write was faster: another version is the current one
+    TAKEN       another student has the roll number
     """
 
     MADE = auto()
-    OUTRUN = auto()
+    CONFLICT = auto()
     TAKEN = auto()
 
 
@@ -58,7 +58,7 @@ async def _create(writes: Sequence[Write]) -> _Outcomes:
     taken = await insert_ignoring_duplicates(
         StudentDocument, [{"_id": one.successor.id, **one.successor.stored()} for one in writes]
     )
-    return {one.successor.stamp: Outcome.TAKEN if place in taken else Outcome.MADE for place, one in enumerate(writes)}
+    return {one.successor.stamp: Outcome.TAKEN if index in taken else Outcome.MADE for index, one in enumerate(writes)}
 
 
 async def _replace(writes: Sequence[Write]) -> _Outcomes:
@@ -72,8 +72,8 @@ async def _replace(writes: Sequence[Write]) -> _Outcomes:
     matched, taken = await bulk_update(StudentDocument, updates)
     outcomes: _Outcomes = {one.successor.stamp: Outcome.MADE for one in writes}
     if matched < len(writes):
-        outcomes |= dict.fromkeys(outcomes.keys() - await _made(writes), Outcome.OUTRUN)
-        outcomes |= {writes[place].successor.stamp: Outcome.TAKEN for place in taken}
+        outcomes |= dict.fromkeys(outcomes.keys() - await _made(writes), Outcome.CONFLICT)
+        outcomes |= {writes[index].successor.stamp: Outcome.TAKEN for index in taken}
     return outcomes
 
 

@@ -1,59 +1,66 @@
-"""Exports of students as CSV or NDJSON, streamed page by page so that memory use is bounded."""
+"""Exports of students as CSV, XLSX or NDJSON, read page by page so that memory use is bounded."""
 
-import csv
 from collections.abc import AsyncIterator, Mapping, Sequence
-from io import StringIO
 from typing import Any
 
 from pydantic_core import to_json
 
 from modules.students import Selection, StudentReader
-from modules.transfers.files.csv_reader import FIELDS, REASON
-from modules.transfers.files.csv_writer import BOM, csv_line
-from modules.transfers.files.formula_escaping import escape
+from modules.transfers.columns.column_names import FIELDS, REASON, field_of
+from modules.transfers.columns.derived import kind_of
+from modules.transfers.downloads.csv_file import CsvStyle
+from modules.transfers.downloads.query import NDJSON, XLSX
+from modules.transfers.downloads.table import BRANCH, NAME, ROLL_NO, Cell, Column, Table
+from modules.transfers.downloads.table_file import table_file
+from modules.transfers.downloads.xlsx_file import check_fits
 from modules.transfers.prefetch import in_thread
 
+_FIELDS = (ROLL_NO, NAME, BRANCH)
 _COLUMNS = [*FIELDS, "marks"]
-# The number of cells that one thread call formats.
-_MAX_CELLS = 50_000
 _RESERVED = {*FIELDS, REASON, "created_at", "updated_at"}
 
+Row = Mapping[str, Any]
+Pages = AsyncIterator[Sequence[Row]]
 
-async def as_csv(selection: Selection) -> AsyncIterator[bytes]:
-    """Yield a CSV file with a header and one line per student: roll number, name, branch, and one column per subject.
-    The file can be imported unchanged."""
+
+def read(selection: Selection) -> Pages:
+    """Yield the selected students in pages, as `file` takes them."""
+    return StudentReader(selection).pages(_COLUMNS)
+
+
+async def file(selection: Selection, students: Pages, format_: str, style: CsvStyle) -> AsyncIterator[bytes]:
+    """Return the pieces of a file with the selected students.
+
+    A table has a header and one line per student: roll number, name, branch, and one column per subject. It can be
+    imported unchanged. Raise `InvalidRequest` if it has more rows or columns than the format allows.
+    """
+    if format_ == NDJSON:
+        return _objects(students)
     subjects = await StudentReader(selection).subjects()
-    yield BOM + await in_thread(_header, subjects)
-    at_once = max(1, _MAX_CELLS // (len(subjects) + len(FIELDS)))
-    async for students in StudentReader(selection).pages(_COLUMNS):
-        for first in range(0, len(students), at_once):
-            yield await in_thread(_lines, students[first : first + at_once], subjects)
+    if format_ == XLSX:
+        check_fits(format_, columns=len(_FIELDS) + len(subjects), rows=await StudentReader(selection).count())
+    return table_file(_table(students, subjects), format_, style)
 
 
-def _header(subjects: Sequence[str]) -> bytes:
-    return csv_line([*FIELDS, *(escape(_column(subject)) for subject in subjects)])
-
-
-def _lines(students: Sequence[Mapping[str, Any]], subjects: Sequence[str]) -> bytes:
-    text = StringIO()
-    writer = csv.writer(text)
-    for student in students:  # one call each, because a single call for all would hold the GIL too long
+def _table(students: Pages, subjects: Sequence[str]) -> Table[Row]:
+    def cells(student: Row) -> list[Cell]:
         marks = student["marks"]
-        fields = [escape(student[field]) for field in FIELDS]
-        writer.writerow([*fields, *(marks.get(subject, "") for subject in subjects)])
-    return text.getvalue().encode()
+        return [*(student[field] for field in FIELDS), *(marks.get(subject) for subject in subjects)]
+
+    return Table("students", [*_FIELDS, *(Column(_name(subject)) for subject in subjects)], students, cells)
 
 
-async def as_ndjson(selection: Selection) -> AsyncIterator[bytes]:
+async def _objects(students: Pages) -> AsyncIterator[bytes]:
     """Yield the students as one JSON object per line."""
-    async for students in StudentReader(selection).pages(_COLUMNS):
-        yield await in_thread(_objects, students)
+    async for page in students:
+        yield await in_thread(_lines, page)
 
 
-def _objects(students: Sequence[Mapping[str, Any]]) -> bytes:
+def _lines(students: Sequence[Row]) -> bytes:
     return b"".join(to_json({field: student[field] for field in _COLUMNS}) + b"\n" for student in students)
 
 
-def _column(subject: str) -> str:
-    """Return the column name of a subject, prefixed with `marks.` if it would clash with a field."""
-    return f"marks.{subject}" if subject in _RESERVED else subject
+def _name(subject: str) -> str:
+    """Return the column name of a subject, prefixed with `marks.` if an import could take it for something else."""
+    is_ambiguous = subject in _RESERVED or field_of(subject) or kind_of(subject)
+    return f"marks.{subject}" if is_ambiguous else subject

@@ -7,6 +7,8 @@ an apostrophe in such a position gets a second one, so that `unescape(escape(tex
 
 import re
 
+from core.api import trimmed
+
 # ASCII, full-width and small forms, and the mathematical minus sign.
 _STARTS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
 _SEPARATORS = ",;|\t\r\n"
@@ -23,6 +25,7 @@ _BEGINS_ESCAPED = re.compile(f"'{_AT_START}")
 _INSIDE = re.compile(f"([{_SEPARATORS}]){_FORMULA}")
 _INSIDE_ESCAPED = re.compile(f"([{_SEPARATORS}])'{_FORMULA}")
 
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*+)"')
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?", re.ASCII)
 
 
@@ -41,8 +44,14 @@ def unescape(text: str) -> str:
 
 
 def content_of(cell: str) -> str:
-    """Return the content of a file's cell: unescaped, and without surrounding spaces."""
-    return unescape(cell.strip()).strip()
+    """Return the content of a cell of a file: unescaped and trimmed. A formula such as `="0044"`, which makes a program
+    keep the zeros, stands for its text."""
+    if not cell or (cell.isascii() and cell.isalnum()):  # most cells
+        return cell
+    plain = trimmed(cell)
+    if plain.startswith('="') and (formula := _TEXT_FORMULA.fullmatch(plain)):
+        return trimmed(formula[1].replace('""', '"'))
+    return trimmed(unescape(plain))
 
 
 def escape_as_read(cell: str, *, is_mark: bool) -> str:

@@ -12,20 +12,26 @@ from starlette.requests import ClientDisconnect
 
 from core.errors import BadRequest, FieldError, InvalidRequest, UnsupportedMediaType
 from core.identity import verify_caller
+from modules.transfers.files.formats import FORMATS, ODS, XLSX, format_of
 
 PIECE = 1_000_000
 
 FORM = "multipart/form-data"
-FORMATS = {"text/csv": "csv", "application/x-ndjson": "ndjson", "application/ndjson": "ndjson"}
 
 _EXAMPLE = "roll_no,name,branch,math\nS101,Asha Rao,Physics,91\nS102,Zoë Łuk,Physics,\n"
-_FIELD = {"type": "string", "format": "binary", "description": "A CSV or NDJSON file."}
+_FIELD = {"type": "string", "format": "binary", "description": "A CSV file, a workbook (XLSX, ODS), or an NDJSON file."}
+_WORKBOOK = {
+    "schema": {"type": "string", "format": "binary", "description": "A workbook with such a table."},
+    "example": "(the bytes of a workbook)",
+}
 MEDIA_TYPES: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE},
     "application/x-ndjson": {
         "schema": {"type": "string"},
         "example": '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n',
     },
+    XLSX: _WORKBOOK,
+    ODS: _WORKBOOK,
     FORM: {
         "schema": {
             "type": "object",
@@ -62,14 +68,12 @@ async def uploaded(request: Request) -> AsyncIterator[Upload]:
     elif media_type in FORMATS:
         yield Upload(FORMATS[media_type], None, _verified(request, _body(request)))
     else:
-        known = ", ".join([*FORMATS, FORM])
-        raise UnsupportedMediaType(f"The Content-Type is {media_type[:80] or 'missing'}; supported are {known}.")
+        raise UnsupportedMediaType.of(media_type, [*FORMATS, FORM])
 
 
 def _format_of(file: UploadFile) -> str:
-    """Return the format by the file name, because browsers do not send a reliable media type."""
-    is_ndjson = (file.filename or "").lower().endswith((".ndjson", ".jsonl")) or file.content_type in FORMATS
-    return FORMATS.get(file.content_type or "", "ndjson") if is_ndjson else "csv"
+    """Return the format by the media type, or by the file name if browsers do not know a better one."""
+    return FORMATS.get(file.content_type or "") or format_of(file.filename or "")
 
 
 @asynccontextmanager

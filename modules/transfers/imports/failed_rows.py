@@ -9,7 +9,7 @@ from typing import Any
 from core.clock import utc_now
 from core.database import collection
 from modules.students import StudentBulkStore
-from modules.transfers.files.csv_reader import Row
+from modules.transfers.files.table import Row
 from modules.transfers.imports.row_validation import MAX_VALUE, RowResult
 from modules.transfers.models import FailedRow, Import
 from modules.transfers.prefetch import in_thread
@@ -32,78 +32,101 @@ _ELEMENT_BYTES = 12
 Stored = Mapping[str, Any]
 
 
-async def store(work: Import, results: Sequence[RowResult]) -> None:
-    """Store the failed rows as far as the limits allow. Their counts are set on `work` but not saved: the caller saves
+async def store(job: Import, results: Sequence[RowResult]) -> None:
+    """Store the failed rows as far as the limits allow. Their counts are set on `job` but not saved: the caller saves
     them together with the position in the file."""
     failed = [result for result in results if result.errors]
     if not failed:
         return
-    await work.update_fields(alive_at=utc_now())  # fails if another process has claimed the import
-    if work.resumed:
+    await job.update_fields(alive_at=utc_now())  # fails if another process has claimed the import
+    if job.resumed:
         numbers = [result.row.number for result in failed]
         # Stored by an earlier run that crashed before it saved its position.
-        await FailedRow.find({"import_id": work.id, "row": {"$in": numbers}}).delete()
-    for documents in await in_thread(_commands, work, failed):
+        await FailedRow.find({"import_id": job.id, "row": {"$in": numbers}}).delete()
+    for documents in await in_thread(_commands, job, failed):
         await collection(FailedRow).insert_many(documents)
         # An erasure that searched before this insert has not seen these rows.
-        if await StudentBulkStore.erased_since(work.created_at):
-            rows = {"import_id": work.id, "row": {"$in": [document["row"] for document in documents]}}
+        if await StudentBulkStore.erased_since(job.created_at):
+            rows = {"import_id": job.id, "row": {"$in": [document["row"] for document in documents]}}
             blank = {"cells": [], "about": [], "errors.$[].value": "", "errors.$[].detail": REMOVED}
             await collection(FailedRow).update_many(rows, {"$set": blank})
 
 
-def _commands(work: Import, failed: Sequence[RowResult]) -> list[list[dict[str, Any]]]:
-    """Return the documents of failed rows in portions that are quick to encode, and count them in `work`."""
+def _commands(job: Import, failed: Sequence[RowResult]) -> list[list[dict[str, Any]]]:
+    """Return the documents of failed rows in portions that are quick to encode, and count them in `job`."""
     commands: list[list[dict[str, Any]]] = []
     portion = _COMMAND_BYTES
     for result in failed:
-        number = work.errors_stored or 0
-        if number >= MAX_STORED or work.errors_bytes >= MAX_STORED_BYTES:
+        number = job.errors_stored or 0
+        if number >= MAX_STORED or job.errors_bytes >= MAX_STORED_BYTES:
             break
         size = sum(map(len, result.row.cells)) + _ELEMENT_BYTES * len(result.row.cells)
         is_small = size <= MAX_ROW_BYTES
         if portion >= _COMMAND_BYTES:
             commands.append([])
             portion = 0
-        commands[-1].append(_document(work, result, result.row.cells if is_small else []))
-        work.errors_stored = number + 1
-        work.errors_bytes += size if is_small else 0
+        commands[-1].append(_document(job, result, result.row.cells if is_small else []))
+        job.errors_stored = number + 1
+        job.errors_bytes += size if is_small else 0
         portion += size if is_small else 0
     return commands
 
 
-def _document(work: Import, result: RowResult, cells: Sequence[str]) -> dict[str, Any]:
+def _document(job: Import, result: RowResult, cells: Sequence[str]) -> dict[str, Any]:
     return {
-        "import_id": work.id,
+        "import_id": job.id,
         "row": result.row.number,
         "line": result.row.line,
         "cells": cells,
         "about": list(_about(result.row)),
         "errors": [asdict(error) for error in result.errors],
-        "expires_at": work.expires_at,
+        "expires_at": job.expires_at,
     }
 
 
 def _about(row: Row) -> Iterator[str]:
-    """Yield the texts of a row that may be the student's roll number or name. If the columns of the cells are unknown,
-    these are the first `MAX_ABOUT` cells."""
+    """Yield the texts of a row that may be the student's roll number or name, and the roll numbers of others that its
+    errors name. If the columns of the cells are unknown, these are the first `MAX_ABOUT` cells."""
     texts = [row.content.get("roll_no"), row.content.get("name")] if row.content else row.cells[:MAX_ABOUT]
-    for text in texts:
+    for text in (*texts, *row.related):
         if isinstance(text, str) and len(text) <= MAX_VALUE:
             yield unicodedata.normalize("NFC", text).strip()
 
 
-async def listed(work: Import) -> list[Stored]:
+async def listed(job: Import) -> list[Stored]:
     """Return the first failed rows with their errors, without their cells."""
-    query = {"import_id": work.id}
+    query = {"import_id": job.id}
     found = collection(FailedRow).find(query, {"cells": 0}).sort("row", 1).limit(MAX_LISTED)
     return list(await found.to_list(None))
 
 
-async def stored(work: Import) -> AsyncIterator[Sequence[Stored]]:
+async def stored(job: Import) -> AsyncIterator[Sequence[Stored]]:
     """Yield all stored failed rows in order, in portions."""
-    average = work.errors_bytes // (work.errors_stored or 1)
+    average = job.errors_bytes // (job.errors_stored or 1)
     at_once = max(1, min(_READ_AT_ONCE, _COMMAND_BYTES // (average + 1)))
-    found = collection(FailedRow).find({"import_id": work.id}).sort("row", 1).batch_size(at_once)
+    found = collection(FailedRow).find({"import_id": job.id}).sort("row", 1).batch_size(at_once)
     while rows := await found.to_list(at_once):
         yield rows
+
+
+def left_out(job: Import) -> str | None:
+    """Return the sentence that states how many failed rows are not stored, if any."""
+    stored_rows = job.failed if job.errors_stored is None else job.errors_stored
+    left = job.failed + job.incomplete - stored_rows
+    return f"{left} more rows failed and are not listed here." if left else None
+
+
+def generated_roll_nos(job: Import, rows: Sequence[Stored]) -> list[list[str]]:
+    """Return for each of these rows the roll number that the import made, as a list of one cell, or an empty list if
+    the file has a column of them. Sent again, the rows have other numbers, so the column must be in the file."""
+    prefix = job.options.columns.roll_no_prefix
+    return [[] if prefix is None else [f"{prefix}{row['row']}"] for row in rows]
+
+
+def reason_of(row: Stored) -> str:
+    """Return the errors of a row as text."""
+    return " ".join(map(_reason, row["errors"]))
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    return f"{error['field']}: {error['detail']}" if error["field"] else str(error["detail"])

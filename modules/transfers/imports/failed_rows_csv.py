@@ -1,9 +1,8 @@
 """The failed rows of an import as a CSV file, which can be corrected and imported again."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
-from modules.transfers.files.csv_reader import FIELDS, REASON
+from modules.transfers.columns.column_names import REASON, field_of, name_of
 from modules.transfers.files.csv_writer import BOM, csv_line
 from modules.transfers.files.formula_escaping import escape, escape_as_read
 from modules.transfers.imports import failed_rows
@@ -13,51 +12,49 @@ from modules.transfers.prefetch import in_thread
 
 async def as_csv(job: Import) -> AsyncIterator[bytes]:
     """Yield the stored failed rows of an import as CSV, with the separator of its file and an additional column for the
-    reason.
+    reason. Surplus cells of a row follow the reason. Roll numbers that the import made are the first column.
 
     Importing the cells again gives the same values; formulas are escaped. A column of reasons in the imported file is
     left out. If some failed rows are not stored, a last line has their number in the column of reasons.
     """
-    columns = job.header if job.format == "csv" else ["row"]
-    yield BOM + await in_thread(_failed_header, columns, job.separator)
+    columns = ["row"] if job.format == "ndjson" else job.header
+    added = [] if job.options.columns.roll_no_prefix is None else ["roll_no"]
+    yield BOM + await in_thread(_failed_header, columns, added, job.separator)
     async for rows in failed_rows.stored(job):
-        yield await in_thread(_failed_lines, rows, columns, job.separator)
-    stored = job.failed if job.errors_stored is None else job.errors_stored
-    if left := job.failed - stored:
-        yield csv_line([*_blank(columns), f"{left} more rows failed and are not listed here."], job.separator)
+        yield await in_thread(_failed_lines, job, rows, columns)
+    if left_out := failed_rows.left_out(job):
+        yield csv_line([*([""] * len(added)), *_blank(columns), left_out], job.separator)
 
 
 def _kept(columns: Sequence[str]) -> list[int]:
-    return [index for index, name in enumerate(columns) if name.strip() != REASON]
+    return [index for index, cell in enumerate(columns) if name_of(cell) != REASON]
 
 
 def _blank(columns: Sequence[str]) -> list[str]:
     return [""] * len(_kept(columns))
 
 
-def _failed_header(columns: Sequence[str], separator: str) -> bytes:
-    return csv_line([*(escape_as_read(columns[index], is_mark=False) for index in _kept(columns)), REASON], separator)
+def _failed_header(columns: Sequence[str], added: Sequence[str], separator: str) -> bytes:
+    names = [escape_as_read(columns[index], is_mark=False) for index in _kept(columns)]
+    return csv_line([*added, *names, REASON], separator)
 
 
-def _failed_lines(rows: Sequence[failed_rows.Stored], columns: Sequence[str], separator: str) -> bytes:
+def _failed_lines(job: Import, rows: Sequence[failed_rows.Stored], columns: Sequence[str]) -> bytes:
     kept = _kept(columns)
-    are_marks = [name.strip() not in FIELDS for name in columns]
-    return b"".join(csv_line([*_as_read(row, kept, are_marks), _reasons(row)], separator) for row in rows)
+    are_marks = [field_of(name_of(cell)) is None for cell in columns]
+    lines: list[bytes] = []
+    for row, added in zip(rows, failed_rows.generated_roll_nos(job, rows), strict=True):
+        cells, reason = row["cells"], escape(failed_rows.reason_of(row))
+        line = [*added, *_as_read(cells, kept, are_marks), reason, *_surplus(cells, len(columns))]
+        lines.append(csv_line(line, job.separator))
+    return b"".join(lines)
 
 
-def _as_read(row: failed_rows.Stored, kept: Sequence[int], are_marks: Sequence[bool]) -> list[str]:
-    """Return the cells of a failed row, or blank cells if they are not stored."""
-    cells = row["cells"]
-    if not cells:
-        return [""] * len(kept)
-    if len(cells) != len(are_marks):
-        return [escape_as_read(cell, is_mark=False) for cell in cells]
-    return [escape_as_read(cells[index], is_mark=are_marks[index]) for index in kept]
+def _as_read(cells: Sequence[str], kept: Sequence[int], are_marks: Sequence[bool]) -> list[str]:
+    """Return the cells of a failed row. Cells that it lacks, or that are not stored, are blank."""
+    return [escape_as_read(cells[index], is_mark=are_marks[index]) if index < len(cells) else "" for index in kept]
 
 
-def _reasons(row: failed_rows.Stored) -> str:
-    return escape(" ".join(map(_reason, row["errors"])))
-
-
-def _reason(error: Mapping[str, Any]) -> str:
-    return f"{error['field']}: {error['detail']}" if error["field"] else str(error["detail"])
+def _surplus(cells: Sequence[str], width: int) -> list[str]:
+    """Return the cells of a failed row beyond the columns. They follow the reason, which has a column of its own."""
+    return [escape_as_read(cell, is_mark=False) for cell in cells[width:]]

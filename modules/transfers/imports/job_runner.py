@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 3
 MAX_OF_USER = 2
-PULSE_SECONDS = 3.0
+HEARTBEAT_SECONDS = 3.0
 RETRY_SECONDS = 10
 
-Job = Callable[[Import], Awaitable[None]]
+JobFunction = Callable[[Import], Awaitable[None]]
 
 _slots: list["Slot"] = []
-_at_work: set[asyncio.Task[None]] = set()
+_running_tasks: set[asyncio.Task[None]] = set()
 
 
 class TooManyImports(TooManyRequests):
@@ -64,19 +64,19 @@ class Slot:
             yield piece
         self.reserve_job()
 
-    def start(self, work: Import, job: Job) -> "asyncio.Task[None]":
+    def start(self, job: Import, run: JobFunction) -> "asyncio.Task[None]":
         """Run a job in the background and return its task. If the job does not finish, the import is released: its
         state is then `interrupted`, and it can be resumed."""
         STARTED.inc()
         self.is_started = True
-        task = asyncio.create_task(_run(work, job))
-        _at_work.add(task)
+        task = asyncio.create_task(_run(job, run))
+        _running_tasks.add(task)
         task.add_done_callback(self._end)
         return task
 
     def _end(self, task: "asyncio.Task[None]") -> None:
         _slots.remove(self)
-        _at_work.discard(task)
+        _running_tasks.discard(task)
         if not task.cancelled():
             task.exception()  # already logged; avoids asyncio's warning if the task is not awaited
 
@@ -95,46 +95,46 @@ def hold_slot(user: str) -> Iterator[Slot]:
             _slots.remove(slot)
 
 
-async def _run(work: Import, job: Job) -> None:
+async def _run(job: Import, run: JobFunction) -> None:
     try:
-        async with pulse(work):
-            await job(work)
-        ENDED.labels(work.state).inc()
+        async with heartbeat(job):
+            await run(job)
+        ENDED.labels(job.state).inc()
     except BaseException as error:
         INTERRUPTED.inc()
-        _log_interruption(work, error)
+        _log_interruption(job, error)
         with suppress(Exception):  # otherwise the missing heartbeat shows the interruption
-            await service.release(work)
+            await service.release(job)
         raise
 
 
-def _log_interruption(work: Import, error: BaseException) -> None:
+def _log_interruption(job: Import, error: BaseException) -> None:
     known = as_unavailable(error) if isinstance(error, PyMongoError) else error
     if isinstance(known, Problem):
-        log.error("Import %s was interrupted: %s", work.id, known.detail)
+        log.error("Import %s was interrupted: %s", job.id, known.detail)
     elif isinstance(error, Exception):
-        log.error("Import %s was interrupted", work.id, exc_info=error)
+        log.error("Import %s was interrupted", job.id, exc_info=error)
 
 
 @asynccontextmanager
-async def pulse(work: Import) -> AsyncIterator[None]:
-    """Store a heartbeat of an import every `PULSE_SECONDS` while the context is open."""
+async def heartbeat(job: Import) -> AsyncIterator[None]:
+    """Store a heartbeat of an import every `HEARTBEAT_SECONDS` while the context is open."""
     over = asyncio.Event()
-    beating = asyncio.create_task(_beat(work, over))
+    heartbeats = asyncio.create_task(_send_heartbeats(job, over))
     try:
         yield
     finally:
         over.set()
-        await beating  # a heartbeat after the release would make the import look alive
+        await heartbeats  # a heartbeat after the release would make the import look alive
 
 
-async def _beat(work: Import, over: asyncio.Event) -> None:
+async def _send_heartbeats(job: Import, over: asyncio.Event) -> None:
     while True:
         with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), PULSE_SECONDS)
+            await asyncio.wait_for(over.wait(), HEARTBEAT_SECONDS)
             return
         with suppress(Exception):
-            await work.update_fields(alive_at=utc_now())
+            await job.update_fields(alive_at=utc_now())
 
 
 @asynccontextmanager
@@ -143,7 +143,7 @@ async def lifespan() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        tasks = list(_at_work)
+        tasks = list(_running_tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,7 +9,7 @@ from modules.transfers.models import State, Verify
 
 PAUSE_SECONDS = 0.5
 
-AT_WORK = {State.RECEIVING, State.RUNNING, State.UNDOING}
+ACTIVE_STATES = {State.RECEIVING, State.RUNNING, State.UNDOING}
 
 
 async def events(import_id: str, verify: Verify) -> AsyncIterator[bytes]:
@@ -26,6 +26,6 @@ async def events(import_id: str, verify: Verify) -> AsyncIterator[bytes]:
         if text != sent:
             yield f"event: progress\ndata: {text}\n\n".encode()
             sent = text
-        if now.state not in AT_WORK:
+        if now.state not in ACTIVE_STATES:
             return
         await asyncio.sleep(PAUSE_SECONDS)

@@ -8,22 +8,34 @@ from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from core.api import LINK, Listing, PageQuery, address, problem_responses
+from core.api import LINK, Listing, PageQuery, problem_responses, url_path
 from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
 from core.middleware import allow_body
 from core.routing import ProtectedRouter
-from modules.transfers.files.csv_reader import InvalidFile
+from modules.transfers.downloads.query import XLSX
+from modules.transfers.files import file_store
+from modules.transfers.files.table import InvalidFile
 from modules.transfers.files.upload import Upload, uploaded
-from modules.transfers.imports import failed_rows_csv, import_job, job_runner, progress_events, service, undo
+from modules.transfers.imports import (
+    failed_rows_csv,
+    failed_rows_xlsx,
+    import_job,
+    job_runner,
+    progress_events,
+    service,
+    undo,
+)
 from modules.transfers.imports.job_runner import TooManyImports
+from modules.transfers.imports.preview import preview
+from modules.transfers.imports.query import ImportHeaders, ImportQuery
 from modules.transfers.imports.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
 from modules.transfers.models import Import, State, hashed_key
-from modules.transfers.responses import CARRIED_ON, CREATED, FAILED_ROWS, FILE, PROGRESS
-from modules.transfers.schemas import ImportHeaders, ImportQuery, ImportRead
+from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
+from modules.transfers.schemas import ImportRead, PreviewRead
 from modules.transfers.settings import ImportSettings
-from modules.transfers.streams import Stream, TooManyStreams, download, while_permitted
+from modules.transfers.streams import Stream, TooManyStreams, download, table_download, while_permitted
 
 router = ProtectedRouter()
 
@@ -62,8 +74,8 @@ async def create(
 ) -> ImportRead:
     """Import students from a file.
 
-    The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), NDJSON, or a form with the field
-    `file`. A blank cell means no mark, never zero.
+    The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), a workbook (XLSX or ODS) with such
+    a sheet, NDJSON, or a form with the field `file`. A blank cell means no mark, never zero.
     """
     with job_runner.hold_slot(user.username) as slot:
         slot.check_capacity()
@@ -75,10 +87,29 @@ async def create(
                 await service.check_is_same(found, job, upload.stream)
                 response.status_code = 200
                 return await _outcome(found)
-            async with job_runner.pulse(job):
+            async with job_runner.heartbeat(job):
                 await service.receive(job, slot.after(upload.stream))
-        started = slot.start(job, _import_task(request))
-        return await _carry_on(job, started, response, headers.prefer, request)
+        started = slot.start(job, _import_function(request))
+        return await _respond(job, started, response, headers.prefer, request)
+
+
+@router.post(
+    "/imports/preview",
+    dependencies=[WRITER],
+    responses=problem_responses(Forbidden, InvalidFile, TooManyImports),
+    openapi_extra={"requestBody": FILE},
+)
+async def preview_(user: CurrentUser, query: Annotated[ImportQuery, Query()], request: Request) -> PreviewRead:
+    """Preview an import.
+
+    Nothing is stored. The response says what the file and each of its columns are taken for, what is doubtful, and the
+    parameters with which `POST /imports` does just that. Only the first 2,000 rows are looked at.
+    """
+    with job_runner.hold_slot(user.username) as slot:
+        slot.check_capacity()
+        allow_body(request, ImportSettings.current().max_bytes)
+        async with uploaded(request) as upload, file_store.received(slot.after(upload.stream)) as path:
+            return await preview(path, query, upload.format, user.username)
 
 
 def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
@@ -92,11 +123,11 @@ def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import
     )
 
 
-async def _carry_on(
+async def _respond(
     job: Import, started: "asyncio.Task[None]", response: Response, prefer: str | None, request: Request
 ) -> ImportRead:
     """Wait for the end of an import's job, unless the client prefers an asynchronous response."""
-    response.headers["Location"] = address(request, "imports", str(job.id))
+    response.headers["Location"] = url_path(request, "imports", str(job.id))
     if prefer and "respond-async" in prefer.lower().replace(" ", "").split(","):
         response.status_code = 202
         response.headers["Preference-Applied"] = "respond-async"
@@ -107,8 +138,8 @@ async def _carry_on(
     return await _outcome(job)
 
 
-def _import_task(request: Request) -> job_runner.Job:
-    return partial(import_job.carry_out, verify=partial(verify_account, request))
+def _import_function(request: Request) -> job_runner.JobFunction:
+    return partial(import_job.run, verify=partial(verify_account, request))
 
 
 async def _outcome(job: Import) -> ImportRead:
@@ -117,9 +148,19 @@ async def _outcome(job: Import) -> ImportRead:
     if job.state is State.FAILED:
         raise InvalidFile(report.detail, extensions=_extensions(report))
     if job.state is State.REJECTED:
-        detail = f"{report.failed} of {report.rows} rows are invalid; nothing was written."
-        raise ImportRejected(detail, extensions=_extensions(report))
+        raise ImportRejected(_why_rejected(report), extensions=_extensions(report))
     return report
+
+
+def _why_rejected(report: ImportRead) -> str:
+    open_findings = [finding for finding in report.findings if finding.stops]
+    if not open_findings:
+        return f"{report.failed} of {report.rows} rows are invalid; nothing was written."
+    settled_by = " ".join(finding.settled_by or "" for finding in open_findings[:10])
+    return (
+        f"{len(open_findings)} columns need a decision; nothing was written. Decide with {settled_by}, or otherwise: "
+        "see findings."
+    )
 
 
 def _extensions(report: ImportRead) -> dict[str, Any]:
@@ -184,12 +225,31 @@ async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -
     return Stream(user.username, pieces, media_type="text/csv; charset=utf-8", headers=download("errors.csv"))
 
 
+@router.get(
+    "/imports/{import_id}/errors.xlsx",
+    response_class=StreamingResponse,
+    dependencies=[WRITER],
+    responses={
+        **MARKED_ROWS,
+        **problem_responses(Forbidden, ImportNotFound, TooManyStreams),
+    },
+)
+async def get_marked_errors(user: CurrentUser, import_id: IdInPath, request: Request) -> Stream:
+    """Download the failed rows as XLSX, with the wrong cells marked.
+
+    Each wrong cell is coloured and has the reason as a comment; the first column has all reasons of a row. Correct the
+    rows and import the file again: the column of reasons is ignored. The file has the same rows as `errors.csv`.
+    """
+    job = await service.get(import_id, with_header=True)
+    return table_download(request, user.username, failed_rows_xlsx.as_table(job), XLSX)
+
+
 @router.post(
     "/imports/{import_id}/resume",
     status_code=200,
     dependencies=[WRITER],
     responses={
-        **CARRIED_ON,
+        **PROGRESS_OR_END,
         **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected, TooManyImports),
     },
 )
@@ -200,15 +260,15 @@ async def resume(
     with job_runner.hold_slot(user.username) as slot:
         slot.reserve_job()
         job = await service.claim(import_id)
-        task = undo.finish_undo if job.state is State.UNDOING else _import_task(request)
-        return await _carry_on(job, slot.start(job, task), response, prefer, request)
+        task = undo.finish_undo if job.state is State.UNDOING else _import_function(request)
+        return await _respond(job, slot.start(job, task), response, prefer, request)
 
 
 @router.post(
     "/imports/{import_id}/undo",
     status_code=200,
     dependencies=[WRITER],
-    responses={**CARRIED_ON, **problem_responses(Forbidden, ImportNotFound, NothingToDo, TooManyImports)},
+    responses={**PROGRESS_OR_END, **problem_responses(Forbidden, ImportNotFound, NothingToDo, TooManyImports)},
 )
 async def undo_(
     user: CurrentUser, import_id: IdInPath, request: Request, response: Response, prefer: Prefer = None
@@ -221,4 +281,4 @@ async def undo_(
     with job_runner.hold_slot(user.username) as slot:
         slot.reserve_job()
         job = await service.claim(import_id, undone_by=user.username)
-        return await _carry_on(job, slot.start(job, undo.finish_undo), response, prefer, request)
+        return await _respond(job, slot.start(job, undo.finish_undo), response, prefer, request)

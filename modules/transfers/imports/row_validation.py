@@ -1,5 +1,6 @@
 """Validation of rows: which student a row creates or changes, or why the row is rejected."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,14 +9,27 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.api import sentence_of
-from modules.students import StudentBulkStore, StudentPatch, StudentSnapshot, Write
-from modules.transfers.files.csv_reader import Row, RowError
-from modules.transfers.models import Import, Mode
+from modules.students import (
+    FieldDifference,
+    SimilarStudent,
+    StudentBulkStore,
+    StudentPatch,
+    StudentSnapshot,
+    Write,
+    differences,
+)
+from modules.transfers.files.table import Row, RowError
+from modules.transfers.imports.doubtful_identities import doubt, find_similar
+from modules.transfers.models import Import
+from modules.transfers.options import Mode
 from modules.transfers.prefetch import in_thread
 
 # Limits for the errors reported for one row: their number, and the characters quoted of a value.
 MAX_ERRORS = 20
 MAX_VALUE = 200
+
+# As Excel and LibreOffice write them into cells.
+_FORMULA_ERROR = re.compile(r"(#(DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!|SPILL!|CALC!|FIELD!|BLOCKED!)|Err:\d{3})\Z")
 
 
 class RowOutcome(StrEnum):
@@ -35,15 +49,16 @@ class RowResult:
     outcome: RowOutcome
     current: StudentSnapshot | None = None
     content: dict[str, Any] = field(default_factory=dict)
+    changes: list[FieldDifference] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     is_written: bool = False
     """Whether this import has already written the row, and `current` is the version it made."""
 
-    def write(self, work: Import) -> Write:
+    def write(self, job: Import) -> Write:
         """Return the write for a row that creates or changes a student."""
         if self.current is None:
-            return work.students.created(self.content)
-        return work.students.changed(self.current, self.content)
+            return job.students.created(self.content)
+        return job.students.changed(self.current, self.content)
 
 
 def check(row: Row) -> Row:
@@ -51,27 +66,48 @@ def check(row: Row) -> Row:
 
     Errors are added to `row.errors`.
     """
-    if row.errors:
+    if row.errors and not row.content:
         return row
+    of_formulas = _take_formula_errors(row.content)
     try:
         row.content = StudentPatch.model_validate(row.content).model_dump(exclude_unset=True)
         marks = row.content.get("marks", {})
         row.blanks += [subject for subject, mark in marks.items() if mark is None]
         row.content["marks"] = {subject: mark for subject, mark in marks.items() if mark is not None}
     except ValidationError as error:
-        row.errors = _errors(error)
+        row.errors = [*_errors(error), *row.errors]
+    row.errors = of_formulas + row.errors
+    if len(row.errors) > MAX_ERRORS + 1:
+        row.errors[MAX_ERRORS:] = [_further(len(row.errors) - MAX_ERRORS)]
     if row.errors and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
-    elif "roll_no" not in row.content:
+    elif "roll_no" not in row.content and not any(error.field == "roll_no" for error in of_formulas):
         row.errors.append(RowError("roll_no", "", "missing", "This is required."))
     return row
+
+
+def _take_formula_errors(content: dict[str, Any]) -> list[RowError]:
+    """Remove the values that are errors of a spreadsheet's formulas: `#REF!` is nobody's name."""
+    errors: list[RowError] = []
+    for values in (content, content.get("marks")):
+        if not isinstance(values, dict):
+            continue
+        for name in [name for name, value in values.items() if isinstance(value, str) and _FORMULA_ERROR.match(value)]:
+            text = values.pop(name)
+            detail = f"The cell has the formula error {text}. Correct the formula, or clear the cell."
+            errors.append(RowError(name[:MAX_VALUE], text, "formula_error", detail))
+    return errors[:MAX_ERRORS]
 
 
 def _errors(invalid: ValidationError) -> list[RowError]:
     errors = [_error(each) for each in invalid.errors(include_url=False)[:MAX_ERRORS]]
     if left := invalid.error_count() - len(errors):
-        errors.append(RowError("", "", "more", f"{left} more values in this row are invalid."))
+        errors.append(_further(left))
     return errors
+
+
+def _further(left: int) -> RowError:
+    return RowError("", "", "more", f"{left} more values in this row are invalid.")
 
 
 def _error(error: Any) -> RowError:
@@ -82,35 +118,49 @@ def _error(error: Any) -> RowError:
     return RowError(column[:MAX_VALUE], text, error["type"], sentence_of(error))
 
 
-async def validate_all(rows: Sequence[Row], work: Import) -> list[RowResult]:
+async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:
     """Validate checked rows against the students stored in the database."""
     wanted = {row.content["roll_no"] for row in rows if not row.errors}
-    current = await work.students.find(wanted) if wanted else {}
-    return await in_thread(_validate_each, rows, current, work)
+    current = await job.students.find(wanted) if wanted else {}
+    similar = await find_similar(rows, current, job)
+    return await in_thread(_validate_each, rows, current, similar, job)
 
 
-def _validate_each(rows: Sequence[Row], current: Mapping[str, StudentSnapshot], work: Import) -> list[RowResult]:
-    return [validate_row(row, current.get(row.content.get("roll_no", "")), work) for row in rows]
+def _validate_each(
+    rows: Sequence[Row],
+    current: Mapping[str, StudentSnapshot],
+    similar: Mapping[str, Sequence[SimilarStudent]],
+    job: Import,
+) -> list[RowResult]:
+    numbered = [(row, row.content.get("roll_no", "")) for row in rows]
+    return [validate_row(row, current.get(roll_no), similar.get(roll_no, ()), job) for row, roll_no in numbered]
 
 
-def validate_row(row: Row, current: StudentSnapshot | None, work: Import) -> RowResult:
-    """Validate a checked row against the student with its roll number, who may be deleted."""
+def validate_row(
+    row: Row, current: StudentSnapshot | None, similar: Sequence[SimilarStudent], job: Import
+) -> RowResult:
+    """Validate a checked row against the student with its roll number, who may be deleted, and against the students
+    with similar roll numbers."""
     if row.errors:
         return RowResult(row, RowOutcome.FAILED, errors=row.errors)
     live = current is not None and current.deleted_at is None
-    if current and live and work.students.has_made(current):  # an earlier write took effect late
+    if current and live and job.students.has_made(current):  # an earlier write took effect late
         outcome = RowOutcome.CREATED if current.is_creation else RowOutcome.UPDATED
-        return RowResult(row, outcome, current, is_written=True)
-    errors = _mode_errors(row, work.options.mode, live=live)
-    content = _content(row, current if live else None, remove_blanks=work.options.remove_blanks)
+        return RowResult(row, outcome, current, errors=row.cell_errors, is_written=True)
+    doubtful = doubt(row, current if live else None, similar, job)
+    errors = [doubtful] if doubtful else _mode_errors(row, job.options.mode, live=live)
+    content = _content(row, current if live else None, remove_blanks=job.options.remove_blanks)
     if len(content["marks"]) > StudentBulkStore.MAX_SUBJECTS:
         detail = f"The student would have more than {StudentBulkStore.MAX_SUBJECTS} subjects."
         errors.append(RowError("marks", "", "subjects", detail))
     if errors:
         return RowResult(row, RowOutcome.FAILED, errors=errors)
-    if live and all(getattr(current, name) == value for name, value in content.items()):
-        return RowResult(row, RowOutcome.UNCHANGED)
-    return RowResult(row, RowOutcome.UPDATED if live else RowOutcome.CREATED, current, content)
+    if not live:
+        return RowResult(row, RowOutcome.CREATED, current, content, errors=row.cell_errors)
+    changes = list(differences({name: getattr(current, name) for name in content}, content))
+    if not changes:
+        return RowResult(row, RowOutcome.UNCHANGED, errors=row.cell_errors)
+    return RowResult(row, RowOutcome.UPDATED, current, content, changes, row.cell_errors)
 
 
 def _mode_errors(row: Row, mode: Mode, *, live: bool) -> list[RowError]:

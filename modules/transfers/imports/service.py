@@ -16,8 +16,8 @@ from modules.transfers.imports import failed_rows
 from modules.transfers.models import HEARTBEAT_TIMEOUT, Import, State
 from modules.transfers.schemas import ImportRead
 
-# Reports do not need the header of the file, which may have a megabyte.
-_SHOWN = {"header": 0}
+# Reports do not need the header of the file, which may have a megabyte, nor all subjects of the school.
+_SHOWN = {"header": 0, "subjects_before": 0}
 
 
 class ImportNotFound(NotFound):
@@ -49,37 +49,37 @@ class NothingToDo(Conflict):
     title = "Conflicting import state"
 
 
-async def begin(work: Import) -> tuple[Import, bool]:
+async def begin(job: Import) -> tuple[Import, bool]:
     """Insert an import, and return it with True. If an earlier import has its idempotency key, return that one with
     False. An earlier import whose upload was interrupted is replaced."""
     try:
-        await work.insert()
+        await job.insert()
     except DuplicateKeyError:
-        earlier = await Import.find_one(Import.key == work.key)
+        earlier = await Import.find_one(Import.key == job.key)
         if earlier and not (earlier.state is State.RECEIVING and earlier.effective_state is State.INTERRUPTED):
             return earlier, False
         if earlier:
             await earlier.delete()
-            await file_store.forget(earlier)
-        return await begin(work)
-    return work, True
+            await file_store.delete(earlier)
+        return await begin(job)
+    return job, True
 
 
-async def receive(work: Import, stream: AsyncIterator[bytes]) -> None:
+async def receive(job: Import, stream: AsyncIterator[bytes]) -> None:
     """Store the uploaded file. On any error, delete the import and what was stored of its file."""
     try:
-        size, fingerprint = await file_store.store(work, stream)
-        await work.update_fields(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
+        size, fingerprint = await file_store.store(job, stream)
+        await job.update_fields(size=size, fingerprint=fingerprint, state=State.RUNNING, alive_at=utc_now())
     except BaseException:
-        await file_store.forget(work)
-        await work.delete()
+        await file_store.delete(job)
+        await job.delete()
         raise
 
 
-async def check_is_same(earlier: Import, work: Import, stream: AsyncIterator[bytes]) -> None:
+async def check_is_same(earlier: Import, job: Import, stream: AsyncIterator[bytes]) -> None:
     """Raise `KeyReused` if an import has another file or other options than an earlier one with the same key."""
     same_file = earlier.fingerprint in (None, await file_store.fingerprint(stream))
-    if not same_file or earlier.options != work.options:
+    if not same_file or earlier.options != job.options:
         raise KeyReused
 
 
@@ -98,10 +98,10 @@ async def get(import_id: str, *, with_header: bool = False) -> Import:
 async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
     """Claim an interrupted import in order to resume it, or a finished or interrupted one to undo it for the user
     `undone_by`. Only one process gets the claim. Raise `NothingToDo`."""
-    work = await get(import_id)
-    if work.expires_at < utc_now():
+    job = await get(import_id)
+    if job.expires_at < utc_now():
         raise NothingToDo("This import is too old: its change log has expired.")
-    if not undone_by and work.state is State.RUNNING and not await file_store.is_stored(work):
+    if not undone_by and job.state is State.RUNNING and not await file_store.is_stored(job):
         raise NothingToDo(f"{file_store.REMOVED} The rows written so far can be undone.")
     stale = {"alive_at": {"$lt": utc_now() - HEARTBEAT_TIMEOUT}}
     wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
@@ -110,29 +110,30 @@ async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
         wanted.append({"state": State.DONE, "options.dry_run": False})
         changes |= {"state": State.UNDOING, "undone_by": undone_by}
     update = {"$set": changes, "$unset": {"finished_at": ""}, "$inc": {"turn": 1}}
-    claimed = await change_if(Import, {"_id": work.id, "$or": wanted}, update)
+    claimed = await change_if(Import, {"_id": job.id, "$or": wanted}, update)
     if claimed is None:
-        raise NothingToDo(_why_not(work))
+        raise NothingToDo(_conflicting_state(job))
     return claimed
 
 
-def _why_not(work: Import) -> str:
-    if work.state is State.RECEIVING:
+def _conflicting_state(job: Import) -> str:
+    if job.state is State.RECEIVING:
         return "The upload is incomplete, and nothing was written. Send the file again."
-    return f"The state of this import is {work.effective_state}."
+    return f"The state of this import is {job.effective_state}."
 
 
-async def release(work: Import) -> None:
+async def release(job: Import) -> None:
     """Mark an import as no longer running, so that another process can claim it."""
-    await work.update_fields(alive_at=datetime.fromtimestamp(0, UTC))
+    await job.update_fields(alive_at=datetime.fromtimestamp(0, UTC))
 
 
-async def report(work: Import) -> ImportRead:
+async def report(job: Import) -> ImportRead:
     """Return an import with its first failed rows, as shown to clients."""
-    return ImportRead.of(work, await failed_rows.listed(work))
+    return ImportRead.of(job, await failed_rows.listed(job))
 
 
 async def list_(window: Window) -> Page[Import]:
     """Return one page of the imports."""
-    found = collection(Import).find(window.filter, _SHOWN).sort(window.sort).limit(window.limit + 1)
+    listed = {**_SHOWN, "columns": 0, "findings": 0}
+    found = collection(Import).find(window.filter, listed).sort(window.sort).limit(window.limit + 1)
     return window.page([Import.model_validate(stored) for stored in await found.to_list(None)])

@@ -13,10 +13,10 @@ from core.api import (
     IfNoneMatch,
     Listing,
     PageQuery,
-    address,
     location,
     not_modified,
     problem_responses,
+    url_path,
 )
 from core.database import SortKey
 from core.errors import Forbidden, PreconditionFailed, PreconditionRequired
@@ -64,7 +64,7 @@ async def create(
 ) -> LostItemRead:
     """Create a lost item."""
     record = await service.create(data)
-    response.headers["Location"] = address(request, "lost-items", record.code)
+    response.headers["Location"] = url_path(request, "lost-items", record.code)
     return _read(record, response)
 
 

@@ -1,0 +1,1 @@
+"""Columns: what each column of a file is taken for, and what its cells mean."""

@@ -1,0 +1,123 @@
+"""A first look at a file: its layout, what its columns are taken for, and what is doubtful about them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from modules.transfers.columns.cell_values import ValueOptions
+from modules.transfers.columns.derived import DOUBTS, Sample, doubts
+from modules.transfers.columns.identities import subject_key
+from modules.transfers.files.csv_reader import Layout, read_csv
+from modules.transfers.files.table import RawRow
+from modules.transfers.files.text import WINDOWS_1252, open_text
+from modules.transfers.imports.row_reader import CsvTable, open_table
+from modules.transfers.options import Column, Finding, Options, Reason, Role
+
+# How many rows, and how many characters of them, are looked at.
+SAMPLE_ROWS = 2_000
+SAMPLE_SIZE = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """How a file is to be read, its first rows, and the findings about its columns."""
+
+    table: CsvTable
+    rows: Sequence[RawRow]
+    findings: Sequence[Finding]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a finding must be settled before the file can be imported."""
+        return any(finding.stops for finding in self.findings)
+
+
+def analyse(path: Path, options: Options, stored: Sequence[str], *, is_workbook: bool = False) -> Analysis:
+    """Look at the beginning of a CSV file. `stored` are the subjects in which students have marks. Raise `InvalidFile`
+    if the file has no header that can be used."""
+    table = open_table(path, options, is_workbook=is_workbook)
+    rows = list(_sample(path, table))
+    columns = table.columns.assigned
+    return Analysis(
+        table, rows, [*_notes(table.layout, options), *_doubtful(table, rows, stored), *_similar(columns, stored)]
+    )
+
+
+def _sample(path: Path, table: CsvTable) -> Iterator[RawRow]:
+    size = 0
+    with open_text(path, table.layout.encoding) as file:
+        for row in islice(filter(None, read_csv(file, table.layout)), SAMPLE_ROWS):
+            if row.line in table.ignored_rows:
+                continue
+            yield row
+            size += sum(map(len, row.cells))
+            if size > SAMPLE_SIZE:
+                return
+
+
+def _notes(layout: Layout, options: Options) -> Iterator[Finding]:
+    if layout.encoding == WINDOWS_1252 and options.encoding is None:
+        yield Finding(
+            code="encoding_assumed",
+            detail="The file is not UTF-8, so Windows-1252 was assumed. If names look wrong, say its encoding.",
+            settled_by="encoding=windows-1252",
+        )
+    if options.ignored_rows:
+        detail = f"ignore_rows leaves out {len(options.ignored_rows)} rows."
+        yield Finding(code="rows_ignored", detail=detail, lines=options.ignored_rows[:20])
+
+
+def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding for each new subject that looks as if it were none."""
+    subjects = [column for column in table.columns.assigned if column.role is Role.SUBJECT]
+    samples = [Sample(str(column.subject), list(_cells(rows, column, table.columns.values))) for column in subjects]
+    found = doubts(samples)
+    for column in subjects:
+        code = found.get(str(column.subject))
+        if code and _is_open(column, stored):
+            yield _stopping(
+                f"column_{code}",
+                column,
+                f'The column "{column.name}" {DOUBTS[code]}. Leave it out, or import it as a subject with '
+                f"columns={_quoted(column.name)}:marks.",
+                f"ignore={_quoted(column.name)}",
+            )
+
+
+def _cells(rows: Sequence[RawRow], column: Column, values: ValueOptions) -> Iterator[str]:
+    for row in rows:
+        cell = row.cells[column.number - 1] if column.number <= len(row.cells) else ""
+        yield "" if values.is_absent(cell) else cell
+
+
+def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding for each new subject that looks like a stored one, or like one of an earlier column."""
+    known = {subject_key(subject): subject for subject in stored}
+    for column in columns:
+        if column.role is not Role.SUBJECT:
+            continue
+        similar = known.setdefault(subject_key(str(column.subject)), str(column.subject))
+        if similar != column.subject and _is_open(column, stored):
+            is_there = any(one.subject == similar for one in columns)
+            yield _stopping(
+                "subject_similar",
+                column,
+                f'"{column.subject}" would be a new subject, but looks like the subject "{similar}". Import it as '
+                f"that, or as a subject of its own with columns={_quoted(column.name)}:marks.",
+                f"ignore={_quoted(column.name)}" if is_there else f"columns={_quoted(column.name)}:marks.{similar}",
+            )
+
+
+def _is_open(column: Column, stored: Sequence[str]) -> bool:
+    """Return whether neither a parameter nor the stored students settle that a column is a subject."""
+    return column.reason is Reason.OTHER and column.subject not in stored
+
+
+def _stopping(code: str, column: Column, detail: str, settled_by: str) -> Finding:
+    return Finding(code=code, column=column.name, detail=detail, settled_by=settled_by, stops=True)
+
+
+def _quoted(name: str) -> str:
+    """Return a column's name as it stands in a list of a parameter."""
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name

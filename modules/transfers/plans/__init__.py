@@ -1,0 +1,1 @@
+"""Reading of the plans of imports: what each row does."""

@@ -1,0 +1,41 @@
+"""An app with a single module, a stub for authentication, and the documents of the modules that it uses."""
+
+from dataclasses import replace
+
+from core.identity import Principal
+from core.module import Module
+from core.registry import discover, imported
+from tests.core.stubs import authenticate
+from tests.processes import ROOT
+
+MODULES = discover()
+
+
+def isolated(module: Module) -> list[Module]:
+    """Return the modules of an app in which only `module` has routes.
+
+    The signed-in user has the name that the examples of the documentation use.
+    """
+    used = all_used_by(module.name)
+    companions = [
+        Module(name=other.name, documents=other.documents, migrations=other.migrations)
+        for other in MODULES
+        if other.name in used
+    ]
+    return [replace(module, authenticator=_authenticate), *companions]
+
+
+async def _authenticate(token: str) -> Principal:
+    return replace(await authenticate(token), username="alice")
+
+
+def all_used_by(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Return the modules that this one imports, directly or indirectly."""
+    for other in {root for root, _ in imports_of(name)} - known:
+        known = all_used_by(other, known | {other})
+    return known
+
+
+def imports_of(name: str) -> set[tuple[str, str]]:
+    """Return what a module's files import: pairs of another module and a name in it, empty for the module itself."""
+    return imported("modules", ROOT / "modules" / name)
