@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import json
 import os
+import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -152,7 +153,8 @@ def keys_of(student: dict[str, Any]) -> dict[str, Any]:
     total = sum(round(mark * 100) for mark in marks.values())
     words = f"{student['name']} {student['roll_no']}".lower().split()
     summary = {"subjects": ".".join(sorted(marks)), "total": total, "average": total / len(marks)}
-    return {"live": True, "words": words, **summary, "identities": [student["roll_no"].lower()]}
+    identity = re.sub(r"(?<!\d)0+(?=\d)", "", student["roll_no"].lower())
+    return {"live": True, "words": words, **summary, "identities": [identity]}
 
 
 async def patch(request: Request) -> Response:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 
-class Role(StrEnum):
+class ColumnRole(StrEnum):
     """What a column is taken for."""
 
     ROLL_NO = "roll_no"
@@ -36,7 +36,7 @@ class Column(BaseModel):
 
     number: int
     name: str
-    role: Role
+    role: ColumnRole
     reason: Reason
     subject: str | None = None
 

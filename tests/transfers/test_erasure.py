@@ -136,7 +136,7 @@ def test_an_incomplete_file_is_never_imported(teacher: TestClient, database: Dat
 
     resumed = teacher.post(f"/imports/{report['id']}/resume")
 
-    assert (resumed.status_code, resumed.json()["type"]) == (422, "/problems/invalid-file")
+    assert (resumed.status_code, resumed.json()["type"]) == (409, "/problems/file-deleted")
     assert resumed.json()["state"] == "failed"
     assert helpers.students(teacher) == {}
     assert database["import_files"].count_documents({}) == 0

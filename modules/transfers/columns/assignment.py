@@ -13,7 +13,7 @@ from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, fi
 from modules.transfers.columns.derived import kind_of
 from modules.transfers.columns.query import IGNORE, MARKS
 from modules.transfers.files.table import MAX_COLUMNS, InvalidFile
-from modules.transfers.options import Column, ColumnOptions, Reason, Role
+from modules.transfers.options import Column, ColumnOptions, ColumnRole, Reason
 
 # The maximum length of all problems together, in characters.
 MAX_DETAIL = 1_900
@@ -89,23 +89,23 @@ def _key(name: str) -> str:
 def _column(number: int, name: str, target: str | None, field: str | None, problems: list[str]) -> Column:
     role, reason, subject = _meaning(name, target, field)
     column = Column(number=number, name=name, role=role, reason=reason)
-    return _with_subject(column, subject, problems) if role is Role.SUBJECT else column
+    return _with_subject(column, subject, problems) if role is ColumnRole.SUBJECT else column
 
 
-def _meaning(name: str, target: str | None, field: str | None) -> tuple[Role, Reason, str]:
+def _meaning(name: str, target: str | None, field: str | None) -> tuple[ColumnRole, Reason, str]:
     """Return what a column is taken for, why, and its subject if it is one."""
     if target:
         kind, _, subject = target.partition(".")
-        role = {IGNORE: Role.IGNORED, MARKS: Role.SUBJECT}.get(kind) or Role(kind)
+        role = {IGNORE: ColumnRole.IGNORED, MARKS: ColumnRole.SUBJECT}.get(kind) or ColumnRole(kind)
         return role, Reason.PARAMETER, subject or name.removeprefix(f"{MARKS}.")
     if not name:
-        return Role.IGNORED, Reason.UNNAMED, ""
+        return ColumnRole.IGNORED, Reason.UNNAMED, ""
     if name == REASON or name in READ_ONLY:
-        return Role.IGNORED, Reason.NOT_IMPORTED, ""
+        return ColumnRole.IGNORED, Reason.NOT_IMPORTED, ""
     if field:
-        return Role(field), Reason.NAME if field == name else Reason.WORD, ""
+        return ColumnRole(field), Reason.NAME if field == name else Reason.WORD, ""
     subject = name.removeprefix(f"{MARKS}.")
-    return Role.SUBJECT, Reason.OTHER if subject == name else Reason.NAME, subject
+    return ColumnRole.SUBJECT, Reason.OTHER if subject == name else Reason.NAME, subject
 
 
 def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
@@ -124,18 +124,18 @@ def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
 
 def _without_unneeded_names(columns: Sequence[Column]) -> Iterator[Column]:
     """Yield the columns; those of the first and the last name are ignored if there is one of the whole name."""
-    has_name = any(column.role is Role.NAME for column in columns)
+    has_name = any(column.role is ColumnRole.NAME for column in columns)
     for column in columns:
-        is_part = column.role in (Role.FIRST_NAME, Role.LAST_NAME)
+        is_part = column.role in (ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME)
         unneeded = has_name and is_part and column.reason is not Reason.PARAMETER
-        yield column.model_copy(update={"role": Role.IGNORED}) if unneeded else column
+        yield column.model_copy(update={"role": ColumnRole.IGNORED}) if unneeded else column
 
 
 def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
     """Yield a problem for each field or subject that several columns are taken for."""
-    same: Mapping[tuple[Role, str | None], list[Column]] = defaultdict(list)
+    same: Mapping[tuple[ColumnRole, str | None], list[Column]] = defaultdict(list)
     for column in columns:
-        if column.role is not Role.IGNORED and (column.subject or column.role is not Role.SUBJECT):
+        if column.role is not ColumnRole.IGNORED and (column.subject or column.role is not ColumnRole.SUBJECT):
             same[column.role, column.subject].append(column)
     for (role, subject), found in same.items():
         if len(found) > 1:
@@ -149,7 +149,7 @@ def _misspelt(columns: Sequence[Column]) -> Iterator[str]:
     roles = {column.role for column in columns}
     names = {_field_form(column.name): column.name for column in columns if column.reason is Reason.OTHER}
     for field in FIELDS:
-        if Role(field) in roles or (field == "name" and {Role.FIRST_NAME, Role.LAST_NAME} <= roles):
+        if ColumnRole(field) in roles or (field == "name" and {ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME} <= roles):
             continue
         for close in get_close_matches(field, names, n=1, cutoff=0.85):
             name = _short(names[close])
@@ -165,16 +165,16 @@ def _gaps(columns: Sequence[Column], options: ColumnOptions, *, is_misspelt: boo
     them if the name of a column is misspelt."""
     found = {column.role: column for column in columns}
     named = ", ".join(f'"{_short(column.name)}"' for column in columns[:20] if column.name)
-    if options.roll_no_prefix is None and Role.ROLL_NO not in found and not is_misspelt:
+    if options.roll_no_prefix is None and ColumnRole.ROLL_NO not in found and not is_misspelt:
         yield (
             "No column is recognized as the roll number. Name it with columns=NAME:roll_no, or make roll numbers with "
             f"roll_no=number:PREFIX. The columns are {named or 'without names'}."
         )
-    if options.roll_no_prefix is not None and Role.ROLL_NO in found:
-        yield _both("roll_no=", "roll number", found[Role.ROLL_NO])
-    if options.branch is not None and Role.BRANCH in found:
-        yield _both("branch=", "branch", found[Role.BRANCH])
-    parts = [found[role].name for role in (Role.FIRST_NAME, Role.LAST_NAME) if role in found]
+    if options.roll_no_prefix is not None and ColumnRole.ROLL_NO in found:
+        yield _both("roll_no=", "roll number", found[ColumnRole.ROLL_NO])
+    if options.branch is not None and ColumnRole.BRANCH in found:
+        yield _both("branch=", "branch", found[ColumnRole.BRANCH])
+    parts = [found[role].name for role in (ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME) if role in found]
     if len(parts) == 2 and not options.join_names:
         listed = " and ".join(f'"{_short(name)}"' for name in parts)
         yield f"Columns {listed} are parts of the name. Join them with name=join."

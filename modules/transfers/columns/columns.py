@@ -9,7 +9,7 @@ from modules.transfers.columns.cell_values import ABSENT, CellProblem, ValueOpti
 from modules.transfers.columns.not_students import is_no_student
 from modules.transfers.files.formula_escaping import content_of
 from modules.transfers.files.table import RawRow, Row, RowError
-from modules.transfers.options import Column, ColumnOptions, Reason, Role
+from modules.transfers.options import Column, ColumnOptions, ColumnRole, Reason
 
 MAX_VALUE = 200
 
@@ -36,11 +36,11 @@ class Columns:
                 return Row(number, raw.line, raw.cells, errors=[_unnamed(index, "ragged", cell)])
         row = Row(number, raw.line, raw.cells[:width], content={"marks": {}})
         highest = MarkSettings.current().max
-        texts: dict[Role, str] = {}
+        texts: dict[ColumnRole, str] = {}
         for column, cell in zip(self.assigned, [*row.cells, *[""] * (width - len(row.cells))], strict=True):
-            if column.role is Role.SUBJECT:
+            if column.role is ColumnRole.SUBJECT:
                 self._add_mark(row, str(column.subject), cell, highest)
-            elif column.role is not Role.IGNORED:
+            elif column.role is not ColumnRole.IGNORED:
                 texts[column.role] = content_of(cell)
             elif column.reason is Reason.UNNAMED and content_of(cell):
                 row.errors.append(_unnamed(column.number - 1, "unnamed_column", cell))
@@ -64,17 +64,17 @@ class Columns:
         else:
             row.content["marks"][subject] = mark
 
-    def _add_fields(self, row: Row, texts: dict[Role, str]) -> None:
-        name = texts.get(Role.NAME) or self._joined_name(texts)
-        branch = self.options.branch or texts.get(Role.BRANCH, "")
-        if is_no_student(texts.get(Role.ROLL_NO, ""), name):
+    def _add_fields(self, row: Row, texts: dict[ColumnRole, str]) -> None:
+        name = texts.get(ColumnRole.NAME) or self._joined_name(texts)
+        branch = self.options.branch or texts.get(ColumnRole.BRANCH, "")
+        if is_no_student(texts.get(ColumnRole.ROLL_NO, ""), name):
             detail = f"This looks like a row of maxima or averages. Leave it out with ignore_rows={row.line}."
             row.errors.append(RowError("name", name[:MAX_VALUE], "not_a_student", detail))
-        fields = {"roll_no": self._roll_no(row, texts.get(Role.ROLL_NO, "")), "name": name, "branch": branch}
+        fields = {"roll_no": self._roll_no(row, texts.get(ColumnRole.ROLL_NO, "")), "name": name, "branch": branch}
         row.content |= {field: text for field, text in fields.items() if text}
 
-    def _joined_name(self, texts: dict[Role, str]) -> str:
-        parts = (texts.get(Role.FIRST_NAME, ""), texts.get(Role.LAST_NAME, ""))
+    def _joined_name(self, texts: dict[ColumnRole, str]) -> str:
+        parts = (texts.get(ColumnRole.FIRST_NAME, ""), texts.get(ColumnRole.LAST_NAME, ""))
         return " ".join(filter(None, parts)) if self.options.join_names else ""
 
     def _roll_no(self, row: Row, text: str) -> str:

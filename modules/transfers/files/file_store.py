@@ -11,7 +11,7 @@ from typing import Any
 from beanie import PydanticObjectId
 
 from core.database import check_disk_space
-from modules.transfers.files.table import InvalidFile
+from core.errors import Conflict
 from modules.transfers.models import FileChunk, Import
 from modules.transfers.prefetch import in_thread
 
@@ -19,7 +19,14 @@ CHUNK = 1_000_000
 _HAS_UNNAMED_FILES = sys.platform == "linux"
 _READ_AT_ONCE = 4
 
-REMOVED = "The file was deleted, because a student was erased permanently. Send it again."
+DELETED = "The file was deleted, because a student was erased permanently. Send it again."
+
+
+class FileDeleted(Conflict):
+    """A student was erased permanently while the file was waiting. The file might name that student, so it was deleted,
+    and nothing of it was imported. Send it again."""
+
+    title = "File deleted"
 
 
 async def store(job: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:
@@ -50,13 +57,13 @@ async def fingerprint(stream: AsyncIterator[bytes]) -> str:
 
 @asynccontextmanager
 async def on_disk(job: Import) -> AsyncIterator[Path]:
-    """Copy the file to disk while the context is open, and yield its path. Raise `InvalidFile` if a part is missing."""
+    """Copy the file to disk while the context is open, and yield its path. Raise `FileDeleted` if a part is missing."""
     with _temporary_file() as (file, path):
         size = 0
         async for chunk in FileChunk.find(FileChunk.import_id == job.id, batch_size=_READ_AT_ONCE).sort("+number"):
             size += await in_thread(file.write, chunk.content)
         if size != job.size:
-            raise InvalidFile(REMOVED)
+            raise FileDeleted(DELETED)
         await in_thread(file.flush)
         yield path
 

@@ -12,7 +12,7 @@ from modules.transfers.files.csv_reader import Layout, read_csv
 from modules.transfers.files.table import RawRow
 from modules.transfers.files.text import WINDOWS_1252, open_text
 from modules.transfers.imports.row_reader import CsvTable, open_table
-from modules.transfers.options import Column, Finding, Options, Reason, Role
+from modules.transfers.options import Column, ColumnRole, Finding, Options, Reason
 
 # How many rows, and how many characters of them, are looked at.
 SAMPLE_ROWS = 2_000
@@ -70,7 +70,7 @@ def _notes(layout: Layout, options: Options) -> Iterator[Finding]:
 
 def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) -> Iterator[Finding]:
     """Yield a finding for each new subject that looks as if it were none."""
-    subjects = [column for column in table.columns.assigned if column.role is Role.SUBJECT]
+    subjects = [column for column in table.columns.assigned if column.role is ColumnRole.SUBJECT]
     samples = [Sample(str(column.subject), list(_cells(rows, column, table.columns.values))) for column in subjects]
     found = doubts(samples)
     for column in subjects:
@@ -79,8 +79,8 @@ def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) ->
             yield _stopping(
                 f"column_{code}",
                 column,
-                f'The column "{column.name}" {DOUBTS[code]}. Leave it out, or import it as a subject with '
-                f"columns={_quoted(column.name)}:marks.",
+                f'The column "{column.name}" {DOUBTS[code]}. Leave it out, or use columns={_quoted(column.name)}:marks '
+                "to import it as a subject.",
                 f"ignore={_quoted(column.name)}",
             )
 
@@ -95,7 +95,7 @@ def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Findi
     """Yield a finding for each new subject that looks like a stored one, or like one of an earlier column."""
     known = {subject_key(subject): subject for subject in stored}
     for column in columns:
-        if column.role is not Role.SUBJECT:
+        if column.role is not ColumnRole.SUBJECT:
             continue
         similar = known.setdefault(subject_key(str(column.subject)), str(column.subject))
         if similar != column.subject and _is_open(column, stored):
@@ -104,7 +104,7 @@ def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Findi
                 "subject_similar",
                 column,
                 f'"{column.subject}" would be a new subject, but looks like the subject "{similar}". Import it as '
-                f"that, or as a subject of its own with columns={_quoted(column.name)}:marks.",
+                f"that, or use columns={_quoted(column.name)}:marks to import it as a subject of its own.",
                 f"ignore={_quoted(column.name)}" if is_there else f"columns={_quoted(column.name)}:marks.{similar}",
             )
 

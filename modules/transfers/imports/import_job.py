@@ -46,7 +46,7 @@ async def run(job: Import, *, verify: Verify = _permitted) -> None:
         async with file_store.on_disk(job) as path, spreadsheet.as_text(path, job.options.sheet) as (text, workbook):
             state = await _carry_out(job, text, workbook, verify)
             detail = None
-    except InvalidFile as error:
+    except (InvalidFile, file_store.FileDeleted) as error:
         state, detail = State.FAILED, error.detail
     except (Unauthenticated, Forbidden):
         state, detail = State.FAILED, NOT_PERMITTED

@@ -16,6 +16,7 @@ from core.middleware import allow_body
 from core.routing import ProtectedRouter
 from modules.transfers.downloads.query import XLSX
 from modules.transfers.files import file_store
+from modules.transfers.files.file_store import FileDeleted
 from modules.transfers.files.table import InvalidFile
 from modules.transfers.files.upload import Upload, uploaded
 from modules.transfers.imports import (
@@ -61,7 +62,7 @@ Prefer = Annotated[
     dependencies=[WRITER],
     responses={
         **CREATED,
-        **problem_responses(Forbidden, InvalidFile, ImportRejected, KeyReused, TooManyImports),
+        **problem_responses(Forbidden, FileDeleted, InvalidFile, ImportRejected, KeyReused, TooManyImports),
     },
     openapi_extra={"requestBody": FILE},
 )
@@ -143,10 +144,12 @@ def _import_function(request: Request) -> job_runner.JobFunction:
 
 
 async def _outcome(job: Import) -> ImportRead:
-    """Return the report of an import. Raise `InvalidFile` if it failed, and `ImportRejected` if it was rejected."""
+    """Return the report of an import. Raise `FileDeleted` or `InvalidFile` if it failed, and `ImportRejected` if it was
+    rejected."""
     report = await service.report(job)
     if job.state is State.FAILED:
-        raise InvalidFile(report.detail, extensions=_extensions(report))
+        failure = FileDeleted if report.detail == file_store.DELETED else InvalidFile
+        raise failure(report.detail, extensions=_extensions(report))
     if job.state is State.REJECTED:
         raise ImportRejected(_why_rejected(report), extensions=_extensions(report))
     return report
@@ -250,7 +253,9 @@ async def get_marked_errors(user: CurrentUser, import_id: IdInPath, request: Req
     dependencies=[WRITER],
     responses={
         **PROGRESS_OR_END,
-        **problem_responses(Forbidden, ImportNotFound, NothingToDo, ImportRejected, TooManyImports),
+        **problem_responses(
+            Forbidden, ImportNotFound, NothingToDo, FileDeleted, InvalidFile, ImportRejected, TooManyImports
+        ),
     },
 )
 async def resume(

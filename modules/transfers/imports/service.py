@@ -102,7 +102,7 @@ async def claim(import_id: str, *, undone_by: str | None = None) -> Import:
     if job.expires_at < utc_now():
         raise NothingToDo("This import is too old: its change log has expired.")
     if not undone_by and job.state is State.RUNNING and not await file_store.is_stored(job):
-        raise NothingToDo(f"{file_store.REMOVED} The rows written so far can be undone.")
+        raise NothingToDo(f"{file_store.DELETED} The rows written so far can be undone.")
     stale = {"alive_at": {"$lt": utc_now() - HEARTBEAT_TIMEOUT}}
     wanted: list[dict[str, Any]] = [{"state": State.UNDOING, **stale}, {"state": State.RUNNING, **stale}]
     changes: dict[str, Any] = {"alive_at": utc_now()}
