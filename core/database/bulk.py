@@ -11,7 +11,6 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from core.database.client import is_in_memory
-from core.database.driver_threads import long_running
 from core.database.errors import duplicate_indexes
 
 
@@ -40,7 +39,6 @@ async def watch_ids(document: type[Document]) -> AsyncIterator[ObjectId | None]:
     target = collection(document)
     if is_in_memory(target):
         raise ChangeStreamsUnsupported
-    long_running.set(True)  # its calls wait for changes most of the time
     with pymongo.timeout(None):
         try:
             async with target.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:

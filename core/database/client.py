@@ -6,36 +6,23 @@ This is the only file that imports Motor, which gets critical fixes until May 20
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
-from functools import partial
 from typing import Any
 
 import pymongo
 from beanie import Document, init_beanie
-from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from core.database.availability import DatabaseAvailability
-from core.database.driver_threads import DriverThreads, queue_timeout
 from core.database.embedded import Mongod, find_mongod, run_embedded
-from core.database.errors import is_duplicate_key, is_outage
+from core.database.errors import is_outage
 from core.errors import DatabaseUnreachable, StartupError
 from core.metrics import database as database_metrics
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
-
-def _observe(call: Callable[..., Any], seconds: float, failure: BaseException | None) -> None:
-    # Motor passes `partial(context.run, method, …)`.
-    method = call.args[0] if isinstance(call, partial) and call.args else call
-    name = getattr(method, "__name__", "other")
-    database_metrics.observe(name, seconds, failed=failure is not None and not is_duplicate_key(failure))
-
-
-# Motor lets its users choose the number of threads, but not the executor.
-motor_asyncio._EXECUTOR = DriverThreads(max_threads=32, timed=_observe)  # type: ignore[assignment]  # noqa: SLF001
 
 # Every write is on a majority's disk before it is acknowledged, and every wait has a timeout. Options in MONGODB_URL
 # take precedence.
@@ -192,7 +179,7 @@ def _connect(url: str) -> Any:
         given = {name.lower() for name in parsed["options"]}
         left_out = given | ({"timeoutms"} if given & _FINER_TIMEOUTS else set())
         options = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in left_out}
-        return AsyncIOMotorClient(url, tz_aware=True, **options)
+        return AsyncIOMotorClient(url, tz_aware=True, event_listeners=[database_metrics.CommandDurations()], **options)
     except (PyMongoError, ValueError) as error:
         # The driver's error text for a mistyped URL may contain the password.
         reason = "percent-encode the special characters in its password" if "@" in url else str(error)
@@ -216,12 +203,8 @@ def operation_timeout(seconds: float = 60) -> Iterator[None]:
 
     For work such as migrations, which no HTTP client waits for.
     """
-    token = queue_timeout.set(seconds)
-    try:
-        with pymongo.timeout(seconds):
-            yield
-    finally:
-        queue_timeout.reset(token)
+    with pymongo.timeout(seconds):
+        yield
 
 
 def is_in_memory(collection: Any) -> bool:

@@ -29,13 +29,6 @@ def is_full(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and any(words in str(error) for words in _FULL)
 
 
-def is_duplicate_key(error: BaseException | None) -> bool:
-    """Return whether an error reports duplicate keys only, which is an expected result rather than a failure."""
-    return isinstance(error, DuplicateKeyError) or (
-        isinstance(error, BulkWriteError) and duplicate_indexes(error) is not None
-    )
-
-
 def duplicate_indexes(error: BulkWriteError) -> set[int] | None:
     """Return the positions, in the list of writes, of those that violate a unique index; None if the error reports
     anything else."""

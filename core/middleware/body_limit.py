@@ -16,8 +16,8 @@ def allow_body(request: Request, max_bytes: int) -> None:
 class BodyLimit:
     """ASGI middleware that rejects bodies larger than `max_bytes`, with or without a `Content-Length`.
 
-    It raises `BodyTooLarge` when the app reads the body, so that the app's own error handling creates the response. The
-    framework's limit would respond in plain text if there is a `Content-Length`.
+    It raises `BodyTooLarge` when the app reads the body, so that the app's own error handling creates the response.
+    Starlette's own limit would respond in plain text if there is a `Content-Length`.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:

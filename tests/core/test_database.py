@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -21,6 +23,7 @@ from core.database.errors import duplicate_field
 from core.errors import StartupError
 from core.settings import Settings
 from tests.core.stubs import stub, unstarted_client
+from tests.processes import ROOT
 
 UNREACHABLE = "127.0.0.1:1"
 
@@ -71,6 +74,14 @@ DEFAULTS = {
 )
 def test_options_in_the_url_take_precedence(query: str, changed: dict[str, object]) -> None:
     assert options_of(query) == {**DEFAULTS, **changed}
+
+
+@pytest.mark.process
+def test_motor_has_a_thread_for_each_connection() -> None:
+    program = "import core.app, motor.frameworks.asyncio as motor; print(motor._EXECUTOR._max_workers)"
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=True)
+    assert int(shown.stdout) == core.database.client._CLIENT_OPTIONS["maxPoolSize"]
 
 
 def test_datetimes_are_read_with_a_time_zone() -> None:

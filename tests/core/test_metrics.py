@@ -203,38 +203,38 @@ OPERATIONS = "mongodb_operation_duration_seconds_count"
 
 def test_the_operations_of_the_database_are_counted(client: TestClient) -> None:
     found, stored = (
-        told(OPERATIONS, operation="find_one", outcome="ok"),
-        told(OPERATIONS, operation="insert_one", outcome="ok"),
+        told(OPERATIONS, operation="find", outcome="ok"),
+        told(OPERATIONS, operation="insert", outcome="ok"),
     )
     token = sign_in(client)
     assert token.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code == 201
     assert token.get("/students/S1").status_code == 200
-    assert told(OPERATIONS, operation="find_one", outcome="ok") >= found + 2  # the user and the student
-    assert told(OPERATIONS, operation="insert_one", outcome="ok") > stored
+    assert told(OPERATIONS, operation="find", outcome="ok") >= found + 2  # the user and the student
+    assert told(OPERATIONS, operation="insert", outcome="ok") > stored
 
 
 def test_an_operation_that_fails_is_counted(client: TestClient) -> None:
-    before = told(OPERATIONS, operation="command", outcome="failed")
+    before = told(OPERATIONS, operation="find", outcome="failed")
 
     async def ask() -> None:
-        await client.app.state.database._client.admin.command("brew")  # type: ignore[attr-defined]
+        await client.app.state.database._client.admin["any"].find_one({"$brew": 1})  # type: ignore[attr-defined]
 
     assert client.portal
     with pytest.raises(OperationFailure):
         client.portal.call(ask)
-    assert told(OPERATIONS, operation="command", outcome="failed") == before + 1
+    assert told(OPERATIONS, operation="find", outcome="failed") == before + 1
     assert "brew" not in text_of_started(client)
 
 
 def test_a_duplicate_key_does_not_count_as_a_failure(client: TestClient) -> None:
-    failed, stored = told(OPERATIONS, outcome="failed"), told(OPERATIONS, operation="insert_many", outcome="ok")
+    failed, stored = told(OPERATIONS, outcome="failed"), told(OPERATIONS, operation="insert", outcome="ok")
     statuses = [
         sign_in(client).post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code,
         client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b"}).status_code,
     ]
     assert statuses == [201, 409]
     assert told(OPERATIONS, outcome="failed") == failed
-    assert told(OPERATIONS, operation="insert_many", outcome="ok") >= stored + 2
+    assert told(OPERATIONS, operation="insert", outcome="ok") >= stored + 2
 
 
 def text_of_started(client: TestClient) -> str:

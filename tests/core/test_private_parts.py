@@ -5,7 +5,6 @@ from inspect import getsource
 
 from fastapi import APIRouter, FastAPI, Security
 from fastapi.testclient import TestClient
-from motor.frameworks import asyncio as motor_asyncio
 from pymongo import MongoClient
 from uvicorn import Config
 from uvicorn.lifespan.on import LifespanOn
@@ -14,7 +13,6 @@ from uvicorn.server import ServerState
 from uvicorn.supervisors import multiprocess
 
 from core.api.validation_messages import plain
-from core.database.driver_threads import DriverThreads
 
 
 def test_fastapi_describes_the_parameters_and_scopes_of_a_route_as_a_dependant() -> None:
@@ -46,11 +44,6 @@ def test_fastapi_calls_its_router_through_middleware_stack() -> None:
     assert TestClient(app).get("/nowhere").status_code == 404
     (scope,) = scopes
     assert scope.get("fastapi.telemetry") is None
-
-
-def test_motor_runs_its_calls_in_the_executor_of_its_framework_module() -> None:
-    assert isinstance(motor_asyncio._EXECUTOR, DriverThreads)
-    assert "_EXECUTOR" in motor_asyncio.run_on_executor.__code__.co_names
 
 
 def test_pymongo_keeps_its_servers_in_its_topology(mongodb: MongoClient[dict[str, object]]) -> None:

@@ -101,7 +101,7 @@ def _not_deleted(roll_no: str, found: _Stored) -> _Stored:
 
 
 async def change(roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False) -> StudentSnapshot:
-    """Replace the current version by the one that `edit` returns, and return it; the current one if that is None.
+    """Store the version that `edit` returns, and return it. If that is None, store nothing and return the current one.
 
     The preconditions in `expects` are checked on the very version that is replaced. Raise `StudentNotFound`,
     `PreconditionFailed`, the errors of `edit`, `RollNoTaken` if another student has the new roll number, and
