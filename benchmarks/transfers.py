@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import httpx2
 from pymongo import WriteConcern
+from xlsxwriter import Workbook
 
 from benchmarks.common import UnexpectedStatus, expect
 from benchmarks.filled import School, open_school
@@ -29,6 +31,8 @@ BATCH = 500
 SETTLED = WriteConcern(w="majority", j=True)
 # The documents that an import writes.
 FILLED = (StudentDocument, StudentVersion, Change, ChangeLogEntry, FailedRow, PlanPage)
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 Figures = dict[str, float]
 
@@ -44,6 +48,18 @@ def table_of(size: int) -> Iterator[bytes]:
             yield ("\n".join(lines) + "\n").encode()
             lines.clear()
     yield "".join(f"{line}\n" for line in lines).encode()
+
+
+def workbook_of(size: int) -> bytes:
+    """Return the students as an XLSX file."""
+    content = BytesIO()
+    with Workbook(content, {"constant_memory": True}) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["roll_no", "name", "branch", *SUBJECTS])
+        for row, student in enumerate(students(size), start=1):
+            marks = (student["marks"].get(subject, "") for subject in SUBJECTS)
+            sheet.write_row(row, 0, [student["roll_no"], student["name"], student["branch"], *marks])
+    return content.getvalue()
 
 
 def clear(school: School) -> None:
@@ -71,11 +87,10 @@ def insert_many(school: School, size: int) -> None:
         copies.insert_many(batch, ordered=False)
 
 
-def post(school: School, size: int, query: str) -> dict[str, Any]:
-    """Import the students over HTTP."""
-    answer = school.client.post(
-        f"/imports?{query}", content=table_of(size), headers={"Content-Type": "text/csv"}, timeout=3600
-    )
+def post(school: School, size: int, query: str, workbook: bytes | None = None) -> dict[str, Any]:
+    """Import the students over HTTP, from a CSV file or from a workbook."""
+    content, kind = (table_of(size), "text/csv") if workbook is None else (workbook, XLSX)
+    answer = school.client.post(f"/imports?{query}", content=content, headers={"Content-Type": kind}, timeout=3600)
     report: dict[str, Any] = expect(answer, 201).json()
     assert report["created"] == size, report
     return report
@@ -107,12 +122,14 @@ def rows_per_second(size: int, work: Callable[[], object]) -> float:
 def measure(school: School, size: int, rounds: int) -> Figures:
     """Return the median rows per second of each kind of work. The kinds alternate."""
     times: dict[str, list[float]] = {}
+    workbook = workbook_of(size)
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         for kind, work in (
             ("insert_many by the driver", lambda: insert_many(school, size)),
             ("import, on_error=skip", lambda: post(school, size, "mode=insert&on_error=skip")),
             ("import, on_error=reject", lambda: post(school, size, "mode=insert&on_error=reject")),
+            ("import, on_error=reject, XLSX", lambda: post(school, size, "mode=insert&on_error=reject", workbook)),
             ("cursor of the driver", lambda: read_all(school)),
             ("export, CSV", lambda: export(school, "csv")),
             ("export, NDJSON", lambda: export(school, "ndjson")),
@@ -164,7 +181,8 @@ def table(size: int, figures: Figures, memory: Figures, memory_size: int) -> str
     rows = [f"| {size:,} students | rows a second | ratio |", "|---|---:|---:|"]
     for kind, value in figures.items():
         base = "cursor of the driver" if "export" in kind or "cursor" in kind else "insert_many by the driver"
-        base = "export, CSV" if "XLSX" in kind else base
+        if kind.endswith(", XLSX"):
+            base = {"export, XLSX": "export, CSV"}.get(kind, kind.removesuffix(", XLSX"))
         rows.append(f"| {kind} | {value:,.0f} | {value / figures[base]:.2f} |")
     for kind, megabytes in memory.items():
         rows.append(f"| {kind} of {memory_size:,}: memory above idle | {megabytes:.0f} MB | |")

@@ -1,13 +1,13 @@
 """What each column of a file is taken for."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from pydantic_core import PydanticCustomError
 
+from core.api import normalized
 from modules.students import subject_of
 from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, field_of, fields_of, name_of
 from modules.transfers.columns.derived import kind_of
@@ -83,7 +83,7 @@ def _named(options: ColumnOptions) -> Iterator[tuple[str, str, str]]:
 
 
 def _key(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(normalized("NFKC", name).casefold().split())
 
 
 def _column(number: int, name: str, target: str | None, field: str | None, problems: list[str]) -> Column:

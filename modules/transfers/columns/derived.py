@@ -5,12 +5,12 @@ doubt, which the person who imports the file must settle.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
+from core.api import normalized
 from modules.transfers.columns.mark_numbers import plain_signs, read_number
 
 # With fewer rows, equal numbers are likely to be a coincidence.
@@ -58,7 +58,7 @@ _OF_OTHERS = {"total", "average", "percentage"}
 
 
 def _tokens(name: str) -> list[str]:
-    plain = unicodedata.normalize("NFKC", name).casefold().replace("%", " percent ").replace("#", " # ")
+    plain = normalized("NFKC", name).casefold().replace("%", " percent ").replace("#", " # ")
     return [token for token in re.split(r"[^\w#\u0900-\u097f]+|_", plain) if token]
 
 
