@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from modules.students import subject_of
 from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, field_of, fields_of, name_of
 from modules.transfers.columns.derived import kind_of
-from modules.transfers.columns.query import IGNORE, MARKS
+from modules.transfers.columns.query import IGNORE, MARKS, quoted
 from modules.transfers.files.table import MAX_COLUMNS, InvalidFile
 from modules.transfers.options import Column, ColumnOptions, ColumnRole, Reason
 
@@ -112,12 +112,12 @@ def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
     try:
         return column.model_copy(update={"subject": subject_of(subject)})
     except PydanticCustomError as error:
-        name = _short(column.name)
         if column.reason is Reason.OTHER and kind_of(column.name):
-            return column.model_copy(update={"subject": name})  # a finding will ask about it, such as about S.No
+            # A finding will ask about it, such as about S.No.
+            return column.model_copy(update={"subject": _short(column.name)})
         problems.append(
-            f'Column {column.number}, "{name}", cannot be a subject: {error.message()} Rename it with '
-            f'columns="{name}:{MARKS}.NAME" or leave it out with ignore="{name}".'
+            f'Column {column.number}, "{_short(column.name)}", cannot be a subject: {error.message()} Rename it with '
+            f"columns={_item(column, f':{MARKS}.NAME')} or leave it out with ignore={_item(column)}."
         )
         return column
 
@@ -141,19 +141,24 @@ def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
         if len(found) > 1:
             listed = " and ".join(f'{column.number} "{_short(column.name)}"' for column in found[:5])
             what = f'the subject "{_short(subject)}"' if subject else role.value
-            yield f"Columns {listed} are all taken for {what}. Leave out all but one with ignore=."
+            last = f"#{found[-1].number}"
+            other = f" or give it another name with columns={last}:{MARKS}.NAME" if subject else ""
+            yield f"Columns {listed} are all taken for {what}. Leave out all but one, as with ignore={last}{other}."
 
 
 def _misspelt(columns: Sequence[Column]) -> Iterator[str]:
     """Yield a problem for each field that no column is taken for, but a column's name is almost a word for."""
     roles = {column.role for column in columns}
-    names = {_field_form(column.name): column.name for column in columns if column.reason is Reason.OTHER}
+    names = {_field_form(column.name): column for column in columns if column.reason is Reason.OTHER}
     for field in FIELDS:
         if ColumnRole(field) in roles or (field == "name" and {ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME} <= roles):
             continue
         for close in get_close_matches(field, names, n=1, cutoff=0.85):
-            name = _short(names[close])
-            yield f'Unknown column "{name}". Did you mean {field}? Say columns={name}:{field} or columns={name}:marks.'
+            column = names[close]
+            yield (
+                f'Unknown column "{_short(column.name)}". Did you mean {field}? Say columns={_item(column, f":{field}")} '
+                f"or columns={_item(column, f':{MARKS}')}."
+            )
 
 
 def _field_form(name: str) -> str:
@@ -174,22 +179,48 @@ def _gaps(columns: Sequence[Column], options: ColumnOptions, *, is_misspelt: boo
         yield _both("roll_no=", "roll number", found[ColumnRole.ROLL_NO])
     if options.branch is not None and ColumnRole.BRANCH in found:
         yield _both("branch=", "branch", found[ColumnRole.BRANCH])
-    parts = [found[role].name for role in (ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME) if role in found]
-    if len(parts) == 2 and not options.join_names:
-        listed = " and ".join(f'"{_short(name)}"' for name in parts)
+    yield from _gaps_of_names(found, join=options.join_names)
+
+
+def _gaps_of_names(found: Mapping[ColumnRole, Column], *, join: bool) -> Iterator[str]:
+    whole = found.get(ColumnRole.NAME)
+    parts = [found[role] for role in (ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME) if role in found]
+    listed = " and ".join(f'"{_short(part.name)}"' for part in parts)
+    if join and whole:
+        yield (
+            f'The column "{_short(whole.name)}" has whole names, so there is nothing to join. Leave out name=join; or, '
+            f"to join two other columns, leave out this one with ignore={_item(whole)}."
+        )
+    elif len(parts) == 2 and not join:
         yield f"Columns {listed} are parts of the name. Join them with name=join."
-    elif parts and not options.join_names:
-        yield f'Column "{_short(parts[0])}" is only a part of the name, and there is no column for the other part.'
-    if options.join_names and len(parts) < 2:
+    elif len(parts) == 1:
+        yield (
+            f"Column {listed} is only a part of the name. Name the column of the other part with "
+            f"columns=NAME:{_OTHER_PART[parts[0].role]} and join them with name=join, or take this one for the whole "
+            f"name with columns={_item(parts[0], ':name')}."
+        )
+    elif join and not parts:
         yield (
             "name=join needs a column of the first name and one of the last name. Name them with "
             "columns=NAME:first_name and columns=NAME:last_name."
         )
 
 
+_OTHER_PART = {
+    ColumnRole.FIRST_NAME: ColumnRole.LAST_NAME.value,
+    ColumnRole.LAST_NAME: ColumnRole.FIRST_NAME.value,
+}
+
+
 def _both(parameter: str, what: str, column: Column) -> str:
     name = _short(column.name)
-    return f'Both {parameter} and the column "{name}" give the {what}. Leave the column out with ignore="{name}".'
+    return f'Both {parameter} and the column "{name}" give the {what}. Leave the column out with ignore={_item(column)}.'
+
+
+def _item(column: Column, target: str = "") -> str:
+    """Return a column, with a target, as it stands in a list of a parameter: by its name, or by its number if its name
+    is long."""
+    return quoted(f"{column.name if len(column.name) <= MAX_NAME else f'#{column.number}'}{target}")
 
 
 def _short(name: str | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from modules.transfers.columns.cell_values import ValueOptions
 from modules.transfers.columns.derived import DOUBTS, Sample, doubts
 from modules.transfers.columns.identities import subject_key
+from modules.transfers.columns.query import quoted
 from modules.transfers.files.csv_reader import Layout, read_csv
 from modules.transfers.files.table import RawRow
 from modules.transfers.files.text import WINDOWS_1252, open_text
@@ -79,9 +80,9 @@ def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) ->
             yield _stopping(
                 f"column_{code}",
                 column,
-                f'The column "{column.name}" {DOUBTS[code]}. Leave it out, or use columns={_quoted(column.name)}:marks '
+                f'The column "{column.name}" {DOUBTS[code]}. Leave it out, or use columns={quoted(column.name)}:marks '
                 "to import it as a subject.",
-                f"ignore={_quoted(column.name)}",
+                f"ignore={quoted(column.name)}",
             )
 
 
@@ -104,8 +105,8 @@ def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Findi
                 "subject_similar",
                 column,
                 f'"{column.subject}" would be a new subject, but looks like the subject "{similar}". Import it as '
-                f"that, or use columns={_quoted(column.name)}:marks to import it as a subject of its own.",
-                f"ignore={_quoted(column.name)}" if is_there else f"columns={_quoted(column.name)}:marks.{similar}",
+                f"that, or use columns={quoted(column.name)}:marks to import it as a subject of its own.",
+                f"ignore={quoted(column.name)}" if is_there else f"columns={quoted(column.name)}:marks.{similar}",
             )
 
 
@@ -116,8 +117,3 @@ def _is_open(column: Column, stored: Sequence[str]) -> bool:
 
 def _stopping(code: str, column: Column, detail: str, settled_by: str) -> Finding:
     return Finding(code=code, column=column.name, detail=detail, settled_by=settled_by, stops=True)
-
-
-def _quoted(name: str) -> str:
-    """Return a column's name as it stands in a list of a parameter."""
-    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name
