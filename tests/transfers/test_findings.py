@@ -169,7 +169,11 @@ def test_an_email_address_is_an_id(teacher: TestClient) -> None:
         ({"columns": "a:marks.b"}, '2 columns are named "a"'),
         ({"roll_no": "number"}, "Both roll_no= and the column"),
         ({"branch": "8B"}, "Both branch= and the column"),
-        ({"name": "join"}, "needs a column of the first name"),
+        ({"name": "join"}, 'The column "name" has whole names, so there is nothing to join. Leave out name=join;'),
+        ({"name": "join", "ignore": "name"}, "needs a column of the first name"),
+        ({"name": "join", "columns": "name:first_name"}, "columns=NAME:last_name and join them with name=join"),
+        ({"columns": "name:last_name"}, "take this one for the whole name with columns=name:name."),
+        ({}, "Leave out all but one, as with ignore=#5 or give it another name with columns=#5:marks.NAME."),
         ({"columns": "branch:name,#4:marks.a4"}, 'Columns 2 "name" and 3 "branch" are all taken for name'),
     ],
 )
@@ -258,6 +262,19 @@ def test_roll_numbers_are_mended_on_request(teacher: TestClient) -> None:
         ("roll_no_mended", [2, 3, 4], False)
     ]
     assert "duplicate" in {one["code"] for one in twice["errors"] if one["line"] == 5}
+
+
+@pytest.mark.parametrize("params", [{}, {"mend": "roll_no"}])
+def test_mending_is_proposed_only_for_what_it_mends(teacher: TestClient, params: dict[str, str]) -> None:
+    text = f"{FIELDS}\n\u00c4-12,Ana,CSE\n\u00d6-12,Bo,CSE\n2021/CS/13,Cy,CSE\n"
+
+    report = send(teacher, text, "text/csv", None, **params).json()
+
+    told = {(one["code"], one["settled_by"], one["count"]) for one in report["findings"]}
+    assert ("code_character", None, 2) in told
+    assert (("code_character", "mend=roll_no", 1) in told) == (not params)
+    assert [one["line"] for one in report["errors"][:2]] == [2, 3]
+    assert all("'-' instead" not in one["detail"] for one in report["errors"][:2])
 
 
 def test_a_row_of_maxima_is_no_student(teacher: TestClient) -> None:

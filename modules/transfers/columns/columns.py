@@ -92,7 +92,7 @@ class Columns:
         mended = mend_roll_no(text)
         if isinstance(mended, CellProblem):
             row.errors.append(RowError("roll_no", text[:MAX_VALUE], mended.code, mended.detail))
-            return text
+            return ""
         if mended != text:
             row.notes.append(RowError("roll_no", text[:MAX_VALUE], "roll_no_mended", f"{text[:80]} became {mended}."))
         return mended

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from modules.transfers.columns.cell_values import CellProblem, mend_roll_no
+from modules.transfers.files.table import RowError
 from modules.transfers.imports.row_validation import RowResult
 from modules.transfers.options import Finding
 
@@ -43,22 +45,31 @@ _SENTENCES: Mapping[str, str] = {
 
 
 def add(findings: Sequence[Finding], results: Iterable[RowResult]) -> list[Finding]:
-    """Return the findings with the errors and notes of further rows: one finding for each column and code."""
-    found = {(finding.column, finding.code): finding for finding in findings}
+    """Return the findings with the errors and notes of further rows: one finding for each column and code. Those that a
+    parameter settles and those that it does not are told apart."""
+    found = {(finding.column, finding.code, bool(finding.settled_by)): finding for finding in findings}
     for result in results:
         for error in (*result.errors, *result.row.notes):
-            key = (error.field or None, error.code)
+            settled_by = _settled_by(error, result.row.line)
+            key = (error.field or None, error.code, bool(settled_by))
             finding = found.get(key)
             if finding is None and len(found) < MAX_FINDINGS:
-                settled_by = _SETTLED_BY.get(error.code)
                 found[key] = finding = Finding(
                     code=error.code,
                     column=error.field or None,
                     detail=_SENTENCES.get(error.code, error.detail),
-                    settled_by=settled_by and settled_by.format(column=error.field, line=result.row.line),
+                    settled_by=settled_by,
                 )
             if finding:
                 finding.count += 1
                 if len(finding.lines) < MAX_LINES:
                     finding.lines.append(result.row.line)
     return list(found.values())
+
+
+def _settled_by(error: RowError, line: int) -> str | None:
+    """Return the parameter that settles an error of a row in this line, if there is one."""
+    if error.code == "code_character" and isinstance(mend_roll_no(error.value), CellProblem):
+        return None
+    settled_by = _SETTLED_BY.get(error.code)
+    return settled_by and settled_by.format(column=error.field, line=line)
