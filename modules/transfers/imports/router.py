@@ -240,8 +240,8 @@ async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -
 async def get_marked_errors(user: CurrentUser, import_id: IdInPath, request: Request) -> Stream:
     """Download the failed rows as XLSX, with the wrong cells marked.
 
-    Each wrong cell is coloured and has the reason as a comment; the first column has all reasons of a row. Correct the
-    rows and import the file again: the column of reasons is ignored. The file has the same rows as `errors.csv`.
+    Each wrong cell is coloured and has the reason as a comment; the column `import_error` has all reasons of a row.
+    Correct the rows and import the file again: this column is ignored. The file has the same rows as `errors.csv`.
     """
     job = await service.get(import_id, with_header=True)
     return table_download(request, user.username, failed_rows_xlsx.as_table(job), XLSX)
