@@ -102,7 +102,9 @@ def test_a_shortened_number_is_refused_without_advice_that_makes_another_code(co
     assert (error["type"], "'-'" in error["msg"]) == ("code_shortened", False)
 
 
-@pytest.mark.parametrize(("code", "is_advised"), [("a b", True), ("a/b", True), ("\u00c4-12", False), ("\u0663", False)])
+@pytest.mark.parametrize(
+    ("code", "is_advised"), [("a b", True), ("a/b", True), ("\u00c4-12", False), ("\u0663", False)]
+)
 def test_a_hyphen_is_advised_only_for_what_is_no_letter(code: str, is_advised: bool) -> None:
     with pytest.raises(ValidationError) as raised:
         code_.validate_python(code)

@@ -149,12 +149,12 @@ def test_an_error_of_a_formula_is_an_error_of_its_cell(teacher: TestClient) -> N
     assert all("formula error" in one["detail"] for one in answer.json()["errors"])
 
 
-@pytest.mark.parametrize(
-    "text",
-    "#DIV/0! #N/A #NAME? #NULL! #NUM! #REF! #VALUE! #SPILL! #CALC! #FIELD! #BLOCKED! #CONNECT! #BUSY! #UNKNOWN! #PYTHON! "
-    "#GETTING_DATA #NV #N/D #WERT! #BEZUG! #ÜBERLAUF! #¡VALOR! #¿NOMBRE? #VALEUR_! #NOM_? #ЗНАЧ! Err:502 Err_:502 "
-    "Fehler:504".split(),
-)
+ERRORS = """#DIV/0! #N/A #NAME? #NULL! #NUM! #REF! #VALUE! #SPILL! #CALC! #FIELD! #BLOCKED! #CONNECT! #BUSY! #UNKNOWN!
+    #PYTHON! #GETTING_DATA #NV #N/D #WERT! #BEZUG! #ÜBERLAUF! #¡VALOR! #¿NOMBRE? #VALEUR_! #NOM_? #ЗНАЧ! Err:502
+    Err_:502 Fehler:504"""
+
+
+@pytest.mark.parametrize("text", ERRORS.split())
 def test_an_error_of_a_formula_is_nobodys_name(teacher: TestClient, text: str) -> None:
     shown = text.replace("_", "\u00a0") if text != "#GETTING_DATA" else text
 
@@ -180,6 +180,32 @@ def test_what_a_narrow_column_hides_is_told(teacher: TestClient) -> None:
         (3, "branch", "narrow_column"),
         (3, "math", "narrow_column"),
     }
+
+
+def test_a_formula_without_a_result_is_an_error_and_not_blank(teacher: TestClient) -> None:
+    cells = ["<f>1+1</f><v></v>", "<f>1+1</f><v />", "<f>1+1</f>", '<f t="shared" si="0"/>', "<f></f>\n<v> </v>\n"]
+    rows: list[list[Value]] = [[f"S{n}", "A", "Art", Xml(f'<c s="1">{cell}</c>')] for n, cell in enumerate(cells)]
+    results = ['<c t="str"><f>IF(1,"")</f><v></v></c>', "<c><f>1+1</f><v>2</v></c>", '<c t="s"/>']
+    good: list[list[Value]] = [[f"T{n}", "A", "Art", Xml(cell)] for n, cell in enumerate(results)]
+
+    report = send(teacher, workbook(HEADER, *rows, *good), XLSX, None, columns="math:marks", on_error="skip").json()
+
+    assert errors_of(report) == [(n, "math", "#NOT_CALCULATED!", "formula_error") for n in range(2, 7)]
+    assert {roll_no: one["marks"] for roll_no, one in students(teacher).items()} == {
+        "T0": {},
+        "T1": {"math": 2},
+        "T2": {},
+    }
+
+
+def test_every_error_is_found_wherever_a_piece_ends(convert: Convert) -> None:
+    bad, blank = error("#SPILL!"), Xml('<c r="C1"><f>1+1</f></c>')
+    rows: list[list[Value]] = [["x" * (number % 97), bad, "y", Xml("<c><f>1+1</f></c>")] for number in range(3_000)]
+
+    _, found = convert(workbook([blank], *rows))
+
+    assert found[0][2] == "#NOT_CALCULATED!"
+    assert {tuple(row[1:]) for row in found[1:]} == {("#SPILL!", "y", "#NOT_CALCULATED!")}
 
 
 def test_an_error_in_another_sheet_does_no_harm(teacher: TestClient) -> None:
@@ -441,6 +467,7 @@ def test_merged_cells_above_the_header_do_no_harm(convert: Convert) -> None:
     found, _ = convert(workbook(["Exam"], [], *CLASS, merged=["A1:D2"]))
 
     found.refuse_merged(header_line=3)
+    found.refuse_merged(header_line=2, ignored_rows=[2])
     with pytest.raises(InvalidFile, match="A1:D2"):
         found.refuse_merged(header_line=2)
 

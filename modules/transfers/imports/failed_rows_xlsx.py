@@ -19,8 +19,8 @@ _NUMBER = re.compile(r"(0|[1-9]\d{0,8})(\.\d{1,6})?", re.ASCII)
 
 
 def as_table(job: Import) -> Table[failed_rows.Stored]:
-    """Return the stored failed rows of an import as a table, in the order of columns of `errors.csv`. If some failed rows
-    are not stored, a last row has their number."""
+    """Return the stored failed rows of an import as a table with the columns of `errors.csv`. If some failed rows are
+    not stored, a last row has their number."""
     names = [_ROW] if job.format == "ndjson" else [content_of(name) for name in job.header]
     columns = [_KNOWN.get(name, Column(name)) for name in names if name != REASON]
     added = [] if job.options.columns.roll_no_prefix is None else [ROLL_NO]

@@ -159,11 +159,9 @@ def _why_rejected(report: ImportRead) -> str:
     open_findings = [finding for finding in report.findings if finding.stops]
     if not open_findings:
         return f"{report.failed} of {report.rows} rows are invalid; nothing was written."
-    settled_by = " ".join(finding.settled_by or "" for finding in open_findings[:10])
-    return (
-        f"{len(open_findings)} columns need a decision; nothing was written. Decide with {settled_by}, or otherwise: "
-        "see findings."
-    )
+    settled_by = " and ".join(finding.settled_by or "" for finding in open_findings[:10])
+    columns = "1 column needs" if len(open_findings) == 1 else f"{len(open_findings)} columns need"
+    return f"{columns} a decision; nothing was written. Decide with {settled_by}, or otherwise: see findings."
 
 
 def _extensions(report: ImportRead) -> dict[str, Any]:

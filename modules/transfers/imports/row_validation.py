@@ -92,7 +92,9 @@ def _take_formula_errors(content: dict[str, Any]) -> list[RowError]:
     """Remove the values that a spreadsheet shows instead of others: `#REF!` is nobody's name."""
     errors: list[RowError] = []
     for values in (content, content.get("marks")):
-        for name, text in list(values.items()) if isinstance(values, dict) else ():
+        if not isinstance(values, dict):
+            continue
+        for name, text in list(values.items()):
             if isinstance(text, str) and (problem := _formula_problem(text)):
                 errors.append(RowError(name[:MAX_VALUE], text[:MAX_VALUE], problem.code, problem.detail))
                 del values[name]
@@ -125,7 +127,9 @@ def _error(error: Any) -> RowError:
     column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
     value = error.get("input")
     text = str(value)[:MAX_VALUE] if isinstance(value, str | int | float) else ""
-    return RowError(column[:MAX_VALUE], text, error["type"], sentence_of(error))
+    is_wide = error["type"] == "subjects"
+    detail = f"A student can have at most {StudentBulkStore.MAX_SUBJECTS} subjects." if is_wide else sentence_of(error)
+    return RowError(column[:MAX_VALUE], text, error["type"], detail)
 
 
 async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:

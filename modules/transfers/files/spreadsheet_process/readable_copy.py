@@ -15,6 +15,14 @@ _CHANGES: Mapping[str, _Changes] = {
         # An error of a formula (ECMA-376-1, 18.18.11) becomes a text. Calamine reads the errors that it knows as blank
         # cells, and refuses a workbook with another one, such as #SPILL!.
         (re.compile(rb"""(<(?:\w+:)?c\s(?:[^<>]*?\s)?t\s*=\s*["'])e(?=["'])"""), rb"\1str"),
+        # A formula without a result, as programs write it that do not calculate, becomes an error: it is not blank.
+        (
+            re.compile(
+                rb"(<(?:\w+:)?c(?:\s(?!t\s*=)[^<>\s]*)*)>\s*(<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|>[^<]*</(?:\w+:)?f>))"
+                rb"\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?(?=\s*</(?:\w+:)?c>)"
+            ),
+            rb'\1 t="str">\2<v>#NOT_CALCULATED!</v>',
+        ),
     ],
     "ods": [
         # Calamine skips tabs and line breaks (ODF 1.3 part 3, 6.1.4 and 6.1.5), so they become blanks.
@@ -25,11 +33,14 @@ _CHANGES: Mapping[str, _Changes] = {
 }
 # What every match has in it, and is much faster to find.
 _SIGNS: Mapping[str, re.Pattern[bytes]] = {
-    "xlsx": re.compile(rb"""\st\s{0,9}=\s{0,9}["']e["']"""),
+    "xlsx": re.compile(
+        rb"""\st\s{0,9}=\s{0,9}["']e["']"""
+        rb"|(?:/>|</(?:\w{1,9}:)?f>|v>\s{0,9}</(?:\w{1,9}:)?v>)\s{0,9}</(?:\w{1,9}:)?c>"
+    ),
     "ods": re.compile(rb"""text:(?:tab|line-break)|string-value\s{0,9}=\s{0,9}(?:""|'')"""),
 }
-# Start tags of cells are shorter.
-_MAX_TAG = 10_000
+# Where no match continues: after a cell, and after a tag.
+_ENDS: Mapping[str, Sequence[bytes]] = {"xlsx": (b"/c>", b":c>"), "ods": (b">",)}
 
 
 def readable_copy(archive: ZipFile, format_: str) -> IO[bytes] | None:
@@ -41,10 +52,8 @@ def readable_copy(archive: ZipFile, format_: str) -> IO[bytes] | None:
     with ZipFile(copy, "w", ZIP_DEFLATED, compresslevel=1) as target:
         for part in _xml_parts(archive):
             with archive.open(part) as old, target.open(part, "w", force_zip64=True) as new:
-                for piece in _between_tags(pieces(old)):
-                    for pattern, replacement in _CHANGES[format_]:
-                        piece = pattern.sub(replacement, piece)
-                    new.write(piece)
+                for piece in _whole(pieces(old), _ENDS[format_]):
+                    new.write(_changed(piece, _CHANGES[format_]))
     copy.seek(0)
     return copy
 
@@ -53,14 +62,18 @@ def _xml_parts(archive: ZipFile) -> list[str]:
     return [name for name in archive.namelist() if name.endswith((".xml", ".rels")) or name == "mimetype"]
 
 
-def _between_tags(read: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield pieces that end between tags, so that no tag of a cell is cut in two."""
+def _changed(piece: bytes, changes: _Changes) -> bytes:
+    for pattern, replacement in changes:
+        piece = pattern.sub(replacement, piece)
+    return piece
+
+
+def _whole(read: Iterator[bytes], ends: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield pieces that stop where no match continues, unless that would be very long ones."""
     left = b""
     for piece in read:
         left += piece
-        cut = left.rfind(b"<", -_MAX_TAG)
-        if cut == -1 or b">" in left[cut:]:
-            cut = len(left)
+        cut = max((left.rfind(end) + len(end) for end in ends if end in left), default=len(left))
         yield left[:cut]
         left = left[cut:]
     yield left
