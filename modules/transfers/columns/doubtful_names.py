@@ -45,13 +45,16 @@ _KIND_OF = {"".join(_tokens(word)): kind for kind, words in _WORDS.items() for w
 
 
 def kind_of(name: str) -> str | None:
-    """Return the code of the doubt that a column's name alone raises, or None."""
+    """Return the code of the doubt that a column's name alone raises, or None.
+
+    Of several, as in `Total rank`, it is one that does not depend on other columns, if there is one.
+    """
     tokens = _tokens(name)
     if kind := _KIND_OF.get("".join(tokens)):
         return kind
     telling = [token for token in tokens if token not in _FILLER_WORDS and not token.isdecimal()]
-    kinds = {_KIND_OF.get(token) for token in telling}
-    return kinds.pop() if len(kinds) == 1 else None
+    kinds = [_KIND_OF.get(token) for token in telling]
+    return None if None in kinds else min(kinds, key=lambda kind: kind in OF_OTHERS, default=None)
 
 
 # "Math (50)", "Physics /20", "a1 [10.0]", "Essay out of 20", "Quiz (max. 5 points)"
