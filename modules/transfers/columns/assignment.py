@@ -1,11 +1,11 @@
 """What each column of a file is taken for."""
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from pydantic_core import PydanticCustomError
 
+from core.api import normalized
 from modules.students import subject_of
 from modules.transfers.columns.column_names import READ_ONLY, REASON, field_of, fields_of, name_of
 from modules.transfers.columns.doubtful_names import kind_of
@@ -68,7 +68,7 @@ def _named(options: ColumnOptions) -> Iterator[tuple[str, str, str]]:
 
 
 def _key(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(normalized("NFKC", name).casefold().split())
 
 
 def _column(number: int, name: str, target: str | None, field: str | None, problems: list[str]) -> Column:

@@ -1,9 +1,10 @@
 """Names of columns, in six languages, that say that a column holds no marks, or marks with another maximum."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
+
+from core.api import normalized
 
 # The end of a name that may give the highest mark.
 _MAX_END = 40
@@ -35,7 +36,7 @@ OF_OTHERS = {"total", "average", "percentage"}
 
 
 def _tokens(name: str) -> list[str]:
-    plain = unicodedata.normalize("NFKC", name).casefold().replace("%", " percent ").replace("#", " # ")
+    plain = normalized("NFKC", name).casefold().replace("%", " percent ").replace("#", " # ")
     return [token for token in re.split(r"[^\w#\u0900-\u097f]+|_", plain) if token]
 
 
@@ -44,13 +45,16 @@ _KIND_OF = {"".join(_tokens(word)): kind for kind, words in _WORDS.items() for w
 
 
 def kind_of(name: str) -> str | None:
-    """Return the code of the doubt that a column's name alone raises, or None."""
+    """Return the code of the doubt that a column's name alone raises, or None.
+
+    Of several, as in `Total rank`, it is one that does not depend on other columns, if there is one.
+    """
     tokens = _tokens(name)
     if kind := _KIND_OF.get("".join(tokens)):
         return kind
     telling = [token for token in tokens if token not in _FILLER_WORDS and not token.isdecimal()]
-    kinds = {_KIND_OF.get(token) for token in telling}
-    return kinds.pop() if len(kinds) == 1 else None
+    kinds = [_KIND_OF.get(token) for token in telling]
+    return None if None in kinds else min(kinds, key=lambda kind: kind in OF_OTHERS, default=None)
 
 
 # "Math (50)", "Physics /20", "a1 [10.0]", "Essay out of 20", "Quiz (max. 5 points)"
