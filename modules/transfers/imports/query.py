@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from core.api import DocumentedPattern
+from core.routing import KEY_PATTERN
 from modules.transfers.columns.query import ReadingQuery
 from modules.transfers.options import Mode, OnError, Options
 
@@ -82,7 +84,7 @@ class ImportHeaders(BaseModel):
         ),
     ] = None
     idempotency_key: Annotated[
-        str | None,
+        Annotated[str, DocumentedPattern(KEY_PATTERN)] | None,
         Field(
             min_length=1,
             max_length=200,
