@@ -66,7 +66,7 @@ PARAMETER: dict[str, Any] = {
     "required": False,
     "description": (
         "A new random value for each operation, such as a UUID. If you send the same request with the same key again "
-        "within 24 hours, it is not carried out again, and the response is the first one."
+        "within 24 hours, it is not carried out again: the response is the first one, or 409 if that is not kept."
     ),
     "schema": {
         "type": "string",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from tests.contract.documentation import IDEMPOTENCY_KEY
+from tests.contract.documentation import IDEMPOTENCY_KEY, WITH_OWN_KEYS
 from tests.contract.example_requests import requests_of
 from tests.contract.operations import Operation, Schema
 from tests.measured import REQUESTS, told
@@ -18,9 +18,6 @@ Contract = Callable[[Operation, TestClient], Iterator[str]]
 
 WRONG = "wrong type"
 NO_TAG = "wrong tag"
-
-WITH_OWN_KEYS = {"POST /imports"}
-"""The operations that read their body themselves, and have a use of `Idempotency-Key` of their own."""
 
 
 def refuses_invalid_tokens(operation: Operation, client: TestClient) -> Iterator[str]:

@@ -4,12 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import pytest
 from bson import encode
-from fastapi import Response
+from fastapi import Form, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
@@ -78,6 +78,11 @@ class Desk:
 
         for path in ("/tickets", "/others/{name}"):
             router.post(path, dependencies=[teacher])(issue)
+
+        async def issue_by_form(text: Annotated[str, Form()]) -> Response:
+            return await issue(Ticket(text=text))
+
+        router.post("/forms")(issue_by_form)
         accounts.post("/codes")(issue)
         accounts.post("/passwords")(issue)
         router.include_router(accounts)
@@ -147,6 +152,19 @@ def test_a_response_without_a_body_is_repeated(client: TestClient, desk: Desk) -
 
     assert [(answer.status_code, answer.content) for answer in answers] == [(204, b"")] * 2
     assert desk.issued == ["hello"]
+
+
+def test_a_form_is_read_after_its_fingerprint_is_taken(client: TestClient, desk: Desk) -> None:
+    headers = {"Authorization": "Bearer al", "Idempotency-Key": KEY}
+
+    for form in ({"data": {"text": "hello"}}, {"files": {"text": (None, "hallo")}}):
+        desk.issued.clear()
+        answer = client.post("/forms", headers=headers | {"Idempotency-Key": str(form)}, **form)
+        assert (answer.status_code, len(desk.issued)) == (201, 1)
+    data = {"text": "hello"}
+    first, again = (client.post("/forms", data=data, headers=headers) for _ in range(2))
+    assert (again.status_code, again.content) == (201, first.content)
+    assert problem(client.post("/forms", data={"text": "hallo"}, headers=headers)) == REUSED
 
 
 def test_requests_without_a_key_are_carried_out_each_time_and_store_nothing(
@@ -328,6 +346,7 @@ def test_a_long_request_renews_its_claim(
         first = asyncio.create_task(send(client))
         await gate.entered.wait()
         at_first = ends_at()
+        assert at_first <= utc_now() + used_keys.CLAIM_LIFETIME
         async with asyncio.timeout(10):
             while ends_at() <= at_first:  # noqa: ASYNC110 (no event signals a renewal)
                 await asyncio.sleep(0.01)

@@ -4,8 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from core.api import DocumentedPattern
-from core.routing import KEY_PATTERN
 from modules.transfers.columns.query import ReadingQuery
 from modules.transfers.options import Mode, OnError, Options
 
@@ -84,7 +82,7 @@ class ImportHeaders(BaseModel):
         ),
     ] = None
     idempotency_key: Annotated[
-        Annotated[str, DocumentedPattern(KEY_PATTERN)] | None,
+        str | None,
         Field(
             min_length=1,
             max_length=200,
