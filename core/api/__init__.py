@@ -12,6 +12,7 @@ from core.api.documented_responses import (
     header,
     operation_id,
     problem_responses,
+    with_problems,
 )
 from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
 from core.api.location import location, url_path
@@ -83,5 +84,6 @@ __all__ = [
     "strong_etag",
     "trimmed",
     "url_path",
+    "with_problems",
     "write_current",
 ]

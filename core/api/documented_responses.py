@@ -1,6 +1,7 @@
 """Response documentation that routes declare for OpenAPI, in addition to what FastAPI derives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -59,10 +60,35 @@ _COMMON_PROBLEMS: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, Invalid
 def problem_responses(*problems: type[Problem]) -> Responses:
     """Return the `responses` of a route that can return these problems, for OpenAPI. Problems that any route can return
     may be omitted."""
-    by_status: dict[int, list[type[Problem]]] = {}
-    for problem in (*_COMMON_PROBLEMS, *(problem for problem in problems if problem not in _COMMON_PROBLEMS)):
-        by_status.setdefault(problem.status, []).append(problem)
+    by_status = _by_status([*_COMMON_PROBLEMS, *(problem for problem in problems if problem not in _COMMON_PROBLEMS)])
     return {status: _response(by_status[status]) for status in sorted({problem.status for problem in problems})}
+
+
+def with_problems(responses: Responses, *problems: type[Problem]) -> Responses:
+    """Return the `responses` of a route, with further problems that it can return."""
+    further: Responses = {status: _response(group) for status, group in _by_status(problems).items()}
+    both = further.keys() & responses.keys()
+    return {**responses, **further, **{status: _combined(responses[status], further[status]) for status in both}}
+
+
+def _by_status(problems: Iterable[type[Problem]]) -> dict[int, list[type[Problem]]]:
+    by_status: dict[int, list[type[Problem]]] = {}
+    for problem in problems:
+        by_status.setdefault(problem.status, []).append(problem)
+    return by_status
+
+
+def _combined(documented: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:
+    """Return the documentation of one status whose problems are documented in two parts."""
+    combined = {"description": "", "headers": {}, "content": {}, **deepcopy(documented)}
+    combined["description"] = f"{combined['description']} {further['description']}".strip()
+    for name in combined["headers"].keys() - further["headers"].keys():
+        combined["headers"][name].pop("required", None)
+    combined["headers"] |= further["headers"]
+    media = further["content"][PROBLEM_MEDIA_TYPE]
+    known = combined["content"].get(PROBLEM_MEDIA_TYPE, {}).get("examples", {})
+    combined["content"][PROBLEM_MEDIA_TYPE] = media | {"examples": known | media["examples"]}
+    return combined
 
 
 def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from core.migrations import AppliedMigration, MigrationLock
 from core.module import HealthCheck, Module
 from core.operations.metrics_endpoint import router as metrics_router
 from core.pages import router as welcome_router
-from core.routing import PublicRouter
+from core.routing import PublicRouter, UsedKey
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ service = Module(
     name="service",
     description="Service status: welcome page, health checks and metrics.",
     public_router=router,
-    documents=(AppliedMigration, MigrationLock),
+    documents=(AppliedMigration, MigrationLock, UsedKey),
 )
 
 

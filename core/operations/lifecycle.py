@@ -15,6 +15,7 @@ from core.database import Database, DatabaseAvailability, open_database, transla
 from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
 from core.module import Module
+from core.operations.health import service
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def open_service(
 
     async def prepare(database: Database) -> None:
         await check(database, modules, settings.migration_wait_seconds)
-        await database.bind([document for module in modules for document in module.documents])
+        await database.bind([document for part in (*modules, service) for document in part.documents])
 
     return open_database(settings, prepare, availability)
 

@@ -1,16 +1,22 @@
-"""The lookup of routes, and the checks of a request before its body is read."""
+"""The lookup of routes, the checks of a request before its body is read, and the repetition of responses."""
 
 from core.routing.declared_routes import DeclaredRoute, declared_routes
+from core.routing.idempotency import KeyReused
 from core.routing.route_table import install_route_table
 from core.routing.router import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter, UncachedRoute
+from core.routing.used_keys import UsedKey, forget_responses, hashed_key
 
 __all__ = [
     "CheckedRoute",
     "DeclaredRoute",
+    "KeyReused",
     "ProtectedRoute",
     "ProtectedRouter",
     "PublicRouter",
     "UncachedRoute",
+    "UsedKey",
     "declared_routes",
+    "forget_responses",
+    "hashed_key",
     "install_route_table",
 ]

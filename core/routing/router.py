@@ -1,9 +1,9 @@
 """Routers whose routes check a request before the framework reads its body: its user, headers and query."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -13,11 +13,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from core.api import ANY_ROUTE, PROTECTED_ROUTE, operation_id
+from core.api import ANY_ROUTE, PROTECTED_ROUTE, operation_id, with_problems
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
 from core.identity import Role, authorize, current_user
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+from core.routing.idempotency import PARAMETER, PROBLEMS, Handler, carried_out_once
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -57,7 +56,7 @@ class CheckedRoute(APIRoute):
         self.media_types = _media_types(self)
         self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
         self.single_parameters = frozenset(_single_parameters(self.dependant))
-        handle = super().get_route_handler()
+        handle = self.wrapped(super().get_route_handler())
 
         async def handle_prechecked(request: Request) -> Response:
             _app.set(request.app)
@@ -73,16 +72,39 @@ class CheckedRoute(APIRoute):
         _check_media_type(request, self.media_types)
         _check_query(request, self.single_parameters)
 
+    def wrapped(self, handle: Handler) -> Handler:
+        """Return the handler of requests that have passed `precheck`; `handle` is the framework's."""
+        return handle
+
 
 class ProtectedRoute(CheckedRoute):
     """A route that authenticates the user and checks the role before it reads the body.
 
     Bodies of unauthenticated clients are thus never read. The router's dependency `current_user` verifies the user
-    again after the body has been read.
+    again after the body has been read. A POST with an `Idempotency-Key` is carried out once.
     """
 
     use_cache = True
     """Whether a cached authentication may be used."""
+
+    keeps_responses = True
+    """Whether the responses to requests with an `Idempotency-Key` are stored."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self.takes_key:
+            extra = self.openapi_extra or {}
+            self.openapi_extra = {**extra, "parameters": [*extra.get("parameters", ()), deepcopy(PARAMETER)]}
+            self.responses = with_problems(self.responses, *PROBLEMS)
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether the route accepts an `Idempotency-Key`. A route that reads its body itself does not, as the body may
+        be too large for memory."""
+        return self.methods == {"POST"} and self.reads_body == bool(self.media_types)
+
+    def wrapped(self, handle: Handler) -> Handler:
+        return carried_out_once(handle, keeps_response=self.keeps_responses) if self.takes_key else handle
 
     def get_route_handler(self) -> Handler:
         self.roles = tuple(_roles(self.dependant))
@@ -94,12 +116,14 @@ class ProtectedRoute(CheckedRoute):
 
 
 class UncachedRoute(ProtectedRoute):
-    """A protected route that loads the user from the database on every request, even to read.
+    """A protected route that loads the user from the database on every request, even to read. It keeps no responses,
+    because they may contain secrets.
 
     Operations on accounts use it.
     """
 
     use_cache = False
+    keeps_responses = False
 
 
 class _FlatRouter(APIRouter):
@@ -133,7 +157,8 @@ class ProtectedRouter(_FlatRouter):
 
 
 class PublicRouter(_FlatRouter):
-    """A router whose routes anyone may call."""
+    """A router whose routes anyone may call. They take no `Idempotency-Key`, because there is no account that it would
+    belong to."""
 
     def __init__(self, *, prefix: str = "", route_class: type[CheckedRoute] = CheckedRoute) -> None:
         super().__init__(prefix=prefix, route_class=route_class, responses=ANY_ROUTE)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from typing import Any
 
 from beanie import Document, PydanticObjectId
@@ -39,12 +38,6 @@ class State(StrEnum):
     UNDONE = "undone"
 
 
-def hashed_key(by: str, key: str) -> str:
-    """Return the hash under which a user's idempotency key is stored. The key itself is not stored, because it may
-    contain the name of a student who is erased later, in any spelling."""
-    return sha256(f"{by}:{key}".encode()).hexdigest()
-
-
 def _as_stored(value: Any) -> Any:
     """Return a value with models as dictionaries, also inside of lists."""
     if isinstance(value, BaseModel):
@@ -62,8 +55,8 @@ class Import(Document):
     `text_size` bytes. `errors_stored` is the number of failed rows that are stored (all of
     them if it is absent), and `errors_bytes` the size of their cells. `alive_at` is the time of the last heartbeat.
     `turn` is a fencing token: each claim increments it, so that a process that lost its claim can no longer update the
-    import. `key` is computed by `hashed_key`. `subjects_before` are the subjects in which a stored student had a mark
-    when the import began (None before that, and after its end), and `new_subjects` the others in the file.
+    import. `key` is computed by `core.routing.hashed_key`. `subjects_before` are the subjects in which a stored student
+    had a mark when the import began (None before that, and after its end), and `new_subjects` the others in the file.
     """
 
     by: str

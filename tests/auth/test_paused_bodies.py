@@ -26,7 +26,7 @@ from core.registry import discover
 from core.routing.router import ProtectedRouter
 from core.settings import Settings
 from modules.auth import account_store, admin_roster
-from tests.auth.people import PASSWORD, Person, make, stored
+from tests.auth.people import PASSWORD, Person, make, signed_in, stored
 from tests.conftest import AppClient
 
 JSON = "application/json"
@@ -159,7 +159,7 @@ def contents(database: Database[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: list(database[name].find().sort("_id")) for name in names}
 
 
-def send(person: Person, request: RequestSpec, between: Step) -> httpx2.Response:
+def send(person: Person, request: RequestSpec, between: Step, **more: str) -> httpx2.Response:
     """Send the head and the first byte of the body, wait for `between`, then send the rest."""
 
     async def paused() -> AsyncIterator[bytes]:
@@ -170,7 +170,7 @@ def send(person: Person, request: RequestSpec, between: Step) -> httpx2.Response
     async def ask() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=person.client.app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
-            headers = {"Authorization": f"Bearer {person.token}", "Content-Type": request.media_type}
+            headers = {"Authorization": f"Bearer {person.token}", "Content-Type": request.media_type, **more}
             return await client.request(request.method, request.path, content=paused(), headers=headers)
 
     assert person.client.portal
@@ -230,6 +230,24 @@ def test_a_lost_role_is_403_even_if_the_token_stays_valid(
 
     assert statuses == dict.fromkeys(statuses, 403)
     assert contents(database) == before
+
+
+@pytest.mark.parametrize("change", [sign_out, demote])
+def test_an_idempotency_key_is_neither_used_nor_repeated_if_the_rights_end_before_the_body_arrives(
+    service: TestClient, settings: Settings, database: Database[dict[str, Any]], change: Step
+) -> None:
+    person = make(service, settings, "teacher", Role.TEACHER)
+    other = REQUESTS[0]._replace(body=STUDENT.replace(b"S1", b"S8"))
+    assert send(person, REQUESTS[0], nothing, **{"Idempotency-Key": "done"}).status_code == 201
+    before = contents(database)
+
+    assert send(person, other, change, **{"Idempotency-Key": "new"}).status_code == 401
+    assert contents(database) == before
+
+    person = signed_in(service, "teacher")
+    if change is sign_out:
+        assert send(person, REQUESTS[0], nothing, **{"Idempotency-Key": "done"}).status_code == 201
+    assert send(person, REQUESTS[0], change, **{"Idempotency-Key": "done"}).status_code in (401, 403)
 
 
 def test_a_former_admin_cannot_manage_accounts(

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from tests.contract.documentation import IDEMPOTENCY_KEY, WITH_OWN_KEYS
+from tests.contract.example_requests import requests_of
 from tests.contract.operations import Operation, Schema
 from tests.measured import REQUESTS, told
 
@@ -85,6 +88,32 @@ def refuses_an_unknown_encoding(operation: Operation, client: TestClient) -> Ite
             answer = client.request(operation.method, address(operation), content=b"{", headers=headers)
             if (answer.status_code == 415, answer.headers.get("Accept-Encoding") == "identity") != (refused, refused):
                 yield f"answers {answer.status_code} as {_kind(answer)} to {media_type} encoded as {encoding!r}"
+
+
+def carries_out_a_repeated_request_once(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Check that a request with the same `Idempotency-Key` has the same response, and that another one is refused."""
+    if not operation.takes(header=IDEMPOTENCY_KEY) or str(operation) in WITH_OWN_KEYS:
+        return
+    request = next(requests_of(operation))
+    headers = {**request.get("headers", {}), IDEMPOTENCY_KEY: token_hex()}
+    url, sent = address(operation), {**request, "headers": headers}
+    first, again = (client.request(operation.method, url, **sent) for _ in range(2))
+    kept = _repeatable(first) == _repeatable(again)
+    if not kept and not (first.is_success and _type_of(again) == "/problems/response-not-kept"):
+        yield f"answers {again.status_code} to a repeated request that it first answered with {first.status_code}"
+    other = client.request(operation.method, url, **sent, params={"other": "1"})
+    if first.is_success and _type_of(other) != "/problems/key-reused":
+        yield f"answers {other.status_code} to another request with the same Idempotency-Key"
+
+
+def _repeatable(answer: Response) -> tuple[object, ...]:
+    """Return what is equal in the responses to the same request. Errors that are not stored have other request ids."""
+    body = re.sub(r'"request_id":"[^"]*"', "", answer.text)
+    return answer.status_code, body, *(answer.headers.get(name) for name in ("Content-Type", "ETag", "Location"))
+
+
+def _type_of(answer: Response) -> str | None:
+    return str(answer.json()["type"]) if is_problem(answer) else None
 
 
 def forbids_caching(operation: Operation, client: TestClient) -> Iterator[str]:

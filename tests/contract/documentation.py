@@ -11,6 +11,14 @@ Contract = Callable[[Operation], Iterator[str]]
 INTERNAL_FIELDS = {"_id", "revision_id"}
 """The fields that the database adds to a document, and that no client may see."""
 
+IDEMPOTENCY_KEY = "idempotency-key"
+
+WITHOUT_KEY = {"POST /imports/preview"}
+"""The operations that take no `Idempotency-Key`, because they store nothing."""
+
+WITH_OWN_KEYS = {"POST /imports"}
+"""The operations that read their body themselves, and have a use of `Idempotency-Key` of their own, with any text."""
+
 
 def has_operation_id(operation: Operation) -> Iterator[str]:
     """Check that the operationId has the form of a generated client's method: the module and the action."""
@@ -61,10 +69,23 @@ def _statuses(operation: Operation) -> Iterator[tuple[str, str]]:
         yield from (("400", "it has a body"), ("413", "it has a body"))
     if "{" in operation.path:
         yield "404", "it has a path parameter"
+    if operation.takes(header=IDEMPOTENCY_KEY):
+        yield "409", "it takes an Idempotency-Key"
     if operation.takes(header="If-Match"):
         yield from (("412", "it takes If-Match"), ("428", "it takes If-Match"))
     if operation.takes(header="If-None-Match"):
         yield ("304" if operation.method == "GET" else "412"), "it takes If-None-Match"
+
+
+def takes_idempotency_keys(operation: Operation) -> Iterator[str]:
+    """Check that each POST of a signed-in user takes an `Idempotency-Key`, and documents its pattern and its misuse."""
+    if operation.method != "POST" or operation.public or str(operation) in WITHOUT_KEY:
+        return
+    schemas = [one["schema"] for one in operation.parameters if one["name"].lower() == IDEMPOTENCY_KEY]
+    if not schemas or ("pattern" not in schemas[0] and str(operation) not in WITH_OWN_KEYS):
+        yield "does not take an Idempotency-Key with a pattern"
+    if "KeyReused" not in str(operation.responses.get("422")):
+        yield "does not document the reuse of an Idempotency-Key"
 
 
 def documents_errors_as_problems(operation: Operation) -> Iterator[str]:
@@ -176,6 +197,7 @@ CONTRACTS: tuple[Contract, ...] = (
     has_one_tag,
     documents_protection,
     documents_every_status,
+    takes_idempotency_keys,
     documents_errors_as_problems,
     documents_headers,
     has_examples,

@@ -1,6 +1,7 @@
 """A small module that keeps every contract, and can be changed to violate one."""
 
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Annotated, Any
 
 from beanie import Document
@@ -87,6 +88,13 @@ def _declare_valid_routes(router: ProtectedRouter) -> None:
     async def replace(number: NumberInPath, data: NoteWrite, expects: Expected) -> NoteRead:
         """Replace a note."""
         return NoteRead(text=data.text)
+
+    @router.post(
+        "/notes/{number}/copy", dependencies=[TeacherOnly], responses=problem_responses(Forbidden, NoteNotFound)
+    )
+    async def copy(number: NumberInPath) -> NoteRead:
+        """Copy a note."""
+        return NoteRead(text=token_hex())
 
     @router.delete(
         "/notes/{number}",

@@ -29,6 +29,7 @@ def test_a_valid_module_has_no_violations() -> None:
     [
         *[("get", "/notes", status) for status in ("401", "500", "503")],
         *[("get", "/notes/{number}", status) for status in ("304", "404")],
+        ("post", "/notes/{number}/copy", "409"),
         *[("put", "/notes/{number}", status) for status in ("400", "403", "412", "413", "422", "428")],
     ],
 )
@@ -59,6 +60,20 @@ def test_an_undocumented_header_is_found(method: str, path: str, status: str, he
 
     assert violations(documentation.documents_headers, operations) == [
         f"{method.upper()} {path}: documents {status} without the header {header}"
+    ]
+
+
+def test_a_post_without_an_idempotency_key_is_found() -> None:
+    def declare(router: ProtectedRouter, _: APIRouter) -> None:
+        @router.post("/bare", openapi_extra={"requestBody": {"content": {"text/plain": {"example": "a text"}}}})
+        async def read_own_body() -> notes.NoteRead:
+            """Read the body in the function."""
+            return notes.NoteRead(text="")
+
+    operations = operations_of(notes.notes_module(declare))
+    assert violations(documentation.takes_idempotency_keys, operations) == [
+        "POST /bare: does not take an Idempotency-Key with a pattern",
+        "POST /bare: does not document the reuse of an Idempotency-Key",
     ]
 
 

@@ -81,6 +81,15 @@ def test_each_route_refuses_invalid_requests(
     assert wrong == []
 
 
+def test_each_post_is_carried_out_once_for_each_key(
+    operations: list[Operation], running: TestClient, database: MongoDatabase
+) -> None:
+    live.create(live.Session(running, database), operations)
+    contract = behaviour.carries_out_a_repeated_request_once
+    wrong = [f"{operation}: {gap}" for operation in operations for gap in contract(operation, running)]
+    assert wrong == []
+
+
 def test_responses_contain_no_internal_fields(
     operations: list[Operation], running: TestClient, database: MongoDatabase
 ) -> None:

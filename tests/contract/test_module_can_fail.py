@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from secrets import token_hex
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.module import Module
 from core.routing.router import ProtectedRouter
 from tests.contract import behaviour, declaration, notes
 from tests.contract.behaviour import (
+    carries_out_a_repeated_request_once,
     forbids_caching,
     is_counted,
     refuses_a_wrong_body,
@@ -119,7 +121,12 @@ def invalid_app(database: MongoDatabase, mongodb_url: str) -> Iterator[TestClien
             await request.body()
             return Response("all of it", headers={"Cache-Control": "max-age=60"})
 
-        public.add_api_route("/open/{number}", read_open, methods=["PUT"])
+        public.add_api_route("/open/{number}", read_open, methods=["PUT", "POST"])
+
+        @public.post("/random/{number}")
+        async def draw(number: str) -> str:
+            """Draw a random text."""
+            return token_hex()
 
     with started(notes.notes_module(declare, documents=(WithTwoIndexes,)), database, mongodb_url) as client:
         yield client
@@ -148,7 +155,7 @@ def test_an_undeclared_collection_is_found(invalid_app: TestClient, database: Mo
     ]
 
 
-@pytest.mark.parametrize("contract", [*REFUSALS, forbids_caching])
+@pytest.mark.parametrize("contract", [*REFUSALS, forbids_caching, carries_out_a_repeated_request_once])
 def test_valid_routes_have_no_violations(contract: behaviour.Contract, invalid_app: TestClient) -> None:
     assert [gap for operation in operations_of(VALID) for gap in contract(operation, invalid_app)] == []
 
@@ -158,6 +165,14 @@ def test_a_route_that_refuses_nothing_is_found(contract: behaviour.Contract, inv
     (replace,) = [operation for operation in operations_of(VALID) if operation.method == "PUT"]
     for path in ("/open/{number}", "/nowhere/{number}"):
         assert list(contract(moved_to(path, replace), invalid_app)), path
+
+
+def test_a_route_that_ignores_idempotency_keys_is_found(invalid_app: TestClient) -> None:
+    (copy,) = [operation for operation in operations_of(VALID) if operation.method == "POST"]
+    other = "answers 200 to another request with the same Idempotency-Key"
+    again = "answers 200 to a repeated request that it first answered with 200"
+    for path, gaps in (("/open/{number}", [other]), ("/random/{number}", [again, other])):
+        assert list(carries_out_a_repeated_request_once(moved_to(path, copy), invalid_app)) == gaps
 
 
 def test_a_response_that_may_be_cached_is_found(invalid_app: TestClient) -> None:

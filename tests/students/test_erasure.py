@@ -12,6 +12,7 @@ from httpx2 import Response
 from pymongo import MongoClient
 
 from core.identity import Role
+from core.routing import UsedKey
 from core.settings import Settings
 from modules.students.changes import service as changes
 from modules.students.erasure import service as erasure
@@ -89,6 +90,38 @@ def test_no_trace_of_the_person_is_left_in_any_collection(client: TestClient, ad
     for path in ("", "/history", "/history/1"):
         assert client.get(f"/students/ER-102{path}").status_code == 404
     assert client.post("/students/ER-102/restore").status_code == 404
+
+
+def test_no_response_of_a_repeatable_request_names_the_person(
+    client: TestClient, admin: Person, stored: Stored
+) -> None:
+    body: Json = {"roll_no": "ER-101", "name": NAME, "branch": "Physics", "marks": {SUBJECT: MARK}}
+    key = {"Idempotency-Key": f"create {NAME}"}
+    assert client.post("/students", json=body, headers=key).status_code == 201
+    assert "idempotency_keys" in traces(stored())
+
+    assert erase(admin).status_code == 204
+
+    assert traces(stored()) == []
+    again = client.post("/students", json=body, headers=key)
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/response-not-kept")
+    assert client.get("/students/ER-101").status_code == 404
+
+
+def test_a_request_that_ends_after_the_erasure_does_not_store_its_response(
+    client: TestClient, admin: Person, stored: Stored
+) -> None:
+    create(client)
+
+    def rename() -> Response:
+        return client.post("/students/ER-101/rename", json={"roll_no": "ER-102"}, headers={"Idempotency-Key": "rename"})
+
+    with paused(client, UsedKey, "finish", rename) as finish:
+        assert erase(admin, "ER-102").status_code == 204
+        assert finish().json()["name"] == NAME
+
+    assert traces(stored(), "er-102") == []
+    assert rename().json()["type"] == "/problems/response-not-kept"
 
 
 @pytest.mark.parametrize("deleted", [False, True])
@@ -197,6 +230,8 @@ STEPS: list[tuple[Any, str, bool]] = [
     (changes, "_confirm_numbers", True),
     (erasure, "_claim", False),
     (erasure, "_claim", True),
+    (erasure, "forget_responses", False),
+    (erasure, "forget_responses", True),
     (StudentVersion, "delete_many", False),
     (StudentVersion, "delete_many", True),
     (Erasure, "insert_one", False),

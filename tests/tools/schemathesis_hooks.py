@@ -65,9 +65,9 @@ def _make_acceptable(case: Case[Any]) -> None:
     # A cursor and a token of the feed are ones that this very list gave before.
     for name in ("cursor", "since"):
         case.query.pop(name, None)
-    # A key that came before with another file is refused.
-    if "idempotency-key" in case.headers:
-        case.headers["idempotency-key"] = f"import {next(_numbers)}"
+    # A key that came before with another request is refused.
+    for name in [name for name in case.headers if name.lower() == "idempotency-key"]:
+        case.headers[name] = f"request {next(_numbers)}"
     # The coverage phase takes no notice of the pattern of a header.
     for name in {"If-Match", "If-None-Match"} & set(case.headers):
         case.headers[name] = case.headers[name] if '"' in case.headers[name] else "*"

@@ -40,6 +40,18 @@ def test_new_students_are_deleted_again(any_teacher: TestClient) -> None:
     assert students(any_teacher) == {"S1": student("Asha", "Physics", math=91)}
 
 
+def test_an_undo_that_is_sent_again_has_the_same_response(teacher: TestClient) -> None:
+    path = f"/imports/{imported(teacher, CLASS)['id']}/undo"
+    key = {"Idempotency-Key": "undo"}
+
+    first, again = teacher.post(path, headers=key), teacher.post(path, headers=key)
+
+    assert (first.status_code, first.json()["restored"]) == (200, 3)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["Location"] == first.headers["Location"]
+    assert teacher.post(path).status_code == 409
+
+
 def test_changed_students_get_their_earlier_content_back(any_teacher: TestClient) -> None:
     add(any_teacher, "S1", "Before", "Chemistry", math=5, music=7.25)
     add(any_teacher, "S2", "Zoë", "Physics", art=64)

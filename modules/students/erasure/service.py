@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from core.api import UNCONDITIONAL, change_if, retry_conflicts
 from core.database import Page, Window, collection
 from core.errors import Unavailable
+from core.routing import forget_responses
 from modules.students.changes import service as changes
 from modules.students.models import (
     Erasing,
@@ -82,8 +83,9 @@ async def erase(roll_no: str, writer: Writer) -> None:
 
     First, the student is deleted normally and added to the feed of changes, which cannot report the deletion once the
     record is gone. Then one command empties the record and sets `erasing`: from then on nothing else reads or writes
-    the record, and an interrupted erasure can be completed later. Then the other modules delete their data of the
-    student. Finally the history and the record, which contain the names and roll numbers, are deleted.
+    the record, and an interrupted erasure can be completed later. Then the responses stored for repeated requests are
+    deleted, and the other modules delete their data of the student. Finally the history and the record, which contain
+    the names and roll numbers, are deleted.
 
     Raise `Unavailable` if a registered module is not running, and the errors of `store.change`.
     """
@@ -133,6 +135,7 @@ async def _finish(student: StudentDocument) -> bool:
     if not followers.keys() >= set(student.erasing.waits_for):
         return False
     person = await _identifiers(student)
+    await forget_responses()
     for forget in followers.values():
         await forget(person)
     history = StudentVersion.find(StudentVersion.student == student.id)

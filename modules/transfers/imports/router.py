@@ -13,7 +13,7 @@ from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
 from core.middleware import allow_body
-from core.routing import ProtectedRouter
+from core.routing import KeyReused, ProtectedRouter, hashed_key
 from modules.transfers.downloads.query import XLSX
 from modules.transfers.files import file_store
 from modules.transfers.files.file_store import FileDeleted
@@ -31,8 +31,8 @@ from modules.transfers.imports import (
 from modules.transfers.imports.job_runner import TooManyImports
 from modules.transfers.imports.preview import preview
 from modules.transfers.imports.query import ImportHeaders, ImportQuery
-from modules.transfers.imports.service import ImportNotFound, ImportRejected, KeyReused, NothingToDo
-from modules.transfers.models import Import, State, hashed_key
+from modules.transfers.imports.service import ImportNotFound, ImportRejected, NothingToDo
+from modules.transfers.models import Import, State
 from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
 from modules.transfers.schemas import ImportRead, PreviewRead
 from modules.transfers.settings import ImportSettings

@@ -11,6 +11,7 @@ from core.api import change_if
 from core.clock import utc_now
 from core.database import Page, Window, collection
 from core.errors import Conflict, NotFound, Problem
+from core.routing import KeyReused
 from modules.transfers.files import file_store
 from modules.transfers.imports import failed_rows
 from modules.transfers.models import HEARTBEAT_TIMEOUT, Import, State
@@ -32,14 +33,6 @@ class ImportRejected(Problem):
 
     status = 422
     title = "Import rejected"
-
-
-class KeyReused(Problem):
-    """This `Idempotency-Key` was used before with a different file or with different parameters. Use a new key for each
-    import."""
-
-    status = 422
-    title = "Idempotency key reused"
 
 
 class NothingToDo(Conflict):
