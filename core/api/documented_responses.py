@@ -1,10 +1,10 @@
 """Response documentation that routes declare for OpenAPI, in addition to what FastAPI derives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from core.errors import (
     BadRequest,
@@ -18,6 +18,9 @@ from core.errors import (
 )
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+REFERENCE = "#/components/schemas/{model}"
+"""The reference to a schema of the OpenAPI document."""
 
 REQUEST_ID_EXAMPLE = "b9f3c1a2d4e54f6a8b7c6d5e4f3a2b1c"
 ETAG_EXAMPLE = '"dGhpcyBpcyBvcGFxdWUh"'
@@ -56,16 +59,17 @@ def header(name: str, description: str, *, example: str | int, always: bool = Fa
 _COMMON_PROBLEMS: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
 
 
-def problem_responses(*problems: type[Problem]) -> Responses:
+def problem_responses(*problems: type[Problem], extension: type[BaseModel] | None = None) -> Responses:
     """Return the `responses` of a route that can return these problems, for OpenAPI. Problems that any route can return
-    may be omitted."""
+    may be omitted. With `extension`, each of the documents may have these further members."""
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in (*_COMMON_PROBLEMS, *(problem for problem in problems if problem not in _COMMON_PROBLEMS)):
         by_status.setdefault(problem.status, []).append(problem)
-    return {status: _response(by_status[status]) for status in sorted({problem.status for problem in problems})}
+    statuses = sorted({problem.status for problem in problems})
+    return {status: _response(by_status[status], extension) for status in statuses}
 
 
-def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
+def _response(problems: Sequence[type[Problem]], extension: type[BaseModel] | None) -> dict[str, Any]:
     """Return the documentation of one status and all `problems` with this status."""
     headers: dict[str, Any] = {}
     for problem in problems:
@@ -73,12 +77,24 @@ def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
             always = all(name in other.documented_headers for other in problems)
             headers |= header(name, text, example=_HEADER_EXAMPLES[name], always=always)
     examples = {problem.__name__: {"summary": problem.title, "value": _example(problem)} for problem in problems}
-    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    extensions = [extension, *(problem.extension for problem in problems)]
     return {
         "description": " ".join(problem.meaning() for problem in problems),
         "headers": headers,
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": _schema(extensions), "examples": examples}},
     }
+
+
+def _schema(extensions: Iterable[type[BaseModel] | None]) -> dict[str, Any]:
+    """Return the schema of a problem document that may have the members of these extensions. `core.openapi` moves it to
+    the schemas of the OpenAPI document."""
+    found = tuple(dict.fromkeys(one for one in extensions if one))
+    if not found:
+        return {"$ref": REFERENCE.format(model=ProblemDetails.__name__)}
+    name = "".join(one.__name__ for one in found)
+    model: type[BaseModel] = create_model(name, __base__=(*found, ProblemDetails), __doc__=found[0].__doc__)
+    required = [name for name, field in ProblemDetails.model_fields.items() if field.is_required()]
+    return model.model_json_schema(ref_template=REFERENCE, mode="serialization") | {"required": required}
 
 
 _HEADER_EXAMPLES: dict[str, str | int] = {
@@ -90,14 +106,13 @@ _HEADER_EXAMPLES: dict[str, str | int] = {
 
 
 def _example(problem: type[Problem]) -> dict[str, Any]:
-    example = {
+    return {
         "type": problem.type_uri(),
         "title": problem.title,
         "status": problem.status,
         "request_id": REQUEST_ID_EXAMPLE,
+        **problem.example,
     }
-    wrong = {"detail": "This is required.", "pointer": "#/name"}
-    return example | {"errors": [wrong]} if problem is InvalidRequest else example
 
 
 ANY_ROUTE = problem_responses(*_COMMON_PROBLEMS)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.api import sentence_of
+from core.api import code_of, sentence_of
 from modules.students import (
     FieldDifference,
     SimilarStudent,
@@ -115,7 +115,7 @@ def _error(error: Any) -> RowError:
     column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
     value = error.get("input")
     text = str(value)[:MAX_VALUE] if isinstance(value, str | int | float) else ""
-    return RowError(column[:MAX_VALUE], text, error["type"], sentence_of(error))
+    return RowError(column[:MAX_VALUE], text, code_of(error), sentence_of(error, StudentPatch.model_fields))
 
 
 async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:
