@@ -38,7 +38,23 @@ _OF_LIBRARIES = [
 ]
 
 _TEXTS = ("", " ", "x", "a b", "-1", "1.5", "9" * 400, "x" * 2100, "a\0b", "NaN", "true", "2026-13-45", "$x.y", ",:,")
-_VALUES = (None, True, -1, 1.5, 10**30, "", "x", "x" * 300, "\ud800", "a\nb", [], [None], {}, {"a.b": "x"}, {"$": -1})
+_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1.5,
+    10**30,
+    "",
+    "x",
+    "x" * 300,
+    "\ud800",
+    "a\nb",
+    [],
+    [None],
+    {},
+    {"a.b": "x"},
+    {"$": -1},
+)
 
 
 def is_of_a_library(sentence: str) -> bool:

@@ -41,7 +41,7 @@ def codes_in(folder: Path) -> Iterator[str]:
 
 
 def _text_of(node: ast.expr) -> Iterator[str]:
-    if isinstance(node, ast.Constant):
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
 
 
