@@ -39,7 +39,8 @@ DESCRIPTION = """\
 Manage student records: roll numbers, names, branches and marks. Register and sign in to get an access token; each
 user's tokens are signed with a key of their own.
 
-Every error is an `application/problem+json` document (RFC 9457). Every response, including errors, carries
+Every error is an `application/problem+json` document (RFC 9457). Each of its field errors has a `code` for programs,
+which never changes; `GET /problems` explains the types and codes. Every response, including errors, carries
 `X-Request-ID` and `Cache-Control: no-store`.
 
 **Roles.** Each operation documents the role it requires, also as `x-required-role`: a *viewer* can read, a *teacher*

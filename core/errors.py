@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
+from pydantic import BaseModel
+
 
 class StartupError(Exception):
     """The service cannot start. The message tells the operator what is wrong and how to fix it."""
@@ -22,10 +24,12 @@ class DatabaseUnreachable(StartupError):
 class FieldError:
     """One invalid value in a request.
 
-    `pointer` is a JSON Pointer into the body, as a URI fragment (RFC 6901, section 6); `parameter` names a path,
-    query or header parameter. `detail` explains the error to a person.
+    `code` names the kind of error for programs, and `GET /problems/codes` explains it; `detail` explains the error to a
+    person. `pointer` is a JSON Pointer into the body, as a URI fragment (RFC 6901, section 6); `parameter` names a
+    path, query or header parameter.
     """
 
+    code: str
     detail: str
     pointer: str | None = None
     parameter: str | None = None
@@ -43,6 +47,10 @@ class Problem(Exception):
     title: str
     documented_headers: ClassVar[Mapping[str, str]] = {}
     """The headers that every response with this problem carries, by name, with their descriptions."""
+    extension: ClassVar[type[BaseModel] | None] = None
+    """The schema of `extensions`, for the documentation; any of its fields may be absent."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Members that the documented example has besides those of every problem."""
 
     def __init__(
         self,
@@ -188,6 +196,7 @@ class InvalidRequest(Problem):
 
     status = 422
     title = "Invalid request"
+    example = {"errors": [{"code": "missing", "detail": "This is required.", "pointer": "#/name"}]}
 
 
 class PreconditionRequired(Problem):

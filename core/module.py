@@ -1,8 +1,8 @@
 """The declaration of a feature module."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 from beanie import Document
@@ -37,6 +37,7 @@ class Module:
     health_check   a check that `/readyz` includes
     data_check     a check that `python -m core check --data` runs
     commands       terminal commands that `python -m core` offers
+    error_codes    the codes of field errors that only this module finds, each with an explanation for `/problems`
     """
 
     name: str
@@ -51,6 +52,7 @@ class Module:
     health_check: HealthCheck | None = None
     data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()
+    error_codes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests."""

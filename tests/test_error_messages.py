@@ -27,7 +27,7 @@ CORE: list[Case] = [
     (
         "POST /students",
         "{",
-        ["#: This is not valid JSON: Expecting property name enclosed in double quotes. The error is at character 1."],
+        ["#: This is not valid JSON. The error is at character 1."],
     ),
     (
         "POST /students",
@@ -46,7 +46,7 @@ CORE: list[Case] = [
             "#/name: This must be one line of printable characters; remove U+202E (right-to-left override).",
             "#/branch: This must contain a visible character.",
             "#/roll_no: Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of a space.",
-            "#/grade: This is not a known field or parameter.",
+            "#/grade: This is not a known field or parameter. Choose from name, branch, marks, roll_no.",
         ],
     ),
     (
@@ -65,12 +65,26 @@ CORE: list[Case] = [
         "",
         [
             "limit: This must be a whole number.",
-            "updated_since: This must be a time, such as 2026-11-22T09:30:00Z.",
+            "updated_since: This must be a time with its zone, such as 2026-11-22T09:30:00Z.",
             "count: This must be true or false.",
         ],
     ),
     ("GET /students?limit=1&limit=2", "", ["limit: This must be given only once."]),
-    ("GET /students?cursor=x", "", ["cursor: This cursor does not belong to this list. Start again without a cursor."]),
+    (
+        "GET /students?cursor=x",
+        "",
+        [
+            (
+                "cursor: This is not a cursor of this list in this order and with these filters. "
+                "Take one from the Link header of its pages, or start again without a cursor."
+            )
+        ],
+    ),
+    (
+        "GET /changes?from=x",
+        "",
+        ["from: This is not a known field or parameter. Choose from since, limit."],
+    ),
     ("GET /users", "", ["This operation requires the role admin; your role is teacher."]),
 ]
 
@@ -83,7 +97,7 @@ AUTH: list[Case] = [
                 "#/username: A user name must have 3 to 64 characters "
                 "(the letters A to Z, digits, '.', '_' and '-') and start with a letter or a digit."
             ),
-            "#/email: Send only the e-mail address, such as alice@example.com.",
+            "#/email: Send only an e-mail address with a public domain, such as alice@example.com.",
             "#/password: A password must have at least 8 characters.",
         ],
     ),
@@ -97,8 +111,8 @@ AUTH: list[Case] = [
         BOB | {"password": "password1"},
         [
             (
-                "#/password: This password is too easy to guess. "
-                "This is a very common password. Add another word or two. Uncommon words are better."
+                "#/password: This password is too easy to guess. Use several uncommon words, "
+                "without your name, dates, repetitions and neighbouring keys."
             )
         ],
     ),
@@ -112,7 +126,7 @@ AUTH: list[Case] = [
     (
         "POST /password-reset",
         {"code": "wrong", "new_password": BOB["password"]},
-        ["#/code: This code is wrong, used, revoked or expired."],
+        ["#/code: This code is wrong, used, revoked or expired. Ask an admin for a new one."],
     ),
 ]
 
@@ -175,7 +189,12 @@ STUDENTS: list[Case] = [
     (
         "GET /changes?since=x",
         "",
-        ["since: This token is not valid for this feed. Start again without it, and with an empty copy."],
+        [
+            (
+                "since: This token is not one of this feed. Send the `next` of an earlier response, "
+                "or start again without a token, and with an empty copy."
+            )
+        ],
     ),
 ]
 
@@ -244,7 +263,12 @@ TRANSFERS: list[Case] = [
     (
         "POST /imports",
         'roll_no,name,branch\nS2,"A\n',
-        ["In the row that starts at line 2: unexpected end of data. A closing quotation mark may be missing."],
+        [
+            (
+                "The row that starts at line 2 is not valid CSV. "
+                "A closing quotation mark may be missing, or there may be text after one."
+            )
+        ],
     ),
     (
         "POST /imports",
@@ -288,12 +312,24 @@ TRANSFERS: list[Case] = [
         ],
     ),
     ("GET /imports/x", "", ["There is no import x."]),
-    ("GET /exports/students?format=ods", "", ["format: Input should be 'csv', 'ndjson' or 'xlsx'"]),
+    (
+        "POST /imports?roll_no=8B&scale=math:0&mode=x",
+        "",
+        [
+            (
+                "roll_no: Write 'number', or 'number:' and a prefix of up to 40 letters A to Z, digits, "
+                "'.', '_' and '-'."
+            ),
+            'scale: The scale of "math" must be a number above 0, such as 20.',
+            "mode: This must be 'insert', 'upsert' or 'update'.",
+        ],
+    ),
+    ("GET /exports/students?format=ods", "", ["format: This must be 'csv', 'ndjson' or 'xlsx'."]),
 ]
 
 ANALYTICS: list[Case] = [
     ("GET /statistics?pass_mark=101", "", ["pass_mark: A mark lies between 0 and 100."]),
-    ("GET /statistics?by=age", "", ["by: Input should be 'branch'"]),
+    ("GET /statistics?by=age", "", ["by: This must be 'branch'."]),
     ("GET /rankings?by=marks.a.b", "", ["by: A subject cannot contain a dot; write '-' or a space instead."]),
     ("GET /report-cards/S9", "", ["There is no student S9."]),
 ]

@@ -6,6 +6,7 @@ from core.api.documented_responses import (
     ETAG_EXAMPLE,
     PROBLEM_MEDIA_TYPE,
     PROTECTED_ROUTE,
+    REFERENCE,
     REQUEST_ID_EXAMPLE,
     ProblemDetails,
     Responses,
@@ -14,6 +15,7 @@ from core.api.documented_responses import (
     problem_responses,
     with_problems,
 )
+from core.api.error_codes import ERROR_CODES
 from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
 from core.api.location import location, url_path
 from core.api.optimistic_locking import (
@@ -37,16 +39,18 @@ from core.api.text_fields import (
     plain_spaces,
     trimmed,
 )
-from core.api.validation_messages import sentence_of
+from core.api.validation_messages import code_of, sentence_of
 
 __all__ = [
     "ANY_ROUTE",
+    "ERROR_CODES",
     "ETAG",
     "ETAG_EXAMPLE",
     "LINK",
     "NOT_MODIFIED",
     "PROBLEM_MEDIA_TYPE",
     "PROTECTED_ROUTE",
+    "REFERENCE",
     "REQUEST_ID_EXAMPLE",
     "TOO_MANY_CHANGES",
     "UNCONDITIONAL",
@@ -68,6 +72,7 @@ __all__ = [
     "also_as_merge_patch",
     "as_problem",
     "change_if",
+    "code_of",
     "decode_cursor",
     "delete_if",
     "encode_cursor",

@@ -33,7 +33,7 @@ def _parse(name: str, values: list[str] | None) -> EntityTags | None:
         return EntityTags.parse(", ".join(values))
     except ValueError:
         detail = 'Send a comma-separated list of entity tags as received, each in double quotes, or "*" without quotes.'
-        raise InvalidRequest(errors=[FieldError(detail=detail, parameter=name)]) from None
+        raise InvalidRequest(errors=[FieldError(code="entity_tags", detail=detail, parameter=name)]) from None
 
 
 async def _if_match(

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from core.errors import (
     BadRequest,
@@ -19,6 +19,9 @@ from core.errors import (
 )
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+REFERENCE = "#/components/schemas/{model}"
+"""The reference to a schema of the OpenAPI document."""
 
 REQUEST_ID_EXAMPLE = "b9f3c1a2d4e54f6a8b7c6d5e4f3a2b1c"
 ETAG_EXAMPLE = '"dGhpcyBpcyBvcGFxdWUh"'
@@ -57,11 +60,12 @@ def header(name: str, description: str, *, example: str | int, always: bool = Fa
 _COMMON_PROBLEMS: tuple[type[Problem], ...] = (BadRequest, BodyTooLarge, InvalidRequest, InternalError, Unavailable)
 
 
-def problem_responses(*problems: type[Problem]) -> Responses:
+def problem_responses(*problems: type[Problem], extension: type[BaseModel] | None = None) -> Responses:
     """Return the `responses` of a route that can return these problems, for OpenAPI. Problems that any route can return
-    may be omitted."""
+    may be omitted. With `extension`, each of the documents may have these further members."""
     by_status = _by_status([*_COMMON_PROBLEMS, *(problem for problem in problems if problem not in _COMMON_PROBLEMS)])
-    return {status: _response(by_status[status]) for status in sorted({problem.status for problem in problems})}
+    statuses = sorted({problem.status for problem in problems})
+    return {status: _response(by_status[status], extension) for status in statuses}
 
 
 def with_problems(responses: Responses, *problems: type[Problem]) -> Responses:
@@ -86,12 +90,12 @@ def _combined(documented: dict[str, Any], further: dict[str, Any]) -> dict[str, 
         combined["headers"][name].pop("required", None)
     combined["headers"] |= further["headers"]
     media = further["content"][PROBLEM_MEDIA_TYPE]
-    known = combined["content"].get(PROBLEM_MEDIA_TYPE, {}).get("examples", {})
-    combined["content"][PROBLEM_MEDIA_TYPE] = media | {"examples": known | media["examples"]}
+    known = combined["content"].get(PROBLEM_MEDIA_TYPE, {"examples": {}})
+    combined["content"][PROBLEM_MEDIA_TYPE] = media | known | {"examples": known["examples"] | media["examples"]}
     return combined
 
 
-def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
+def _response(problems: Sequence[type[Problem]], extension: type[BaseModel] | None = None) -> dict[str, Any]:
     """Return the documentation of one status and all `problems` with this status."""
     headers: dict[str, Any] = {}
     for problem in problems:
@@ -99,12 +103,24 @@ def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
             always = all(name in other.documented_headers for other in problems)
             headers |= header(name, text, example=_HEADER_EXAMPLES[name], always=always)
     examples = {problem.__name__: {"summary": problem.title, "value": _example(problem)} for problem in problems}
-    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    extensions = [extension, *(problem.extension for problem in problems)]
     return {
         "description": " ".join(problem.meaning() for problem in problems),
         "headers": headers,
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": _schema(extensions), "examples": examples}},
     }
+
+
+def _schema(extensions: Iterable[type[BaseModel] | None]) -> dict[str, Any]:
+    """Return the schema of a problem document that may have the members of these extensions. `core.openapi` moves it to
+    the schemas of the OpenAPI document."""
+    found = tuple(dict.fromkeys(one for one in extensions if one))
+    if not found:
+        return {"$ref": REFERENCE.format(model=ProblemDetails.__name__)}
+    name = "".join(one.__name__ for one in found)
+    model: type[BaseModel] = create_model(name, __base__=(*found, ProblemDetails), __doc__=found[0].__doc__)
+    required = [name for name, field in ProblemDetails.model_fields.items() if field.is_required()]
+    return model.model_json_schema(ref_template=REFERENCE, mode="serialization") | {"required": required}
 
 
 _HEADER_EXAMPLES: dict[str, str | int] = {
@@ -116,14 +132,13 @@ _HEADER_EXAMPLES: dict[str, str | int] = {
 
 
 def _example(problem: type[Problem]) -> dict[str, Any]:
-    example = {
+    return {
         "type": problem.type_uri(),
         "title": problem.title,
         "status": problem.status,
         "request_id": REQUEST_ID_EXAMPLE,
+        **problem.example,
     }
-    wrong = {"detail": "This is required.", "pointer": "#/name"}
-    return example | {"errors": [wrong]} if problem is InvalidRequest else example
 
 
 ANY_ROUTE = problem_responses(*_COMMON_PROBLEMS)

@@ -106,8 +106,11 @@ def decode_cursor(scope: str, cursor: str) -> str:
 
 
 def _wrong_cursor() -> InvalidRequest:
-    detail = "This cursor does not belong to this list. Start again without a cursor."
-    return InvalidRequest(errors=[FieldError(detail=detail, parameter="cursor")])
+    detail = (
+        "This is not a cursor of this list in this order and with these filters. Take one from the Link header of its "
+        "pages, or start again without a cursor."
+    )
+    return InvalidRequest(errors=[FieldError(code="cursor", detail=detail, parameter="cursor")])
 
 
 def _check(scope: str, text: bytes) -> bytes:

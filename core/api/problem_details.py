@@ -10,11 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.routing import Mount
 
 from core.api.documented_responses import PROBLEM_MEDIA_TYPE
 from core.api.text_fields import composed
-from core.api.validation_messages import plain, sentence_of
+from core.api.validation_messages import code_of, plain, sentence_of
 from core.database import as_unavailable
 from core.errors import (
     BadRequest,
@@ -32,6 +33,8 @@ MAX_ERRORS = 100
 
 # The maximum length of a pointer's segment, for the same reason. No field of the API has a longer name.
 MAX_STEP = 200
+
+_UNREADABLE_FORM = "The form is not valid, or has too many or too large fields. Send only the documented fields."
 
 
 class ProblemResponse(Response):
@@ -57,7 +60,7 @@ class ProblemResponse(Response):
 
 def _member(error: FieldError) -> dict[str, str]:
     place = {"pointer": error.pointer} if error.pointer is not None else {"parameter": error.parameter or ""}
-    return {"detail": error.detail, **place}
+    return {"code": error.code, "detail": error.detail, **place}
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -81,7 +84,7 @@ def as_problem(request: Request, error: Exception) -> Problem | None:
         case Problem():
             return error
         case RequestValidationError():
-            return _from_validation(error.errors())
+            return _from_validation(error.errors(), request)
         case HTTPException():
             return _from_http(request, error)
         case PyMongoError():
@@ -95,7 +98,8 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
         return error.__cause__
     match error.status_code:
         case 400:
-            return BadRequest(plain(error.detail))
+            is_form = isinstance(error.__context__, MultiPartException)
+            return BadRequest(_UNREADABLE_FORM if is_form else plain(error.detail))
         case 404:
             return NotFound(f"There is no resource at {request.url.path}.")
         case 405:
@@ -118,25 +122,28 @@ def _allowed_methods(request: Request) -> list[str]:
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
-def _from_validation(raw: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+def _from_validation(raw: Sequence[Mapping[str, Any]], request: Request) -> InvalidRequest:
     """Return the problem for a list of pydantic errors. It never repeats a submitted value."""
-    errors = [_field_error(error) for error in raw[:MAX_ERRORS]]
+    known: Mapping[str, Sequence[str]] = getattr(request.scope.get("route"), "known_names", {})
+    errors = [_field_error(error, known) for error in raw[:MAX_ERRORS]]
     left = len(raw) - len(errors)
     detail = f"Only the first {len(errors)} errors are listed; there are {left} more." if left else None
     return InvalidRequest(detail, errors=errors)
 
 
-def _field_error(error: Mapping[str, Any]) -> FieldError:
-    detail = sentence_of(error)
+def _field_error(error: Mapping[str, Any], known: Mapping[str, Sequence[str]]) -> FieldError:
+    """Return the field error for a pydantic error. `known` are the names in each part of the request."""
     source, *path = error["loc"]
+    code, detail = code_of(error), sentence_of(error, known.get(source, ()) if len(path) == 1 else ())
     if _is_about_key(path, error):
         path = path[:-1]
     if source != "body":
         # The index among several values of the same parameter is omitted.
-        return FieldError(detail=detail, parameter=".".join(step for step in path if isinstance(step, str)))
+        name = ".".join(step for step in path if isinstance(step, str))
+        return FieldError(code=code, detail=detail, parameter=name)
     if error["type"] == "json_invalid":
-        return FieldError(detail=f"{detail} The error is at character {path[0]}.", pointer="#")
-    return FieldError(detail=detail, pointer=_pointer(path))
+        return FieldError(code=code, detail=f"{detail} The error is at character {path[0]}.", pointer="#")
+    return FieldError(code=code, detail=detail, pointer=_pointer(path))
 
 
 def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:

@@ -1,16 +1,16 @@
 """Completion of the OpenAPI document that FastAPI generates with information that is derived for all operations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from typing import Any
 
 from fastapi import FastAPI
 
-from core.api import REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
+from core.api import PROBLEM_MEDIA_TYPE, REFERENCE, REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
 from core.errors import UnsupportedMediaType
 from core.openapi.curl_samples import sample_call
 from core.openapi.examples import Examples, examples_with_nulls
-from core.openapi.parameters import document_parameters
+from core.openapi.parameters import document_parameters, without_null
 from core.openapi.security_schemes import document_access, document_schemes
 from core.settings import Settings, use_settings
 
@@ -25,13 +25,11 @@ REQUEST_ID = header(
 
 NO_STORE = header("Cache-Control", "`no-store`: caches must not store the response.", example="no-store", always=True)
 
-_UNSUPPORTED = {str(status): response for status, response in problem_responses(UnsupportedMediaType).items()}
+_UNSUPPORTED = problem_responses(UnsupportedMediaType)[415]
 
 _ENCODINGS = header(
     "Accept-Encoding", "`identity` if the body has an unsupported `Content-Encoding`.", example="identity"
 )
-_UNSUPPORTED["415"]["headers"] = _ENCODINGS
-
 _DESCRIPTIONS = {"201": "Created.", "202": "Accepted. Processing continues.", "204": "Success, without a body."}
 
 
@@ -61,7 +59,8 @@ def _completed(generate: Callable[[], Json], app: FastAPI, settings: Settings) -
 
 def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= _problem_schemas()
+    for name, schema in _problem_schemas(document).items():
+        schemas.setdefault(name, schema)
     for name, found in examples_with_nulls(app).items():
         if name in schemas:
             schemas[name]["examples"] = found
@@ -74,10 +73,36 @@ def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
             operation["description"] = "\n\n".join([operation.pop("description"), f"```sh\n{call}\n```"])
 
 
-def _problem_schemas() -> Json:
-    """Return the schemas of the problem document, which FastAPI omits as no route declares it as response model."""
-    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {**problem.pop("$defs"), ProblemDetails.__name__: problem}
+def _problem_schemas(document: Json) -> Json:
+    """Return the schemas of problem documents, which FastAPI omits as no route declares one as response model. Replace
+    those that stand in a response by references."""
+    general = ProblemDetails.model_json_schema(ref_template=REFERENCE)
+    found = [general, *_taken_from_responses(document)]
+    schemas: Json = {}
+    for schema in found:
+        schemas |= schema.pop("$defs", {}) | {schema["title"]: schema}
+    for schema in found:
+        _omit_nulls(schema)
+        item = schema["properties"]["errors"]["items"]["$ref"].rpartition("/")[2]
+        _omit_nulls(schemas[item])
+    return schemas
+
+
+def _taken_from_responses(document: Json) -> Iterator[Json]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                media = response.get("content", {}).get(PROBLEM_MEDIA_TYPE, {"schema": {"$ref": ""}})
+                if "$ref" not in media["schema"]:
+                    yield media["schema"]
+                    media["schema"] = {"$ref": REFERENCE.format(model=media["schema"]["title"])}
+
+
+def _omit_nulls(schema: Json) -> None:
+    """Document that members of an error are absent rather than null."""
+    for name, member in schema["properties"].items():
+        schema["properties"][name] = without_null(member)
+        schema["properties"][name].pop("default", None)
 
 
 def _complete_operation(operation: Json, examples: Examples, settings: Settings) -> None:
@@ -87,7 +112,7 @@ def _complete_operation(operation: Json, examples: Examples, settings: Settings)
     if body := operation.get("requestBody"):
         _document_body(body, settings)
         examples.add_to(body["content"])
-        operation["responses"] |= _UNSUPPORTED
+        operation["responses"].setdefault("415", _UNSUPPORTED)["headers"] = _ENCODINGS
     operation["responses"] = dict(sorted(operation["responses"].items()))
     for status, response in operation["responses"].items():
         _document_response(status, response, examples)

@@ -10,14 +10,15 @@ Json = dict[str, Any]
 def document_parameters(parameters: list[Json], examples: Examples) -> None:
     """Complete the documentation of parameters in place."""
     for parameter in parameters:
-        parameter["schema"] = schema = _without_null(parameter["schema"])
+        parameter["schema"] = schema = without_null(parameter["schema"])
         schema.pop("description", None)
         example = examples.of(schema)
         if example is not NOTHING:
             parameter.setdefault("example", example)
 
 
-def _without_null(schema: Json) -> Json:
+def without_null(schema: Json) -> Json:
+    """Return a schema that does not allow null."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1:
         return schema

@@ -1,4 +1,5 @@
-"""The catalog of the problem types of an app, as documented by their classes and by the routes that return them."""
+"""The catalog of the problem types of an app, as documented by their classes and by the routes that return them, and of
+the codes of errors in fields, rows and files."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -6,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.api import PROBLEM_MEDIA_TYPE, problem_responses
+from core.api import ERROR_CODES, PROBLEM_MEDIA_TYPE, problem_responses
 from core.errors import Problem, StartupError
 from core.module import Module
 
@@ -48,6 +49,13 @@ class ProblemRead(ProblemSummary):
     example: dict[str, Any]
 
 
+class ErrorCode(BaseModel):
+    """The code of an error in a field, a row or a file."""
+
+    code: str
+    meaning: str
+
+
 Documented = tuple[Operation, set[str]]
 """An operation, with the `type` of each problem that it documents."""
 
@@ -67,6 +75,18 @@ def problem_types(modules: Sequence[Module]) -> ProblemTypes:
             places = " and ".join(sorted((other.__module__, problem.__module__)))
             raise StartupError(f"The problem {problem.__name__} is declared more than once: in {places}. Rename one.")
     return dict(sorted(types.items(), key=lambda item: (item[1].status, item[1].title)))
+
+
+def error_codes(modules: Sequence[Module]) -> list[ErrorCode]:
+    """Return the codes of core and `modules`, sorted. Raise `StartupError` if a code is declared twice."""
+    owners: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for owner, codes in (("core", ERROR_CODES), *((module.name, module.error_codes) for module in modules)):
+        for code in codes:
+            if owners.setdefault(code, owner) != owner:
+                raise StartupError(f"The error code {code} is declared by {owners[code]} and by {owner}. Rename one.")
+        found |= codes
+    return [ErrorCode(code=code, meaning=meaning) for code, meaning in sorted(found.items())]
 
 
 def summary(problem: type[Problem]) -> ProblemSummary:

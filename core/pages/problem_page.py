@@ -6,18 +6,20 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from core.pages.page import Html, fill, fill_each, template
-from core.pages.problem_catalog import Operation, ProblemRead, ProblemSummary
+from core.pages.problem_catalog import ErrorCode, Operation, ProblemRead, ProblemSummary
 
 _ROW = '<tr><td>{{status}}</td><td><a href="{{root}}{{type}}">{{title}}</a></td><td>{{meaning}}</td></tr>\n'
+_CODE = '<tr id="{{code}}"><td><code>{{code}}</code></td><td>{{meaning}}</td></tr>\n'
 _RELATIVE = '<li><a href="{{root}}{{type}}">{{title}}</a>: {{meaning}}</li>\n'
 _HEADER = "<li><code>{{name}}</code>: {{text}}</li>\n"
 _OPERATION = '<li><a href="{{root}}/docs#/{{tag}}/{{id}}"><code>{{method}} {{path}}</code></a> {{summary}}</li>\n'
 _SECTION = "<h2>{{heading}}</h2>\n<ul>\n{{rows}}</ul>\n"
 
 
-def list_of_problems(root: str, summaries: Sequence[ProblemSummary]) -> Html:
-    """Return the content of the page that lists all problems. `root` is the path prefix of all links."""
-    return fill(template("problems"), rows=_each(_ROW, root, summaries))
+def list_of_problems(root: str, summaries: Sequence[ProblemSummary], codes: Sequence[ErrorCode]) -> Html:
+    """Return the content of the page that lists all problems and codes. `root` is the path prefix of all links."""
+    explained = fill_each(_CODE, ({"code": one.code, "meaning": prose(one.meaning)} for one in codes))
+    return fill(template("problems"), rows=_each(_ROW, root, summaries), codes=explained)
 
 
 def page_of_problem(root: str, problem: ProblemRead, operations: Sequence[Operation]) -> Html:

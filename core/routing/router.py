@@ -55,7 +55,9 @@ class CheckedRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         self.media_types = _media_types(self)
         self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
-        self.single_parameters = frozenset(_single_parameters(self.dependant))
+        parameters = list(_query_parameters(self.dependant))
+        self.single_parameters = frozenset(name for name, type_ in parameters if not holds_many(type_))
+        self.known_names = {"query": [name for name, _ in parameters], "body": list(_body_names(self))}
         handle = self.wrapped(super().get_route_handler())
 
         async def handle_prechecked(request: Request) -> Response:
@@ -199,17 +201,24 @@ def _check_encoding(request: Request) -> None:
         raise UnsupportedMediaType(detail, headers={"Accept-Encoding": "identity"})
 
 
-def _single_parameters(dependant: Dependant) -> Iterator[str]:
-    """Return the names of the query parameters that take a single value."""
+def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the type of each query parameter."""
     for parameter in dependant.query_params:
-        model = parameter.field_info.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            fields = model.model_fields.items()
-            yield from (field.alias or name for name, field in fields if not holds_many(field.annotation))
-        elif not holds_many(model):
-            yield parameter.alias
+        yield from _fields(parameter.field_info.annotation) or [(parameter.alias, parameter.field_info.annotation)]
     for dependency in dependant.dependencies:
-        yield from _single_parameters(dependency)
+        yield from _query_parameters(dependency)
+
+
+def _body_names(route: APIRoute) -> Iterator[str]:
+    if route.body_field is not None:
+        yield from (name for name, _ in _fields(route.body_field.field_info.annotation))
+
+
+def _fields(model: Any) -> list[tuple[str, Any]]:
+    """Return the name and the type of each field of a model; nothing for another type."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [(field.alias or name, field.annotation) for name, field in model.model_fields.items()]
 
 
 def holds_many(type_: Any) -> bool:
@@ -226,7 +235,9 @@ def _check_query(request: Request, single: frozenset[str]) -> None:
     repeated = [name for name, count in counts.items() if count > 1 and name in single]
     if repeated:
         raise InvalidRequest(
-            errors=[FieldError(detail="This must be given only once.", parameter=name) for name in repeated]
+            errors=[
+                FieldError(code="repeated", detail="This must be given only once.", parameter=name) for name in repeated
+            ]
         )
 
 

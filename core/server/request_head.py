@@ -27,7 +27,9 @@ def problem_of(error: httptools.HttpParserError) -> Problem:
     """Return the problem for an error raised by the parser or by one of its callbacks."""
     match error.__context__:  # the exception that one of our callbacks raised
         case None:
-            return BadRequest(f"The request is not valid HTTP: {error}.")
+            return BadRequest(
+                "The request is not valid HTTP/1.1 (RFC 9112). Check its request line, its headers and its length."
+            )
         case Problem() as problem:
             return problem
         case httptools.HttpParserInvalidURLError():

@@ -26,7 +26,7 @@ Branches = Annotated[
 def _check_pass_mark(mark: Decimal | None) -> Decimal | None:
     highest = MarkSettings.current().max
     if mark is not None and mark > Decimal(repr(highest)):
-        raise PydanticCustomError("pass_mark", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
+        raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
     return mark
 
 

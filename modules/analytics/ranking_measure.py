@@ -5,15 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
-
 from core.database import Order, SortKey
-from modules.students import Subject
+from modules.students import subject_of
 
 MARKS = "marks."
-
-_SUBJECT: TypeAdapter[str] = TypeAdapter(Subject)
 
 # Above any total, and within the range of MongoDB's integers.
 _HIGHEST = 2**53
@@ -71,8 +66,7 @@ def by_subject(subject: str) -> Measure:
 def measure_of(by: str) -> Measure:
     """Return the measure for `total`, `average`, `SUBJECT` or `marks.SUBJECT`.
 
-    The last form is unambiguous, because no subject contains a dot. Raise pydantic's `ValidationError` for an invalid
-    subject.
+    The last form is unambiguous, because no subject contains a dot. Raise `PydanticCustomError` for an invalid subject.
     """
     match by:
         case "total":
@@ -80,13 +74,10 @@ def measure_of(by: str) -> Measure:
         case "average":
             return BY_AVERAGE
         case _:
-            return by_subject(_SUBJECT.validate_python(by.removeprefix(MARKS)))
+            return by_subject(subject_of(by.removeprefix(MARKS)))
 
 
 def check_measure(by: str) -> str:
     """Validate `by` and return it. Raise `PydanticCustomError` if it is invalid."""
-    try:
-        measure_of(by)
-    except ValidationError as error:
-        raise PydanticCustomError("subject", "{why}", {"why": error.errors()[0]["msg"]}) from None
+    measure_of(by)
     return by

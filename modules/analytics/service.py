@@ -35,7 +35,9 @@ def _check_size(subjects: int, branches: int) -> None:
     if subjects * max(branches, 1) > MAX_ROWS:
         detail = f"The response would exceed {MAX_ROWS:,} rows. Select some subjects"
         detail += " or some branches." if branches else "."
-        raise InvalidRequest(errors=[FieldError(detail=detail, parameter="by" if branches else "subject")])
+        raise InvalidRequest(
+            errors=[FieldError(code="too_large", detail=detail, parameter="by" if branches else "subject")]
+        )
 
 
 def _read(tally: Tally, query: StatisticsQuery) -> StatisticsRead:

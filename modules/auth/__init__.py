@@ -3,6 +3,7 @@
 from core.module import Module
 from modules.auth import migrations
 from modules.auth.commands import create_admin
+from modules.auth.error_codes import ERROR_CODES
 from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, RetiredUsername, User, UsernameHashKey
 from modules.auth.router import public_router, router
 from modules.auth.settings import AuthSettings
@@ -22,4 +23,5 @@ module = Module(
     authenticator=authenticate,
     lifespan=lifespan,
     commands=(create_admin,),
+    error_codes=ERROR_CODES,
 )

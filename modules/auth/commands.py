@@ -7,6 +7,7 @@ import sys
 
 from pydantic import ValidationError
 
+from core.api import sentence_of
 from core.clock import utc_now
 from core.command import Command, CommandError
 from core.errors import InvalidRequest
@@ -50,7 +51,7 @@ async def _create(arguments: argparse.Namespace) -> str:
     try:
         data = UserCreate.model_validate({"username": arguments.name, "email": email, "password": _password()})
     except ValidationError as error:
-        wrong = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_input=False))
+        wrong = "; ".join(f"{each['loc'][0]}: {sentence_of(each)}" for each in error.errors(include_input=False))
         raise InvalidRequest(wrong) from None
     if not arguments.email:
         # `.invalid` is reserved (RFC 2606), so this is nobody's address; for the same reason, validation rejects it.

@@ -39,7 +39,9 @@ async def refuse_repeated_fields(request: Request) -> None:
     repeated = {name for name, count in counts.items() if count > 1}
     if repeated:
         known = [name for name in SignIn.model_fields if name in repeated]
-        errors = [FieldError(detail="This must be given only once.", pointer=f"#/{name}") for name in known]
+        errors = [
+            FieldError(code="repeated", detail="This must be given only once.", pointer=f"#/{name}") for name in known
+        ]
         raise BadRequest("The form contains a field more than once.", errors=errors)
 
 

@@ -44,11 +44,12 @@ async def hash_new(password: str, pointer: str, *known: str, registering: bool =
 
 
 def _check_strength(password: str, pointer: str, known: tuple[str, ...], least: int) -> None:
-    found = estimate(password, known)
-    if found["score"] < least:
-        hints = " ".join([found["feedback"]["warning"] or "", *found["feedback"]["suggestions"]]).strip()
-        detail = f"This password is too easy to guess. {hints}".strip()
-        raise InvalidRequest(errors=[FieldError(detail=detail, pointer=pointer)])
+    if estimate(password, known)["score"] < least:
+        detail = (
+            "This password is too easy to guess. Use several uncommon words, without your name, dates, repetitions and "
+            "neighbouring keys."
+        )
+        raise InvalidRequest(errors=[FieldError(code="password_weak", detail=detail, pointer=pointer)])
 
 
 def needs_renewal(hashed: str) -> bool:

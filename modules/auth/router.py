@@ -6,7 +6,15 @@ from fastapi import Depends, Form, Path, Query, Request, Response
 
 from core.api import LINK, Listing, PageQuery, problem_responses
 from core.database import SortKey, object_id
-from core.errors import Forbidden, TooManyRequests
+from core.errors import (
+    BadRequest,
+    BodyTooLarge,
+    Forbidden,
+    InvalidRequest,
+    TooManyRequests,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from core.identity import CurrentUser, Role, at_least
 from core.routing import ProtectedRouter, PublicRouter, UncachedRoute
 from modules.auth import audit, service, user_administration
@@ -19,6 +27,7 @@ from modules.auth.schemas import (
     AccountUpdate,
     AuthEventRead,
     EmailChange,
+    OAuthProblem,
     PasswordChange,
     PasswordReset,
     ResetCode,
@@ -61,7 +70,16 @@ async def register(data: UserCreate) -> UserRead:
     # Larger forms are rejected before they are decoded, which takes half a second for a megabyte of percent signs.
     form_limits={"max_fields": 20, "max_part_size": 4096},
     dependencies=[Depends(refuse_repeated_fields)],
-    responses=problem_responses(WrongCredentials, TooManyRequests),
+    responses=problem_responses(
+        BadRequest,
+        BodyTooLarge,
+        InvalidRequest,
+        TooManyRequests,
+        Unavailable,
+        UnsupportedMediaType,
+        WrongCredentials,
+        extension=OAuthProblem,
+    ),
 )
 async def login(form: Annotated[SignIn, Form()]) -> Token:
     """Sign in with user name and password, and get an access token.

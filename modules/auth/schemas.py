@@ -7,18 +7,20 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     EmailStr,
     Field,
     JsonValue,
     SecretStr,
     StrictBool,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
-from core.api import RequestBody
+from core.api import DocumentedPattern, RequestBody
 from core.identity import Role
 from core.security import MAX_PASSWORD_BYTES, is_hashable
 
@@ -60,11 +62,25 @@ def _check_password(password: SecretStr) -> SecretStr:
     return password
 
 
-def _refuse_display_name(email: Any) -> Any:
+def _check_email(email: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        checked = check(email)
+    except ValidationError:
+        if not isinstance(email, str):
+            raise
+        checked = None
     # By default, the parser accepts "Bob <bob@example.com>" and drops "Bob".
-    if isinstance(email, str) and "<" in email:
-        raise PydanticCustomError("email_bare", "Send only the e-mail address, such as alice@example.com.")
-    return email
+    if checked is None or "<" in email:
+        raise PydanticCustomError(
+            "email", "Send only an e-mail address with a public domain, such as alice@example.com."
+        )
+    return checked
+
+
+def _check_grant_type(grant_type: str) -> str:
+    if grant_type not in ("", "password"):
+        raise PydanticCustomError("grant_type", "This must be 'password', or be left out.")
+    return grant_type
 
 
 Username = Annotated[
@@ -73,7 +89,7 @@ Username = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_USERNAME}$", "examples": ["alice"]}),
 ]
 
-Email = Annotated[EmailStr, BeforeValidator(_refuse_display_name), Field(examples=["alice@example.com"])]
+Email = Annotated[EmailStr, WrapValidator(_check_email), Field(examples=["alice@example.com"])]
 
 Password = Annotated[
     SecretStr,
@@ -211,12 +227,24 @@ class SignIn(BaseModel):
 
     model_config = _example({"grant_type": "password", "username": "alice", "password": "secure123"})
 
-    grant_type: Annotated[str, Field(pattern="^(password)?$", description="Must be `password` if present.")] = ""
+    grant_type: Annotated[
+        str,
+        AfterValidator(_check_grant_type),
+        DocumentedPattern("^(password)?$"),
+        Field(description="Must be `password` if present."),
+    ] = ""
     username: str
     password: SecretStr
     scope: Annotated[str, Field(description="Optional: the user's role determines the permissions of the token.")] = ""
     client_id: Annotated[str, Field(description="Ignored.")] = ""
     client_secret: Annotated[SecretStr, Field(description="Ignored.")] = SecretStr("")
+
+
+class OAuthProblem(BaseModel):
+    """A problem document with the members of an OAuth error (RFC 6749, section 5.2)."""
+
+    error: Annotated[str, Field(description="The OAuth error code, such as `invalid_grant`.")]
+    error_description: Annotated[str, Field(description="The same as `detail` or, without it, as `title`.")]
 
 
 class Token(BaseModel):

@@ -45,6 +45,7 @@ class WrongCredentials(Unauthenticated):
     the password, an admin can create a code for `POST /password-reset`."""
 
     title = "Wrong user name or password"
+    example = {"error": "invalid_grant", "error_description": title}
 
 
 async def register(data: UserCreate) -> User:
@@ -106,8 +107,10 @@ async def _refuse_retired(username: str) -> None:
 
 def _taken(field: str | None) -> Conflict:
     if field == "username_key":
-        return UsernameTaken(errors=[FieldError(detail="This user name is taken.", pointer="#/username")])
-    return EmailTaken(errors=[FieldError(detail="This e-mail address is taken.", pointer="#/email")])
+        return UsernameTaken(
+            errors=[FieldError(code="exists", detail="This user name is taken.", pointer="#/username")]
+        )
+    return EmailTaken(errors=[FieldError(code="exists", detail="This e-mail address is taken.", pointer="#/email")])
 
 
 async def sign_in(username: str, password: str) -> Token:
@@ -196,7 +199,8 @@ async def _confirm_password(principal: Principal, password: SecretStr, purpose: 
         WRONG_PASSWORD.inc()
         await audit.record(Event.PASSWORD_CHANGE_FAILED, who=user.username, whom=user.username, detail=purpose)
         await login_throttle.count_failure(attempt)
-        wrong = FieldError(detail="This is not your current password.", pointer="#/current_password")
+        detail = "This is not your current password."
+        wrong = FieldError(code="password_wrong", detail=detail, pointer="#/current_password")
         raise InvalidRequest(errors=[wrong])
     return user
 

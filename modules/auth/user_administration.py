@@ -93,8 +93,8 @@ async def finish_reset(code: str, password: str) -> None:
     pending = {"reset_hash": _hash(code)}
     user = await User.find_one({**pending, "reset_expires_at": {"$gt": utc_now()}})
     if user is None or await service.set_password(user, password, given=pending) is None:
-        wrong = FieldError(detail="This code is wrong, used, revoked or expired.", pointer="#/code")
-        raise InvalidRequest(errors=[wrong])
+        detail = "This code is wrong, used, revoked or expired. Ask an admin for a new one."
+        raise InvalidRequest(errors=[FieldError(code="reset_code", detail=detail, pointer="#/code")])
     await audit.record(Event.RESET_FINISHED, who=None, whom=user.username)
 
 

@@ -3,6 +3,7 @@
 from core.module import Module
 from modules.students import migrations
 from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
+from modules.students.error_codes import ERROR_CODES
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
 from modules.students.identities import folded, identity_key, is_one_edit, joined_key
@@ -63,4 +64,5 @@ module = Module(
     documents=(StudentDocument, StudentVersion, Change, Erasure, ErasureFollower),
     lifespan=lifespan,
     data_check=data_check,
+    error_codes=ERROR_CODES,
 )

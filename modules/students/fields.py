@@ -61,7 +61,9 @@ def subject_of(text: str) -> str:
     try:
         return _SUBJECT.validate_python(text)
     except ValidationError as error:
-        raise PydanticCustomError("subject", "{why}", {"why": sentence_of(error.errors()[0])}) from None
+        first = error.errors()[0]
+        context = {**first.get("ctx", {}), "why": sentence_of(first)}
+        raise PydanticCustomError(first["type"], "{why}", context) from None
 
 
 def _check_mark(mark: Any) -> int | float:

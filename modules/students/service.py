@@ -123,7 +123,7 @@ async def delete(roll_no: str, writer: Writer) -> StudentSnapshot:
 def _check_same_roll_no(roll_no: str, given: str | None) -> None:
     if given not in (None, roll_no):
         detail = f"This must be {roll_no}, as in the URL, or be left out."
-        raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/roll_no")])
+        raise InvalidRequest(errors=[FieldError(code="roll_no_url", detail=detail, pointer="#/roll_no")])
 
 
 def _updated(student: StudentSnapshot, writer: Writer, content: dict[str, Any]) -> StudentSnapshot | None:
@@ -137,5 +137,5 @@ def _merged(marks: dict[str, int | float], changes: dict[str, int | float | None
     try:
         check_number_of_subjects(merged)
     except PydanticCustomError as error:
-        raise InvalidRequest(errors=[FieldError(detail=error.message(), pointer="#/marks")]) from None
+        raise InvalidRequest(errors=[FieldError(code=error.type, detail=error.message(), pointer="#/marks")]) from None
     return merged

@@ -6,6 +6,7 @@ from modules.transfers.downloads.query import TableQuery
 from modules.transfers.downloads.table import BRANCH, NAME, ROLL_NO, Cell, Column, Table, one_portion
 from modules.transfers.downloads.xlsx_file import check_fits
 from modules.transfers.erasure import lifespan
+from modules.transfers.error_codes import ERROR_CODES
 from modules.transfers.models import ChangeLogEntry, FailedRow, FileChunk, Import, PlanPage
 from modules.transfers.responses import table_content
 from modules.transfers.router import router
@@ -36,4 +37,5 @@ module = Module(
     documents=(Import, FileChunk, FailedRow, PlanPage, ChangeLogEntry),
     lifespan=lifespan,
     commands=(import_students, export_students),
+    error_codes=ERROR_CODES,
 )

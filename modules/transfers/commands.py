@@ -241,7 +241,7 @@ def _query(kind: type[Query], text: str, argument: str, changes: Mapping[str, ob
         values = {name: found if get_origin(fields.get(name)) is list else found[-1] for name, found in given.items()}
         return kind.model_validate({**values, **(changes or {})})
     except ValidationError as error:
-        detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {sentence_of(one)}" for one in error.errors())
+        detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {sentence_of(one, fields)}" for one in error.errors())
         raise BadRequest(f"{argument} is invalid: {detail}") from None
     except ValueError:
         raise BadRequest(f"{argument} must have the form name=value&name=value.") from None

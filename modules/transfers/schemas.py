@@ -1,11 +1,13 @@
 """Request and response schemas of imports."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from core.errors import FieldError
 from modules.transfers.models import Import, State
 from modules.transfers.options import Column, Mode, OnError, Options
 
@@ -22,7 +24,7 @@ class RowError(BaseModel):
     detail: str
 
 
-_EXAMPLE_ERROR: dict[str, JsonValue] = {
+EXAMPLE_ERROR: dict[str, JsonValue] = {
     "row": 17,
     "line": 18,
     "field": "math",
@@ -30,6 +32,17 @@ _EXAMPLE_ERROR: dict[str, JsonValue] = {
     "code": "mark_range",
     "detail": "A mark lies between 0 and 100.",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileError(FieldError):
+    """An error in a field of the request, with a `pointer` or a `parameter`, or in a row of the file: the row's number,
+    the line it starts at, the column and the value."""
+
+    row: int | None = None
+    line: int | None = None
+    field: str | None = None
+    value: str | None = None
 
 
 class FindingRead(BaseModel):
@@ -179,7 +192,7 @@ class ImportRead(BaseModel):
                     "failed": 1,
                     "absent": 12,
                     "cells_skipped": 0,
-                    "errors": [_EXAMPLE_ERROR],
+                    "errors": [EXAMPLE_ERROR],
                     "errors_left_out": 0,
                     "errors_stored": 1,
                     "name_changes": 0,
@@ -297,3 +310,11 @@ class ImportRead(BaseModel):
             kept=job.kept,
             kept_count=job.kept_count,
         )
+
+
+class ImportProblem(ImportRead):
+    """A problem document. If an import was rejected or failed, it has the members of the import's report."""
+
+    model_config = ConfigDict(json_schema_extra={})  # a report's example is no problem document
+
+    errors: list[FileError]  # type: ignore[assignment]  # only documented: the report's errors, or those of the request

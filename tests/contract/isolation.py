@@ -18,7 +18,7 @@ def isolated(module: Module) -> list[Module]:
     """
     used = all_used_by(module.name)
     companions = [
-        Module(name=other.name, documents=other.documents, migrations=other.migrations)
+        Module(name=other.name, documents=other.documents, migrations=other.migrations, error_codes=other.error_codes)
         for other in MODULES
         if other.name in used
     ]

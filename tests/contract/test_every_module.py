@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from core.module import Module
-from tests.contract import behaviour, declaration, live
+from tests.contract import behaviour, declaration, live, messages
 from tests.contract.declaration import MongoDatabase
 from tests.contract.documentation import CONTRACTS, Contract, violations
 from tests.contract.isolation import isolated
@@ -71,6 +71,7 @@ def test_the_indexes_exist_after_the_start(module: Module, database: MongoDataba
         behaviour.refuses_a_wrong_body,
         behaviour.refuses_an_unknown_encoding,
         behaviour.forbids_caching,
+        messages.explains_wrong_values,
     ],
     ids=lambda contract: contract.__name__,
 )

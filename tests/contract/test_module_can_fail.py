@@ -4,14 +4,17 @@ import dataclasses
 from collections.abc import Iterator
 from secrets import token_hex
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from beanie import Document
 from fastapi import APIRouter, Request, Response
 from fastapi.testclient import TestClient
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 from pymongo import IndexModel
 
+from core.api.validation_messages import SENTENCES
 from core.module import Module
 from core.routing.router import ProtectedRouter
 from tests.contract import behaviour, declaration, notes
@@ -27,6 +30,7 @@ from tests.contract.behaviour import (
 from tests.contract.conftest import started
 from tests.contract.declaration import MongoDatabase
 from tests.contract.isolation import MODULES, isolated
+from tests.contract.messages import explains_wrong_values
 from tests.contract.operations import Operation, operations_of
 
 VALID = notes.notes_module()
@@ -155,7 +159,9 @@ def test_an_undeclared_collection_is_found(invalid_app: TestClient, database: Mo
     ]
 
 
-@pytest.mark.parametrize("contract", [*REFUSALS, forbids_caching, carries_out_a_repeated_request_once])
+@pytest.mark.parametrize(
+    "contract", [*REFUSALS, forbids_caching, carries_out_a_repeated_request_once, explains_wrong_values]
+)
 def test_valid_routes_have_no_violations(contract: behaviour.Contract, invalid_app: TestClient) -> None:
     assert [gap for operation in operations_of(VALID) for gap in contract(operation, invalid_app)] == []
 
@@ -173,6 +179,37 @@ def test_a_route_that_ignores_idempotency_keys_is_found(invalid_app: TestClient)
     again = "answers 200 to a repeated request that it first answered with 200"
     for path, gaps in (("/open/{number}", [other]), ("/random/{number}", [again, other])):
         assert list(carries_out_a_repeated_request_once(moved_to(path, copy), invalid_app)) == gaps
+
+
+def _refuse(text: str) -> str:
+    if text == "x":
+        raise PydanticCustomError("undeclared", "Value error, this is wrong.")
+    if text == "true":
+        raise ValueError("this is wrong, too")
+    return text
+
+
+@pytest.fixture
+def unexplained(database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
+    """Start an app of a module whose errors have codes that are not declared, or a library's sentence."""
+    with started(notes.notes_module(_declare_unexplained), database, mongodb_url) as client:
+        yield client
+
+
+def _declare_unexplained(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/found")
+    async def find(text: Annotated[str, AfterValidator(_refuse)]) -> Response:
+        """Find a note."""
+        return Response(text)
+
+
+def test_an_error_that_is_not_explained_is_found(unexplained: TestClient) -> None:
+    (find,) = [one for one in operations_of(notes.notes_module(_declare_unexplained)) if one.path == "/found"]
+    assert [gap.partition(" for {")[0] for gap in explains_wrong_values(find, unexplained)] == [
+        "returns the undeclared code undeclared: Value error, this is wrong.",
+        "returns a library's sentence: Value error, this is wrong.",
+        f"returns the undeclared code invalid: {SENTENCES['invalid']}",
+    ]
 
 
 def test_a_response_that_may_be_cached_is_found(invalid_app: TestClient) -> None:

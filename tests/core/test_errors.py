@@ -25,10 +25,10 @@ def problem_of(answer: Response) -> dict[str, object]:
 
 
 def pointers_of(answer: Response) -> list[str]:
-    """Return the pointers of the errors, and assert that each error has only a detail and a pointer."""
+    """Return the pointers of the errors, and assert that each error has only a code, a detail and a pointer."""
     errors = problem_of(answer)["errors"]
     assert isinstance(errors, list)
-    assert all(error.keys() == {"detail", "pointer"} for error in errors)
+    assert all(error.keys() == {"code", "detail", "pointer"} for error in errors)
     return [error["pointer"] for error in errors]
 
 
@@ -297,13 +297,25 @@ def test_a_problem_derives_its_type_and_meaning_from_its_class() -> None:
 
 
 def test_a_lone_surrogate_in_an_error_does_not_break_the_response() -> None:
-    problem = InvalidRequest("\ud800", errors=[FieldError(detail="\ud800", pointer="#/\ud800")])
+    problem = InvalidRequest("\ud800", errors=[FieldError(code="invalid", detail="\ud800", pointer="#/\ud800")])
     assert json.loads(bytes(ProblemResponse(problem, "mine").body))["request_id"] == "mine"
 
 
-def test_an_unknown_pydantic_error_keeps_its_message() -> None:
+def test_an_error_of_a_module_keeps_its_code_and_its_message() -> None:
     raw = RequestValidationError([{"type": "new_kind", "loc": ("body", "x", 0), "msg": "Whatever."}])
     problem = as_problem(Request({"type": "http"}), raw)
     assert problem
-    (error,) = problem.errors
-    assert (error.detail, error.pointer) == ("Whatever.", "#/x/0")
+    assert problem.errors == (FieldError(code="new_kind", detail="Whatever.", pointer="#/x/0"),)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "known"),
+    [
+        ("GET", "/things?unknown=1", None, "limit, cursor"),
+        ("POST", "/things", {"name": "x", "unknown": 1}, "name, marks"),
+    ],
+)
+def test_the_error_for_an_unknown_name_lists_the_known_ones(method: str, target: str, body: object, known: str) -> None:
+    answer = unstarted_client().request(method, target, json=body)
+    (error,) = answer.json()["errors"]
+    assert (error["code"], error["detail"].partition("Choose from ")[2]) == ("extra_forbidden", f"{known}.")

@@ -1,5 +1,6 @@
 """Tests of the OpenAPI document: it is complete, consistent for all operations, and stored as a file."""
 
+import gzip
 import json
 import re
 import shlex
@@ -18,6 +19,7 @@ from core.cli import openapi
 from core.identity import Role, at_least
 from core.openapi.curl_samples import ADDRESS
 from core.openapi.examples import NOTHING, Examples
+from core.registry import discover
 from core.routing.router import ProtectedRouter
 from core.settings import Settings
 from core.version import VERSION
@@ -153,6 +155,49 @@ def test_every_body_documents_its_size_limit_and_a_wrong_media_type() -> None:
     assert bodies["/students"]["requestBody"]["x-max-bytes"] == 12345
     assert "At most 12,345 bytes (`MAX_BODY_BYTES`)" in bodies["/students"]["requestBody"]["description"]
     assert bodies["/imports"]["requestBody"]["x-max-bytes"] == settings.value_of("IMPORT_MAX_BYTES")
+
+
+def problem_schema(document: Json, path: str, status: str) -> Json:
+    """Return the schema of the problem document that `POST path` can answer with a status."""
+    reference = document["paths"][path]["post"]["responses"][status]["content"]["application/problem+json"]["schema"]
+    schema: Json = document["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def test_the_members_of_problem_documents_are_typed(document: Json, open_client: AppClient) -> None:
+    client = open_client(registrations_per_address=1000)
+    refused = client.post("/login", data={"username": "nobody", "password": "secure123"})
+    wrong_form = client.post("/login", data={"grant_type": "code"})
+    sign_in(client)
+    headers = {"Content-Type": "text/csv"}
+    rejected = client.post("/imports", content="roll_no,name,branch,math\nS1,A,B,950\n", headers=headers)
+    wrong_query = client.post("/imports?mode=x&other=1", content="", headers=headers)
+    for path, answer in (
+        ("/login", refused),
+        ("/login", wrong_form),
+        ("/imports", rejected),
+        ("/imports", wrong_query),
+        ("/students", client.post("/students", json={"name": 1})),
+        ("/register", client.post("/register", json={"name": 1})),
+    ):
+        schema = problem_schema(document, path, str(answer.status_code))
+        assert answer.json().keys() <= schema["properties"].keys(), path
+        assert set(schema["required"]) <= answer.json().keys(), path
+        item = document["components"]["schemas"][schema["properties"]["errors"]["items"]["$ref"].rpartition("/")[2]]
+        for error in answer.json().get("errors", ()):
+            assert set(item["required"]) <= error.keys() <= item["properties"].keys(), path
+    assert {"code", "row", "field", "value"} <= rejected.json()["errors"][0].keys()
+    assert {"code", "parameter"} <= wrong_query.json()["errors"][0].keys()
+    assert {"error", "error_description"} <= refused.json().keys() & wrong_form.json().keys()
+
+
+def test_members_of_problem_documents_are_absent_rather_than_null(document: Json) -> None:
+    for name in ("ProblemDetails", "FieldError", "ImportProblem", "FileError", "OAuthProblem"):
+        assert "null" not in json.dumps(list(document["components"]["schemas"][name]["properties"].values())), name
+
+
+def test_the_document_is_small_when_it_is_compressed() -> None:
+    assert len(gzip.compress(unstarted_client(*discover()).get("/openapi.json").content)) < 60_000
 
 
 def test_the_maximum_mark_is_that_of_the_settings() -> None:

@@ -139,5 +139,8 @@ def _read_token(token: str) -> int:
 
 
 def _wrong_token() -> InvalidRequest:
-    detail = "This token is not valid for this feed. Start again without it, and with an empty copy."
-    return InvalidRequest(errors=[FieldError(detail=detail, parameter="since")])
+    detail = (
+        "This token is not one of this feed. Send the `next` of an earlier response, or start again without a token, "
+        "and with an empty copy."
+    )
+    return InvalidRequest(errors=[FieldError(code="cursor", detail=detail, parameter="since")])

@@ -18,7 +18,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from core.api import PrintableLine
 from core.database import Filter, Order
@@ -79,7 +79,7 @@ MarkBounds = Annotated[
 def _as_time(text: Any) -> Any:
     """Reject numbers, and restore the plus sign of `…+01:00` if the client did not percent-encode it."""
     if isinstance(text, str) and re.fullmatch(r"[-+]?[\d.]+", text):  # pydantic would read it as seconds since 1970
-        raise PydanticCustomError("datetime_parsing", "A number is not a time.")
+        raise PydanticKnownError("datetime_type")
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", text) if isinstance(text, str) else text
 
 

@@ -43,7 +43,7 @@ class RollNoTaken(Conflict):
 
 def taken(roll_no: str, detail: str = "Another student has this roll number.") -> RollNoTaken:
     """Return the problem for a roll number that is taken, with a pointer to the field."""
-    errors = [FieldError(detail=detail, pointer="#/roll_no")]
+    errors = [FieldError(code="exists", detail=detail, pointer="#/roll_no")]
     return RollNoTaken(f"Student {roll_no} already exists.", errors=errors)
 
 

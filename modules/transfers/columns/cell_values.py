@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from core.api import sentence_of
+from core.api import code_of, sentence_of
 from modules.students import RollNo
 from modules.transfers.columns.mark_numbers import plain_signs, read_number
 from modules.transfers.options import CellOptions
@@ -189,7 +189,7 @@ def mend_roll_no(text: str) -> str | CellProblem:
         return _ROLL_NO.validate_python(_hyphenated(text) if len(text) <= _MAX_ROLL_NO else text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        return CellProblem(first["type"], sentence_of(first))
+        return CellProblem(code_of(first), sentence_of(first))
 
 
 def _hyphenated(text: str) -> str:

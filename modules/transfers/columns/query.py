@@ -1,6 +1,7 @@
 """The query parameters that say how the columns and the cells of a file are read."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
@@ -8,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from core.api import PrintableLine
+from core.api import DocumentedPattern, PrintableLine
 from modules.students import subject_of
 from modules.transfers.files.text import Encoding
 from modules.transfers.options import CellOptions, ColumnOptions
@@ -16,6 +17,8 @@ from modules.transfers.options import CellOptions, ColumnOptions
 MAX_ITEMS = 200
 MAX_LENGTH = 2000
 MAX_PREFIX = 40
+
+_NUMBERING = rf"number(:[A-Za-z0-9._-]{{0,{MAX_PREFIX}}})?"
 
 FIELD_TARGETS = ("roll_no", "name", "first_name", "last_name", "branch")
 IGNORE = "ignore"
@@ -57,6 +60,16 @@ def _column_pairs(texts: Sequence[str]) -> Sequence[str]:
             )
         subject_of(target.removeprefix(f"{MARKS}."))
     return texts
+
+
+def _check_numbering(text: str) -> str:
+    if not re.fullmatch(_NUMBERING, text):
+        raise PydanticCustomError(
+            "numbering",
+            "Write 'number', or 'number:' and a prefix of up to {most} letters A to Z, digits, '.', '_' and '-'.",
+            {"most": MAX_PREFIX},
+        )
+    return text
 
 
 def _listed(texts: Sequence[str]) -> Sequence[str]:
@@ -114,8 +127,7 @@ class ReadingQuery(BaseModel):
         PrintableLine | None, Field(description="The branch of all students in the file.", examples=["8B"])
     ] = None
     roll_no: Annotated[
-        str | None,
-        StringConstraints(pattern=rf"^number(:[A-Za-z0-9._-]{{0,{MAX_PREFIX}}})?$"),
+        Annotated[str, AfterValidator(_check_numbering), DocumentedPattern(f"^{_NUMBERING}$")] | None,
         Field(
             description="`number:PREFIX`: make roll numbers from the numbers of the rows, with a prefix.",
             examples=["number:8B-"],

@@ -20,7 +20,7 @@ def check_fits(format_: str, *, columns: int, rows: int) -> None:
             detail = (
                 f"The table has {number:,} {unit}, and an XLSX file at most {most:,}. Export CSV, or fewer students."
             )
-            raise InvalidRequest(errors=[FieldError(detail=detail, parameter="format")])
+            raise InvalidRequest(errors=[FieldError(code="too_large", detail=detail, parameter="format")])
 
 
 async def as_xlsx(table: Table[T]) -> AsyncIterator[bytes]:

@@ -131,8 +131,11 @@ def _rows(file: TextIO, separator: str) -> Iterator[RawRow]:
             yield RawRow(begins, cells)
             begins = reader.line_num + 1
             lines.begin_row()
-    except csv.Error as error:
-        detail = f"In the row that starts at line {begins}: {error}. A closing quotation mark may be missing."
+    except csv.Error:
+        detail = (
+            f"The row that starts at line {begins} is not valid CSV. A closing quotation mark may be missing, or there "
+            "may be text after one."
+        )
         raise InvalidFile(detail) from None
 
 

@@ -14,6 +14,7 @@ from core.database import check_disk_space
 from core.errors import Conflict
 from modules.transfers.models import FileChunk, Import
 from modules.transfers.prefetch import in_thread
+from modules.transfers.schemas import ImportProblem
 
 CHUNK = 1_000_000
 _HAS_UNNAMED_FILES = sys.platform == "linux"
@@ -27,6 +28,7 @@ class FileDeleted(Conflict):
     and nothing of it was imported. Send it again."""
 
     title = "File deleted"
+    extension = ImportProblem
 
 
 async def store(job: Import, stream: AsyncIterator[bytes]) -> tuple[int, str]:

@@ -84,11 +84,12 @@ async def _form_file(request: Request) -> AsyncIterator[UploadFile]:
         raise BadRequest("The form cannot be read; it may be truncated.") from error
     try:
         if set(form) - {"file"}:
-            raise InvalidRequest(errors=[FieldError(detail="The form has fields other than `file`.", pointer="#")])
+            detail = "The form has other fields. Send only `file`."
+            raise InvalidRequest(errors=[FieldError(code="form_fields", detail=detail, pointer="#")])
         file = form.get("file")
         if not isinstance(file, UploadFile):
             detail = "The form has no file in this field, or is truncated."
-            raise InvalidRequest(errors=[FieldError(detail=detail, pointer="#/file")])
+            raise InvalidRequest(errors=[FieldError(code="form_file", detail=detail, pointer="#/file")])
         yield file
     finally:
         await form.close()

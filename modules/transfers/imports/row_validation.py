@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.api import sentence_of
+from core.api import code_of, sentence_of
 from modules.students import (
     FieldDifference,
     SimilarStudent,
@@ -128,8 +128,9 @@ def _error(error: Any) -> RowError:
     value = error.get("input")
     text = str(value)[:MAX_VALUE] if isinstance(value, str | int | float) else ""
     is_wide = error["type"] == "subjects"
-    detail = f"A student can have at most {StudentBulkStore.MAX_SUBJECTS} subjects." if is_wide else sentence_of(error)
-    return RowError(column[:MAX_VALUE], text, error["type"], detail)
+    sentence = f"A student can have at most {StudentBulkStore.MAX_SUBJECTS} subjects." if is_wide else None
+    detail = sentence or sentence_of(error, StudentPatch.model_fields)
+    return RowError(column[:MAX_VALUE], text, code_of(error), detail)
 
 
 async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:

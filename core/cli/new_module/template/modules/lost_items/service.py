@@ -41,7 +41,7 @@ async def create(data: LostItemCreate) -> LostItem:
     try:
         return await record.insert()
     except DuplicateKeyError:
-        errors = [FieldError(detail="This code is already taken.", pointer="#/code")]
+        errors = [FieldError(code="exists", detail="This code is already taken.", pointer="#/code")]
         detail = f"The code {data.code} belongs to another lost item."
         raise LostItemCodeTaken(detail, errors=errors) from None
 

@@ -1,0 +1,50 @@
+"""The codes of errors that core finds in requests, with an explanation of each for `/problems`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+ERROR_CODES: Final[Mapping[str, str]] = {
+    "bool_type": "The value is neither `true` nor `false`.",
+    "choice": "The value is none of those that are allowed; `detail` lists them.",
+    "code_character": "The identifier has a character other than ASCII letters, digits, `.`, `_` and `-`.",
+    "code_dots": "The identifier is `.` or `..`, which are special in URLs.",
+    "code_shortened": "A spreadsheet has shortened a long number, such as `2.02E+11`, and some digits are lost.",
+    "cursor": "The cursor or token is not one that this list or feed has returned for the same filters and order. Take "
+    "it from an earlier response, or start again without it.",
+    "date_type": "The value is not a date such as `2026-11-22`.",
+    "datetime_type": "The value is not a time with its zone, such as `2026-11-22T09:30:00Z`.",
+    "decimal_max_digits": "The number has more digits than allowed.",
+    "decimal_max_places": "The number has more decimals than allowed.",
+    "decimal_whole_digits": "The number has more digits before the decimals than allowed.",
+    "dict_type": "The value is not a JSON object.",
+    "email": "The text is not an e-mail address, or has more than the address, or its domain is not a public one.",
+    "entity_tags": "The header is neither a list of entity tags in double quotes, as received in `ETag`, nor `*`.",
+    "exists": "Another record has this value already, and no two may have the same.",
+    "extra_forbidden": "The operation has no field or parameter of this name; `detail` lists those that it has.",
+    "greater_than": "The number is not above the limit that `detail` states.",
+    "greater_than_equal": "The number is below the least one that is allowed.",
+    "int_type": "The value is not a whole number.",
+    "invalid": "The value is invalid for another reason. The documentation of the operation describes what is allowed.",
+    "json_invalid": "The text is not valid JSON.",
+    "less_than": "The number is not below the limit that `detail` states.",
+    "less_than_equal": "The number is above the greatest one that is allowed.",
+    "list_type": "The value is not a list.",
+    "missing": "A required field, parameter or body is missing.",
+    "multiple_of": "The number is not a multiple of the one that `detail` states.",
+    "not_printable": "The text has a line break or another character that cannot be printed.",
+    "not_utf8": "The text has the character U+FFFD, which stands for bytes that were not valid UTF-8.",
+    "not_visible": "The text has no visible character.",
+    "number_type": "The value is not a number.",
+    "object": "The body, or the line of an NDJSON file, is not a JSON object.",
+    "pattern": "The text does not have the form that `detail` states.",
+    "repeated": "A parameter or field that takes one value was given more than once.",
+    "string_too_long": "The text has more characters than allowed.",
+    "string_too_short": "The text has fewer characters than required, or is empty.",
+    "string_type": "The value is not text.",
+    "string_unicode": "The text is not valid Unicode: it has a lone surrogate.",
+    "too_large": "The response would be larger than allowed. Select fewer records, or another format.",
+    "too_long": "The list or object has more entries than allowed.",
+    "too_many_fields": "The object has more fields than allowed.",
+    "too_short": "The list or object has fewer entries than required.",
+}
+"""Explanations by code. Codes never change; each module declares further ones."""

@@ -1,0 +1,23 @@
+"""The codes of errors in the fields of students and in the parameters of their lists, with explanations."""
+
+ERROR_CODES = {
+    "bound": "The parameter is not of the form `marks.SUBJECT.gte`, `gt`, `lte` or `lt`.",
+    "bound_twice": "Two parameters set the same bound of one subject, written differently.",
+    "bound_value": "The bound of a mark is not a single number, such as `40` or `72.5`.",
+    "fields": "The list names something that is not a field of a student.",
+    "many_words": "The search has more words than allowed.",
+    "mark_decimals": "The mark has more than two decimals. Round it; imports do so with `decimals=round`.",
+    "mark_range": "The mark is below 0 or above the highest mark, which `detail` states. If a column of a file has "
+    "another highest mark, name it with `scale`.",
+    "mark_type": "The value is not a number. Leave the mark out if there is none; in imports, `absent` lists the words "
+    "for that.",
+    "no_words": "The search has no letter and no digit.",
+    "roll_no_url": "The roll number differs from that in the URL. Leave it out, or use the operation that renames.",
+    "sort": "The list names something that students cannot be sorted by; `detail` states what they can be sorted by.",
+    "sort_fields": "Students are sorted by one field, or by two different ones.",
+    "subject_dollar": "The name of a subject begins with `$`.",
+    "subject_dot": "The name of a subject contains a dot.",
+    "subject_twice": "Two subjects have the same name, written differently.",
+    "subjects": "A student can have up to 100 subjects.",
+    "time_range": "The time is before the year 1 or after the year 9999, in UTC.",
+}
