@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from core.api import Responses, header, location
+from core.api import PROBLEM_MEDIA_TYPE, Responses, header, location, problem_responses
+from core.errors import Problem
 from modules.transfers.columns.column_names import REASON
 from modules.transfers.downloads.query import MEDIA_TYPES, NDJSON, XLSX
-from modules.transfers.files.upload import MEDIA_TYPES as UPLOADED_TYPES
-from modules.transfers.schemas import ImportRead
+from modules.transfers.files.upload import FORM_CONTENT, RAW_CONTENT
+from modules.transfers.schemas import EXAMPLE_ERROR, ImportProblem, ImportRead
 
 LOCATION = location("/imports/6921c0ffee6921c0ffee6921")
 PREFERENCE = header("Preference-Applied", "`respond-async`.", example="respond-async", always=True)
@@ -14,7 +15,8 @@ DOWNLOAD = header(
     "Content-Disposition", "The suggested file name.", example='attachment; filename="students.csv"', always=True
 )
 
-FILE = {"required": True, "content": UPLOADED_TYPES, "x-limit-setting": "IMPORT_MAX_BYTES"}
+FILE = {"required": True, "content": RAW_CONTENT, "x-limit-setting": "IMPORT_MAX_BYTES"}
+FORM = FILE | {"content": FORM_CONTENT}
 
 _CSV = "roll_no,name,branch,math\r\nS101,Asha Rao,Physics,91\r\n"
 _FAILED = f"roll_no,name,branch,math,{REASON}\r\nS117,Zoë Łuk,Physics,950,math: A mark lies between 0 and 100.\r\n"
@@ -32,6 +34,27 @@ def table_content(example: str) -> dict[str, Any]:
         "text/csv": {"schema": _TEXT, "example": example},
         MEDIA_TYPES[XLSX]: _WORKBOOK,
     }
+
+
+_REJECTED = {
+    "detail": "1 of 120 rows are invalid; nothing was written.",
+    "id": "6921c0ffee6921c0ffee6921",
+    "state": "rejected",
+    "rows": 120,
+    "failed": 1,
+    "errors": [EXAMPLE_ERROR],
+    "errors_stored": 1,
+}
+
+
+def import_problems(*problems: type[Problem]) -> Responses:
+    """Return the `responses` of a route that runs an import and can return these problems. Those of 409 and 422 have
+    members of the import."""
+    documented = problem_responses(*problems)
+    for status in (409, 422):
+        documented[status]["model"] = ImportProblem
+    documented[422]["content"][PROBLEM_MEDIA_TYPE]["examples"]["ImportRejected"]["value"] |= _REJECTED
+    return documented
 
 
 CREATED: Responses = {

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
+from core.api import ProblemDetails
 from modules.transfers.models import Import, State
 from modules.transfers.options import Column, Mode, OnError, Options
 
@@ -22,7 +23,7 @@ class RowError(BaseModel):
     detail: str
 
 
-_EXAMPLE_ERROR: dict[str, JsonValue] = {
+EXAMPLE_ERROR: dict[str, JsonValue] = {
     "row": 17,
     "line": 18,
     "field": "math",
@@ -179,7 +180,7 @@ class ImportRead(BaseModel):
                     "failed": 1,
                     "absent": 12,
                     "cells_skipped": 0,
-                    "errors": [_EXAMPLE_ERROR],
+                    "errors": [EXAMPLE_ERROR],
                     "errors_left_out": 0,
                     "errors_stored": 1,
                     "name_changes": 0,
@@ -297,3 +298,32 @@ class ImportRead(BaseModel):
             kept=job.kept,
             kept_count=job.kept_count,
         )
+
+
+def _optional(model: type[BaseModel], *left_out: str) -> dict[str, Any]:
+    """Return the fields of a model for `create_model`, as fields that may be absent."""
+    return {
+        name: (field.annotation, Field(default=None, description=field.description))
+        for name, field in model.model_fields.items()
+        if name not in left_out
+    }
+
+
+ImportErrorRead = create_model(
+    "ImportErrorRead",
+    __doc__="An error in a row of the file (`row`, `line`, `field`, `value` and `code`), or in the request "
+    "(`parameter` or `pointer`).",
+    detail=(str, ...),
+    pointer=(str, None),
+    parameter=(str, None),
+    **_optional(RowError, "detail"),
+)
+
+ImportProblem = create_model(
+    "ImportProblem",
+    __base__=ProblemDetails,
+    __doc__="A problem document of an import. If the import was rejected or failed, it also has the members of the "
+    "import, without those that are null or empty.",
+    **_optional(ImportRead, "detail", "errors"),
+    errors=(list[ImportErrorRead], None),  # type: ignore[valid-type]  # mypy does not know what was created
+)
