@@ -135,9 +135,9 @@ def met(branch: str) -> dict[str, Any]:
 @pytest.mark.parametrize("client", TYPESCRIPT)
 def test_a_typescript_client_compiles_and_works(client: str, typescript: Path, served: Server) -> None:
     run(typescript, *TYPESCRIPT_GENERATORS[client])
-    run(typescript, *TSC, f"{client}.ts")
+    run(typescript, *TSC, f"uses_{client}.ts")
     branch = f"ts-{client}"
-    assert walk(typescript, served, branch, "node", f"{client}.js") == met(branch)
+    assert walk(typescript, served, branch, "node", f"uses_{client}.js") == met(branch)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_typescript_client_compiles_and_works(client: str, typescript: Path, s
 )
 def test_a_typescript_program_with_a_mistake_does_not_compile(right: str, wrong: str, typescript: Path) -> None:
     run(typescript, *TYPESCRIPT_GENERATORS["openapi_fetch"])
-    program = (CLIENTS / "openapi_fetch.ts").read_text(encoding="utf-8")
+    program = (CLIENTS / "uses_openapi_fetch.ts").read_text(encoding="utf-8")
     assert right in program
     (typescript / "mistaken.ts").write_text(program.replace(right, wrong), encoding="utf-8")
     with pytest.raises(AssertionError, match="error TS"):
@@ -164,6 +164,6 @@ def test_a_python_client_passes_mypy_and_works(client: str, served: Server, tmp_
     (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     run(tmp_path, *PYTHON_GENERATORS[client])
     assert int(run(tmp_path, sys.executable, "-c", IMPORT_ALL)) > 50
-    run(tmp_path, *MYPY, f"{client}.py")
+    run(tmp_path, *MYPY, f"uses_{client}.py")
     branch = f"py-{client}"
-    assert walk(tmp_path, served, branch, sys.executable, f"{client}.py") == met(branch)
+    assert walk(tmp_path, served, branch, sys.executable, f"uses_{client}.py") == met(branch)
