@@ -11,6 +11,7 @@ from core.errors import UnsupportedMediaType
 from core.openapi.curl_samples import sample_call
 from core.openapi.examples import Examples, examples_with_nulls
 from core.openapi.parameters import document_parameters, without_null
+from core.openapi.portable_schemas import simplify
 from core.openapi.security_schemes import document_access, document_schemes
 from core.settings import Settings, use_settings
 
@@ -64,6 +65,7 @@ def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
     for name, found in examples_with_nulls(app).items():
         if name in schemas:
             schemas[name]["examples"] = found
+    simplify(document)
     document_schemes(document)
     examples = Examples(schemas)
     for path, operations in document["paths"].items():
@@ -139,6 +141,8 @@ def _document_response(status: str, response: Json, examples: Examples) -> None:
     response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
     if status < "4":
         response["headers"] |= NO_STORE  # errors have it, too, as the API's description states
+    if PROBLEM_MEDIA_TYPE in content:
+        content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json", {})  # where FastAPI documents any model
     for media in content.values():
         media.get("schema", {}).pop("title", None)  # FastAPI derives it from the function's name
     examples.add_to(content)

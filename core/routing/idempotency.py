@@ -107,7 +107,7 @@ def carried_out_once(handle: Handler, *, keeps_response: bool) -> Handler:
 def _checked(keys: list[str]) -> str:
     if len(keys) > 1 or not re.fullmatch(KEY_PATTERN, keys[0]):
         detail = "Send one key of 1 to 200 printable ASCII characters, such as a UUID."
-        raise InvalidRequest(errors=[FieldError(detail=detail, parameter=NAME)])
+        raise InvalidRequest(errors=[FieldError(code="pattern", detail=detail, parameter=NAME)])
     return keys[0]
 
 

@@ -64,7 +64,8 @@ class StudentQuery(Selection, PageQuery):
         str | None,
         AfterValidator(_check_fields),
         Field(
-            description="The fields of each student to return, separated by commas. All by default.",
+            description="The fields of each student to return, separated by commas. All by default. A client that is "
+            "generated from this document may require the others, too.",
             examples=["roll_no,name"],
             json_schema_extra={"pattern": rf"^({'|'.join(FIELDS)})(,({'|'.join(FIELDS)}))*$"},
         ),

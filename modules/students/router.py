@@ -46,7 +46,7 @@ from modules.students.responses import (
     read,
     with_location,
 )
-from modules.students.schemas import Rename, StudentCreate, StudentPart, StudentPatch, StudentRead, StudentReplace
+from modules.students.schemas import Rename, StudentCreate, StudentPatch, StudentRead, StudentReplace
 
 router = ProtectedRouter()
 
@@ -72,14 +72,15 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Re
 
 @router.get(
     "/students",
-    response_model=list[StudentRead] | list[StudentPart],
+    response_model=list[StudentRead],
     responses={200: {"headers": LINK | TOTAL}},
 )
 async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Response:
     """List students, with filters, sort order and pagination.
 
     If you follow the `next` links, each student who does not change meanwhile is returned exactly once, even if other
-    students are created, changed or deleted at the same time.
+    students are created, changed or deleted at the same time. With `fields`, the other members of the students are
+    absent, although the schema requires them.
     """
     rendered = await _render_page(query, key=request.scope["query_string"])
     response = Response(rendered.students, media_type="application/json")

@@ -42,13 +42,9 @@ class StudentCreate(_StudentContent):
     roll_no: RollNo
 
 
-def _drop_default(schema: dict[str, Any]) -> None:
-    # The field is optional but not nullable: its default None only means "left out", and must not be documented.
-    schema.pop("default")
-
-
 def _optional_field(description: str) -> Any:
-    return Field(default=None, description=description, json_schema_extra=_drop_default)
+    # The field is optional but not nullable: its default None only means "left out", and is not documented.
+    return Field(default=None, description=description)
 
 
 _SAME_ROLL_NO = "Optional. Must equal the roll number in the URL."
@@ -98,19 +94,6 @@ class StudentRead(BaseModel):
     marks: dict[str, int | float]
     created_at: datetime
     updated_at: datetime
-
-
-class StudentPart(BaseModel):
-    """A student with only the fields that the parameter `fields` names."""
-
-    model_config = _example({"roll_no": "S101", "name": "Asha Rao"})
-
-    roll_no: str = _optional_field("")
-    name: str = _optional_field("")
-    branch: str = _optional_field("")
-    marks: dict[str, int | float] = _optional_field("")
-    created_at: datetime = _optional_field("")
-    updated_at: datetime = _optional_field("")
 
 
 class FieldChange(BaseModel):

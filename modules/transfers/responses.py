@@ -5,7 +5,7 @@ from typing import Any
 from core.api import Responses, header, location
 from modules.transfers.columns.column_names import REASON
 from modules.transfers.downloads.query import MEDIA_TYPES, NDJSON, XLSX
-from modules.transfers.files.upload import MEDIA_TYPES as UPLOADED_TYPES
+from modules.transfers.files.upload import FORM_CONTENT, RAW_CONTENT
 from modules.transfers.schemas import ImportRead
 
 LOCATION = location("/imports/6921c0ffee6921c0ffee6921")
@@ -14,7 +14,8 @@ DOWNLOAD = header(
     "Content-Disposition", "The suggested file name.", example='attachment; filename="students.csv"', always=True
 )
 
-FILE = {"required": True, "content": UPLOADED_TYPES, "x-limit-setting": "IMPORT_MAX_BYTES"}
+FILE = {"required": True, "content": RAW_CONTENT, "x-limit-setting": "IMPORT_MAX_BYTES"}
+FORM = FILE | {"content": FORM_CONTENT}
 
 _CSV = "roll_no,name,branch,math\r\nS101,Asha Rao,Physics,91\r\n"
 _FAILED = f"roll_no,name,branch,math,{REASON}\r\nS117,Zoë Łuk,Physics,950,math: A mark lies between 0 and 100.\r\n"

@@ -102,6 +102,7 @@ REQUESTS = [
     RequestSpec("PUT", "/students/S1/marks/math", JSON, b'{"mark": 2}'),
     RequestSpec("POST", "/imports", "text/csv", FILE),
     RequestSpec("POST", "/imports?dry_run=true", MULTIPART, IN_FORM),
+    RequestSpec("POST", "/imports/upload", MULTIPART, IN_FORM),
     RequestSpec("POST", "/imports?on_error=skip", "text/csv", FILE),
     RequestSpec("PATCH", "/me", JSON, CONFIRMED.replace(b"{", b'{"email": "other@example.com", ')),
     RequestSpec("POST", "/me/password", JSON, CONFIRMED.replace(b"{", b'{"new_password": "otter-lamp-44-violin", ')),

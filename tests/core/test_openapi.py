@@ -129,6 +129,58 @@ def test_null_in_an_example_is_kept(document: Json) -> None:
     assert [content["example"] for content in body.values()] == examples * 2
 
 
+def schemas_in(part: Any) -> Iterator[Json]:
+    """Yield every schema below a part of the document that is not an example."""
+    if isinstance(part, dict):
+        yield part
+    for name, inner in part.items() if isinstance(part, dict) else enumerate(part if isinstance(part, list) else ()):
+        if name not in ("example", "examples"):
+            yield from schemas_in(inner)
+
+
+def test_a_number_is_one_type(document: Json) -> None:
+    assert document["components"]["schemas"]["StudentRead"]["properties"]["marks"]["additionalProperties"] == {
+        "type": "number"
+    }
+    types = [[one.get("type") for one in schema.get("anyOf", ())] for schema in schemas_in(document)]
+    assert ["string", "number", "null"] in types
+    assert [one for one in types if {"integer", "number"} <= set(one)] == []
+
+
+def test_request_bodies_have_no_defaults(document: Json) -> None:
+    names = ("SignIn", "StudentCreate", "StudentPatch")
+    properties = {name: document["components"]["schemas"][name]["properties"] for name in names}
+    assert properties["StudentPatch"]["marks"]["description"]
+    members = [member for schema in properties.values() for member in schema.values()]
+    assert [member for member in members if "default" in member] == []
+    assert document["components"]["schemas"]["ImportRead"]["properties"]["findings"]["default"] == []
+
+
+def test_the_list_of_students_has_one_schema(document: Json) -> None:
+    content = document["paths"]["/students"]["get"]["responses"]["200"]["content"]
+    schema = content["application/json"]["schema"]
+    assert schema == {"type": "array", "items": {"$ref": "#/components/schemas/StudentRead"}}
+
+
+def test_each_way_to_import_is_one_operation(document: Json) -> None:
+    paths = [path for path in document["paths"] if path.startswith("/imports")][:4]
+    assert paths == ["/imports/upload", "/imports", "/imports/preview/upload", "/imports/preview"]
+    bodies = [list(document["paths"][path]["post"]["requestBody"]["content"]) for path in paths]
+    assert bodies[::2] == [["multipart/form-data"]] * 2
+    assert bodies[1] == bodies[3]
+    assert bodies[1][0] == "text/csv"
+    assert "multipart/form-data" not in bodies[1]
+
+
+def test_the_problem_of_an_import_has_a_schema_and_an_example(document: Json) -> None:
+    for path in ("/imports", "/imports/upload", "/imports/{import_id}/resume"):
+        (media_type,) = document["paths"][path]["post"]["responses"]["422"]["content"].items()
+        assert media_type[0] == "application/problem+json"
+        assert media_type[1]["schema"] == {"$ref": "#/components/schemas/ImportProblem"}
+        (error,) = media_type[1]["examples"]["ImportRejected"]["value"]["errors"]
+        assert error.keys() == {"row", "line", "field", "value", "code", "detail"}
+
+
 def test_no_parameter_can_be_null(operations: list[tuple[str, Json]]) -> None:
     parameters = [parameter for _, operation in operations for parameter in operation.get("parameters", ())]
     assert len(parameters) > 50
@@ -242,6 +294,11 @@ def send(client: TestClient, call: str) -> Any:
                 sent |= {"content": body.encode(), "method": "POST" if sent["method"] == "GET" else sent["method"]}
                 if how == "-d":
                     sent["headers"]["Content-Type"] = "application/x-www-form-urlencoded"
+            case ["-F", "file=@class.csv", *words]:
+                sent |= {
+                    "files": {"file": ("class.csv", b"roll_no,name,branch\nS9,Zo\xc3\xab,Physics\n")},
+                    "method": "POST",
+                }
             case [address, *words]:
                 sent["url"] = address.removeprefix(ADDRESS)
     return client.request(**sent)
@@ -290,6 +347,27 @@ def test_a_new_module_is_documented_automatically() -> None:
 )
 def test_an_example_is_derived_from_a_schema(schema: Json, example: Any) -> None:
     assert Examples({"Two": {"const": 2}}).of(schema) == example
+
+
+class Order(BaseModel):
+    """A body that contains itself, and refers to another model."""
+
+    course: Course
+    parts: list["Order"] = []
+    price: int | float = 1
+
+
+def test_defaults_are_removed_from_all_parts_of_a_body() -> None:
+    router = ProtectedRouter()
+
+    @router.post("/orders")
+    async def order(order: Order) -> None:
+        """Order a course."""
+
+    schemas = create_app(Settings(), [stub(router=router)]).openapi()["components"]["schemas"]
+    members = [member for name in ("Order", "Course") for member in schemas[name]["properties"].values()]
+    assert [member for member in members if "default" in member] == []
+    assert schemas["Order"]["properties"]["price"] == {"title": "Price", "type": "number"}
 
 
 class Part(BaseModel):

@@ -1,26 +1,61 @@
-"""Programs that are made out of the API's document: they compile, and they work."""
+"""Clients that are generated from the served document: they compile strictly, and each takes the walk of `clients/`."""
 
-import importlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from core.cli.openapi import current_file
 from tests.servers import Server
 from tests.tools.npm import install
 from tests.tools.school import ADMIN, PASSWORD, school
 
 pytestmark = pytest.mark.process
 
-USES_TYPES = Path(__file__).with_name("uses_types.ts")
+PATIENCE = 300
 
-# What the generator does not know it is told to take for plain bytes.
+CLIENTS = Path(__file__).with_name("clients")
+
+PACKAGES = ("openapi-typescript@7.13.0", "openapi-fetch@0.17.0", "@hey-api/openapi-ts@0.94.0", "typescript@5.9.3")
+
+TSC = [
+    *("node_modules/.bin/tsc", "--strict", "--target", "es2022"),
+    *("--module", "node16", "--lib", "es2022,dom,dom.iterable"),
+]
+MYPY = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file="]
+OPENAPI_GENERATOR = [sys.executable, "-c", "import openapi_generator_cli; openapi_generator_cli.cli()", "generate"]
+
+TYPESCRIPT_GENERATORS = {
+    "openapi_fetch": ["node_modules/.bin/openapi-typescript", "openapi.json", "-o", "api.ts"],
+    "hey_api": ["node_modules/.bin/openapi-ts", "-i", "openapi.json", "-o", "hey", "-c", "@hey-api/client-fetch"],
+    "openapi_generator": [*OPENAPI_GENERATOR, "-g", "typescript-fetch", "-i", "openapi.json", "-o", "generated"],
+}
+PYTHON_GENERATORS = {
+    "openapi_python_client": [
+        *(sys.executable, "-m", "openapi_python_client", "generate", "--path", "openapi.json", "--fail-on-warning"),
+        *("--meta", "none", "--config", "config.json", "--output-path", "school_client"),
+    ],
+    "openapi_generator": [
+        *(*OPENAPI_GENERATOR, "-g", "python", "-i", "openapi.json", "-o", "."),
+        *("--package-name", "school_client"),
+    ],
+}
+TYPESCRIPT = [
+    "openapi_fetch",
+    "hey_api",
+    pytest.param("openapi_generator", marks=pytest.mark.needs("openapi_generator_cli")),
+]
+PYTHON = [
+    pytest.param("openapi_python_client", marks=pytest.mark.needs("openapi_python_client", "mypy")),
+    pytest.param("openapi_generator", marks=pytest.mark.needs("openapi_generator_cli", "dateutil", "mypy")),
+]
+
+# What openapi-python-client does not know it is told to take for plain bytes.
 CONFIG = {
     "content_type_overrides": {
         "text/csv": "application/octet-stream",
@@ -33,42 +68,11 @@ CONFIG = {
     "post_hooks": [],
 }
 
-
-@pytest.fixture(scope="module")
-def types(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A folder with `api.ts`, generated, and the TypeScript compiler."""
-    folder = tmp_path_factory.mktemp("typescript")
-    programs = install(folder, "openapi-typescript@7.13.0", "typescript@5.9.3")
-    generator, document = programs / "openapi-typescript", current_file()
-    subprocess.run([generator, document, "-o", folder / "api.ts"], check=True, capture_output=True, timeout=120)
-    return SimpleNamespace(folder=folder, compiler=programs / "tsc")
-
-
-def compile_strictly(types: SimpleNamespace, program: str) -> str:
-    """What the compiler complains of."""
-    (types.folder / "uses_types.ts").write_text(program, encoding="utf-8")
-    command = [types.compiler, "--strict", "--noEmit", "--target", "es2022", "--lib", "es2022", "uses_types.ts"]
-    done = subprocess.run(command, cwd=types.folder, capture_output=True, text=True, timeout=120, check=False)
-    return done.stdout
-
-
-def test_a_typescript_program_compiles_against_the_types(types: SimpleNamespace) -> None:
-    assert compile_strictly(types, USES_TYPES.read_text(encoding="utf-8")) == ""
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong"),
-    [
-        ('roll_no: "S101"', "roll_no: 101"),
-        ("math: 91", 'math: "A"'),
-        ("student.branch", "student.brunch"),
-        ("parameters: { roll_no", "parameters: { rol_no"),
-    ],
-)
-def test_a_typescript_program_with_a_mistake_does_not(types: SimpleNamespace, right: str, wrong: str) -> None:
-    program = USES_TYPES.read_text(encoding="utf-8")
-    assert right in program
-    assert "error TS" in compile_strictly(types, program.replace(right, wrong))
+IMPORT_ALL = """
+import importlib, pkgutil, school_client
+found = pkgutil.walk_packages(school_client.__path__, "school_client.")
+print(len([importlib.import_module(one.name) for one in found]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -77,55 +81,89 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets `school_client` be imported: the package that openapi-python-client makes, whole."""
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps(CONFIG))
-    package = tmp_path / "school_client"
-    options = ["--meta", "none", "--fail-on-warning", "--config", str(config), "--output-path", str(package)]
-    command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(current_file()), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+def prepare(folder: Path, served: Server, suffix: str) -> None:
+    """Put the served document and the programs of the walk into a folder."""
+    with served.client() as client:
+        (folder / "openapi.json").write_text(client.get("/openapi.json").text, encoding="utf-8")
+    for program in CLIENTS.glob(f"*{suffix}"):
+        shutil.copy(program, folder)
 
 
-def module(name: str) -> Any:
-    return importlib.import_module(f"school_client.{name}")
+@pytest.fixture(scope="module")
+def typescript(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the programs of the walk, the compiler and the generators of npm."""
+    folder = tmp_path_factory.mktemp("typescript")
+    install(folder, *PACKAGES)
+    prepare(folder, served, ".ts")
+    return folder
 
 
-@pytest.mark.needs("openapi_python_client")
-@pytest.mark.usefixtures("generated")
-def test_every_module_of_the_python_client_can_be_imported() -> None:
-    folder = Path(module("client").__file__).parent
-    names = [".".join(file.relative_to(folder).with_suffix("").parts) for file in folder.rglob("*.py")]
-    assert len([name for name in names if name.startswith("api.")]) > 40
-    for name in names:
-        module(name.removesuffix(".__init__"))
+def run(folder: Path, *command: str, **environment: str) -> str:
+    """What a program prints, which must succeed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    return done.stdout
 
 
-@pytest.mark.needs("openapi_python_client")
-@pytest.mark.usefixtures("generated")
-def test_the_python_client_signs_in_and_keeps_a_student(served: Server) -> None:
-    models = module("models")
-    form = models.SignIn(username=ADMIN, password=PASSWORD)
-    with module("client").Client(base_url=served.url) as stranger:
-        token = module("api.auth.auth_login").sync(client=stranger, body=form).access_token
-    with module("client").AuthenticatedClient(base_url=served.url, token=token) as client:
-        keep_a_student(client, models)
+def walk(folder: Path, served: Server, branch: str, *command: str) -> Any:
+    """What a client meets on its walk."""
+    names = {"SCHOOL_URL": served.url, "SCHOOL_USER": ADMIN, "SCHOOL_PASSWORD": PASSWORD, "SCHOOL_BRANCH": branch}
+    return json.loads(run(folder, *command, **names))
 
 
-def keep_a_student(client: Any, models: Any) -> None:
-    marks = models.StudentCreateMarks.from_dict({"math": 91.5})
-    new = models.StudentCreate(roll_no="S101", name="Asha Rao", branch="Physics", marks=marks)
-    created = module("api.students.students_create").sync_detailed(client=client, body=new)
-    assert (created.status_code, created.headers["Location"]) == (201, "/students/S101")
+def met(branch: str) -> dict[str, Any]:
+    """What every client must meet, whose students are in a branch of its own."""
+    return {
+        "created": [{"status": 201, "told": 91.5}, {"status": 201, "told": 60}, {"status": 201, "told": None}],
+        "withoutPhysics": [f"{branch}2", f"{branch}3"],
+        "walked": [[f"{branch}1", f"{branch}2"], [f"{branch}3"]],
+        "patched": {"status": 200, "told": "Asha Iyer"},
+        "outdated": {"status": 412, "told": None},
+        "uploaded": {"status": 201, "told": 1},
+        "refused": {"status": 422, "told": "mark_range"},
+    }
 
-    (student,) = module("api.students.students_list").sync(client=client)
-    assert (student.name, student.marks.to_dict()) == ("Asha Rao", {"math": 91.5})
 
-    deleted = module("api.students.students_delete").sync_detailed("S101", client=client)
-    assert deleted.status_code == 204
-    gone = module("api.students.students_get").sync("S101", client=client)
-    assert (gone.status, gone.title) == (404, "Student not found")
+@pytest.mark.parametrize("client", TYPESCRIPT)
+def test_a_typescript_client_compiles_and_works(client: str, typescript: Path, served: Server) -> None:
+    run(typescript, *TYPESCRIPT_GENERATORS[client])
+    run(typescript, *TSC, f"uses_{client}.ts")
+    branch = f"ts-{client}"
+    assert walk(typescript, served, branch, "node", f"uses_{client}.js") == met(branch)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("{ name };", "{ name: 101 };"),
+        ("student?.marks", "student?.mark"),
+        ("path: { roll_no: rollNo } }", "path: { rol_no: rollNo } }"),
+        ("body: { username, password }", "body: { username }"),
+    ],
+)
+def test_a_typescript_program_with_a_mistake_does_not_compile(right: str, wrong: str, typescript: Path) -> None:
+    run(typescript, *TYPESCRIPT_GENERATORS["openapi_fetch"])
+    program = (CLIENTS / "uses_openapi_fetch.ts").read_text(encoding="utf-8")
+    assert right in program
+    (typescript / "mistaken.ts").write_text(program.replace(right, wrong), encoding="utf-8")
+    with pytest.raises(AssertionError, match="error TS"):
+        run(typescript, *TSC, "--noEmit", "mistaken.ts")
+
+
+@pytest.mark.parametrize("client", PYTHON)
+def test_a_python_client_passes_mypy_and_works(client: str, served: Server, tmp_path: Path) -> None:
+    prepare(tmp_path, served, ".py")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    run(tmp_path, *PYTHON_GENERATORS[client])
+    assert int(run(tmp_path, sys.executable, "-c", IMPORT_ALL)) > 50
+    run(tmp_path, *MYPY, f"uses_{client}.py")
+    branch = f"py-{client}"
+    assert walk(tmp_path, served, branch, sys.executable, f"uses_{client}.py") == met(branch)

@@ -1,6 +1,7 @@
 """Imports of whole classes in one request: the stored students equal the file."""
 
 import csv
+import dataclasses
 import re
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
+from core.api import ProblemDetails
 from core.identity import Role
 from core.settings import Settings
+from modules.transfers.schemas import FileError, ImportProblem
 from tests.auth.people import make
 from tests.conftest import sign_in
 from tests.processes import ROOT, until
@@ -84,11 +87,12 @@ def test_ndjson_is_imported(any_teacher: TestClient) -> None:
     assert students(any_teacher) == CLASS
 
 
+@pytest.mark.parametrize("path", ["/imports/upload", "/imports"])
 @pytest.mark.parametrize(("name", "media"), [("a.csv", "application/octet-stream"), ("b.csv", CSV), ("c.ndjson", "")])
-def test_a_form_is_imported(teacher: TestClient, name: str, media: str) -> None:
+def test_a_form_is_imported(teacher: TestClient, name: str, media: str, path: str) -> None:
     text = lines([{"roll_no": key, **value} for key, value in CLASS.items()]) if "nd" in name else table(ROWS)
 
-    answer = teacher.post("/imports", files={"file": (name, text.encode(), media)}, params={"mode": "insert"})
+    answer = teacher.post(path, files={"file": (name, text.encode(), media)}, params={"mode": "insert"})
 
     assert answer.status_code == 201, answer.text
     assert (answer.json()["filename"], answer.json()["mode"], answer.json()["size"]) == (
@@ -99,11 +103,53 @@ def test_a_form_is_imported(teacher: TestClient, name: str, media: str) -> None:
     assert students(teacher) == CLASS
 
 
+def test_the_file_of_a_form_is_previewed(teacher: TestClient) -> None:
+    text = table(ROWS).encode()
+
+    previews = [
+        teacher.post("/imports/preview/upload", files={"file": ("a.csv", text, CSV)}),
+        teacher.post("/imports/preview", files={"file": ("a.csv", text, CSV)}),
+        teacher.post("/imports/preview", content=text, headers={"Content-Type": CSV}),
+    ]
+
+    assert [preview.status_code for preview in previews] == [200] * 3
+    assert previews[0].json() == previews[1].json() == previews[2].json()
+    assert students(teacher) == {}
+
+
+@pytest.mark.parametrize("path", ["/imports/upload", "/imports/preview/upload"])
+def test_a_route_for_forms_takes_nothing_else(teacher: TestClient, path: str) -> None:
+    answer = teacher.post(path, content=table(ROWS).encode(), headers={"Content-Type": CSV})
+
+    assert answer.status_code == 415
+    assert answer.json()["detail"].endswith("Supported types: multipart/form-data.")
+
+
 def test_a_form_has_no_other_fields_than_the_file(teacher: TestClient) -> None:
     file = {"file": ("class.csv", b"roll_no,name,branch\nS1,Asha,Physics\n", "text/csv")}
     answer = teacher.post("/imports", files=file, data={"dry_run": "true"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#")
     assert teacher.get("/students").json() == []
+
+
+PROBLEMS = {
+    "rejected": ("roll_no,name,branch,math\nS1,Asha,Physics,950\n", "upsert"),
+    "a question": ("roll_no,name,branch,Rank\nS1,Asha,Physics,1\nS2,Bo,Physics,2\n", "upsert"),
+    "unreadable": ("name,branch\n", "upsert"),
+    "wrong parameter": ("roll_no,name,branch\nS1,Asha,Physics\n", "wrong"),
+}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_the_problem_of_an_import_has_only_documented_members(teacher: TestClient, problem: str) -> None:
+    content, mode = PROBLEMS[problem]
+
+    answer = send(teacher, content, mode=mode)
+
+    assert answer.status_code == 422
+    assert answer.json().keys() <= {*ProblemDetails.model_fields, *ImportProblem.model_fields}
+    known = {field.name for field in dataclasses.fields(FileError)}
+    assert {key for error in answer.json().get("errors", []) for key in error} <= known
 
 
 def test_the_line_of_an_error_counts_line_ends_within_cells(teacher: TestClient) -> None:

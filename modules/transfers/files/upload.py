@@ -24,7 +24,7 @@ _WORKBOOK = {
     "schema": {"type": "string", "format": "binary", "description": "A workbook with such a table."},
     "example": "(the bytes of a workbook)",
 }
-MEDIA_TYPES: dict[str, Any] = {
+RAW_CONTENT: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}, "example": _EXAMPLE},
     "application/x-ndjson": {
         "schema": {"type": "string"},
@@ -32,6 +32,8 @@ MEDIA_TYPES: dict[str, Any] = {
     },
     XLSX: _WORKBOOK,
     ODS: _WORKBOOK,
+}
+FORM_CONTENT: dict[str, Any] = {
     FORM: {
         "schema": {
             "type": "object",
@@ -60,15 +62,28 @@ async def uploaded(request: Request) -> AsyncIterator[Upload]:
 
     Raise `UnsupportedMediaType`, `InvalidRequest` for a form without a file, and `BadRequest` for a truncated body.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type(request)
     if media_type == FORM:
-        async with _form_file(request) as file:
-            await verify_caller(request)
-            yield Upload(_format_of(file), file.filename, _verified(request, _pieces(file)))
+        async with uploaded_form(request) as upload:
+            yield upload
     elif media_type in FORMATS:
         yield Upload(FORMATS[media_type], None, _verified(request, _body(request)))
     else:
         raise UnsupportedMediaType.of(media_type, [*FORMATS, FORM])
+
+
+@asynccontextmanager
+async def uploaded_form(request: Request) -> AsyncIterator[Upload]:
+    """Yield the file of a form, like `uploaded`, and accept no other body."""
+    if (media_type := _media_type(request)) != FORM:
+        raise UnsupportedMediaType.of(media_type, [FORM])
+    async with _form_file(request) as file:
+        await verify_caller(request)
+        yield Upload(_format_of(file), file.filename, _verified(request, _pieces(file)))
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _format_of(file: UploadFile) -> str:

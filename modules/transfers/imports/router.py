@@ -1,11 +1,13 @@
 """The routes of imports."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
 from beanie import PydanticObjectId
-from fastapi import Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from core.api import LINK, Listing, PageQuery, problem_responses, url_path
@@ -18,7 +20,7 @@ from modules.transfers.downloads.query import XLSX
 from modules.transfers.files import file_store
 from modules.transfers.files.file_store import FileDeleted
 from modules.transfers.files.table import InvalidFile
-from modules.transfers.files.upload import Upload, uploaded
+from modules.transfers.files.upload import Upload, uploaded, uploaded_form
 from modules.transfers.imports import (
     failed_rows_csv,
     failed_rows_xlsx,
@@ -33,7 +35,7 @@ from modules.transfers.imports.preview import preview
 from modules.transfers.imports.query import ImportHeaders, ImportQuery
 from modules.transfers.imports.service import ImportNotFound, ImportRejected, NothingToDo
 from modules.transfers.models import Import, State
-from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
+from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, FORM, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
 from modules.transfers.schemas import ImportRead, PreviewRead
 from modules.transfers.settings import ImportSettings
 from modules.transfers.streams import Stream, TooManyStreams, download, table_download, while_permitted
@@ -55,62 +57,97 @@ Prefer = Annotated[
 ]
 
 
-@router.post(
-    "/imports",
-    status_code=201,
-    response_model=ImportRead,
-    dependencies=[WRITER],
-    responses={
+# What the routes that start an import have in common.
+IMPORT: dict[str, Any] = {
+    "status_code": 201,
+    "response_model": ImportRead,
+    "dependencies": [WRITER],
+    "responses": {
         **CREATED,
         **problem_responses(Forbidden, FileDeleted, InvalidFile, ImportRejected, KeyReused, TooManyImports),
     },
-    openapi_extra={"requestBody": FILE},
-)
-async def create(
-    user: CurrentUser,
-    query: Annotated[ImportQuery, Query()],
-    request: Request,
-    response: Response,
-    headers: Annotated[ImportHeaders, Header()],
-) -> ImportRead:
-    """Import students from a file.
+}
+PREVIEW: dict[str, Any] = {
+    "dependencies": [WRITER],
+    "responses": problem_responses(Forbidden, InvalidFile, TooManyImports),
+}
 
-    The body is CSV (a header row with `roll_no`, `name`, `branch` and the subjects), a workbook (XLSX or ODS) with such
-    a sheet, NDJSON, or a form with the field `file`. A blank cell means no mark, never zero.
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """What a request for an import has besides its file."""
+
+    user: CurrentUser
+    query: Annotated[ImportQuery, Query()]
+    headers: Annotated[ImportHeaders, Header()]
+    request: Request
+    response: Response
+
+
+@router.post("/imports/upload", **IMPORT, openapi_extra={"requestBody": FORM})
+async def upload(parameters: Annotated[_Parameters, Depends()]) -> ImportRead:
+    """Import students from a file, sent as a form.
+
+    The form has one field, `file`: CSV (a header row with `roll_no`, `name`, `branch` and the subjects), a workbook
+    (XLSX or ODS) with such a sheet, or NDJSON. A blank cell means no mark, never zero.
     """
+    return await _import(uploaded_form(parameters.request), parameters)
+
+
+@router.post("/imports", **IMPORT, openapi_extra={"requestBody": FILE})
+async def create(parameters: Annotated[_Parameters, Depends()]) -> ImportRead:
+    """Import students from a file, sent as it is.
+
+    Does what `POST /imports/upload` does, and also accepts its form.
+    """
+    return await _import(uploaded(parameters.request), parameters)
+
+
+async def _import(file: AbstractAsyncContextManager[Upload], parameters: _Parameters) -> ImportRead:
+    user, headers, request, response = parameters.user, parameters.headers, parameters.request, parameters.response
     with job_runner.hold_slot(user.username) as slot:
         slot.check_capacity()
         allow_body(request, ImportSettings.current().max_bytes)
-        async with uploaded(request) as upload:
-            job = _job(upload, query, user.username, headers.idempotency_key)
+        async with file as received:
+            job = _job(received, parameters.query, user.username, headers.idempotency_key)
             found, is_new = await service.begin(job)
             if not is_new:
-                await service.check_is_same(found, job, upload.stream)
+                await service.check_is_same(found, job, received.stream)
                 response.status_code = 200
                 return await _outcome(found)
             async with job_runner.heartbeat(job):
-                await service.receive(job, slot.after(upload.stream))
+                await service.receive(job, slot.after(received.stream))
         started = slot.start(job, _import_function(request))
         return await _respond(job, started, response, headers.prefer, request)
 
 
-@router.post(
-    "/imports/preview",
-    dependencies=[WRITER],
-    responses=problem_responses(Forbidden, InvalidFile, TooManyImports),
-    openapi_extra={"requestBody": FILE},
-)
-async def preview_(user: CurrentUser, query: Annotated[ImportQuery, Query()], request: Request) -> PreviewRead:
-    """Preview an import.
+@router.post("/imports/preview/upload", **PREVIEW, openapi_extra={"requestBody": FORM})
+async def preview_upload(user: CurrentUser, query: Annotated[ImportQuery, Query()], request: Request) -> PreviewRead:
+    """Preview an import of a file, sent as a form.
 
     Nothing is stored. The response says what the file and each of its columns are taken for, what is doubtful, and the
-    parameters with which `POST /imports` does just that. Only the first 2,000 rows are looked at.
+    parameters with which `POST /imports/upload` does just that. Only the first 2,000 rows are looked at.
     """
-    with job_runner.hold_slot(user.username) as slot:
+    return await _preview(uploaded_form(request), query, user.username, request)
+
+
+@router.post("/imports/preview", **PREVIEW, openapi_extra={"requestBody": FILE})
+async def preview_(user: CurrentUser, query: Annotated[ImportQuery, Query()], request: Request) -> PreviewRead:
+    """Preview an import of a file, sent as it is.
+
+    Does what `POST /imports/preview/upload` does, and also accepts its form.
+    """
+    return await _preview(uploaded(request), query, user.username, request)
+
+
+async def _preview(
+    file: AbstractAsyncContextManager[Upload], query: ImportQuery, username: str, request: Request
+) -> PreviewRead:
+    with job_runner.hold_slot(username) as slot:
         slot.check_capacity()
         allow_body(request, ImportSettings.current().max_bytes)
-        async with uploaded(request) as upload, file_store.received(slot.after(upload.stream)) as path:
-            return await preview(path, query, upload.format, user.username)
+        async with file as upload, file_store.received(slot.after(upload.stream)) as path:
+            return await preview(path, query, upload.format, username)
 
 
 def _job(upload: Upload, query: ImportQuery, by: str, key: str | None) -> Import:
