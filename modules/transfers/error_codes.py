@@ -12,7 +12,10 @@ ERROR_CODES = {
     "form_fields": "The form has fields other than `file`.",
     "form_file": "The form has no file in the field `file`, or is truncated.",
     "formula_error": "The cell has a formula, or an error of one such as `#REF!`. Correct it, and save its value.",
+    "column_scale": "The name of the column, such as `Math (50)`, may state the highest mark. Name it with `scale`.",
     "identity_date": "A spreadsheet may have made a date of the roll number. If it is right, use `identity=exact`.",
+    "identity_decimal": "A program may have written the roll number, a whole number, with decimals. If it is right, "
+    "use `identity=exact`.",
     "identity_other": "The row would give a student the name of another one with a similar roll number. If it is "
     "right, use `identity=exact`.",
     "identity_similar": "The roll number differs only in its notation from that of a student or of an earlier row. If "
@@ -26,9 +29,11 @@ ERROR_CODES = {
     "mark_separator": "The sign in the number may separate decimals or thousands. Say which with `decimal`.",
     "more": "The row has further errors, which are not listed.",
     "name_similar": "The name differs from the stored one in one letter. If it is right, use `identity=exact`.",
-    "not_a_student": "The row looks like one of maxima or averages. Leave it out with `ignore_rows`.",
+    "narrow_column": "A program wrote `###`, because the column was too narrow. Make it wider, and save again.",
+    "not_a_student": "The row looks like maxima, averages, a note or a second header. Leave it out with `ignore_rows`.",
     "numbering": "The parameter is not of the form `number:PREFIX`.",
     "pair": "The parameter is not a list of pairs such as `ID number:roll_no`.",
+    "parameters_unused": "The file is NDJSON, on which the parameters about columns, rows and cells have no effect.",
     "ragged": "The row has something in a cell to the right of the last column.",
     "renamed": "The student's roll number changed during the import, and another row has the other roll number.",
     "roll_no_mended": "Characters that a roll number cannot have were replaced by `-`, as `mend` asks.",

@@ -13,10 +13,10 @@ INTERNAL_FIELDS = {"_id", "revision_id"}
 
 IDEMPOTENCY_KEY = "idempotency-key"
 
-WITHOUT_KEY = {"POST /imports/preview"}
+WITHOUT_KEY = {"POST /imports/preview", "POST /imports/preview/upload"}
 """The operations that take no `Idempotency-Key`, because they store nothing."""
 
-WITH_OWN_KEYS = {"POST /imports"}
+WITH_OWN_KEYS = {"POST /imports", "POST /imports/upload"}
 """The operations that read their body themselves, and have a use of `Idempotency-Key` of their own, with any text."""
 
 

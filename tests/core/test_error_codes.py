@@ -25,7 +25,14 @@ from tests.processes import ROOT
 MODULES = {module.name: module for module in discover()}
 
 # The positions of the code among the arguments of functions that take one.
-POSITIONS = {"PydanticCustomError": 0, "_Refused": 0, "_stopping": 0, "CellProblem": 0, "_unnamed": 1, "RowError": 2}
+POSITIONS = {
+    "PydanticCustomError": 0,
+    "_Refused": 0,
+    "_stopping": 0,
+    "CellProblem": 0,
+    "_without_name": 1,
+    "RowError": 2,
+}
 KEYWORDS = ("FieldError", "Finding")
 
 
@@ -34,8 +41,8 @@ def codes_in(folder: Path) -> Iterator[str]:
     for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id=name), args=args) if len(args) > POSITIONS.get(name, len(args)):
-                    yield from _text_of(args[POSITIONS[name]])
+                case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args) if name in POSITIONS:
+                    yield from (code for one in args[POSITIONS[name] :][:1] for code in _text_of(one))
                 case ast.Call(func=ast.Name(id=name), keywords=keywords) if name in KEYWORDS:
                     yield from (code for one in keywords if one.arg == "code" for code in _text_of(one.value))
 

@@ -55,6 +55,7 @@ KINDS = {
     # What an erasure sends, also in other modules.
     ("distinct", "student_history"),
     ("find", "erasure_followers"),
+    ("update", "idempotency_keys"),
     ("update", "imports"),
     ("delete", "import_files"),
     ("distinct", "import_errors"),
