@@ -132,8 +132,9 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     if _is_about_key(path, error):
         path = path[:-1]
     if source != "body":
-        # The index among several values of the same parameter is omitted.
-        return FieldError(detail=detail, parameter=".".join(step for step in path if isinstance(step, str)))
+        # The last step is the index among the values of a repeated parameter.
+        number = f"Value {path[-1] + 1}: " if path and isinstance(path[-1], int) and path[-1] > 0 else ""
+        return FieldError(detail=number + detail, parameter=".".join(step for step in path if isinstance(step, str)))
     if error["type"] == "json_invalid":
         return FieldError(detail=f"{detail} The error is at character {path[0]}.", pointer="#")
     return FieldError(detail=detail, pointer=_pointer(path))
