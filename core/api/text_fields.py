@@ -137,9 +137,12 @@ def _check_code(code: str) -> str:
             "Restore the whole number where it came from, in a column that is formatted as text.",
         )
     if strange := re.search(f"[^{_CODE_CHARACTERS}]", code):
+        # A hyphen instead of a letter or a digit would make the same code of different ones.
+        is_letter = unicodedata.category(strange.group())[0] in "LMN"
+        advice = "{strange} is none of them." if is_letter else "Write '-' instead of {strange}."
         raise PydanticCustomError(
             "code_character",
-            "Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
+            f"Use only the letters A to Z, digits, '.', '_' and '-'. {advice}",
             {"strange": describe_character(strange.group())},
         )
     if code in (".", ".."):
