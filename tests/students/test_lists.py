@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from core.database.keyset import SortKey
 from modules.students.listing import pages as listing
+from modules.students.listing.filters import Selection
 from tests.servers import serve
 from tests.students.listing import RandomWriter, pages, roll_numbers, store, student_with_common_values
 
@@ -328,6 +329,14 @@ def test_limit_fields_and_count_may_change_from_page_to_page(school: TestClient)
     answer = school.get(f"/students?sort=-name&limit=3&fields=roll_no&count=true&cursor={cursor(school, 'sort=-name')}")
 
     assert answer.json() == [{"roll_no": one} for one in listed(school, sort="-name")[1:4]]
+
+
+def test_cursors_of_earlier_versions_stay_valid() -> None:
+    """They are bound to this text, which therefore must not change for requests without newer parameters."""
+    assert Selection.model_validate({"branch": ["8A"], "marks.math.gte": "40", "sort": "-name"}).name == (
+        '{"branch": ["8A"], "marks": {"math.gte": 40.0}, "missing": [], "q": null, "sort": "-name", '
+        '"updated_since": null}'
+    )
 
 
 def test_a_cursor_is_valid_only_for_its_sort_and_filters(school: TestClient) -> None:

@@ -76,6 +76,9 @@ def _make_acceptable(case: Case[Any]) -> None:
     if isinstance(query := case.query.get("q"), str):
         case.query["q"] = " ".join(re.findall(r"[0-9A-Za-z]+", query)[:10]) or "asha"
     _round_marks(case.query)
+    # Conditions have a grammar, which no short pattern can say.
+    if isinstance(where := case.query.get("where"), list):
+        case.query["where"] = ["marks.math>=40 | branch=8A"] * len(where)
     # The two fields to sort by are different, which no pattern can say.
     if isinstance(sort := case.query.get("sort"), str):
         first, _, second = sort.partition(",")

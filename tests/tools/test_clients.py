@@ -125,6 +125,9 @@ def keep_a_student(client: Any, models: Any) -> None:
     (student,) = module("api.students.students_list").sync(client=client)
     assert (student.name, student.marks.to_dict()) == ("Asha Rao", {"math": 91.5})
 
+    for where, found in (["marks.math>=91.5|missing=art"], [student]), (["marks.math<91.5", "branch=Physics"], []):
+        assert module("api.students.students_list").sync(client=client, where=where) == found
+
     deleted = module("api.students.students_delete").sync_detailed("S101", client=client)
     assert deleted.status_code == 204
     gone = module("api.students.students_get").sync("S101", client=client)

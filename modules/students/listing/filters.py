@@ -117,12 +117,11 @@ class Selection(BaseModel):
 
     @property
     def name(self) -> str:
-        """A key that identifies this selection. Selections with the same conditions have equal keys, however the
-        conditions were written."""
-        alternatives = [
-            sorted({(one.field, one.operator, str(one.value)) for one in any_of}) for any_of in self.conditions
-        ]
-        return json.dumps([self.sort, sorted(alternatives)])
+        """A key that identifies this selection; equal selections have equal keys."""
+        # Left out if they are not given: cursors from before these parameters existed stay valid.
+        newer = {field for field in ("where", "roll_no") if not getattr(self, field)}
+        names = set(Selection.model_fields) - newer
+        return json.dumps(self.model_dump(mode="json", include=names), sort_keys=True)
 
     @property
     def order(self) -> Order:
