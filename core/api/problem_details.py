@@ -138,9 +138,10 @@ def _field_error(error: Mapping[str, Any], known: Mapping[str, Sequence[str]]) -
     if _is_about_key(path, error):
         path = path[:-1]
     if source != "body":
-        # The index among several values of the same parameter is omitted.
+        # The last step is the index among the values of a repeated parameter.
+        number = f"Value {path[-1] + 1}: " if path and isinstance(path[-1], int) and path[-1] > 0 else ""
         name = ".".join(step for step in path if isinstance(step, str))
-        return FieldError(code=code, detail=detail, parameter=name)
+        return FieldError(code=code, detail=number + detail, parameter=name)
     if error["type"] == "json_invalid":
         return FieldError(code=code, detail=f"{detail} The error is at character {path[0]}.", pointer="#")
     return FieldError(code=code, detail=detail, pointer=_pointer(path))

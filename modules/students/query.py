@@ -1,12 +1,12 @@
 """Query parameters of the routes of student records."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from core.api import PageQuery
-from modules.students.listing.filters import Selection
+from modules.students.listing.filters import MAX_ROLL_NUMBERS, Selection
 from modules.students.schemas import StudentRead
 
 FIELDS = tuple(StudentRead.model_fields)
@@ -76,6 +76,13 @@ class StudentQuery(Selection, PageQuery):
             description="Return the number of matching students as `Total-Count`. Takes longer the more students match."
         ),
     ] = False
+
+    @model_validator(mode="after")
+    def _fit_roll_numbers(self) -> Self:
+        """Return all requested roll numbers on one page, unless the request has another `limit`."""
+        if self.roll_no and "limit" not in self.model_fields_set:
+            self.limit = MAX_ROLL_NUMBERS
+        return self
 
     @property
     def chosen(self) -> list[str]:

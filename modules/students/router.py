@@ -79,8 +79,8 @@ async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Re
     """List students, with filters, sort order and pagination.
 
     If you follow the `next` links, each student who does not change meanwhile is returned exactly once, even if other
-    students are created, changed or deleted at the same time. With `fields`, the other members of the students are
-    absent, although the schema requires them.
+    students are created, changed or deleted at the same time. With `roll_no`, all students are on one page, unless you
+    set `limit`.
     """
     rendered = await _render_page(query, key=request.scope["query_string"])
     response = Response(rendered.students, media_type="application/json")

@@ -161,7 +161,25 @@ FILTERS = [
     "q=name1",
     "q=name1 neil s0",
     "branch=B2&missing=1&marks.math.gte=5&updated_since=2020-01-01T00:00:00Z&q=s",
+    "roll_no=S001&roll_no=S100&roll_no=S399&roll_no=none",
+    "where=branch=B1|branch=B3&where=branch!=B3",
+    "where=marks.math>=90|marks.1<5|name=Name1 O'Neil&where=missing=1|marks.1!=7",
+    "where=missing=math|missing=1|branch!=B2&roll_no=S001&roll_no=S002&q=name",
 ]
+
+# Filters, each with the indexes that find its students.
+SELECTIVE = {
+    "roll_no=S001&roll_no=S100": {"by_roll_no", "roll_no_unique"},
+    "where=branch=B1|branch=B2": {"by_branch"},
+    "where=branch!=B1": {"by_branch"},
+    "where=name=Name1 O'Neil": {"by_name"},
+    "where=name!=Name1 O'Neil": {"by_name"},
+    "where=marks.math=90": {"by_mark"},
+    "where=marks.math!=90": {"by_mark"},
+    "where=marks.math<5": {"by_mark"},
+    "where=missing=math": {"by_subjects"},
+    "where=marks.math>90|marks.1<=5|name=x|missing=1|branch!=B1": {"by_mark", "by_name", "by_subjects", "by_branch"},
+}
 
 
 def list_students(script: Script) -> None:
@@ -248,14 +266,14 @@ def explain(mongodb_url: str, database_name: str) -> Iterator[Callable[[Command]
         )
 
 
-def plans(explained: Any) -> Iterator[Any]:
-    """Yield the winning plans of an explanation, at any depth."""
+def plans(explained: Any, *others: str) -> Iterator[Any]:
+    """Yield the winning plans of an explanation, at any depth, and those with other names."""
     if isinstance(explained, list):
         for one in explained:
-            yield from plans(one)
+            yield from plans(one, *others)
     elif isinstance(explained, dict):
         for name, value in explained.items():
-            yield from [value] if name == "winningPlan" else plans(value)
+            yield from [value] if name in ("winningPlan", *others) else plans(value, *others)
 
 
 def steps(plan: Any) -> Iterator[tuple[str, str]]:
@@ -329,6 +347,48 @@ def test_a_list_in_the_order_of_an_index_is_not_sorted(
     assert len(statements) == 18
     for command in statements:
         assert "SORT" not in dict(steps(list(plans(explain(command))))), command
+
+
+@pytest.fixture
+def candidates(script: Script, explain: Callable[[Command], Any]) -> Callable[[str], list[Any]]:
+    """Return a function that returns the plans among which MongoDB chooses to count the students of a query."""
+
+    def of(query: str) -> list[Any]:
+        script.sent.commands.clear()
+        script.ask("GET", "/students", f"?limit=1&count=true&{query}")
+        *_, counting = (command for _, command in script.sent.statements() if command.get("aggregate") == "students")
+        found = plans(explain(counting), "rejectedPlans")
+        return [plan for one in found for plan in (one if isinstance(one, list) else [one])]
+
+    return of
+
+
+def test_each_filter_can_use_its_indexes(candidates: Callable[[str], list[Any]]) -> None:
+    for query, indexes in SELECTIVE.items():
+        found = list(steps(candidates(query)))
+
+        assert {index for _, index in found} >= indexes, query
+        assert ("OR" in dict(found)) == (len(indexes) > 2), query
+
+
+def test_more_alternatives_give_mongodb_no_more_plans_to_try(candidates: Callable[[str], list[Any]]) -> None:
+    """It tries each plan for thousands of steps: four times ten alternatives once took more than five seconds."""
+    alternatives = "branch!=x|branch!=y|name=z|missing=1|marks.1>=0|marks.math>=0"
+
+    tried = [len(candidates("&".join(["marks.math.gte=0", *[f"where={alternatives}"] * n]))) for n in (1, 10)]
+
+    assert tried[0] == tried[1] > 2
+
+
+def test_every_command_of_a_list_has_a_time_limit(script: Script, sent: SentCommands) -> None:
+    script.ask("GET", "/students", "?where=marks.math<9|marks.1<9&where=missing=1|branch!=B1&sort=-marks.1,name")
+    script.ask("GET", "/students", "?where=marks.math<9|marks.1<9&count=true")
+    sent.route = ""
+
+    limits = [command["maxTimeMS"] for _, name, command in sent.commands if command[name] == "students"]
+    assert len(limits) > 4
+    assert all(limit <= 5_000 for limit in limits[:-1])
+    assert limits[-1] <= 30_000
 
 
 def test_every_declared_index_exists(client: TestClient) -> None:

@@ -1,7 +1,7 @@
 """Lists compared with a plain model in memory, for random students, queries and page sizes; and the words of a text."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,15 +36,24 @@ NAMES = {
     "अमित": ["अमित"],
 }
 SEARCHES = {"as": ["as"], "RÁO": ["rao"], "neil o": ["neil", "o"], "gros": ["gros"], "r1": ["r1"], "अमि": ["अमि"]}
+ROLL_NUMBERS = [f"{'rRs'[n % 3]}{n * 7 % 31:02}" for n in range(30)]
 BRANCHES = ["Physics", "physics", "Ärzte"]
 SUBJECTS = ["math", "Art / Design", "1"]
 MARKS = [0, 0.5, 50, 50.0, 99.99, 100]
 TIMES = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
-BOUNDS = {
+BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "gte": lambda mark, bound: mark >= bound,
     "gt": lambda mark, bound: mark > bound,
     "lte": lambda mark, bound: mark <= bound,
     "lt": lambda mark, bound: mark < bound,
+}
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": lambda value, bound: value == bound,
+    "!=": lambda value, bound: value != bound,
+    ">=": BOUNDS["gte"],
+    ">": BOUNDS["gt"],
+    "<=": BOUNDS["lte"],
+    "<": BOUNDS["lt"],
 }
 SORTABLE = ["roll_no", "name", "branch", "created_at", "updated_at", *[f"marks.{subject}" for subject in SUBJECTS]]
 
@@ -68,6 +77,26 @@ students = st.lists(
 )
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """One condition of a `where`, as text and as a test of a student."""
+
+    field: str
+    operator: str
+    value: str | float
+
+    def text(self) -> str:
+        return f"{self.field}{self.operator}{self.value}"
+
+    def matches(self, student: Row) -> bool:
+        if self.field == "missing":
+            return self.value not in student["marks"]
+        if not self.field.startswith("marks."):
+            return COMPARISONS[self.operator](student[self.field], self.value)
+        mark = student["marks"].get(self.field.removeprefix("marks."))
+        return mark is not None and COMPARISONS[self.operator](mark, self.value)
+
+
 @dataclass
 class Query:
     """The parameters of a request for a list."""
@@ -78,10 +107,13 @@ class Query:
     missing: list[str] = field(default_factory=list)
     updated_since: datetime | None = None
     q: str | None = None
+    where: list[list[Comparison]] = field(default_factory=list)
+    roll_no: list[str] = field(default_factory=list)
 
     def parameters(self) -> Row:
         given: Row = {f"marks.{subject}.{name}": bound for (subject, name), bound in self.bounds.items()}
-        given |= {"branch": self.branch, "missing": self.missing}
+        given |= {"branch": self.branch, "missing": self.missing, "roll_no": self.roll_no}
+        given["where"] = ["|".join(one.text() for one in alternatives) for alternatives in self.where]
         if self.sort:
             given["sort"] = ",".join(("-" if descending else "") + path for path, descending in self.sort)
         if self.updated_since:
@@ -99,6 +131,8 @@ class Query:
             and all(s in marks and BOUNDS[name](marks[s], bound) for (s, name), bound in self.bounds.items())
             and not any(subject in marks for subject in self.missing)
             and (self.updated_since is None or student["updated_at"] >= self.updated_since)
+            and all(any(one.matches(student) for one in alternatives) for alternatives in self.where)
+            and (not self.roll_no or student["roll_no"] in self.roll_no)
             and (self.q is None or all(any(w.startswith(p) for w in words) for p in SEARCHES[self.q]))
         )
 
@@ -119,6 +153,22 @@ def mostly_empty(values: list[Any]) -> st.SearchStrategy[list[Any]]:
     return st.one_of(*[st.just([])] * 5, st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True))
 
 
+equalities = st.sampled_from(["=", "!="])
+comparisons_of_marks = st.builds(
+    Comparison,
+    st.sampled_from([f"marks.{subject}" for subject in SUBJECTS]),
+    st.sampled_from(list(COMPARISONS)),
+    st.sampled_from(MARKS),
+)
+comparisons = st.one_of(
+    comparisons_of_marks,
+    comparisons_of_marks,
+    st.builds(Comparison, st.just("branch"), equalities, st.sampled_from(BRANCHES)),
+    st.builds(Comparison, st.just("name"), equalities, st.sampled_from(list(NAMES))),
+    st.builds(Comparison, st.just("missing"), st.just("="), st.sampled_from([*SUBJECTS, "chess"])),
+)
+wheres = st.lists(st.lists(comparisons, min_size=1, max_size=3), min_size=1, max_size=3)
+
 queries = st.builds(
     Query,
     sort=st.lists(
@@ -137,6 +187,8 @@ queries = st.builds(
     missing=mostly_empty([*SUBJECTS, "chess"]),
     updated_since=st.sampled_from([*[None] * 9, *TIMES]),
     q=st.sampled_from([*[None] * 20, *SEARCHES]),
+    where=st.one_of(st.just([]), wheres, wheres),
+    roll_no=st.one_of(*[st.just([])] * 5, st.just(ROLL_NUMBERS[::2])),
 )
 
 
@@ -147,7 +199,7 @@ def client(open_client: AppClient) -> TestClient:
 
 def populate(client: TestClient, drawn: list[Row]) -> list[Row]:
     """Replace the students in the database by these. Return them with their roll numbers."""
-    population = [{**student, "roll_no": f"{'rRs'[n % 3]}{n * 7 % 31:02}"} for n, student in enumerate(drawn)]
+    population = [{**student, "roll_no": ROLL_NUMBERS[n]} for n, student in enumerate(drawn)]
     empty(client)
     store(client, population)
     return population
@@ -158,7 +210,7 @@ def public_fields(rows: list[Row]) -> list[Row]:
 
 
 @given(drawn=students, query=queries, limit=st.integers(2, 9))
-@settings(deterministic, max_examples=40)
+@settings(deterministic, max_examples=80)
 def test_all_pages_together_are_the_list_of_the_model(
     client: TestClient, drawn: list[Row], query: Query, limit: int
 ) -> None:

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from core.database.keyset import SortKey
 from modules.students.listing import pages as listing
+from modules.students.listing.filters import Selection
 from tests.servers import serve
 from tests.students.listing import RandomWriter, pages, roll_numbers, store, student_with_common_values
 
@@ -89,6 +90,11 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"updated_since": "2026-01-01T07:32:00-04:30"}, [ZOE, LUKASZ, SOREN]),
     ({"updated_since": "2030-01-01T00:00:00Z"}, []),
     ({"updated_since": "2026-01-01T12:02:00Z", "branch": "Physics", "q": "luk"}, [LUKASZ]),
+    ({"roll_no": ZOE}, [ZOE]),
+    ({"roll_no": [SOREN, AMIT, "S9", ZOE, AMIT]}, [AMIT, ZOE, SOREN]),
+    ({"roll_no": ["s1", "S"]}, []),
+    ({"roll_no": [SOREN, AMIT, ZOE], "branch": "Computer Science", "missing": "math"}, [SOREN]),
+    ({"roll_no": [ASHA, LUKASZ], "where": ["marks.math<40|marks.1<5", "branch!=Chemistry"]}, [LUKASZ]),
 ]
 
 
@@ -143,6 +149,8 @@ def test_lists_work_on_the_in_memory_database(either: TestClient) -> None:
     assert listed(client) == EVERYONE[:4]
     assert listed(client, branch="Physics", **{"marks.math.lt": "40"}) == [LUKASZ]
     assert listed(client, missing="1") == [AMIT, ZOE]
+    assert listed(client, where=["marks.math<40|missing=1", "branch!=Chemistry|name=x"]) == [AMIT, LUKASZ]
+    assert listed(client, roll_no=[ASHA, SOREN, ZOE], where="marks.math!=40") == [ZOE]
     assert listed(client, q="rao as") == [ASHA]
     walk = list(pages(client, "/students?sort=-marks.1,name&limit=1&fields=roll_no&count=true"))
     assert [page.json() for page in walk] == [[{"roll_no": one}] for one in (LUKASZ, ASHA, ZOE, AMIT)]
@@ -207,6 +215,8 @@ WRONG = {
         *UNSORTABLE,
     ],
     "limit": ["0", "501", "-1", "abc", "1.5", "", "1e2", "9" * 400],
+    "roll_no": ["", "a%20b", "%C3%A9", "..", "x" * 65, "S1&roll_no=S%2F2", "&roll_no=".join(map(str, range(501)))],
+    "where": ["", "branch", "x=1", "branch=8A|", "name=x|" * 10, "x" * 1001, "&where=".join(["branch=x"] * 11)],
     "branch": ["", "%20", "a%0Ab", "a%00", "x" * 201, "&branch=".join("x" * 21)],
     "missing": ["", "a.b", "$a", "a%00", "x" * 65, "&missing=".join("x" * 21)],
     "updated_since": ["", "x", "2026-01-01", "2026-01-01T00:00:00", "9999-12-31T23:59:59-10:00", "1e9"],
@@ -220,7 +230,7 @@ WRONG = {
         for name in ("", "math", "math.", "math.eq", "math.GTE", "math.$gte", ".gte", "gte", "a.b.gte", "$a.gte")
     },
     "marks.math.gte": ["", "x", "NaN", "inf", "1e3", "0x1", "1&marks.math.gte=2", "\u0661", "4,5", "1" * 10],
-    **{name: ["1"] for name in ("page", "offset", "skip", "Branch", "$where", "branch[$ne]", "name", "roll_no")},
+    **{name: ["1"] for name in ("page", "offset", "skip", "Branch", "$where", "branch[$ne]", "name", "where[]")},
 }
 
 
@@ -241,9 +251,36 @@ def test_a_bound_is_given_only_once_however_its_subject_is_spelled(school: TestC
 
 
 def test_every_wrong_parameter_is_named_at_once(school: TestClient) -> None:
-    assert set(refused(school, "limit=0&sort=x&q=!&fields=y&marks.math.gte=z&missing=a.b")) == {
-        "limit", "sort", "q", "fields", "marks.math.gte", "missing",
+    assert set(refused(school, "limit=0&sort=x&q=!&fields=y&marks.math.gte=z&missing=a.b&roll_no=a:b&where=c")) == {
+        "limit", "sort", "q", "fields", "marks.math.gte", "missing", "roll_no", "where",
     }  # fmt: skip
+
+
+def test_the_wrong_one_of_many_roll_numbers_is_named(school: TestClient) -> None:
+    refused = school.get("/students", params={"roll_no": [f"S{n}" for n in range(499)] + ["S/9"]})
+    assert refused.json()["errors"] == [
+        {
+            "detail": "Value 500: Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of '/'.",
+            "parameter": "roll_no",
+        }
+    ]
+
+    refused = school.get("/students", params={"roll_no": [f"S{n}" for n in range(501)]})
+    assert refused.json()["errors"] == [{"detail": "This must have at most 500 entries.", "parameter": "roll_no"}]
+
+
+def test_many_students_are_read_at_once_by_roll_number(client: TestClient) -> None:
+    store(client, ({"roll_no": f"{n:03}", "name": "n", "branch": "b", "marks": {"math": n % 7}} for n in range(600)))
+    wanted = [f"{n:03}" for n in range(599, 99, -1)]
+
+    whole = client.get("/students", params={"roll_no": wanted, "count": "true"})
+    sorted_ = client.get("/students", params={"roll_no": wanted, "sort": "-marks.math,-roll_no"})
+    page = client.get("/students", params={"roll_no": wanted, "limit": 100})
+
+    assert roll_numbers(whole) == wanted[::-1]
+    assert (whole.headers["total-count"], "link" in whole.headers) == ("500", False)
+    assert roll_numbers(sorted_) == sorted(wanted, key=lambda roll_no: (int(roll_no) % 7, roll_no), reverse=True)
+    assert roll_numbers(*pages(client, str(page.url))) == wanted[::-1]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
@@ -294,9 +331,17 @@ def test_limit_fields_and_count_may_change_from_page_to_page(school: TestClient)
     assert answer.json() == [{"roll_no": one} for one in listed(school, sort="-name")[1:4]]
 
 
+def test_cursors_of_earlier_versions_stay_valid() -> None:
+    """They are bound to this text, which therefore must not change for requests without newer parameters."""
+    assert Selection.model_validate({"branch": ["8A"], "marks.math.gte": "40", "sort": "-name"}).name == (
+        '{"branch": ["8A"], "marks": {"math.gte": 40.0}, "missing": [], "q": null, "sort": "-name", '
+        '"updated_since": null}'
+    )
+
+
 def test_a_cursor_is_valid_only_for_its_sort_and_filters(school: TestClient) -> None:
-    own = ["sort=name", "branch=Physics", "missing=chess", "marks.math.gte=0", "q=s", ""]
-    others = ["sort=-name", "sort=name,branch", "branch=Chemistry", "missing=1", "marks.math.gt=0", "q=a"]
+    own = ["sort=name", "branch=Physics", "missing=chess", "marks.math.gte=0", "q=s", "", "roll_no=S1&roll_no=S2"]
+    others = ["sort=-name", "sort=name,branch", "branch=Chemistry", "missing=1", "marks.math.gt=0", "q=a", "roll_no=S1"]
     for query in own:
         good = cursor(school, query)
         for other in [*others, *own]:

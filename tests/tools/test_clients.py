@@ -123,7 +123,7 @@ def met(branch: str) -> dict[str, Any]:
     """What every client must meet, whose students are in a branch of its own."""
     return {
         "created": [{"status": 201, "told": 91.5}, {"status": 201, "told": 60}, {"status": 201, "told": None}],
-        "withoutPhysics": [f"{branch}2", f"{branch}3"],
+        "filtered": [f"{branch}1", f"{branch}2"],
         "walked": [[f"{branch}1", f"{branch}2"], [f"{branch}3"]],
         "patched": {"status": 200, "told": "Asha Iyer"},
         "outdated": {"status": 412, "told": None},

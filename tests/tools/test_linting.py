@@ -36,7 +36,7 @@ def spectral(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def complaints(spectral: Path, document: Path) -> list[Json]:
     rules = spectral.parent / "rules.json"
     rules.write_text(json.dumps(RULES), encoding="utf-8")
-    command = [spectral, "lint", document, "--ruleset", rules, "--format", "json", "--quiet"]
+    command: list[str | Path] = [spectral, "lint", document, "--ruleset", rules, "--format", "json", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     found: list[Json] = json.loads(done.stdout)
     return found
@@ -61,7 +61,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Json:
     folder = tmp_path_factory.mktemp("postman")
     program = install(folder, "openapi-to-postmanv2@6.3.3") / "openapi2postmanv2"
     written = folder / "collection.json"
-    options = ["-o", written, "-O", "parametersResolution=Example"]
+    options: list[str | Path] = ["-o", written, "-O", "parametersResolution=Example"]
     subprocess.run([program, "-s", current_file(), *options], check=True, capture_output=True, timeout=120)
     made: Json = json.loads(written.read_text(encoding="utf-8"))
     return made

@@ -58,6 +58,9 @@ QUERIES = [
     "sort=marks.art",
     "sort=-created_at",
     "branch=Art&sort=-marks.math",
+    "roll_no=S1&roll_no=S9&roll_no=S3&sort=-name",
+    "where=marks.math>=91|marks.art<70&where=branch!=Chemistry, applied",
+    "where=missing=math|name=asha&roll_no=S3&roll_no=S4",
 ]
 
 

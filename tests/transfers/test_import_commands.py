@@ -190,7 +190,7 @@ def test_students_are_exported(terminal: Terminal, teacher: TestClient) -> None:
 
     whole = terminal("export", "all.csv")
     lines = terminal("export", "all.ndjson")
-    some = terminal("export", "some.csv", "--select", "branch=Physics&branch=Art&marks.math.gte=50&sort=-name")
+    some = terminal("export", "some.csv", "--select", "branch=Physics&branch=Art&where=marks.math>=50&sort=-name")
 
     assert (whole.returncode, "all.csv" in whole.stdout) == (0, True), whole.stderr
     assert (terminal.folder / "all.csv").read_bytes() == teacher.get("/exports/students").content
@@ -206,6 +206,7 @@ def test_students_are_exported(terminal: Terminal, teacher: TestClient) -> None:
     ("arguments", "reason"),
     [
         (["out.csv", "--select", "sort=age"], "sort: "),
+        (["out.csv", "--select", "where=branch"], "Character 7: "),
         (["out.csv", "--select", "branch"], "name=value"),
         (["absent/out.csv"], "absent/out.csv"),
     ],

@@ -1,7 +1,8 @@
-"""Filters and sort order of a list of students: validation of the parameters, and translation to MongoDB queries."""
+"""Filters and sort order of a list of students: validation of the parameters, and their translation to conditions."""
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import (
@@ -11,69 +12,22 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     StringConstraints,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from core.api import PrintableLine
-from core.database import Filter, Order
-from modules.students.fields import SUBJECT_PATTERN, Subject, subject_of
-from modules.students.listing.sorting import MARKS, SORT_PATTERN, check_sort, in_utc, order_of
+from core.database import Order
+from modules.students.fields import RollNo, Subject
+from modules.students.listing.conditions import MARKS, MISSING, AnyOf, Condition
+from modules.students.listing.mark_bounds import BOUNDS, MarkBounds
+from modules.students.listing.sorting import SORT_PATTERN, check_sort, in_utc, order_of
+from modules.students.listing.where import Where
 from modules.students.search_terms import words_of
 
 MAX_WORDS = 10
-MAX_BOUNDS = 20
-
-_BOUNDS = ("gte", "gt", "lte", "lt")
-_HOW_TO_BOUND = "Write marks.SUBJECT.gte, marks.SUBJECT.gt, marks.SUBJECT.lte or marks.SUBJECT.lt."
-
-
-def _check_bound_name(name: str) -> str:
-    subject, _, bound = name.rpartition(".")
-    if bound not in _BOUNDS:
-        raise PydanticCustomError("bound", _HOW_TO_BOUND)
-    return f"{subject_of(subject)}.{bound}"
-
-
-def _check_bounds(bounds: Any, check: ValidatorFunctionWrapHandler) -> dict[str, float]:
-    if not isinstance(bounds, dict):  # the parameter is just `marks`
-        raise PydanticCustomError("bound", _HOW_TO_BOUND)
-    checked: dict[str, float] = check(bounds)
-    if len(checked) != len(bounds):
-        raise PydanticCustomError("bound_twice", "Two of these differ only in spaces or in the encoding of accents.")
-    return checked
-
-
-def _check_bound(value: Any) -> float:
-    if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", value, re.ASCII):
-        raise PydanticCustomError("bound_value", "This must be a single number, such as 40 or 72.5.")
-    return float(value)
-
-
-_BOUND = {"type": "number", "minimum": -999_999_999, "maximum": 999_999_999}
-_MARK_BOUNDS = {
-    "type": "object",
-    "patternProperties": {rf"^marks\.{SUBJECT_PATTERN}\.(gte|gt|lte|lt)$": _BOUND},
-    "additionalProperties": False,
-    "maxProperties": MAX_BOUNDS,
-    "examples": [{"marks.math.gte": 40}],
-}
-
-MarkBounds = Annotated[
-    dict[Annotated[str, AfterValidator(_check_bound_name)], Annotated[float, PlainValidator(_check_bound)]],
-    Field(
-        max_length=MAX_BOUNDS,
-        description="Only students whose mark in a subject is at least (`gte`), above (`gt`), at most (`lte`) or below "
-        "(`lt`) a number. Each bound is a separate parameter, such as `marks.math.gte=40`.",
-    ),
-    WrapValidator(_check_bounds),
-    WithJsonSchema(_MARK_BOUNDS),
-]
+MAX_ROLL_NUMBERS = 500
 
 
 def _as_time(text: Any) -> Any:
@@ -112,11 +66,22 @@ class Selection(BaseModel):
             json_schema_extra={"pattern": SORT_PATTERN},
         ),
     ] = "roll_no"
+    where: Where = []
+    roll_no: Annotated[
+        list[RollNo],
+        Field(
+            max_length=MAX_ROLL_NUMBERS,
+            description="Only the student with this roll number. Repeatable, to read many students at once; those who "
+            "do not exist are left out.",
+            examples=[["S101", "S102"]],
+        ),
+    ] = []
     branch: Annotated[
         list[PrintableLine],
         Field(
             max_length=20,
-            description="Only students in this branch. Repeatable.",
+            description="Only students in this branch. Repeatable: `branch=8A&branch=8B` is the same as "
+            "`where=branch=8A|branch=8B`.",
             examples=[["Physics"]],
         ),
     ] = []
@@ -153,7 +118,10 @@ class Selection(BaseModel):
     @property
     def name(self) -> str:
         """A key that identifies this selection; equal selections have equal keys."""
-        return json.dumps(self.model_dump(mode="json", include=set(Selection.model_fields)), sort_keys=True)
+        # Left out if they are not given: cursors from before these parameters existed stay valid.
+        newer = {field for field in ("where", "roll_no") if not getattr(self, field)}
+        names = set(Selection.model_fields) - newer
+        return json.dumps(self.model_dump(mode="json", include=names), sort_keys=True)
 
     @property
     def order(self) -> Order:
@@ -161,17 +129,25 @@ class Selection(BaseModel):
         return order_of(self.sort)
 
     @property
-    def filter(self) -> Filter:
-        """The MongoDB query of all filters except `missing`."""
-        # A deleted student has no search terms, so a search does not need to filter by `keys.live`.
-        query: Filter = {} if self.q else {"keys.live": True}
-        if self.branch:
-            query["branch"] = {"$in": self.branch}
-        if self.updated_since:
-            query["updated_at"] = {"$gte": self.updated_since}
+    def conditions(self) -> tuple[AnyOf, ...]:
+        """The conditions that all parameters together set; a student must meet each."""
+        single = [(condition,) for condition in self._single_conditions()]
+        equal = [
+            tuple(Condition(field, "=", value) for value in values)
+            for field, values in (("branch", self.branch), ("roll_no", self.roll_no))
+            if values
+        ]
+        return (*single, *equal, *self.where)
+
+    def _single_conditions(self) -> Iterator[Condition]:
         if self.q:
-            query["$and"] = [{"keys.words": {"$regex": f"^{word}"}} for word in words_of(self.q)]
+            # A deleted student has no search terms, so a search does not need to filter by `keys.live`.
+            yield from (Condition("keys.words", "^", word) for word in words_of(self.q))
+        else:
+            yield Condition("keys.live", "=", True)
+        if self.updated_since:
+            yield Condition("updated_at", ">=", self.updated_since)
         for name, value in self.marks.items():
             subject, _, bound = name.rpartition(".")
-            query.setdefault(MARKS + subject, {})[f"${bound}"] = value
-        return query
+            yield Condition(MARKS + subject, BOUNDS[bound], value)
+        yield from (Condition(MISSING, "=", subject) for subject in self.missing)

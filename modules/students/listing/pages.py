@@ -19,16 +19,15 @@ from core.database import (
     position_of,
     sort_of,
 )
+from modules.students.listing.conditions import LOWEST_MARK, MISSING, query_of
 from modules.students.listing.filters import Selection
 from modules.students.models import SUBJECT_SEPARATOR, StudentDocument
 
 Row = dict[str, Any]
 
-# The maximum total size of the distinct sets of subjects; those of a usual school take a few kilobytes. Above it,
-# students without a mark are found by examining each student.
+# The maximum total size of the distinct sets of subjects in a query; those of a usual school take a few kilobytes.
+# Above it, students without a mark are found by examining each student.
 MAX_SETS_BYTES = 1_000_000
-
-LOWEST_MARK = 0
 
 
 async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> Page[Row]:
@@ -45,12 +44,22 @@ async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> 
 
 async def filter_of(selection: Selection) -> Filter:
     """Return the query of the selected students."""
-    missing = [await without_marks(selection.missing)] if selection.missing else []
-    return {"$and": [selection.filter, *missing]}
+    conditions = selection.conditions
+    lists = sum(condition.field == MISSING for any_of in conditions for condition in any_of)
+    sets = await _indexed_sets(lists) if lists else None
+    return query_of(conditions, lambda subject: _without_marks([subject], sets))
 
 
 async def without_marks(subjects: Sequence[str]) -> Filter:
-    """Return the query of the students without a mark in any of these subjects.
+    """Return the query of the students without a mark in any of these subjects."""
+    return _without_marks(subjects, await _indexed_sets(1))
+
+
+Sets = Sequence[Sequence[str]]
+
+
+async def _indexed_sets(lists: int) -> Sets | None:
+    """Return the distinct sets of subjects, or None if a query with this number of lists of them would be too long.
 
     An index cannot find missing fields efficiently. But students have few distinct sets of subjects, and these are
     indexed as `keys.subjects`.
@@ -58,9 +67,15 @@ async def without_marks(subjects: Sequence[str]) -> Filter:
     sets, size = [], 0
     async for names in subject_sets():
         sets.append(names)
-        size += sum(len(name.encode()) + 1 for name in names)
+        size += lists * sum(len(name.encode()) + 1 for name in names)
         if size > MAX_SETS_BYTES:
-            return {f"marks.{subject}": {"$exists": False} for subject in subjects}
+            return None
+    return sets
+
+
+def _without_marks(subjects: Sequence[str], sets: Sets | None) -> Filter:
+    if sets is None:
+        return {f"marks.{subject}": {"$exists": False} for subject in subjects}
     without = [SUBJECT_SEPARATOR.join(names) for names in sets if not set(names) & set(subjects)]
     return {"keys.subjects": {"$in": without}}
 

@@ -7,8 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from core.database import Order, SortKey
 from modules.students.fields import SUBJECT_PATTERN, subject_of
-
-MARKS = "marks."
+from modules.students.listing.conditions import MARKS
 
 
 def _number(text: str) -> float:

@@ -42,10 +42,10 @@ class GeneratedClient:
         return Outcome(response.status_code, response.data.marks.get("math"))
 
     def page(
-        self, branch: str, *, missing: str | None = None, limit: int | None = None, cursor: str | None = None
+        self, branch: str, *, where: str | None = None, limit: int | None = None, cursor: str | None = None
     ) -> tuple[list[str], str]:
         response = self.students.students_list_with_http_info(
-            branch=[branch], missing=[missing] if missing else None, limit=limit, cursor=cursor
+            branch=[branch], where=[where] if where else None, limit=limit, cursor=cursor
         )
         return [student.roll_no for student in response.data], (response.headers or {}).get("link", "")
 

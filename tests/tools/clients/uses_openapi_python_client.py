@@ -37,12 +37,12 @@ class GeneratedClient:
         return Outcome(response.status_code, response.parsed.marks.additional_properties.get("math"))
 
     def page(
-        self, branch: str, *, missing: str | None = None, limit: int | None = None, cursor: str | None = None
+        self, branch: str, *, where: str | None = None, limit: int | None = None, cursor: str | None = None
     ) -> tuple[list[str], str]:
         response = students_list.sync_detailed(
             client=self.client,
             branch=[branch],
-            missing=[missing] if missing else UNSET,
+            where=[where] if where else UNSET,
             limit=limit or UNSET,
             cursor=cursor or UNSET,
         )

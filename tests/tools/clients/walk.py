@@ -25,7 +25,7 @@ class School(Protocol):
     def create(self, roll_no: str, name: str, branch: str, marks: dict[str, float] | None) -> Outcome: ...
 
     def page(
-        self, branch: str, *, missing: str | None = None, limit: int | None = None, cursor: str | None = None
+        self, branch: str, *, where: str | None = None, limit: int | None = None, cursor: str | None = None
     ) -> tuple[list[str], str]:
         """Return the roll numbers of a page, and its `Link`."""
 
@@ -57,7 +57,7 @@ def walk(school: School) -> None:
         school.create(f"{branch}2", "Emmy Noether", branch, {"math": 60}),
         school.create(f"{branch}3", "Ada King", branch, None),
     ]
-    without_physics, _ = school.page(branch, missing="physics")
+    filtered, _ = school.page(branch, where="marks.math>=60|name=Nobody")
     walked = pages(school, branch)
     etag = school.etag(f"{branch}1")
     outcomes = {
@@ -66,5 +66,5 @@ def walk(school: School) -> None:
         "uploaded": school.upload((file % 70).encode()),
         "refused": school.upload((file % 950).encode()),
     }
-    met = {"created": created, "withoutPhysics": without_physics, "walked": walked, **outcomes}
+    met = {"created": created, "filtered": filtered, "walked": walked, **outcomes}
     print(json.dumps(met, default=vars))

@@ -11,7 +11,7 @@ export interface NewStudent {
 
 export interface Filters {
   branch: string[];
-  missing?: string[];
+  where?: string[];
   limit?: number;
   cursor?: string;
 }
@@ -67,12 +67,12 @@ export async function walk(school: School): Promise<void> {
     await school.create({ roll_no: `${branch}2`, name: "Emmy Noether", branch, marks: { math: 60 } }),
     await school.create({ roll_no: `${branch}3`, name: "Ada King", branch }),
   ];
-  const withoutPhysics = (await school.page({ branch: [branch], missing: ["physics"] })).rollNumbers;
+  const filtered = (await school.page({ branch: [branch], where: ["marks.math>=60|name=Nobody"] })).rollNumbers;
   const walked = await pages(school, { branch: [branch], limit: 2 });
   const etag = await school.etag(`${branch}1`);
   const patched = await school.setName(`${branch}1`, "Asha Iyer", etag);
   const outdated = await school.setName(`${branch}1`, "Asha Roy", etag);
   const uploaded = await school.upload(file(70));
   const refused = await school.upload(file(950));
-  console.log(JSON.stringify({ created, withoutPhysics, walked, patched, outdated, uploaded, refused }));
+  console.log(JSON.stringify({ created, filtered, walked, patched, outdated, uploaded, refused }));
 }
