@@ -21,8 +21,8 @@ ERROR_CODES = {
     "subjects": "A student can have up to 100 subjects.",
     "time_range": "The time is before the year 1 or after the year 9999, in UTC.",
     "where_conditions": "The condition has more alternatives than allowed.",
-    "where_end": "Behind the condition stands something other than `|`. Put a value that has `=`, `<`, `>` or `|` in double "
-    "quotes.",
+    "where_end": "Behind the condition stands something other than `|`. Put a value that has `=`, `<`, `>` or `|` in "
+    "double quotes.",
     "where_field": "The condition does not begin with a field; `detail` lists them.",
     "where_operator": "There is no operator, or none that the field has; `detail` lists them.",
     "where_quotes": "A double quote is not ended. Write a double quote in a value twice.",
