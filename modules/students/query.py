@@ -7,16 +7,22 @@ from pydantic_core import PydanticCustomError
 
 from core.api import PageQuery
 from modules.students.listing.filters import Selection
-from modules.students.schemas import StudentRead
+from modules.students.schemas import StudentPart, StudentRead
 
 FIELDS = tuple(StudentRead.model_fields)
+"""The fields that a list returns by default."""
+
+SELECTABLE = tuple(StudentPart.model_fields)
+"""The fields that a list can return."""
+
+ETAG_FIELD = "etag"
 
 MAX_VERSION = 2**31 - 1
 
 
 def _check_fields(fields: str | None) -> str | None:
-    if fields is not None and not set(fields.split(",")) <= set(FIELDS):
-        raise PydanticCustomError("fields", "Choose fields from {known}.", {"known": ", ".join(FIELDS)})
+    if fields is not None and not set(fields.split(",")) <= set(SELECTABLE):
+        raise PydanticCustomError("fields", "Choose fields from {known}.", {"known": ", ".join(SELECTABLE)})
     return fields
 
 
@@ -64,9 +70,10 @@ class StudentQuery(Selection, PageQuery):
         str | None,
         AfterValidator(_check_fields),
         Field(
-            description="The fields of each student to return, separated by commas. All by default.",
-            examples=["roll_no,name"],
-            json_schema_extra={"pattern": rf"^({'|'.join(FIELDS)})(,({'|'.join(FIELDS)}))*$"},
+            description="The fields of each student to return, separated by commas. By default all except `etag`, which "
+            "is the value to send as `If-Match` when you change the student.",
+            examples=["roll_no,name", "roll_no,name,marks,etag"],
+            json_schema_extra={"pattern": rf"^({'|'.join(SELECTABLE)})(,({'|'.join(SELECTABLE)}))*$"},
         ),
     ] = None
     count: Annotated[
@@ -78,6 +85,12 @@ class StudentQuery(Selection, PageQuery):
 
     @property
     def chosen(self) -> list[str]:
-        """The fields to return, in the order of `StudentRead`."""
+        """The fields to return, in the order of `StudentPart`."""
         names = FIELDS if self.fields is None else self.fields.split(",")
-        return [field for field in FIELDS if field in names]
+        return [field for field in SELECTABLE if field in names]
+
+    @property
+    def stored(self) -> list[str]:
+        """The stored fields that the fields to return are made from."""
+        made_from = {ETAG_FIELD: ("_id", "version")}
+        return [name for field in self.chosen for name in made_from.get(field, (field,))]

@@ -33,7 +33,7 @@ from modules.students.listing import pages
 from modules.students.listing.pages import Row
 from modules.students.listing.reader import StudentReader
 from modules.students.marks_router import router as marks_router
-from modules.students.query import DeleteQuery, StudentQuery
+from modules.students.query import ETAG_FIELD, DeleteQuery, StudentQuery
 from modules.students.records import store
 from modules.students.records.store import RollNoTaken, StudentNotFound, Writer
 from modules.students.responses import (
@@ -104,7 +104,10 @@ async def _render_pages(queries: Sequence[StudentQuery]) -> list[_RenderedPage]:
     query = queries[0]
     students = Listing(f"students {query.name}", query.order)
     fields = query.chosen
-    page = await pages.list_(query, students.window(query), fields)
+    page = await pages.list_(query, students.window(query), query.stored)
+    if ETAG_FIELD in fields:
+        for row in page.items:
+            row[ETAG_FIELD] = strong_etag(row["_id"], row["version"])
     # Stored values were validated when written, so they are serialized without validation.
     rows = to_json([{field: row[field] for field in fields} for row in page.items])
     rendered = _RenderedPage(students, page, rows, await StudentReader(query).count() if query.count else None)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.api import PrintableLine, RequestBody
+from core.api import ETAG_EXAMPLE, PrintableLine, RequestBody
 from modules.students.fields import Mark, Marks, MarksPatch, RollNo
 from modules.students.models import Action, StudentVersionData
 
@@ -103,7 +103,7 @@ class StudentRead(BaseModel):
 class StudentPart(BaseModel):
     """A student with only the fields that the parameter `fields` names."""
 
-    model_config = _example({"roll_no": "S101", "name": "Asha Rao"})
+    model_config = _example({"roll_no": "S101", "name": "Asha Rao", "etag": ETAG_EXAMPLE})
 
     roll_no: str = _optional_field("")
     name: str = _optional_field("")
@@ -111,6 +111,7 @@ class StudentPart(BaseModel):
     marks: dict[str, int | float] = _optional_field("")
     created_at: datetime = _optional_field("")
     updated_at: datetime = _optional_field("")
+    etag: str = _optional_field("The student's `ETag`, to be sent as `If-Match`.")
 
 
 class FieldChange(BaseModel):
