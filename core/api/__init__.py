@@ -23,17 +23,20 @@ from core.api.optimistic_locking import (
     retry_conflicts,
     write_current,
 )
-from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
+from core.api.pagination import LINK, Cursor, CursorNotFound, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
 from core.api.text_fields import (
     Code,
     Composed,
     DocumentedPattern,
+    Matching,
     Printable,
     PrintableLine,
     plain_spaces,
+    printable_pattern,
     trimmed,
+    whole_printable_pattern,
 )
 from core.api.validation_messages import sentence_of
 
@@ -50,10 +53,13 @@ __all__ = [
     "UNCONDITIONAL",
     "Code",
     "Composed",
+    "Cursor",
+    "CursorNotFound",
     "DocumentedPattern",
     "Expected",
     "IfNoneMatch",
     "Listing",
+    "Matching",
     "PageQuery",
     "Preconditions",
     "Printable",
@@ -75,11 +81,13 @@ __all__ = [
     "not_modified",
     "operation_id",
     "plain_spaces",
+    "printable_pattern",
     "problem_responses",
     "retry_conflicts",
     "sentence_of",
     "strong_etag",
     "trimmed",
     "url_path",
+    "whole_printable_pattern",
     "write_current",
 ]

@@ -9,13 +9,38 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from core.api.documented_responses import header
+from core.api.text_fields import Matching
 from core.database import Order, Page, Position, SortKey, Window, position_of
-from core.errors import FieldError, InvalidRequest
+from core.errors import FieldError, NotFound
 
 _CHECK_BYTES = 6
+
+
+# Longer than the cursor of any list. A client may percent-encode each of its characters, and more would not fit into
+# the head of a request.
+_MAX_CURSOR = 2500
+
+Cursor = Annotated[
+    str,
+    StringConstraints(max_length=_MAX_CURSOR),
+    Matching(
+        "^[A-Za-z0-9_-]{8,}$", "cursor_form", "This is not a cursor. Send it exactly as received, or start without one."
+    ),
+]
+"""An opaque token that a list or a feed has issued, of `encode_cursor`."""
+
+
+class CursorNotFound(NotFound):
+    """This list has no such page: the cursor comes from another list, other filters or another sort order. Start again
+    without it."""
+
+    title = "Cursor not found"
+
+    def __init__(self, detail: str, parameter: str) -> None:
+        super().__init__(errors=[FieldError(detail=detail, parameter=parameter)])
 
 
 class PageQuery(BaseModel):
@@ -25,9 +50,8 @@ class PageQuery(BaseModel):
 
     limit: Annotated[int, Query(ge=1, le=500, description="The maximum number of records per page.")] = 100
     cursor: Annotated[
-        str | None,
+        Cursor | None,
         Query(
-            max_length=4000,
             description="The start of the page, as given in the `Link` header of another page.",
             examples=["RGllIFBsYXR6IQ"],
         ),
@@ -51,7 +75,7 @@ class Listing:
     order: Order
 
     def window(self, query: PageQuery) -> Window:
-        """Return the requested page; raise `InvalidRequest` if the cursor does not belong to this list."""
+        """Return the requested page; raise `CursorNotFound` if the cursor does not belong to this list."""
         if query.cursor is None:
             return Window(self.order, query.limit)
         try:
@@ -105,9 +129,8 @@ def decode_cursor(scope: str, cursor: str) -> str:
     return text.decode()
 
 
-def _wrong_cursor() -> InvalidRequest:
-    detail = "This cursor does not belong to this list. Start again without a cursor."
-    return InvalidRequest(errors=[FieldError(detail=detail, parameter="cursor")])
+def _wrong_cursor() -> CursorNotFound:
+    return CursorNotFound("This cursor does not belong to this list. Start again without a cursor.", "cursor")
 
 
 def _check(scope: str, text: bytes) -> bytes:

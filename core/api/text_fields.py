@@ -3,11 +3,18 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 # Persian, Hindi and other languages use joiners in names; any other invisible character is rejected as misleading.
 _JOINERS = "\u200c\u200d"
@@ -25,8 +32,20 @@ _VIRAMA = 9
 # Longer than any maximum length here, even before composition: one character is composed of at most four.
 _MAX_COMPOSED = 1000
 
-# Characters in the categories of letters and symbols that are nevertheless invisible.
-_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+# Letters and symbols that are nevertheless invisible, and joiners.
+_NOT_VISIBLE = f"\u115f\u1160\u2800\u3164\uffa0{_JOINERS}"
+
+# Control and formatting characters, line separators and noncharacters, as in a pattern. Code points that Unicode has
+# not assigned yet are allowed: which ones these are depends on the version of Python.
+_UNPRINTABLE = (
+    r"\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffd-\uffff"
+)
+# Those beyond U+FFFF are not documented: patterns in JavaScript take such a character for two.
+_UNPRINTABLE_CHARACTER = re.compile(
+    rf"[{_UNPRINTABLE}\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e007f]"
+)
 
 
 def describe_character(character: str) -> str:
@@ -67,16 +86,15 @@ def composed(text: Any) -> Any:
 def _check_printable(text: str) -> str:
     if text.isascii() and text.isprintable() and not text.isspace():
         return text
-    for character in text:
-        if character == "\ufffd":
+    if found := _UNPRINTABLE_CHARACTER.search(text):
+        if found.group() == "\ufffd":
             raise PydanticCustomError("not_utf8", "This contains U+FFFD, which replaces text that was not valid UTF-8.")
-        if not character.isprintable() and character not in _JOINERS:
-            raise PydanticCustomError(
-                "not_printable",
-                "This must be one line of printable characters; remove {character}.",
-                {"character": describe_character(character)},
-            )
-    if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS for character in text):
+        raise PydanticCustomError(
+            "not_printable",
+            "This must be one line of printable characters; remove {character}.",
+            {"character": describe_character(found.group())},
+        )
+    if all(unicodedata.category(character)[0] in "MZ" or character in _NOT_VISIBLE for character in text):
         raise PydanticCustomError("not_visible", "This must contain a visible character.")
     return text
 
@@ -101,17 +119,48 @@ class DocumentedPattern:
         return handler(schema) | {"pattern": self.pattern}
 
 
-# The part of `Printable` that a portable pattern can express: no control characters except at the ends, which are
+@dataclass(frozen=True, slots=True)
+class Matching(DocumentedPattern):
+    """A pattern that a whole text must match, and that is documented. `message` tells what is wrong, under the code
+    `code`."""
+
+    code: LiteralString
+    message: LiteralString
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise PydanticCustomError(self.code, self.message)
+        return text
+
+
+# The part of `Printable` that a portable pattern can express: no unprintable characters except at the ends, which are
 # trimmed.
-_ENDS, _INNER = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
-PRINTABLE_PATTERN = rf"^\s*{_ENDS}({_INNER}*{_ENDS})?\s*$"
+_TRIMMED = r"[ \t-\r\x85\xa0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u2069\u3000\ufeff]*"
+_END = rf"\s\u200c\u200d{_UNPRINTABLE}"
+
+
+def printable_pattern(most: int, *, besides: str = "", first: str = "") -> str:
+    """Return the pattern of a line of up to `most` printable characters, as `trimmed` leaves it, for a longer pattern.
+    It has none of the characters `besides`, and does not begin with one of `first`; both are written as in a class of
+    characters."""
+    return f"[^{first}{besides}{_END}]([^{besides}{_UNPRINTABLE}]{{0,{most - 2}}}[^{besides}{_END}])?"
+
+
+def whole_printable_pattern(*, besides: str = "", first: str = "") -> str:
+    """Return the pattern of a whole text that is such a line once it is trimmed. Its length is documented besides."""
+    line = f"[^{first}{besides}{_END}]([^{besides}{_UNPRINTABLE}]*[^{besides}{_END}])?"
+    return f"^{_TRIMMED}{line}{_TRIMMED}$"
+
 
 PrintableLine = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     Composed,
     Printable,
-    DocumentedPattern(PRINTABLE_PATTERN),
+    DocumentedPattern(whole_printable_pattern()),
 ]
 """One line of 1 to 200 printable characters, trimmed and composed."""
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from core.api import PageQuery
+from core.api import Cursor, PageQuery
 from modules.students.listing.filters import Selection
 from modules.students.schemas import StudentPart, StudentRead
 
@@ -53,9 +53,8 @@ class ChangesQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     since: Annotated[
-        str | None,
+        Cursor | None,
         Field(
-            max_length=200,
             description="The `next` token of the previous response; leave it out of the first request.",
             examples=["qYAdeA-PMA"],
         ),
@@ -70,8 +69,8 @@ class StudentQuery(Selection, PageQuery):
         str | None,
         AfterValidator(_check_fields),
         Field(
-            description="The fields of each student to return, separated by commas. By default all except `etag`, which "
-            "is the value to send as `If-Match` when you change the student.",
+            description="The fields of each student to return, separated by commas. By default all except `etag`, "
+            "which is the value to send as `If-Match` when you change the student.",
             examples=["roll_no,name", "roll_no,name,marks,etag"],
             json_schema_extra={"pattern": rf"^({'|'.join(SELECTABLE)})(,({'|'.join(SELECTABLE)}))*$"},
         ),

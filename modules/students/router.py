@@ -12,6 +12,7 @@ from core.api import (
     ETAG_EXAMPLE,
     LINK,
     NOT_MODIFIED,
+    CursorNotFound,
     IfNoneMatch,
     Listing,
     also_as_merge_patch,
@@ -47,6 +48,7 @@ from modules.students.responses import (
     with_location,
 )
 from modules.students.schemas import Rename, StudentCreate, StudentPart, StudentPatch, StudentRead, StudentReplace
+from modules.students.service import OtherRollNo
 
 router = ProtectedRouter()
 
@@ -73,7 +75,7 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Re
 @router.get(
     "/students",
     response_model=list[StudentRead] | list[StudentPart],
-    responses={200: {"headers": LINK | TOTAL}},
+    responses={200: {"headers": LINK | TOTAL}, **problem_responses(CursorNotFound)},
 )
 async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Response:
     """List students, with filters, sort order and pagination.
@@ -137,7 +139,7 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
     responses={
         200: {"headers": ETAG},
         201: {"description": "Created.", "model": StudentRead, "headers": LOCATION | ETAG},
-        **problem_responses(*CONDITIONAL),
+        **problem_responses(*CONDITIONAL, OtherRollNo),
     },
 )
 async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentReplace, request: Request) -> Response:
@@ -153,7 +155,7 @@ async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentRep
     "/students/{roll_no}",
     response_model=StudentRead,
     dependencies=[WRITER],
-    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
+    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, OtherRollNo)},
     openapi_extra=also_as_merge_patch(StudentPatch),
 )
 async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch) -> Response:

@@ -61,6 +61,8 @@ def _statuses(operation: Operation) -> Iterator[tuple[str, str]]:
         yield from (("400", "it has a body"), ("413", "it has a body"))
     if "{" in operation.path:
         yield "404", "it has a path parameter"
+    if any(parameter["name"] == "cursor" for parameter in operation.parameters):
+        yield "404", "it takes a cursor"
     if operation.takes(header="If-Match"):
         yield from (("412", "it takes If-Match"), ("428", "it takes If-Match"))
     if operation.takes(header="If-None-Match"):
@@ -93,6 +95,8 @@ def _headers(operation: Operation, status: str) -> Iterator[str]:
         yield "Location"
     if status[0] == "2" and any(one["name"] == "cursor" for one in operation.parameters):
         yield "Link"
+    if operation.spec.get("deprecated"):
+        yield from ("Deprecation", "Sunset")
 
 
 def _has_etag(operation: Operation) -> bool:

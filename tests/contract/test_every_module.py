@@ -71,6 +71,7 @@ def test_the_indexes_exist_after_the_start(module: Module, database: MongoDataba
         behaviour.refuses_a_wrong_body,
         behaviour.refuses_an_unknown_encoding,
         behaviour.forbids_caching,
+        behaviour.announces_deprecation,
     ],
     ids=lambda contract: contract.__name__,
 )

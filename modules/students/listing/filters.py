@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from core.api import PrintableLine
 from core.database import Filter, Order
-from modules.students.fields import SUBJECT_PATTERN, Subject, subject_of
+from modules.students.fields import Subject, subject_of, subject_pattern
 from modules.students.listing.sorting import MARKS, SORT_PATTERN, check_sort, in_utc, order_of
 from modules.students.search_terms import words_of
 
@@ -58,7 +58,7 @@ def _check_bound(value: Any) -> float:
 _BOUND = {"type": "number", "minimum": -999_999_999, "maximum": 999_999_999}
 _MARK_BOUNDS = {
     "type": "object",
-    "patternProperties": {rf"^marks\.{SUBJECT_PATTERN}\.(gte|gt|lte|lt)$": _BOUND},
+    "patternProperties": {rf"^marks\.{subject_pattern()}\.(gte|gt|lte|lt)$": _BOUND},
     "additionalProperties": False,
     "maxProperties": MAX_BOUNDS,
     "examples": [{"marks.math.gte": 40}],
@@ -86,13 +86,22 @@ def _as_time(text: Any) -> Any:
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_time), AfterValidator(in_utc)]
 
 
+# Which characters outside of ASCII are letters is more than a portable pattern can say: any of them will do.
+_NO_LETTERS = r"\x00-/:-@\[-`{-\x7f"
+_QUERY_PATTERN = (
+    rf"^[{_NO_LETTERS}]*[^{_NO_LETTERS}]+([{_NO_LETTERS}]+[^{_NO_LETTERS}]+){{0,{MAX_WORDS - 1}}}[{_NO_LETTERS}]*$"
+)
+
+
 def _check_query(text: str | None) -> str | None:
-    words = words_of(text or "")
-    if text is not None and not words:
+    if text is not None and not re.search(f"[^{_NO_LETTERS}]", text):
         raise PydanticCustomError("no_words", "Search for at least one letter or digit.")
-    if len(words) > MAX_WORDS:
+    if len(words_of(text or "")) > MAX_WORDS:
         raise PydanticCustomError("many_words", "Search for at most {most} words.", {"most": MAX_WORDS})
     return text
+
+
+_NOTHING: Filter = {"keys.words": {"$in": []}}
 
 
 class Selection(BaseModel):
@@ -137,6 +146,7 @@ class Selection(BaseModel):
             description="Search terms. Each must be a prefix of a word in the name or the roll number; case and "
             "accents are ignored.",
             examples=["ash rao"],
+            json_schema_extra={"pattern": _QUERY_PATTERN},
         ),
     ] = None
 
@@ -170,7 +180,8 @@ class Selection(BaseModel):
         if self.updated_since:
             query["updated_at"] = {"$gte": self.updated_since}
         if self.q:
-            query["$and"] = [{"keys.words": {"$regex": f"^{word}"}} for word in words_of(self.q)]
+            words: list[Filter] = [{"keys.words": {"$regex": f"^{word}"}} for word in words_of(self.q)]
+            query["$and"] = words or [_NOTHING]  # symbols such as "€" are not in any word
         for name, value in self.marks.items():
             subject, _, bound = name.rpartition(".")
             query.setdefault(MARKS + subject, {})[f"${bound}"] = value

@@ -8,6 +8,7 @@ from core.api import (
     ETAG,
     LINK,
     NOT_MODIFIED,
+    CursorNotFound,
     Code,
     Expected,
     IfNoneMatch,
@@ -68,7 +69,7 @@ async def create(
     return _read(record, response)
 
 
-@router.get("/lost-items", responses={200: {"headers": LINK}})
+@router.get("/lost-items", responses={200: {"headers": LINK}, **problem_responses(CursorNotFound)})
 async def list_(
     query: Annotated[PageQuery, Query()],
     request: Request,
