@@ -136,22 +136,22 @@ class Matching(DocumentedPattern):
         return text
 
 
-# The part of `Printable` that a portable pattern can express: no unprintable characters except at the ends, which are
-# trimmed.
-_TRIMMED = r"[ \t-\r\x85\xa0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u2069\u3000\ufeff]*"
-_END = rf"\s\u200c\u200d{_UNPRINTABLE}"
+# The part of `Printable` that a portable pattern can express: no unprintable characters, except for blanks at the ends,
+# which are trimmed.
+_TRIMMED = r"[ \t-\r]*"
+_FIRST, _LAST = rf"\s\u200c\u200d{_UNPRINTABLE}", rf"\s{_UNPRINTABLE}"
 
 
 def printable_pattern(most: int, *, besides: str = "", first: str = "") -> str:
     """Return the pattern of a line of up to `most` printable characters, as `trimmed` leaves it, for a longer pattern.
     It has none of the characters `besides`, and does not begin with one of `first`; both are written as in a class of
     characters."""
-    return f"[^{first}{besides}{_END}]([^{besides}{_UNPRINTABLE}]{{0,{most - 2}}}[^{besides}{_END}])?"
+    return f"[^{first}{besides}{_FIRST}]([^{besides}{_UNPRINTABLE}]{{0,{most - 2}}}[^{besides}{_LAST}])?"
 
 
 def whole_printable_pattern(*, besides: str = "", first: str = "") -> str:
     """Return the pattern of a whole text that is such a line once it is trimmed. Its length is documented besides."""
-    line = f"[^{first}{besides}{_END}]([^{besides}{_UNPRINTABLE}]*[^{besides}{_END}])?"
+    line = f"[^{first}{besides}{_FIRST}]([^{besides}{_UNPRINTABLE}]*[^{besides}{_LAST}])?"
     return f"^{_TRIMMED}{line}{_TRIMMED}$"
 
 

@@ -83,9 +83,7 @@ def test_every_control_and_formatting_character_is_refused() -> None:
     assert accepted == ["\u200c", "\u200d"]
 
 
-@pytest.mark.parametrize(
-    "text", ["a", " a", "\ufeffa\u200b", "a b", "\u0915\u094d\u200d\u0937", "\u0378", "\U0001f600"]
-)
+@pytest.mark.parametrize("text", ["a", " a", "a\n", "a b", "\u0928\u094d\u200d", "\u0378", "\U0001f600"])
 def test_the_documented_pattern_of_a_line_matches_valid_text(text: str) -> None:
     assert line.validator.isinstance_python(text)
     assert re.search(line.json_schema()["pattern"], text)

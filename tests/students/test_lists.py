@@ -74,6 +74,8 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"marks.math.gte": "0"}, [AMIT, ASHA, ZOE, LUKASZ]),
     ({"marks.math.lt": "1000"}, [AMIT, ASHA, ZOE, LUKASZ]),
     ({"marks.math.gt": "100"}, []),
+    ({"marks.math.gte": "7.25e1"}, [AMIT, ZOE]),
+    ({"marks.math.gt": "1e-300"}, [AMIT, ASHA, ZOE]),
     ({"marks.math.lt": "-0.5"}, []),
     ({"marks.chess.gte": "0"}, []),
     ({"marks.Art / Design.gte": "50"}, [ASHA]),
@@ -251,7 +253,7 @@ WRONG = {
         f"marks.{name}": ["5"]
         for name in ("", "math", "math.", "math.eq", "math.GTE", "math.$gte", ".gte", "gte", "a.b.gte", "$a.gte")
     },
-    "marks.math.gte": ["", "x", "NaN", "inf", "1e3", "0x1", "1&marks.math.gte=2", "\u0661", "4,5", "1" * 10],
+    "marks.math.gte": ["", "x", "NaN", "inf", "1e9", "-1e999", "0x1", "1&marks.math.gte=2", "\u0661", "4,5", "1" * 10],
     **{name: ["1"] for name in ("page", "offset", "skip", "Branch", "$where", "branch[$ne]", "name", "roll_no")},
 }
 

@@ -192,6 +192,7 @@ def test_parameters_that_do_not_fit_the_header_are_told(
         ({"scale": "essay"}, "scale"),
         ({"roll_no": "row"}, "roll_no"),
         ({"ignore_rows": "0"}, "ignore_rows"),
+        ({"ignore_rows": str(2**63)}, "ignore_rows"),
         ({"encoding": "klingon"}, "encoding"),
     ],
 )

@@ -27,6 +27,8 @@ from modules.students.listing.sorting import MARKS, SORT_PATTERN, check_sort, in
 from modules.students.search_terms import words_of
 
 MAX_WORDS = 10
+# A word can have several parts, such as the two of "½".
+_MAX_PARTS = 15
 MAX_BOUNDS = 20
 
 _BOUNDS = ("gte", "gt", "lte", "lt")
@@ -49,13 +51,17 @@ def _check_bounds(bounds: Any, check: ValidatorFunctionWrapHandler) -> dict[str,
     return checked
 
 
+MAX_BOUND = 999_999_999
+
+
 def _check_bound(value: Any) -> float:
-    if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+    is_number = isinstance(value, str) and re.fullmatch(r"-?\d{1,9}(\.\d{1,40})?([eE]-?\d{1,3})?", value, re.ASCII)
+    if not is_number or abs(float(value)) > MAX_BOUND:
         raise PydanticCustomError("bound_value", "This must be a single number, such as 40 or 72.5.")
     return float(value)
 
 
-_BOUND = {"type": "number", "minimum": -999_999_999, "maximum": 999_999_999}
+_BOUND = {"type": "number", "minimum": -MAX_BOUND, "maximum": MAX_BOUND}
 _MARK_BOUNDS = {
     "type": "object",
     "patternProperties": {rf"^marks\.{subject_pattern()}\.(gte|gt|lte|lt)$": _BOUND},
@@ -86,8 +92,8 @@ def _as_time(text: Any) -> Any:
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_time), AfterValidator(in_utc)]
 
 
-# Which characters outside of ASCII are letters is more than a portable pattern can say: any of them will do.
-_NO_LETTERS = r"\x00-/:-@\[-`{-\x7f"
+# Which of all characters are letters is more than a portable pattern can say. These are not; any other will do.
+_NO_LETTERS = r"\x00-/:-@\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u3000-\u3003"
 _QUERY_PATTERN = (
     rf"^[{_NO_LETTERS}]*[^{_NO_LETTERS}]+([{_NO_LETTERS}]+[^{_NO_LETTERS}]+){{0,{MAX_WORDS - 1}}}[{_NO_LETTERS}]*$"
 )
@@ -96,7 +102,7 @@ _QUERY_PATTERN = (
 def _check_query(text: str | None) -> str | None:
     if text is not None and not re.search(f"[^{_NO_LETTERS}]", text):
         raise PydanticCustomError("no_words", "Search for at least one letter or digit.")
-    if len(words_of(text or "")) > MAX_WORDS:
+    if text is not None and not (re.search(_QUERY_PATTERN, text) and len(words_of(text)) <= _MAX_PARTS):
         raise PydanticCustomError("many_words", "Search for at most {most} words.", {"most": MAX_WORDS})
     return text
 

@@ -8,7 +8,7 @@ from beanie import PydanticObjectId
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from core.api import LINK, CursorNotFound, DocumentedPattern, Listing, PageQuery, problem_responses, url_path
+from core.api import LINK, CursorNotFound, Listing, PageQuery, problem_responses, url_path
 from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
@@ -43,10 +43,7 @@ router = ProtectedRouter()
 WRITER = at_least(Role.TEACHER)
 IMPORTS = Listing("imports", (SortKey("_id", descending=True, parse=object_id),))
 IdInPath = Annotated[
-    str,
-    # An id of another form is a 404, like an unknown one.
-    DocumentedPattern("^[0-9a-f]{24}$"),
-    Path(description="The id of the import.", max_length=64, examples=["6921c0ffee6921c0ffee6921"]),
+    str, Path(description="The id of the import.", max_length=64, examples=["6921c0ffee6921c0ffee6921"])
 ]
 Prefer = Annotated[
     str | None,
