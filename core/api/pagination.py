@@ -1,6 +1,7 @@
 """Pagination of lists: the query parameters, opaque cursors, and the `Link` header to the adjacent pages."""
 
 import json
+import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,26 +10,31 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from core.api.documented_responses import header
-from core.api.text_fields import Matching
+from core.api.text_fields import DocumentedPattern
 from core.database import Order, Page, Position, SortKey, Window, position_of
 from core.errors import FieldError, NotFound
 
 _CHECK_BYTES = 6
 
-
-# Longer than the cursor of any list. A client may percent-encode each of its characters, and more would not fit into
-# the head of a request.
+# Longer than any cursor: those of lists sorted by two texts of 200 characters are the longest.
 _MAX_CURSOR = 2500
+_FORM = "^[A-Za-z0-9_-]{8,}$"
+
+
+def _check_form(cursor: str) -> str:
+    if not re.fullmatch(_FORM, cursor):
+        raise PydanticCustomError(
+            "cursor_form", "This is not a cursor. Send it exactly as received, or start without one."
+        )
+    return cursor
+
 
 Cursor = Annotated[
-    str,
-    StringConstraints(max_length=_MAX_CURSOR),
-    Matching(
-        "^[A-Za-z0-9_-]{8,}$", "cursor_form", "This is not a cursor. Send it exactly as received, or start without one."
-    ),
+    str, StringConstraints(max_length=_MAX_CURSOR), AfterValidator(_check_form), DocumentedPattern(_FORM)
 ]
 """An opaque token that a list or a feed has issued, of `encode_cursor`."""
 

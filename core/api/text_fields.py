@@ -3,18 +3,11 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Any, LiteralString
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    StringConstraints,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 # Persian, Hindi and other languages use joiners in names; any other invisible character is rejected as misleading.
 _JOINERS = "\u200c\u200d"
@@ -117,23 +110,6 @@ class DocumentedPattern:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler(schema) | {"pattern": self.pattern}
-
-
-@dataclass(frozen=True, slots=True)
-class Matching(DocumentedPattern):
-    """A pattern that a whole text must match, and that is documented. `message` tells what is wrong, under the code
-    `code`."""
-
-    code: LiteralString
-    message: LiteralString
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def _check(self, text: str) -> str:
-        if re.fullmatch(self.pattern, text) is None:
-            raise PydanticCustomError(self.code, self.message)
-        return text
 
 
 # The part of `Printable` that a portable pattern can express: no unprintable characters, except for blanks at the ends,

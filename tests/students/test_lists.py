@@ -347,6 +347,17 @@ def test_a_cursor_is_valid_only_for_its_list(school: TestClient) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (404, "cursor")
 
 
+def test_the_longest_cursor_is_accepted(school: TestClient) -> None:
+    for roll_no in ("x" * 64, "y" * 64):
+        student = {"roll_no": roll_no, "name": "\U0001f600" * 200, "branch": "\U0001f600" * 200}
+        assert school.post("/students", json=student).status_code == 201
+
+    found = roll_numbers(*pages(school, "/students?sort=branch,name&limit=1&q=x"))
+    assert found == ["x" * 64]
+    found = roll_numbers(*pages(school, "/students?sort=-branch,-name&limit=1"))
+    assert found[:2] == ["x" * 64, "y" * 64]
+
+
 def test_a_cursor_that_was_tampered_with_is_refused(school: TestClient) -> None:
     good = cursor(school, "sort=-marks.math")
     changed = [good[:n] + ("B" if good[n] == "A" else "A") + good[n + 1 :] for n in range(len(good))]
