@@ -182,9 +182,10 @@ def test_a_deprecation_that_is_not_announced_is_found(
     module = notes.notes_module(old)
     (read_old,) = [operation for operation in operations_of(module) if operation.path == "/old"]
 
-    assert list(announces_deprecation(read_old, invalid_app)) == [
-        "answers 404 with the headers [], not ['deprecation', 'sunset']"
-    ] * 2
+    assert (
+        list(announces_deprecation(read_old, invalid_app))
+        == ["answers 404 with the headers [], not ['deprecation', 'sunset']"] * 2
+    )
     with started(module, database, mongodb_url) as client:
         assert [gap for one in operations_of(module) for gap in announces_deprecation(one, client)] == []
 

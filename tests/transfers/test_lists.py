@@ -1,11 +1,10 @@
 """Tests of the grammar of list parameters: what is accepted is exactly what the document describes."""
 
+import random
 import re
 from time import perf_counter
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from modules.transfers.columns.lists import LIST_PATTERN, items_of, pairs_of
@@ -19,22 +18,7 @@ PATTERNS = {
 }
 
 # The characters and words that the grammar knows, and some others.
-PARTS = [
-    *'",:#.$*0129',
-    "a",
-    "Zoë",
-    " ",
-    "\t",
-    "\n",
-    "roll_no",
-    "name",
-    "ignore",
-    "marks",
-    "marks.",
-    "math",
-    "20",
-    "0.5",
-]
+PARTS = [*'",:#.$*0129', "a", "Zoë", " ", "\t", "\n", ":roll_no", "ignore", ":marks", ":marks.", "math", ":20", ":0.5"]
 
 
 def accepted(parameter: str, text: str) -> bool:
@@ -118,19 +102,14 @@ def test_other_scales_are_refused(number: str) -> None:
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS)
-@given(text=st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
-@example(text='"a,b":marks.c,"d:marks.e",f:ignore')
-def test_code_and_document_accept_the_same(parameter: str, text: str) -> None:
-    assert accepted(parameter, text) == bool(re.search(PATTERNS[parameter], text))
+def test_code_and_document_accept_the_same(parameter: str) -> None:
+    choice = random.Random(parameter)
+    texts = {"".join(choice.choices(PARTS, k=choice.randint(0, 9))) for _ in range(20_000)}
 
+    found = {text: accepted(parameter, text) for text in texts}
 
-@pytest.mark.parametrize("parameter", PARAMETERS)
-def test_what_the_document_describes_is_accepted(parameter: str) -> None:
-    @given(st.from_regex(PATTERNS[parameter], alphabet=st.characters(codec="ascii")))
-    def check(text: str) -> None:
-        assert accepted(parameter, text)
-
-    check()
+    assert [text for text in texts if found[text] != bool(re.search(PATTERNS[parameter], text))] == []
+    assert sum(found.values()) > 50
 
 
 @pytest.mark.parametrize(
