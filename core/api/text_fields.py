@@ -25,8 +25,9 @@ _VIRAMA = 9
 # Longer than any maximum length here, even before composition: one character is composed of at most four.
 _MAX_COMPOSED = 1000
 
-# Letters and symbols that are nevertheless invisible, and joiners.
-_NOT_VISIBLE = f"\u115f\u1160\u2800\u3164\uffa0{_JOINERS}"
+# Letters, marks and symbols that are invisible by themselves, and joiners, as in a pattern.
+_NOT_VISIBLE = r"\u034f\u115f\u1160\u180b-\u180f\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0"
+_BLANK_LINE = re.compile(rf"[\s{_NOT_VISIBLE}\U000e0100-\U000e01ef]*")
 
 # Control and formatting characters, line separators and noncharacters, as in a pattern. Code points that Unicode has
 # not assigned yet are allowed: which ones these are depends on the version of Python.
@@ -87,7 +88,7 @@ def _check_printable(text: str) -> str:
             "This must be one line of printable characters; remove {character}.",
             {"character": describe_character(found.group())},
         )
-    if all(unicodedata.category(character)[0] in "MZ" or character in _NOT_VISIBLE for character in text):
+    if _BLANK_LINE.fullmatch(text):
         raise PydanticCustomError("not_visible", "This must contain a visible character.")
     return text
 
@@ -115,7 +116,7 @@ class DocumentedPattern:
 # The part of `Printable` that a portable pattern can express: no unprintable characters, except for blanks at the ends,
 # which are trimmed.
 _TRIMMED = r"[ \t-\r]*"
-_FIRST, _LAST = rf"\s\u200c\u200d{_UNPRINTABLE}", rf"\s{_UNPRINTABLE}"
+_FIRST, _LAST = rf"\s{_NOT_VISIBLE}{_UNPRINTABLE}", rf"\s{_UNPRINTABLE}"
 
 
 def printable_pattern(most: int, *, besides: str = "", first: str = "") -> str:

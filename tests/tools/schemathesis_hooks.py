@@ -66,11 +66,12 @@ def _make_acceptable(case: Case[Any]) -> None:
     if "idempotency-key" in case.headers:
         case.headers["idempotency-key"] = f"import {next(_numbers)}"
     if isinstance(case.body, dict):
-        _round_marks(case.body)
+        body: dict[str, Any] = case.body
+        _round_marks(body)
         # A password is limited in bytes.
-        for name in {"password", "new_password"} & set(case.body):
-            case.body[name] = case.body[name].replace("\0", "0").encode()[:MAX_PASSWORD_BYTES].decode(errors="ignore")
-        case.body |= _secrets(case.operation.label)
+        for name in {"password", "new_password"} & set(body):
+            body[name] = body[name].replace("\0", "0").encode()[:MAX_PASSWORD_BYTES].decode(errors="ignore")
+        body |= _secrets(case.operation.label)
 
 
 def _round_marks(body: dict[str, Any]) -> None:
