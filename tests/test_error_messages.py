@@ -217,12 +217,28 @@ TRANSFERS: list[Case] = [
     (
         "POST /imports",
         "roll_no,Surname\n",
-        ['Column "Surname" is only a part of the name, and there is no column for the other part.'],
+        [
+            (
+                'Column "Surname" is only a part of the name. Name the column of the other part with '
+                "columns=NAME:first_name and join them with name=join, or take this one for the whole name with "
+                "columns=Surname:name."
+            )
+        ],
+    ),
+    (
+        "POST /imports?name=join",
+        "roll_no,name\n",
+        [
+            (
+                'The column "name" has whole names, so there is nothing to join. Leave out name=join; or, to join two '
+                "other columns, leave out this one with ignore=name."
+            )
+        ],
     ),
     (
         "POST /imports",
         "roll_no,name,name\n",
-        ['Columns 2 "name" and 3 "name" are all taken for name. Leave out all but one with ignore=.'],
+        ['Columns 2 "name" and 3 "name" are all taken for name. Leave out all but one, as with ignore=#3.'],
     ),
     (
         "POST /imports",
@@ -230,7 +246,7 @@ TRANSFERS: list[Case] = [
         [
             (
                 "Column 4, \"a.b\", cannot be a subject: A subject cannot contain a dot; write '-' or a space instead. "
-                'Rename it with columns="a.b:marks.NAME" or leave it out with ignore="a.b".'
+                "Rename it with columns=a.b:marks.NAME or leave it out with ignore=a.b."
             )
         ],
     ),
@@ -246,10 +262,13 @@ TRANSFERS: list[Case] = [
     ),
     (
         "POST /imports",
-        "roll_no,name,branch,math\nS2,A,B,1,2\n2E+11,A,B\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n",
+        "roll_no,name,branch,math\nS2,A,B,1,2\n2E+11,A,B\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n,,B,5\n",
         [
-            "6 of 6 rows are invalid; nothing was written.",
-            "2: The header has no name for column 5 (E), but this row has something in it.",
+            "7 of 7 rows are invalid; nothing was written.",
+            (
+                "2: The header has no name for column 5 (E), but this row has something in it. "
+                "If a cell has a separator in it, put the cell in quotation marks."
+            ),
             (
                 "3: A spreadsheet has shortened this number, and some of its digits are lost. "
                 "Restore the whole number where it came from, in a column that is formatted as text."
@@ -258,6 +277,7 @@ TRANSFERS: list[Case] = [
             "5: A mark lies between 0 and 100.",
             "6: A mark must be a number, such as 85 or 72.5. If this stands for no mark, add it to absent=.",
             "7: Lines 5 and 7 have the same roll number.",
+            "8: This row has neither a roll number nor a name. If it is no student's, leave it out with ignore_rows=8.",
         ],
     ),
     (

@@ -34,6 +34,11 @@ def pairs_pattern(target: str) -> str:
     return _list_pattern(rf'"{name}"{_BLANK}*{second}|"{name}{second}"{_BLANK}*|{_PLAIN}{second}')
 
 
+def quoted(item: str) -> str:
+    """Return an item as it stands in a list."""
+    return '"' + item.replace('"', '""') + '"' if set(item) & set(',"') else item
+
+
 def items_of(texts: Iterable[str]) -> Iterator[str]:
     """Yield the items of the values of a parameter. Raise `PydanticCustomError` if one is not a list."""
     for text in texts:

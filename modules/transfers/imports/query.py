@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from modules.transfers.columns.query import ReadingQuery
 from modules.transfers.options import Mode, OnError, Options
 
-# No file has so many lines, and MongoDB can store the number.
+# More than a file can have, and a number that MongoDB can hold.
 MAX_LINE = 2**31 - 1
 
 

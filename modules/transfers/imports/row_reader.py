@@ -38,9 +38,11 @@ def open_table(path: Path, options: Options | None = None, *, is_workbook: bool 
     """Read the layout and the columns of a CSV file, which may have been made of a workbook. Raise `InvalidFile`."""
     options = options or Options()
     is_named = partial(is_roll_no, options=options.columns)
-    layout = read_layout(path, is_named, UTF_8, ",") if is_workbook else read_layout(path, is_named, options.encoding)
+    encoding, separator = (UTF_8, ",") if is_workbook else (options.encoding, None)
+    layout = read_layout(path, is_named, encoding, separator, options.columns.highest_number)
     values = value_options(options.cells, decimal_comma=None if layout.separator == "," else True)
-    columns = Columns(assign(layout.header, options.columns), options.columns, values, options.skip_cells)
+    assigned = assign(layout.header, options.columns)
+    columns = Columns(assigned, options.columns, values, options.skip_cells, layout.width)
     return CsvTable(layout, columns, frozenset(options.ignored_rows))
 
 
@@ -93,7 +95,7 @@ def _opened(path: Path, table: CsvTable | None) -> TextIO:
 def _csv_rows(file: TextIO, table: CsvTable) -> Iterator[Row | None]:
     number = 0
     for raw in read_csv(file, table.layout):
-        if raw is None or raw.line in table.ignored_rows:
+        if raw is None or raw.line in table.ignored_rows or not table.columns.has_content(raw):
             yield None
         else:
             number += 1
