@@ -73,6 +73,11 @@ CORE: list[Case] = [
     (
         "GET /students?cursor=x",
         "",
+        ["cursor: This is not a cursor. Send it exactly as received, or start without one."],
+    ),
+    (
+        "GET /students?cursor=RGllIFBsYXR6IQ",
+        "",
         [
             (
                 "cursor: This is not a cursor of this list in this order and with these filters. "
@@ -174,20 +179,20 @@ STUDENTS: list[Case] = [
                 "Prefix '-' for descending order."
             ),
             "q: Search for at least one letter or digit.",
-            "fields: Choose fields from roll_no, name, branch, marks, created_at, updated_at.",
+            "fields: Choose fields from roll_no, name, branch, marks, created_at, updated_at, etag.",
         ],
     ),
     (
-        "GET /students?sort=name,name&marks.math.near=5&marks.art.gte=x",
+        "GET /students?sort=name,branch,name&marks.math.near=5&marks.art.gte=x",
         "",
         [
-            "sort: Sort by one field or by two different fields.",
+            "sort: Sort by one field or by two fields.",
             "marks.math.near: Write marks.SUBJECT.gte, marks.SUBJECT.gt, marks.SUBJECT.lte or marks.SUBJECT.lt.",
             "marks.art.gte: This must be a single number, such as 40 or 72.5.",
         ],
     ),
     (
-        "GET /changes?since=x",
+        "GET /changes?since=RGllIFBsYXR6IQ",
         "",
         [
             (

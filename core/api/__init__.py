@@ -26,10 +26,12 @@ from core.api.optimistic_locking import (
     retry_conflicts,
     write_current,
 )
-from core.api.pagination import LINK, Listing, PageQuery, decode_cursor, encode_cursor
+from core.api.pagination import LINK, Cursor, CursorNotFound, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
 from core.api.text_fields import (
+    NOT_FIRST,
+    UNPRINTABLE,
     Code,
     Composed,
     DocumentedPattern,
@@ -37,7 +39,9 @@ from core.api.text_fields import (
     PrintableLine,
     normalized,
     plain_spaces,
+    printable_pattern,
     trimmed,
+    whole_printable_pattern,
 )
 from core.api.validation_messages import code_of, sentence_of
 
@@ -47,6 +51,7 @@ __all__ = [
     "ETAG",
     "ETAG_EXAMPLE",
     "LINK",
+    "NOT_FIRST",
     "NOT_MODIFIED",
     "PROBLEM_MEDIA_TYPE",
     "PROTECTED_ROUTE",
@@ -54,8 +59,11 @@ __all__ = [
     "REQUEST_ID_EXAMPLE",
     "TOO_MANY_CHANGES",
     "UNCONDITIONAL",
+    "UNPRINTABLE",
     "Code",
     "Composed",
+    "Cursor",
+    "CursorNotFound",
     "DocumentedPattern",
     "Expected",
     "IfNoneMatch",
@@ -83,12 +91,14 @@ __all__ = [
     "not_modified",
     "operation_id",
     "plain_spaces",
+    "printable_pattern",
     "problem_responses",
     "retry_conflicts",
     "sentence_of",
     "strong_etag",
     "trimmed",
     "url_path",
+    "whole_printable_pattern",
     "with_problems",
     "write_current",
 ]

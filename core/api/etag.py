@@ -10,10 +10,14 @@ from bson import ObjectId
 from core.errors import PreconditionFailed
 
 _WEAK = "W/"
-TAGS_PATTERN = r"""^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"""
+_DIGEST_BYTES = 15
+# Some clients remove the quotation marks of a tag. Without them, only what can be a tag of this service is accepted.
+_BARE = f"[A-Za-z0-9_-]{{{_DIGEST_BYTES * 4 // 3}}}"
+_DOCUMENTED_TAG = rf'(W/)?("[!#-~]*"|{_BARE})'
+TAGS_PATTERN = rf"^(\*|{_DOCUMENTED_TAG}(, *{_DOCUMENTED_TAG})*)$"
 """The documented syntax of the headers that `EntityTags.parse` reads."""
 
-_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAG = rf'(W/)?(?:("[\x21\x23-\x7e\x80-\xff]*")|({_BARE}))'
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 
 
@@ -23,7 +27,7 @@ def strong_etag(document_id: ObjectId, version: int) -> str:
     The tag is derived from the document's `_id` and `version`, so it is unique to this state, even if a record is
     deleted and created again under the same name.
     """
-    digest = blake2b(document_id.binary + version.to_bytes(8, "big"), digest_size=15).digest()
+    digest = blake2b(document_id.binary + version.to_bytes(8, "big"), digest_size=_DIGEST_BYTES).digest()
     return f'"{urlsafe_b64encode(digest).decode()}"'
 
 
@@ -36,12 +40,12 @@ class EntityTags:
 
     @classmethod
     def parse(cls, header: str) -> "EntityTags":
-        """Parse a header value; raise `ValueError` if it is neither `*` nor a list of quoted tags."""
+        """Parse a header value; raise `ValueError` if it is neither `*` nor a list of tags."""
         if header.strip() == "*":
             return cls(any=True)
         if not _LIST.fullmatch(header):
             raise ValueError("not a list of entity tags")
-        return cls(frozenset(re.findall(_TAG, header)))
+        return cls(frozenset(weak + (quoted or f'"{bare}"') for weak, quoted, bare in re.findall(_TAG, header)))
 
     def matches(self, etag: str) -> bool:
         """Return whether this strong tag is listed, by strong comparison: a weak tag never matches."""

@@ -1,6 +1,7 @@
 """Pagination of lists: the query parameters, opaque cursors, and the `Link` header to the adjacent pages."""
 
 import json
+import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,13 +10,43 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from core.api.documented_responses import header
+from core.api.text_fields import DocumentedPattern
 from core.database import Order, Page, Position, SortKey, Window, position_of
-from core.errors import FieldError, InvalidRequest
+from core.errors import FieldError, NotFound
 
 _CHECK_BYTES = 6
+
+# Longer than any cursor: those of lists sorted by two texts of 200 characters are the longest.
+_MAX_CURSOR = 2500
+_FORM = "^[A-Za-z0-9_-]{8,}$"
+
+
+def _check_form(cursor: str) -> str:
+    if not re.fullmatch(_FORM, cursor):
+        raise PydanticCustomError(
+            "cursor_form", "This is not a cursor. Send it exactly as received, or start without one."
+        )
+    return cursor
+
+
+Cursor = Annotated[
+    str, StringConstraints(max_length=_MAX_CURSOR), AfterValidator(_check_form), DocumentedPattern(_FORM)
+]
+"""An opaque token that a list or a feed has issued, of `encode_cursor`."""
+
+
+class CursorNotFound(NotFound):
+    """This list has no such page: the cursor comes from another list, other filters or another sort order. Start again
+    without it."""
+
+    title = "Cursor not found"
+
+    def __init__(self, detail: str, parameter: str) -> None:
+        super().__init__(errors=[FieldError(code="cursor", detail=detail, parameter=parameter)])
 
 
 class PageQuery(BaseModel):
@@ -25,9 +56,8 @@ class PageQuery(BaseModel):
 
     limit: Annotated[int, Query(ge=1, le=500, description="The maximum number of records per page.")] = 100
     cursor: Annotated[
-        str | None,
+        Cursor | None,
         Query(
-            max_length=4000,
             description="The start of the page, as given in the `Link` header of another page.",
             examples=["RGllIFBsYXR6IQ"],
         ),
@@ -51,7 +81,7 @@ class Listing:
     order: Order
 
     def window(self, query: PageQuery) -> Window:
-        """Return the requested page; raise `InvalidRequest` if the cursor does not belong to this list."""
+        """Return the requested page; raise `CursorNotFound` if the cursor does not belong to this list."""
         if query.cursor is None:
             return Window(self.order, query.limit)
         try:
@@ -105,12 +135,12 @@ def decode_cursor(scope: str, cursor: str) -> str:
     return text.decode()
 
 
-def _wrong_cursor() -> InvalidRequest:
+def _wrong_cursor() -> CursorNotFound:
     detail = (
         "This is not a cursor of this list in this order and with these filters. Take one from the Link header of its "
         "pages, or start again without a cursor."
     )
-    return InvalidRequest(errors=[FieldError(code="cursor", detail=detail, parameter="cursor")])
+    return CursorNotFound(detail, "cursor")
 
 
 def _check(scope: str, text: bytes) -> bytes:

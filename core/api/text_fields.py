@@ -25,8 +25,21 @@ _VIRAMA = 9
 # Longer than any maximum length here, even before composition: one character is composed of at most four.
 _MAX_NORMALIZED = 1000
 
-# Characters in the categories of letters and symbols that are nevertheless invisible.
-_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+# Letters, marks and symbols that are invisible by themselves, and joiners, as in a pattern.
+_NOT_VISIBLE = r"\u034f\u115f\u1160\u180b-\u180f\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0"
+_BLANK_LINE = re.compile(rf"[\s{_NOT_VISIBLE}\U000e0100-\U000e01ef]*")
+
+# Control and formatting characters, line separators and noncharacters, as in a pattern. Code points that Unicode has
+# not assigned yet are allowed: which ones these are depends on the version of Python.
+UNPRINTABLE = (
+    r"\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffd-\uffff"
+)
+# Those beyond U+FFFF are not documented: patterns in JavaScript take such a character for two.
+_UNPRINTABLE_CHARACTER = re.compile(
+    rf"[{UNPRINTABLE}\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e007f]"
+)
 
 
 def describe_character(character: str) -> str:
@@ -73,16 +86,15 @@ def composed(text: Any) -> Any:
 def _check_printable(text: str) -> str:
     if text.isascii() and text.isprintable() and not text.isspace():
         return text
-    for character in text:
-        if character == "\ufffd":
+    if found := _UNPRINTABLE_CHARACTER.search(text):
+        if found.group() == "\ufffd":
             raise PydanticCustomError("not_utf8", "This contains U+FFFD, which replaces text that was not valid UTF-8.")
-        if not character.isprintable() and character not in _JOINERS:
-            raise PydanticCustomError(
-                "not_printable",
-                "This must be one line of printable characters; remove {character}.",
-                {"character": describe_character(character)},
-            )
-    if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS for character in text):
+        raise PydanticCustomError(
+            "not_printable",
+            "This must be one line of printable characters; remove {character}.",
+            {"character": describe_character(found.group())},
+        )
+    if _BLANK_LINE.fullmatch(text):
         raise PydanticCustomError("not_visible", "This must contain a visible character.")
     return text
 
@@ -107,17 +119,31 @@ class DocumentedPattern:
         return handler(schema) | {"pattern": self.pattern}
 
 
-# The part of `Printable` that a portable pattern can express: no control characters except at the ends, which are
-# trimmed.
-_ENDS, _INNER = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f]"
-PRINTABLE_PATTERN = rf"^\s*{_ENDS}({_INNER}*{_ENDS})?\s*$"
+# The part of `Printable` that a portable pattern can express: no unprintable characters, except for blanks at the ends,
+# which are trimmed.
+_TRIMMED = r"[ \t-\r]*"
+NOT_FIRST, _LAST = rf"\s{_NOT_VISIBLE}{UNPRINTABLE}", rf"\s{UNPRINTABLE}"
+
+
+def printable_pattern(most: int, *, besides: str = "", first: str = "") -> str:
+    """Return the pattern of a line of up to `most` printable characters, as `trimmed` leaves it, for a longer pattern.
+    It has none of the characters `besides`, and does not begin with one of `first`; both are written as in a class of
+    characters."""
+    return f"[^{first}{besides}{NOT_FIRST}]([^{besides}{UNPRINTABLE}]{{0,{most - 2}}}[^{besides}{_LAST}])?"
+
+
+def whole_printable_pattern(*, besides: str = "", first: str = "") -> str:
+    """Return the pattern of a whole text that is such a line once it is trimmed. Its length is documented besides."""
+    line = f"[^{first}{besides}{NOT_FIRST}]([^{besides}{UNPRINTABLE}]*[^{besides}{_LAST}])?"
+    return f"^{_TRIMMED}{line}{_TRIMMED}$"
+
 
 PrintableLine = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     Composed,
     Printable,
-    DocumentedPattern(PRINTABLE_PATTERN),
+    DocumentedPattern(whole_printable_pattern()),
 ]
 """One line of 1 to 200 printable characters, trimmed and composed."""
 

@@ -15,6 +15,7 @@ class HeadAsGet:
             return
 
         async def send_without_body(message: Message) -> None:
+            scope["route"] = as_get.get("route")  # for the headers that announce a deprecation
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         as_get = {**scope, "method": "GET"}

@@ -57,7 +57,8 @@ class RequestContextMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], (_REQUEST_ID, request_id.encode())]
+                announced = getattr(scope.get("route"), "deprecation_headers", ())
+                headers = [*message["headers"], (_REQUEST_ID, request_id.encode()), *announced]
                 message["headers"] = [*headers, *security_headers(scope, headers)]
             await send(message)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
@@ -25,6 +26,18 @@ REQUEST_ID = header(
 )
 
 NO_STORE = header("Cache-Control", "`no-store`: caches must not store the response.", example="no-store", always=True)
+
+_DEPRECATED = header(
+    "Deprecation",
+    "When the operation was deprecated, in seconds since 1970 (RFC 9745).",
+    example="@1793491200",
+    always=True,
+) | header(
+    "Sunset",
+    "When the operation may be removed (RFC 8594).",
+    example="Mon, 01 Nov 2027 00:00:00 GMT",
+    always=True,
+)
 
 _UNSUPPORTED = problem_responses(UnsupportedMediaType)[415]
 
@@ -114,10 +127,20 @@ def _complete_operation(operation: Json, examples: Examples, settings: Settings)
     if body := operation.get("requestBody"):
         _document_body(body, settings)
         examples.add_to(body["content"])
-        operation["responses"].setdefault("415", _UNSUPPORTED)["headers"] = _ENCODINGS
+        operation["responses"].setdefault("415", deepcopy(_UNSUPPORTED))["headers"] = _ENCODINGS
     operation["responses"] = dict(sorted(operation["responses"].items()))
     for status, response in operation["responses"].items():
         _document_response(status, response, examples)
+    if operation.get("deprecated"):
+        _document_deprecation(operation)
+
+
+def _document_deprecation(operation: Json) -> None:
+    since, sunset = operation["x-deprecated-since"], operation["x-sunset"]
+    announcement = f"Deprecated since {since}. May be removed on {sunset} or later."
+    operation["description"] = f"{announcement}\n\n{operation['description']}"
+    for response in operation["responses"].values():
+        response["headers"] = {**response["headers"], **_DEPRECATED}
 
 
 def _split_docstring(operation: Json) -> None:

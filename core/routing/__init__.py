@@ -1,6 +1,7 @@
 """The lookup of routes, the checks of a request before its body is read, and the repetition of responses."""
 
 from core.routing.declared_routes import DeclaredRoute, declared_routes
+from core.routing.deprecation import deprecation
 from core.routing.idempotency import KeyReused
 from core.routing.route_table import install_route_table
 from core.routing.router import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter, UncachedRoute
@@ -16,6 +17,7 @@ __all__ = [
     "UncachedRoute",
     "UsedKey",
     "declared_routes",
+    "deprecation",
     "forget_responses",
     "hashed_key",
     "install_route_table",

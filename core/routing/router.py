@@ -1,7 +1,7 @@
 """Routers whose routes check a request before the framework reads its body: its user, headers and query."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from copy import copy, deepcopy
 from typing import Any, get_args, get_origin
@@ -16,6 +16,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from core.api import ANY_ROUTE, PROTECTED_ROUTE, operation_id, with_problems
 from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
 from core.identity import Role, authorize, current_user
+from core.routing.deprecation import Deprecation
 from core.routing.idempotency import PARAMETER, PROBLEMS, Handler, carried_out_once
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
@@ -47,10 +48,30 @@ class _Overrides:
 
 
 class CheckedRoute(APIRoute):
-    """A route that rejects unsupported media types and repeated query parameters.
+    """A route that rejects unsupported media types and repeated query parameters, and announces its deprecation.
 
     The framework would silently use the last value of a parameter that takes one value.
     """
+
+    deprecation_headers: Sequence[tuple[bytes, bytes]] = ()
+    """Headers of every response of the route, errors included; `RequestContextMiddleware` adds them."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        deprecated: Deprecation | None = None,
+        openapi_extra: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Raise `TypeError` if the route is declared as deprecated without its dates."""
+        if deprecated is not None:
+            if not isinstance(deprecated, Deprecation):
+                raise TypeError(f"{path}: write deprecated=deprecation(since=..., sunset=...), with the dates.")
+            self.deprecation_headers = deprecated.headers
+            openapi_extra = {**(openapi_extra or {}), **deprecated.documentation}
+        super().__init__(path, endpoint, deprecated=bool(deprecated), openapi_extra=openapi_extra, **options)
 
     def get_route_handler(self) -> Handler:
         self.media_types = _media_types(self)

@@ -22,9 +22,9 @@ def highest_mark() -> Fraction:
     return exact(MarkSettings.current().max)
 
 
-def passing_mark(given: Decimal | None) -> Fraction:
+def passing_mark(given: float | None) -> Fraction:
     """Return the lowest mark that passes: `given`, or 40% of the highest mark."""
-    return highest_mark() * _PASSING if given is None else Fraction(given)
+    return highest_mark() * _PASSING if given is None else exact(given)
 
 
 def bin_limits() -> list[float]:

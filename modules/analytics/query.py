@@ -1,6 +1,5 @@
 """Query parameters of statistics, the chart and rankings."""
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -8,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from core.api import PageQuery, PrintableLine
 from modules.analytics.ranking_measure import check_measure
-from modules.students import SUBJECT_PATTERN, DocumentedMark, MarkSettings, Subject
+from modules.students import DocumentedMark, MarkSettings, Subject, subject_pattern
 from modules.transfers import TableQuery
 
 MAX_CHOSEN = 100
@@ -23,21 +22,16 @@ Branches = Annotated[
 ]
 
 
-def _check_pass_mark(mark: Decimal | None) -> Decimal | None:
+def _check_pass_mark(mark: float | None) -> float | None:
     highest = MarkSettings.current().max
-    if mark is not None and mark > Decimal(repr(highest)):
+    if mark is not None and mark > highest:
         raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
     return mark
 
 
 PassMark = Annotated[
-    Decimal | None,
-    Field(
-        ge=0,
-        max_digits=9,
-        decimal_places=2,
-        description="The lowest mark that passes. The default is 40% of `MARKS_MAX`.",
-    ),
+    float | None,
+    Field(ge=0, allow_inf_nan=False, description="The lowest mark that passes. The default is 40% of `MARKS_MAX`."),
     AfterValidator(_check_pass_mark),
     DocumentedMark(),
 ]
@@ -72,7 +66,7 @@ class RankingsQuery(PageQuery, TableQuery):
             description="What to rank by: `total`, `average` or a subject. `marks.SUBJECT` always means a subject: "
             "`marks.total` ranks by the marks in a subject named total.",
             examples=["total", "math"],
-            json_schema_extra={"pattern": rf"^(marks\.)?{SUBJECT_PATTERN}$"},
+            json_schema_extra={"pattern": rf"^(marks\.)?{subject_pattern()}$"},
         ),
     ] = "total"
     branch: Branches = []

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Header, Path, Query, Request, Response
 
-from core.api import LINK, Listing, header, problem_responses
+from core.api import LINK, CursorNotFound, Listing, header, problem_responses
 from core.identity import CurrentUser
 from core.routing import ProtectedRouter
 from modules.analytics import report_cards, service
@@ -95,7 +95,7 @@ async def draw_statistics(query: Annotated[ChartQuery, Query()]) -> Response:
     response_model=list[RankedStudent],
     responses={
         200: {"content": table_content(RANKING_CSV), "headers": LINK | UNRANKED | DISPOSITION},
-        **problem_responses(TooManyStreams),
+        **problem_responses(CursorNotFound, TooManyStreams),
     },
 )
 async def list_rankings(

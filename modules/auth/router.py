@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Form, Path, Query, Request, Response
 
-from core.api import LINK, Listing, PageQuery, problem_responses
+from core.api import LINK, CursorNotFound, Listing, PageQuery, problem_responses
 from core.database import SortKey, object_id
 from core.errors import (
     BadRequest,
@@ -161,7 +161,11 @@ async def logout_all(user: CurrentUser) -> None:
     await service.sign_out_everywhere(user)
 
 
-@router.get("/users", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
+@router.get(
+    "/users",
+    dependencies=[ADMIN],
+    responses={200: {"headers": LINK}, **problem_responses(Forbidden, CursorNotFound)},
+)
 async def list_users(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[AccountRead]:
     """List accounts, sorted by user name."""
     page = await user_administration.list_(USERS.window(query))
@@ -224,7 +228,11 @@ class EventQuery(PageQuery):
     username: Annotated[Username | None, Query(description="Return only events about or by this user.")] = None
 
 
-@router.get("/auth-events", dependencies=[ADMIN], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
+@router.get(
+    "/auth-events",
+    dependencies=[ADMIN],
+    responses={200: {"headers": LINK}, **problem_responses(Forbidden, CursorNotFound)},
+)
 async def list_auth_events(
     query: Annotated[EventQuery, Query()], request: Request, response: Response
 ) -> list[AuthEventRead]:

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import email_validator
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,6 +24,10 @@ from pydantic_core import PydanticCustomError
 from core.api import DocumentedPattern, RequestBody
 from core.identity import Role
 from core.security import MAX_PASSWORD_BYTES, is_hashable
+
+# By default, domains such as `.local` are refused: but an internal network can have them, and nothing is sent to the
+# addresses. Editing this list is the library's documented way to allow them.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 MIN_PASSWORD_CHARACTERS = 8
 

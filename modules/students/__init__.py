@@ -5,7 +5,7 @@ from modules.students import migrations
 from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
 from modules.students.error_codes import ERROR_CODES
 from modules.students.field_changes import FieldDifference, differences
-from modules.students.fields import SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
+from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
 from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
 from modules.students.listing.reader import StudentReader
@@ -27,7 +27,6 @@ from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 
 __all__ = [
-    "SUBJECT_PATTERN",
     "DocumentedMark",
     "ErasedStudent",
     "FieldChange",
@@ -53,6 +52,7 @@ __all__ = [
     "joined_key",
     "module",
     "subject_of",
+    "subject_pattern",
 ]
 
 module = Module(

@@ -18,7 +18,15 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from core.api import Code, Composed, DocumentedPattern, Printable, sentence_of
+from core.api import (
+    Code,
+    Composed,
+    DocumentedPattern,
+    Printable,
+    printable_pattern,
+    sentence_of,
+    whole_printable_pattern,
+)
 from modules.students.settings import MarkSettings
 
 MAX_SUBJECTS = 100
@@ -36,14 +44,19 @@ def _check_subject(subject: str) -> str:
     return subject
 
 
-# Without anchors and surrounding spaces, so that longer patterns can embed it.
-SUBJECT_PATTERN = r"[^\s$.\x00-\x1f\x7f-\x9f]([^.\x00-\x1f\x7f-\x9f]{0,62}[^\s.\x00-\x1f\x7f-\x9f])?"
+MAX_SUBJECT = 64
 
-_WHOLE_SUBJECT = rf"^\s*{SUBJECT_PATTERN}\s*$"
+
+def subject_pattern(besides: str = "") -> str:
+    """Return the pattern of a subject without the characters `besides`, for a longer pattern."""
+    return printable_pattern(MAX_SUBJECT, besides=f".{besides}", first="$")
+
+
+_WHOLE_SUBJECT = whole_printable_pattern(besides=".", first="$")
 
 _SubjectKey = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_SUBJECT),
     Composed,
     Printable,
     AfterValidator(_check_subject),
@@ -117,7 +130,7 @@ def _check_marks(marks: Any, check: ValidatorFunctionWrapHandler) -> dict[str, A
 # By default pydantic puts the pattern of the keys into `patternProperties`, which few clients support.
 _SUBJECTS: JsonDict = {
     "maxProperties": MAX_SUBJECTS,
-    "propertyNames": {"minLength": 1, "maxLength": 64, "pattern": _WHOLE_SUBJECT},
+    "propertyNames": {"minLength": 1, "maxLength": MAX_SUBJECT, "pattern": _WHOLE_SUBJECT},
 }
 
 Marks = Annotated[

@@ -5,18 +5,24 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from core.api import PageQuery
+from core.api import Cursor, PageQuery
 from modules.students.listing.filters import MAX_ROLL_NUMBERS, Selection
-from modules.students.schemas import StudentRead
+from modules.students.schemas import StudentListItem, StudentRead
 
 FIELDS = tuple(StudentRead.model_fields)
+"""The fields that a list returns by default."""
+
+SELECTABLE = tuple(StudentListItem.model_fields)
+"""The fields that a list can return."""
+
+ETAG_FIELD = "etag"
 
 MAX_VERSION = 2**31 - 1
 
 
 def _check_fields(fields: str | None) -> str | None:
-    if fields is not None and not set(fields.split(",")) <= set(FIELDS):
-        raise PydanticCustomError("fields", "Choose fields from {known}.", {"known": ", ".join(FIELDS)})
+    if fields is not None and not set(fields.split(",")) <= set(SELECTABLE):
+        raise PydanticCustomError("fields", "Choose fields from {known}.", {"known": ", ".join(SELECTABLE)})
     return fields
 
 
@@ -47,9 +53,8 @@ class ChangesQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     since: Annotated[
-        str | None,
+        Cursor | None,
         Field(
-            max_length=200,
             description="The `next` token of the previous response; leave it out of the first request.",
             examples=["qYAdeA-PMA"],
         ),
@@ -64,10 +69,11 @@ class StudentQuery(Selection, PageQuery):
         str | None,
         AfterValidator(_check_fields),
         Field(
-            description="The fields of each student to return, separated by commas. All by default. A client that is "
-            "generated from this document may require the others, too.",
-            examples=["roll_no,name"],
-            json_schema_extra={"pattern": rf"^({'|'.join(FIELDS)})(,({'|'.join(FIELDS)}))*$"},
+            description="The fields of each student to return, separated by commas. By default all except `etag`, "
+            "which is the value to send as `If-Match` when you change the student. Any selection is valid, such as "
+            "`roll_no,name`. Clients that are generated from this document expect at least the default fields, so the "
+            "document lists only the selection that adds `etag` to them.",
+            json_schema_extra={"enum": [",".join(SELECTABLE)]},
         ),
     ] = None
     count: Annotated[
@@ -86,6 +92,12 @@ class StudentQuery(Selection, PageQuery):
 
     @property
     def chosen(self) -> list[str]:
-        """The fields to return, in the order of `StudentRead`."""
+        """The fields to return, in the order of `StudentListItem`."""
         names = FIELDS if self.fields is None else self.fields.split(",")
-        return [field for field in FIELDS if field in names]
+        return [field for field in SELECTABLE if field in names]
+
+    @property
+    def stored(self) -> list[str]:
+        """The stored fields that the fields to return are made from."""
+        made_from = {ETAG_FIELD: ("_id", "version")}
+        return [name for field in self.chosen for name in made_from.get(field, (field,))]

@@ -12,6 +12,7 @@ from core.api import (
     ETAG_EXAMPLE,
     LINK,
     NOT_MODIFIED,
+    CursorNotFound,
     IfNoneMatch,
     Listing,
     also_as_merge_patch,
@@ -33,7 +34,7 @@ from modules.students.listing import pages
 from modules.students.listing.pages import Row
 from modules.students.listing.reader import StudentReader
 from modules.students.marks_router import router as marks_router
-from modules.students.query import DeleteQuery, StudentQuery
+from modules.students.query import ETAG_FIELD, DeleteQuery, StudentQuery
 from modules.students.records import store
 from modules.students.records.store import RollNoTaken, StudentNotFound, Writer
 from modules.students.responses import (
@@ -46,7 +47,8 @@ from modules.students.responses import (
     read,
     with_location,
 )
-from modules.students.schemas import Rename, StudentCreate, StudentPatch, StudentRead, StudentReplace
+from modules.students.schemas import Rename, StudentCreate, StudentListItem, StudentPatch, StudentRead, StudentReplace
+from modules.students.service import OtherRollNo
 
 router = ProtectedRouter()
 
@@ -72,8 +74,8 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Re
 
 @router.get(
     "/students",
-    response_model=list[StudentRead],
-    responses={200: {"headers": LINK | TOTAL}},
+    response_model=list[StudentListItem],
+    responses={200: {"headers": LINK | TOTAL}, **problem_responses(CursorNotFound)},
 )
 async def list_(query: Annotated[StudentQuery, Query()], request: Request) -> Response:
     """List students, with filters, sort order and pagination.
@@ -105,7 +107,10 @@ async def _render_pages(queries: Sequence[StudentQuery]) -> list[_RenderedPage]:
     query = queries[0]
     students = Listing(f"students {query.name}", query.order)
     fields = query.chosen
-    page = await pages.list_(query, students.window(query), fields)
+    page = await pages.list_(query, students.window(query), query.stored)
+    if ETAG_FIELD in fields:
+        for row in page.items:
+            row[ETAG_FIELD] = strong_etag(row["_id"], row["version"])
     # Stored values were validated when written, so they are serialized without validation.
     rows = to_json([{field: row[field] for field in fields} for row in page.items])
     rendered = _RenderedPage(students, page, rows, await StudentReader(query).count() if query.count else None)
@@ -135,7 +140,7 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
     responses={
         200: {"headers": ETAG},
         201: {"description": "Created.", "model": StudentRead, "headers": LOCATION | ETAG},
-        **problem_responses(*CONDITIONAL),
+        **problem_responses(*CONDITIONAL, OtherRollNo),
     },
 )
 async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentReplace, request: Request) -> Response:
@@ -151,7 +156,7 @@ async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentRep
     "/students/{roll_no}",
     response_model=StudentRead,
     dependencies=[WRITER],
-    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
+    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, OtherRollNo)},
     openapi_extra=also_as_merge_patch(StudentPatch),
 )
 async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch) -> Response:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.api import PrintableLine, RequestBody
+from core.api import ETAG_EXAMPLE, PrintableLine, RequestBody
 from modules.students.fields import Mark, Marks, MarksPatch, RollNo
 from modules.students.models import Action, StudentVersionData
 
@@ -94,6 +94,14 @@ class StudentRead(BaseModel):
     marks: dict[str, int | float]
     created_at: datetime
     updated_at: datetime
+
+
+class StudentListItem(StudentRead):
+    """A student in a list."""
+
+    model_config = _example(_READ_EXAMPLE | {"etag": ETAG_EXAMPLE})
+
+    etag: str = _optional_field("The student's `ETag`, to be sent as `If-Match`. It is there if `fields` names it.")
 
 
 class FieldChange(BaseModel):

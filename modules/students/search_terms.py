@@ -21,8 +21,14 @@ def words_of(text: str) -> list[str]:
         return list(dict.fromkeys(_ASCII_WORD.findall(text.lower())))
     folded = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     kept = "".join(c for c in unicodedata.normalize("NFKD", folded) if not _is_dropped(c))
-    spaced = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in kept)
+    spaced = "".join(c if _is_in_word(c) else " " for c in kept)
     return list(dict.fromkeys(spaced.split()))
+
+
+def _is_in_word(character: str) -> bool:
+    """Return whether the character is a letter, a digit or a mark, or may be one in a later version of Unicode."""
+    category = unicodedata.category(character)
+    return category[0] in "LNM" or category in ("Cn", "Co")
 
 
 def _is_dropped(character: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from core.api import UNCONDITIONAL, retry_conflicts
-from core.errors import FieldError, InvalidRequest, NotFound
+from core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from modules.students.fields import check_number_of_subjects
 from modules.students.models import Action, StudentSnapshot
 from modules.students.records import store
@@ -19,6 +19,13 @@ class MarkNotFound(NotFound):
     """The student has no mark in this subject. `GET /students/{roll_no}` returns all marks of the student."""
 
     title = "Mark not found"
+
+
+class OtherRollNo(Conflict):
+    """The body has another roll number than the URL (RFC 9110, section 9.3.4). Leave it out, or change it with
+    `POST /students/{roll_no}/rename`."""
+
+    title = "Other roll number"
 
 
 async def create(data: StudentCreate, writer: Writer) -> StudentSnapshot:
@@ -53,7 +60,7 @@ async def _create_again(new: StudentSnapshot) -> StudentSnapshot:
 async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> StudentSnapshot:
     """Replace the content of the record by `data`.
 
-    Raise `InvalidRequest` if `data` has another roll number, and the errors of `store.change`.
+    Raise `OtherRollNo` if `data` has another roll number, and the errors of `store.change`.
     """
     _check_same_roll_no(roll_no, data.roll_no)
     content = data.model_dump(exclude={"roll_no"})
@@ -123,7 +130,7 @@ async def delete(roll_no: str, writer: Writer) -> StudentSnapshot:
 def _check_same_roll_no(roll_no: str, given: str | None) -> None:
     if given not in (None, roll_no):
         detail = f"This must be {roll_no}, as in the URL, or be left out."
-        raise InvalidRequest(errors=[FieldError(code="roll_no_url", detail=detail, pointer="#/roll_no")])
+        raise OtherRollNo(errors=[FieldError(code="roll_no_url", detail=detail, pointer="#/roll_no")])
 
 
 def _updated(student: StudentSnapshot, writer: Writer, content: dict[str, Any]) -> StudentSnapshot | None:

@@ -128,6 +128,17 @@ def forbids_caching(operation: Operation, client: TestClient) -> Iterator[str]:
                 yield f"answers {answer.status_code} to {method} without Cache-Control: no-store"
 
 
+def announces_deprecation(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Check that each response of a deprecated route, and of no other, has the headers Deprecation and Sunset."""
+    forged = {"Authorization": "Bearer forged"}
+    for headers in (forged, {}) if operation.method == "GET" else (forged,):
+        answer = client.request(operation.method, address(operation), headers=headers)
+        announced = {"deprecation", "sunset"} & set(answer.headers)
+        expected = {"deprecation", "sunset"} if operation.spec.get("deprecated") else set()
+        if announced != expected:
+            yield f"answers {answer.status_code} with the headers {sorted(announced)}, not {sorted(expected)}"
+
+
 def is_counted(operation: Operation, client: TestClient) -> Iterator[str]:
     """Check that each request is counted under its method and the route's template."""
     before = told(REQUESTS, method=operation.method, route=operation.path)

@@ -71,6 +71,8 @@ def _statuses(operation: Operation) -> Iterator[tuple[str, str]]:
         yield "404", "it has a path parameter"
     if operation.takes(header=IDEMPOTENCY_KEY):
         yield "409", "it takes an Idempotency-Key"
+    if any(parameter["name"] == "cursor" for parameter in operation.parameters):
+        yield "404", "it takes a cursor"
     if operation.takes(header="If-Match"):
         yield from (("412", "it takes If-Match"), ("428", "it takes If-Match"))
     if operation.takes(header="If-None-Match"):
@@ -114,6 +116,8 @@ def _headers(operation: Operation, status: str) -> Iterator[str]:
         yield "Location"
     if status[0] == "2" and any(one["name"] == "cursor" for one in operation.parameters):
         yield "Link"
+    if operation.spec.get("deprecated"):
+        yield from ("Deprecation", "Sunset")
 
 
 def _has_etag(operation: Operation) -> bool:

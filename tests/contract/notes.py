@@ -11,7 +11,7 @@ from pymongo import IndexModel
 
 from core.api.conditional_requests import ETAG, NOT_MODIFIED, Expected, IfNoneMatch
 from core.api.documented_responses import problem_responses
-from core.api.pagination import LINK, PageQuery
+from core.api.pagination import LINK, CursorNotFound, PageQuery
 from core.api.request_body import RequestBody
 from core.errors import Forbidden, NotFound, PreconditionFailed, PreconditionRequired
 from core.identity import Role, at_least
@@ -68,7 +68,7 @@ def notes_module(declare: Declare | None = None, **changes: Any) -> Module:
 
 
 def _declare_valid_routes(router: ProtectedRouter) -> None:
-    @router.get("/notes", responses={200: {"headers": LINK}})
+    @router.get("/notes", responses={200: {"headers": LINK}, **problem_responses(CursorNotFound)})
     async def list_(query: Annotated[PageQuery, Query()]) -> list[NoteRead]:
         """List notes."""
         return []

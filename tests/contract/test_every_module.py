@@ -72,6 +72,7 @@ def test_the_indexes_exist_after_the_start(module: Module, database: MongoDataba
         behaviour.refuses_an_unknown_encoding,
         behaviour.forbids_caching,
         messages.explains_wrong_values,
+        behaviour.announces_deprecation,
     ],
     ids=lambda contract: contract.__name__,
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import date
 from secrets import token_hex
 from types import ModuleType
 from typing import Annotated, Any
@@ -16,9 +17,11 @@ from pymongo import IndexModel
 
 from core.api.validation_messages import SENTENCES
 from core.module import Module
+from core.routing.deprecation import deprecation
 from core.routing.router import ProtectedRouter
 from tests.contract import behaviour, declaration, notes
 from tests.contract.behaviour import (
+    announces_deprecation,
     carries_out_a_repeated_request_once,
     forbids_caching,
     is_counted,
@@ -216,6 +219,27 @@ def test_a_response_that_may_be_cached_is_found(invalid_app: TestClient) -> None
     operations = [operation for operation in operations_of(VALID) if operation.path == "/notes/{number}"]
     gaps = [gap for one in operations for gap in forbids_caching(moved_to("/open/{number}", one), invalid_app)]
     assert "answers 200 to GET without Cache-Control: no-store" in gaps
+
+
+def old(router: ProtectedRouter, _: APIRouter) -> None:
+    @router.get("/old", deprecated=deprecation(since=date(2026, 11, 1), sunset=date(2027, 11, 1)))
+    async def read_old() -> notes.NoteRead:
+        """Read an old note."""
+        return notes.NoteRead(text="old")
+
+
+def test_a_deprecation_that_is_not_announced_is_found(
+    invalid_app: TestClient, database: MongoDatabase, mongodb_url: str
+) -> None:
+    module = notes.notes_module(old)
+    (read_old,) = [operation for operation in operations_of(module) if operation.path == "/old"]
+
+    assert (
+        list(announces_deprecation(read_old, invalid_app))
+        == ["answers 404 with the headers [], not ['deprecation', 'sunset']"] * 2
+    )
+    with started(module, database, mongodb_url) as client:
+        assert [gap for one in operations_of(module) for gap in announces_deprecation(one, client)] == []
 
 
 def test_a_route_that_is_not_counted_is_found(invalid_app: TestClient) -> None:

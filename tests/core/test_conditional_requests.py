@@ -1,12 +1,15 @@
 """Tests of entity tags and preconditions (RFC 9110)."""
 
+import re
+
 import pytest
 from bson import ObjectId
 
-from core.api.etag import UNCONDITIONAL, EntityTags, Preconditions, strong_etag
+from core.api.etag import TAGS_PATTERN, UNCONDITIONAL, EntityTags, Preconditions, strong_etag
 from core.errors import PreconditionFailed
 
 A, B, C = '"a"', '"b"', '"c"'
+BARE = "dGhpcy1pc19vcGFxdWUh"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,24 @@ def test_a_list_of_tags_is_parsed(header: str, strongly: set[str], weakly: set[s
 def test_an_invalid_list_of_tags_is_refused(header: str) -> None:
     with pytest.raises(ValueError, match="entity tags"):
         EntityTags.parse(header)
+
+
+@pytest.mark.parametrize(
+    ("header", "strongly"),
+    [(BARE, True), (f'"a",{BARE}', True), (f"W/{BARE}", False), (f'W/"{BARE}"', False), (f'"x{BARE}"', False)],
+)
+def test_a_tag_of_this_service_may_be_sent_without_quotes(header: str, strongly: bool) -> None:
+    tags = EntityTags.parse(header)
+    assert tags.matches(f'"{BARE}"') is strongly
+    assert tags.matches_weakly(f'"{BARE}"') is (strongly or header.startswith("W/"))
+    assert re.search(TAGS_PATTERN, header)
+
+
+@pytest.mark.parametrize("header", ["0", BARE[1:], f"{BARE}0", f"{BARE} {BARE}", f"{BARE},0", f'{BARE}"'])
+def test_other_tags_need_their_quotes(header: str) -> None:
+    with pytest.raises(ValueError, match="entity tags"):
+        EntityTags.parse(header)
+    assert not re.search(TAGS_PATTERN, header)
 
 
 def test_a_long_list_is_read_in_no_time() -> None:

@@ -15,7 +15,7 @@ USERS = [*ROOT.glob("core/**/*.py"), *ROOT.glob("modules/**/*.py"), *ROOT.glob("
 # Imported by its full name, as it needs optional packages.
 OPTIONAL = {"core.operations.trace_export"}
 # Names for modules that no module uses yet.
-FOR_MODULES = {"metrics": {"Histogram"}}
+FOR_MODULES = {"metrics": {"Histogram"}, "routing": {"deprecation"}}
 
 
 def imports_of(file: Path) -> Iterator[tuple[str, str]]:

@@ -8,9 +8,8 @@ import pytest
 from bson import ObjectId
 from fastapi import Request, Response
 
-from core.api.pagination import Listing, PageQuery, _check, decode_cursor, encode_cursor
+from core.api.pagination import CursorNotFound, Listing, PageQuery, _check, decode_cursor, encode_cursor
 from core.database.keyset import Page, SortKey, Window, object_id
-from core.errors import InvalidRequest
 from core.routing.router import PublicRouter
 from tests.conftest import AppClient, sign_in
 from tests.core.stubs import stub, unstarted_client
@@ -66,7 +65,7 @@ def test_an_invalid_cursor_is_refused(cursor: str) -> None:
 
 
 def assert_refused(cursor: str) -> None:
-    with pytest.raises(InvalidRequest) as raised:
+    with pytest.raises(CursorNotFound) as raised:
         THINGS.window(PageQuery.model_construct(cursor=cursor))
 
     (error,) = raised.value.errors
@@ -108,10 +107,16 @@ def test_a_link_has_the_position_of_its_record(rank: int | None, relation: str) 
     assert window == Window(THINGS.order, 3, (rank, 'Zoë, "\\', ObjectId(ID)), backwards=relation == "prev")
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "cursor=", "cursor=%00", "cursor=%FF", "cursor=" + "A" * 1999])
-def test_the_error_for_an_invalid_cursor_names_the_parameter(open_client: AppClient, query: str) -> None:
-    answer = sign_in(open_client()).get(f"/students?{query}")
-    assert (answer.status_code, [error["parameter"] for error in answer.json()["errors"]]) == (422, ["cursor"])
+@pytest.mark.parametrize(
+    ("cursor", "status"),
+    [
+        *((one, 422) for one in ("x", "", "%00", "%FF", "A" * 2501)),
+        *((one, 404) for one in ("A" * 8, "A" * 2500, CURSOR)),
+    ],
+)
+def test_the_error_for_an_invalid_cursor_names_the_parameter(open_client: AppClient, cursor: str, status: int) -> None:
+    answer = sign_in(open_client()).get(f"/students?cursor={cursor}")
+    assert (answer.status_code, [error["parameter"] for error in answer.json()["errors"]]) == (status, ["cursor"])
 
 
 def linked(page: Page[Any], url: str) -> dict[str, dict[str, str]]:

@@ -1,6 +1,7 @@
 """Tests of names, which are one line of visible characters of any script, and of codes, which are usable in URLs."""
 
 import re
+import unicodedata
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -31,6 +32,9 @@ code_ = TypeAdapter[str](Code)
             "\u0d05\u0d35\u0d28\u0d4d\u200d",
             "\u0d05\u0d35\u0d28\u0d4d\u200d",
         ),  # Malayalam: the joiner is a part of the n
+        ("\u0378", "\u0378"),  # not assigned yet
+        ("\u0301", "\u0301"),
+        ("a\ue000b", "a\ue000b"),
         ("x", "x"),
         ("x" * 200, "x" * 200),
     ],
@@ -53,7 +57,12 @@ def test_a_visible_line_is_accepted(sent: str, kept: str) -> None:
         ("a\u202eb", "not_printable"),
         ("a\u2028b", "not_printable"),
         ("a\ufeffb", "not_printable"),
-        ("a\ue000b", "not_printable"),
+        ("a\u0600b", "not_printable"),
+        ("a\U000e0041b", "not_printable"),
+        ("a\uffffb", "not_printable"),
+        ("a\ufffdb", "not_utf8"),
+        ("\u3164", "not_visible"),
+        ("\u2800 \u034f\ufe0f\U000e0100", "not_visible"),
         ("a\ud800b", "string_unicode"),
         (1, "string_type"),
         (None, "string_type"),
@@ -63,6 +72,28 @@ def test_text_that_is_not_one_visible_line_is_refused(sent: object, kind: str) -
     with pytest.raises(ValidationError) as raised:
         line.validate_python(sent)
     assert [error["type"] for error in raised.value.errors()] == [kind]
+
+
+def test_every_control_and_formatting_character_is_refused() -> None:
+    """Whichever of them this version of Python knows."""
+    unprintable = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    characters = [chr(number) for number in range(0x110000) if unicodedata.category(chr(number)) in unprintable]
+
+    accepted = [character for character in characters if line.validator.isinstance_python(f"a{character}b")]
+
+    assert accepted == ["\u200c", "\u200d"]
+
+
+@pytest.mark.parametrize("text", ["a", " a", "a\n", "a b", "\u0928\u094d\u200d", "\u0378", "\U0001f600"])
+def test_the_documented_pattern_of_a_line_matches_valid_text(text: str) -> None:
+    assert line.validator.isinstance_python(text)
+    assert re.search(line.json_schema()["pattern"], text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u200d", "\u3164 ", "a\nb", "a\u200bb", "\u2028a\u2028b", "a\ufffdb"])
+def test_the_documented_pattern_of_a_line_matches_no_invalid_text(text: str) -> None:
+    assert not line.validator.isinstance_python(text)
+    assert not re.search(line.json_schema()["pattern"], text)
 
 
 def test_the_error_names_an_invisible_character() -> None:

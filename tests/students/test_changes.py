@@ -161,7 +161,7 @@ def test_any_limit_leads_to_the_same_copy(client: TestClient, limit: int) -> Non
     assert follower.roll_numbers == ["S3", "S4", "S9"]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "since=" + "x" * 201])
+@pytest.mark.parametrize("query", ["limit=0", "since=" + "x" * 2501, "since=x", "since=%C3%A9"])
 def test_a_wrong_parameter_is_named(client: TestClient, query: str) -> None:
     answer = client.get(f"/changes?{query}")
 
@@ -172,9 +172,6 @@ def test_a_wrong_parameter_is_named(client: TestClient, query: str) -> None:
 @pytest.mark.parametrize(
     "forge",
     [
-        lambda _: "",
-        lambda _: "x",
-        lambda _: "é" * 9,
         lambda token: ("B" if token[0] == "A" else "A") + token[1:],
         lambda token: token[:-2],
         lambda token: token + "AA",
@@ -191,7 +188,7 @@ def test_a_token_that_the_feed_never_issued_is_refused(client: TestClient, forge
 
     answer = client.get("/changes", params={"since": forge(token)})
 
-    assert answer.status_code == 422
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/cursor-not-found")
     assert [error["parameter"] for error in answer.json()["errors"]] == ["since"]
 
 

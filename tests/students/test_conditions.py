@@ -221,7 +221,7 @@ def test_put_with_if_none_match_does_not_replace_a_student(either: TestClient) -
 def test_put_creates_no_student_with_another_roll_number(client: TestClient) -> None:
     answer = ask(client, ("PUT", "/students/S9", ASHA), if_none_match="*")
 
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert answer.json()["errors"][0]["pointer"] == "#/roll_no"
     assert client.get("/students").json() == []
 

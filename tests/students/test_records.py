@@ -81,7 +81,7 @@ def test_put_accepts_the_same_roll_number_and_refuses_another(client: TestClient
     assert client.put("/students/S101", json=ASHA).status_code == 200
     refused = client.put("/students/S101", json=ASHA | {"roll_no": "S102"})
 
-    assert refused.status_code == 422
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/other-roll-no")
     assert refused.json()["errors"][0]["pointer"] == "#/roll_no"
     assert client.get("/students/S102").status_code == 404
 

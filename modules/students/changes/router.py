@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from core.api import CursorNotFound, problem_responses
 from core.routing import ProtectedRouter
 from modules.students.changes import service
 from modules.students.query import ChangesQuery
@@ -12,7 +13,7 @@ from modules.students.schemas import ChangesRead
 router = ProtectedRouter()
 
 
-@router.get("/changes")
+@router.get("/changes", responses=problem_responses(CursorNotFound))
 async def list_changes(query: Annotated[ChangesQuery, Query()]) -> ChangesRead:
     """List students who were created, changed or deleted since a token was issued.
 

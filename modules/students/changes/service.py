@@ -17,9 +17,9 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
-from core.api import decode_cursor, encode_cursor
+from core.api import CursorNotFound, decode_cursor, encode_cursor
 from core.database import collection, read_majority
-from core.errors import FieldError, InvalidRequest, Unavailable
+from core.errors import Unavailable
 from modules.students.models import Change, StudentDocument, StudentSnapshot
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
 
@@ -36,7 +36,7 @@ _Stored = Mapping[str, Any]
 async def since(token: str | None, limit: int) -> ChangesRead:
     """Return up to `limit` students who changed since the token was issued, each once.
 
-    If `token` is None, start with the first change ever made. Raise `InvalidRequest` if the token is invalid.
+    If `token` is None, start with the first change ever made. Raise `CursorNotFound` if the token is invalid.
     """
     number = 0 if token is None else _read_token(token)
     marked = await read_majority(StudentDocument).find({"unsequenced": True}, {"version": 1}).limit(limit).to_list(None)
@@ -138,9 +138,9 @@ def _read_token(token: str) -> int:
     return number
 
 
-def _wrong_token() -> InvalidRequest:
+def _wrong_token() -> CursorNotFound:
     detail = (
         "This token is not one of this feed. Send the `next` of an earlier response, or start again without a token, "
         "and with an empty copy."
     )
-    return InvalidRequest(errors=[FieldError(code="cursor", detail=detail, parameter="since")])
+    return CursorNotFound(detail, "since")

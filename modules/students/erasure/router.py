@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from core.api import LINK, Listing, PageQuery, problem_responses
+from core.api import LINK, CursorNotFound, Listing, PageQuery, problem_responses
 from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import Role, at_least
@@ -26,7 +26,7 @@ ERASURES = Listing("erasures", NEWEST_FIRST)
 @router.get(
     "/erasures",
     dependencies=[at_least(Role.ADMIN)],
-    responses={200: {"headers": LINK}, **problem_responses(Forbidden)},
+    responses={200: {"headers": LINK}, **problem_responses(Forbidden, CursorNotFound)},
 )
 async def list_erasures(
     query: Annotated[PageQuery, Query()], request: Request, response: Response

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
-from core.api import ETAG, LINK, Listing, PageQuery, problem_responses, strong_etag
+from core.api import ETAG, LINK, CursorNotFound, Listing, PageQuery, problem_responses, strong_etag
 from core.database import SortKey
 from core.routing import ProtectedRouter
 from modules.students.history import service as history
@@ -28,7 +28,10 @@ NEWEST_FIRST = (SortKey("version", descending=True, parse=_version),)
 VersionInPath = Annotated[int, Path(ge=1, le=MAX_VERSION, description="The number of the version.", examples=[1])]
 
 
-@router.get("/students/{roll_no}/history", responses={200: {"headers": LINK}, **problem_responses(StudentNotFound)})
+@router.get(
+    "/students/{roll_no}/history",
+    responses={200: {"headers": LINK}, **problem_responses(StudentNotFound, CursorNotFound)},
+)
 async def list_history(
     roll_no: RollNoInPath, query: Annotated[PageQuery, Query()], request: Request, response: Response
 ) -> list[VersionSummary]:

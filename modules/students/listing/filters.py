@@ -27,6 +27,8 @@ from modules.students.listing.where import Where
 from modules.students.search_terms import words_of
 
 MAX_WORDS = 10
+# A word can have several parts, such as the two of "½".
+_MAX_PARTS = 15
 MAX_ROLL_NUMBERS = 500
 
 
@@ -40,13 +42,22 @@ def _as_time(text: Any) -> Any:
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_time), AfterValidator(in_utc)]
 
 
+# Which of all characters are letters is more than a portable pattern can say. These are not; any other will do.
+_NO_LETTERS = r"\x00-/:-@\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u3000-\u3003"
+_QUERY_PATTERN = (
+    rf"^[{_NO_LETTERS}]*[^{_NO_LETTERS}]+([{_NO_LETTERS}]+[^{_NO_LETTERS}]+){{0,{MAX_WORDS - 1}}}[{_NO_LETTERS}]*$"
+)
+
+
 def _check_query(text: str | None) -> str | None:
-    words = words_of(text or "")
-    if text is not None and not words:
+    if text is not None and not re.search(f"[^{_NO_LETTERS}]", text):
         raise PydanticCustomError("no_words", "Search for at least one letter or digit.")
-    if len(words) > MAX_WORDS:
+    if text is not None and not (re.search(_QUERY_PATTERN, text) and len(words_of(text)) <= _MAX_PARTS):
         raise PydanticCustomError("many_words", "Search for at most {most} words.", {"most": MAX_WORDS})
     return text
+
+
+_NOTHING = Condition("keys.words", "=", "")
 
 
 class Selection(BaseModel):
@@ -102,6 +113,7 @@ class Selection(BaseModel):
             description="Search terms. Each must be a prefix of a word in the name or the roll number; case and "
             "accents are ignored.",
             examples=["ash rao"],
+            json_schema_extra={"pattern": _QUERY_PATTERN},
         ),
     ] = None
 
@@ -142,7 +154,8 @@ class Selection(BaseModel):
     def _single_conditions(self) -> Iterator[Condition]:
         if self.q:
             # A deleted student has no search terms, so a search does not need to filter by `keys.live`.
-            yield from (Condition("keys.words", "^", word) for word in words_of(self.q))
+            words = [Condition("keys.words", "^", word) for word in words_of(self.q)]
+            yield from words or [_NOTHING]  # symbols such as "€" are not in any word
         else:
             yield Condition("keys.live", "=", True)
         if self.updated_since:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, PlainValidator, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from modules.students.fields import SUBJECT_PATTERN, subject_of
+from modules.students.fields import subject_of, subject_pattern
 
 MAX_BOUNDS = 20
+MAX_BOUND = 999_999_999
 
 BOUNDS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
 """The operator of each bound."""
@@ -34,15 +35,16 @@ def _check_bounds(bounds: Any, check: ValidatorFunctionWrapHandler) -> dict[str,
 
 def check_bound(value: Any) -> float:
     """Return the number that a mark is compared with. Raise `PydanticCustomError` if it is not one."""
-    if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+    is_number = isinstance(value, str) and re.fullmatch(r"-?\d{1,9}(\.\d{1,40})?([eE]-?\d{1,3})?", value, re.ASCII)
+    if not is_number or abs(float(value)) > MAX_BOUND:
         raise PydanticCustomError("bound_value", "This must be a single number, such as 40 or 72.5.")
     return float(value)
 
 
-_BOUND = {"type": "number", "minimum": -999_999_999, "maximum": 999_999_999}
+_BOUND = {"type": "number", "minimum": -MAX_BOUND, "maximum": MAX_BOUND}
 _MARK_BOUNDS = {
     "type": "object",
-    "patternProperties": {rf"^marks\.{SUBJECT_PATTERN}\.({'|'.join(BOUNDS)})$": _BOUND},
+    "patternProperties": {rf"^marks\.{subject_pattern()}\.({'|'.join(BOUNDS)})$": _BOUND},
     "additionalProperties": False,
     "maxProperties": MAX_BOUNDS,
     "examples": [{"marks.math.gte": 40}],

@@ -31,8 +31,9 @@ MAX_SETS_BYTES = 1_000_000
 
 
 async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> Page[Row]:
-    """Return one page of the selected students, with `fields` and the fields of the sort order."""
-    projection = {path.partition(".")[0]: 1 for path in [*fields, *(key.path for key in window.order)]} | {"_id": 0}
+    """Return one page of the selected students, with the stored `fields` and the fields of the sort order."""
+    chosen = {path.partition(".")[0]: 1 for path in [*fields, *(key.path for key in window.order)]}
+    projection = {"_id": 0} | chosen
     base, wanted = await filter_of(selection), window.limit + 1
     found: list[Row] = []
     async for part in _parts(base, window):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pydantic_core import PydanticCustomError
 
 from core.database import Order, SortKey
-from modules.students.fields import SUBJECT_PATTERN, subject_of
+from modules.students.fields import subject_of, subject_pattern
 from modules.students.listing.conditions import MARKS
 
 
@@ -48,9 +48,9 @@ def _mark(path: str, descending: bool) -> SortKey:
 _SORTABLE = {"roll_no": _text, "name": _text, "branch": _text, "created_at": _time, "updated_at": _time}
 
 
-_KEY_PATTERN = rf"-?({'|'.join(_SORTABLE)}|marks\.{SUBJECT_PATTERN.replace('.', '.,')})"
+_KEY_PATTERN = rf"-?({'|'.join(_SORTABLE)}|marks\.{subject_pattern(',')})"
 SORT_PATTERN = rf"^{_KEY_PATTERN}(,{_KEY_PATTERN})?$"
-"""The pattern of `sort`. Only `check_sort` verifies that the two fields are different."""
+"""The pattern of `sort`."""
 
 
 def _sort_keys(sort: str) -> Iterator[SortKey]:
@@ -67,17 +67,17 @@ def _sort_keys(sort: str) -> Iterator[SortKey]:
 
 def check_sort(sort: str) -> str:
     """Validate `sort` and return it. Raise `PydanticCustomError` if it is invalid."""
-    paths = [key.path for key in _sort_keys(sort)]
-    if len(paths) > 2 or len(set(paths)) < len(paths):
-        raise PydanticCustomError("sort_fields", "Sort by one field or by two different fields.")
+    if len(list(_sort_keys(sort))) > 2:
+        raise PydanticCustomError("sort_fields", "Sort by one field or by two fields.")
     return sort
 
 
 def order_of(sort: str) -> Order:
-    """Return the order of a validated `sort`. The roll number, which is unique, is always the last key."""
-    keys: list[SortKey] = []
-    for key in _sort_keys(sort):
-        keys.append(key)
+    """Return the order of a validated `sort`. The roll number, which is unique, is always the last key. A field that is
+    named twice counts once."""
+    keys: dict[str, SortKey] = {}
+    for key in [*_sort_keys(sort), SortKey("roll_no")]:
+        keys.setdefault(key.path, key)
         if key.path == "roll_no":
-            return tuple(keys)
-    return (*keys, SortKey("roll_no"))
+            break
+    return tuple(keys.values())

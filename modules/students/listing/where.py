@@ -17,8 +17,8 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from core.api import PrintableLine, sentence_of
-from modules.students.fields import Subject
+from core.api import NOT_FIRST, UNPRINTABLE, PrintableLine, printable_pattern, sentence_of
+from modules.students.fields import MAX_SUBJECT, Subject
 from modules.students.listing.conditions import MARKS, MISSING, AnyOf, Condition
 from modules.students.listing.mark_bounds import check_bound
 
@@ -126,19 +126,21 @@ def _alternatives(text: Any) -> AnyOf:
     return tuple(_Reader(text).conditions())
 
 
-def _value_pattern(inner: str = "", first: str = "", bare: str = "") -> str:
-    """Return the pattern of a value, bare or in quotes, without its maximum length.
+def _value_pattern(most: int, besides: str = "", first: str = "", bare: str = "") -> str:
+    """Return the pattern of a value of up to `most` characters, or of any number of them in quotes.
 
-    It has none of the characters `inner`, does not begin with `first`, and is in quotes if it has any of `bare`.
+    It has none of the characters `besides`, does not begin with `first`, and is in quotes if it has any of `bare`.
     """
-    plain, quoted = (rf"{inner}{others}\x00-\x1f\x7f-\x9f" for others in (f'=<>|"{bare}', '"'))
-    return rf'([^\s{first}{plain}][^{plain}]*|"\s*([^\s{first}{quoted}]|"")([^{quoted}]|"")*\s*")'
+    plain = printable_pattern(most, besides=f'{besides}=<>|"{bare}', first=first)
+    quoted = rf'([^{first}{besides}"{NOT_FIRST}]|"")([^{besides}"{UNPRINTABLE}]|"")*'
+    return rf'({plain}|"[ \t]*{quoted}")'
 
 
-_NUMBER = r"-?[0-9]{1,9}(\.[0-9]{1,9})?"
+_LINE, _SUBJECT = _value_pattern(200), _value_pattern(MAX_SUBJECT, ".", "$")
+_NUMBER = r"-?[0-9]{1,9}(\.[0-9]{1,40})?"
 _CONDITION = (
-    rf"\s*((branch|name)\s*!?=\s*{_value_pattern()}|missing\s*=\s*{_value_pattern('.', '$')}"
-    rf'|marks\.\s*{_value_pattern(".", "$", "!")}\s*(!?=|[<>]=?)\s*({_NUMBER}|"{_NUMBER}"))\s*'
+    rf"\s*((branch|name)\s*!?=\s*{_LINE}|missing\s*=\s*{_SUBJECT}"
+    rf'|marks\.\s*{_value_pattern(MAX_SUBJECT, ".", "$", "!")}\s*(!?=|[<>]=?)\s*({_NUMBER}|"{_NUMBER}"))\s*'
 )
 
 PATTERN = rf"^{_CONDITION}(\|{_CONDITION}){{0,{MAX_ALTERNATIVES - 1}}}$"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from modules.transfers.columns.column_names import FIELDS
-from modules.transfers.columns.query import MARKS, quoted
+from modules.transfers.columns.lists import quoted
+from modules.transfers.columns.query import MARKS
 from modules.transfers.options import Column, ColumnOptions, ColumnRole, Reason
 
 # The maximum length of all problems together, in characters.

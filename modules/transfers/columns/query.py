@@ -1,16 +1,15 @@
 """The query parameters that say how the columns and the cells of a file are read."""
 
-import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from core.api import DocumentedPattern, PrintableLine
-from modules.students import subject_of
+from modules.students import subject_of, subject_pattern
+from modules.transfers.columns.lists import LIST_PATTERN, items_of, pairs_of, pairs_pattern
 from modules.transfers.files.text import Encoding
 from modules.transfers.options import CellOptions, ColumnOptions
 
@@ -24,41 +23,26 @@ FIELD_TARGETS = ("roll_no", "name", "first_name", "last_name", "branch")
 IGNORE = "ignore"
 MARKS = "marks"
 
-
-def items_of(texts: Iterable[str]) -> list[str]:
-    """Return the items of a repeatable parameter. Each text is a comma-separated list, with quoted items if they have a
-    comma themselves."""
-    try:
-        return [item.strip() for text in texts for item in next(csv.reader([text], skipinitialspace=True), [])]
-    except csv.Error:
-        raise PydanticCustomError("list", "This is no comma-separated list; quote items that have a comma.") from None
+_SUBJECT = rf"{MARKS}\.[ \t\r\n]*" + subject_pattern('",:')
+_TARGET = f"(?:{'|'.join((*FIELD_TARGETS, IGNORE, MARKS, _SUBJECT))})"
+_SCALE = r"(?:[1-9][0-9]{0,6}(?:\.[0-9]{1,9})?|0\.[0-9]{0,8}[1-9]0{0,8})"
 
 
-def quoted(name: str) -> str:
-    """Return a column's name as it stands in a list of a parameter."""
-    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name
-
-
-def _pairs(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for item in items_of(texts):
-        left, colon, right = (part.strip() for part in item.rpartition(":"))
-        if not (left and colon and right):
-            raise PydanticCustomError("pair", 'Write pairs such as "{example}".', {"example": "ID number:roll_no"})
-        yield left, right
-
-
-def _column_pairs(texts: Sequence[str]) -> Sequence[str]:
-    for name, target in _pairs(texts):
-        if target in (*FIELD_TARGETS, IGNORE, MARKS):
-            continue
-        if not target.startswith(f"{MARKS}."):
+def _check_columns(texts: Sequence[str]) -> Sequence[str]:
+    for name, target in pairs_of(texts):
+        if target.startswith(f"{MARKS}."):
+            subject_of(target.removeprefix(f"{MARKS}."))
+        elif target not in (*FIELD_TARGETS, IGNORE, MARKS):
             targets = ", ".join((*FIELD_TARGETS, MARKS, f"{MARKS}.SUBJECT", IGNORE))
             raise PydanticCustomError(
                 "column_target",
                 'The target of "{name}" is one of {targets}.',
                 {"name": name[:80], "targets": targets},
             )
-        subject_of(target.removeprefix(f"{MARKS}."))
+        if not re.fullmatch(_TARGET, target):
+            raise PydanticCustomError(
+                "column_subject", "The subject in a target cannot contain a comma, a colon or a quotation mark."
+            )
     return texts
 
 
@@ -72,25 +56,36 @@ def _check_numbering(text: str) -> str:
     return text
 
 
-def _listed(texts: Sequence[str]) -> Sequence[str]:
-    items_of(texts)
+def _check_items(texts: Sequence[str]) -> Sequence[str]:
+    list(items_of(texts))
     return texts
 
 
-def _scale_pairs(texts: Sequence[str]) -> Sequence[str]:
-    for subject, scale in _pairs(texts):
-        try:
-            number = Decimal(scale)
-        except InvalidOperation:
-            number = Decimal()
-        if not (number.is_finite() and 0 < number <= 1_000_000 and len(scale) < 20):
+def _check_scales(texts: Sequence[str]) -> Sequence[str]:
+    for subject, scale in pairs_of(texts):
+        if not re.fullmatch(_SCALE, scale):
             raise PydanticCustomError(
-                "scale", 'The scale of "{subject}" must be a number above 0, such as 20.', {"subject": subject[:80]}
+                "scale",
+                'The scale of "{subject}" must be a number above 0, such as 20 or 12.5.',
+                {"subject": subject[:80]},
             )
     return texts
 
 
-_Items = Annotated[list[Annotated[str, StringConstraints(max_length=MAX_LENGTH)]], Field(max_length=MAX_ITEMS)]
+_Text = Annotated[str, StringConstraints(max_length=MAX_LENGTH)]
+_Items = Annotated[
+    list[Annotated[_Text, DocumentedPattern(LIST_PATTERN)]], Field(max_length=MAX_ITEMS), AfterValidator(_check_items)
+]
+_Columns = Annotated[
+    list[Annotated[_Text, DocumentedPattern(pairs_pattern(_TARGET))]],
+    Field(max_length=MAX_ITEMS),
+    AfterValidator(_check_columns),
+]
+_Scales = Annotated[
+    list[Annotated[_Text, DocumentedPattern(pairs_pattern(_SCALE))]],
+    Field(max_length=MAX_ITEMS),
+    AfterValidator(_check_scales),
+]
 
 
 class ReadingQuery(BaseModel):
@@ -106,14 +101,13 @@ class ReadingQuery(BaseModel):
         ),
     ] = None
     columns: Annotated[
-        _Items,
+        _Columns,
         Field(
             description="What columns are taken for, as `NAME:TARGET`. The target is `roll_no`, `name`, `first_name`, "
             "`last_name`, `branch`, `marks` (a subject of this name), `marks.SUBJECT` or `ignore`. `#3` is the third "
             "column. Repeatable, or separated by commas.",
             examples=[["ID number:roll_no", "Essay:marks.english"]],
         ),
-        AfterValidator(_column_pairs),
     ] = []
     ignore: Annotated[
         _Items,
@@ -121,7 +115,6 @@ class ReadingQuery(BaseModel):
             description="Columns to leave out. Repeatable, or separated by commas.",
             examples=[["Total", "Rank"]],
         ),
-        AfterValidator(_listed),
     ] = []
     branch: Annotated[
         PrintableLine | None, Field(description="The branch of all students in the file.", examples=["8B"])
@@ -146,7 +139,6 @@ class ReadingQuery(BaseModel):
             description="Words for no mark, in any case. By default: AB, ABS, A, NA, N/A, Ex, absent and dashes.",
             examples=[["AB", "sick"]],
         ),
-        AfterValidator(_listed),
     ] = []
     decimals: Annotated[
         Literal["round"] | None, Field(description="`round`: round marks to two decimals instead of rejecting them.")
@@ -156,13 +148,12 @@ class ReadingQuery(BaseModel):
         Field(description="The decimal separator of marks. By default it is recognized where it is unambiguous."),
     ] = None
     scale: Annotated[
-        _Items,
+        _Scales,
         Field(
             description="The highest mark of a column, as `SUBJECT:NUMBER`, or `*:NUMBER` for all others. Marks are "
             "converted to the range of marks. Repeatable, or separated by commas.",
             examples=[["essay:20"]],
         ),
-        AfterValidator(_scale_pairs),
     ] = []
     mend: Annotated[
         Literal["roll_no"] | None,
@@ -173,8 +164,8 @@ class ReadingQuery(BaseModel):
     def column_options(self) -> ColumnOptions:
         """Return what the columns are taken for."""
         return ColumnOptions(
-            columns=list(_pairs(self.columns)),
-            ignore=items_of(self.ignore),
+            columns=list(pairs_of(self.columns)),
+            ignore=list(items_of(self.ignore)),
             branch=self.branch,
             roll_no_prefix=None if self.roll_no is None else self.roll_no.partition(":")[2],
             join_names=self.name == "join",
@@ -185,9 +176,9 @@ class ReadingQuery(BaseModel):
     def cell_options(self) -> CellOptions:
         """Return how the cells are read."""
         return CellOptions(
-            absent=items_of(self.absent) if self.absent else None,
+            absent=list(items_of(self.absent)) if self.absent else None,
             round_decimals=self.decimals == "round",
             decimal_comma=None if self.decimal is None else self.decimal == ",",
-            scales=list(_pairs(self.scale)),
+            scales=list(pairs_of(self.scale)),
             mend_roll_no=self.mend == "roll_no",
         )

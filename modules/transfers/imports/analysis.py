@@ -11,7 +11,7 @@ from modules.transfers.columns.cell_values import ValueOptions
 from modules.transfers.columns.derived import DOUBTS, Sample, doubts, number_in
 from modules.transfers.columns.doubtful_names import highest_in
 from modules.transfers.columns.identities import subject_key
-from modules.transfers.columns.query import quoted
+from modules.transfers.columns.lists import quoted
 from modules.transfers.files.csv_reader import Layout, read_csv
 from modules.transfers.files.table import RawRow
 from modules.transfers.files.text import WINDOWS_1252, open_text

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from modules.transfers.columns.cell_values import mend_roll_no
+from modules.transfers.columns.lists import quoted
 from modules.transfers.columns.mark_numbers import plain_signs, read_number
-from modules.transfers.columns.query import quoted
 from modules.transfers.files.table import RowError
 from modules.transfers.imports.row_validation import RowResult
 from modules.transfers.options import Column, ColumnRole, Finding

@@ -89,6 +89,7 @@ class ImportHeaders(BaseModel):
         Field(
             min_length=1,
             max_length=200,
+            pattern="[^ \t]",  # blanks around the value of a header do not count
             description="A unique name for this import. If you repeat the request, the file is not imported twice.",
             examples=["class-7b-autumn"],
         ),

@@ -10,7 +10,7 @@ from beanie import PydanticObjectId
 from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from core.api import LINK, Listing, PageQuery, problem_responses, url_path
+from core.api import LINK, CursorNotFound, Listing, PageQuery, problem_responses, url_path
 from core.database import SortKey, object_id
 from core.errors import Forbidden
 from core.identity import CurrentUser, Role, at_least, verify_account, verify_caller
@@ -205,7 +205,11 @@ def _extensions(report: ImportRead) -> dict[str, Any]:
     return report.model_dump(mode="json", exclude={"detail"})
 
 
-@router.get("/imports", dependencies=[WRITER], responses={200: {"headers": LINK}, **problem_responses(Forbidden)})
+@router.get(
+    "/imports",
+    dependencies=[WRITER],
+    responses={200: {"headers": LINK}, **problem_responses(Forbidden, CursorNotFound)},
+)
 async def list_(query: Annotated[PageQuery, Query()], request: Request, response: Response) -> list[ImportRead]:
     """List imports, newest first.
 

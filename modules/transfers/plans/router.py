@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from core.api import LINK, Listing, PageQuery, problem_responses
+from core.api import LINK, CursorNotFound, Listing, PageQuery, problem_responses
 from core.errors import Forbidden
 from core.identity import CurrentUser
 from core.routing import ProtectedRouter
@@ -29,7 +29,7 @@ class PlanQuery(PageQuery):
 @router.get(
     "/imports/{import_id}/plan",
     dependencies=[WRITER],
-    responses={200: {"headers": LINK}, **problem_responses(Forbidden, ImportNotFound)},
+    responses={200: {"headers": LINK}, **problem_responses(Forbidden, ImportNotFound, CursorNotFound)},
 )
 async def list_plan(
     import_id: IdInPath, query: Annotated[PlanQuery, Query()], request: Request, response: Response

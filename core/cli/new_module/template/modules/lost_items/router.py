@@ -9,6 +9,7 @@ from core.api import (
     LINK,
     NOT_MODIFIED,
     Code,
+    CursorNotFound,
     Expected,
     IfNoneMatch,
     Listing,
@@ -68,7 +69,7 @@ async def create(
     return _read(record, response)
 
 
-@router.get("/lost-items", responses={200: {"headers": LINK}})
+@router.get("/lost-items", responses={200: {"headers": LINK}, **problem_responses(CursorNotFound)})
 async def list_(
     query: Annotated[PageQuery, Query()],
     request: Request,
