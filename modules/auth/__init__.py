@@ -3,6 +3,7 @@
 from core.module import Module
 from modules.auth import migrations
 from modules.auth.commands import create_admin
+from modules.auth.demo import demo
 from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, RetiredUsername, User, UsernameHashKey
 from modules.auth.router import public_router, router
 from modules.auth.settings import AuthSettings
@@ -14,6 +15,7 @@ __all__ = ["module"]
 module = Module(
     name="auth",
     description="Accounts and access tokens. Each user's tokens are signed with that user's own key.",
+    position=10,
     router=router,
     migrations=migrations,
     settings=AuthSettings,
@@ -22,4 +24,5 @@ module = Module(
     authenticator=authenticate,
     lifespan=lifespan,
     commands=(create_admin,),
+    demo=demo,
 )

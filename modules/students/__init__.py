@@ -2,6 +2,7 @@
 
 from core.module import Module
 from modules.students import migrations
+from modules.students.demo import demo
 from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import SUBJECT_PATTERN, DocumentedMark, RollNo, Subject, subject_of
@@ -57,10 +58,12 @@ __all__ = [
 module = Module(
     name="students",
     description="Student records, addressed by roll number.",
+    position=20,
     router=router,
     migrations=migrations,
     settings=MarkSettings,
     documents=(StudentDocument, StudentVersion, Change, Erasure, ErasureFollower),
     lifespan=lifespan,
     data_check=data_check,
+    demo=demo,
 )
