@@ -48,14 +48,14 @@ class _Call:
     def of(cls, method: str, path: str, operation: Json) -> Self:
         """Return the call of an operation. If it accepts several media types, the call sends the first one."""
         content = operation.get("requestBody", {}).get("content", {})
-        media_type, body = next(iter(content.items()), ("", {}))
+        media_type = next(iter(content), "")
         success = operation["responses"][min(operation["responses"])]
         return cls(
             method=method.upper(),
             url=_url(path, operation.get("parameters", [])),
             has_token=bool(operation["security"]),
             media_type=media_type,
-            body=body.get("example", {}),
+            body=content[media_type].get("example", {}) if media_type else None,
             answer=next(iter(success.get("content", {})), ""),
         )
 

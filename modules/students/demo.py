@@ -26,13 +26,13 @@ _BRANCHES = {
 }
 
 _FIRST_NAMES = (
-    "Amara Anjali Björn Carlos Chloé Daria Elif Emeka Fatima Farid Grace Hana Hugo Ingrid Ivan Jamal Jia Kofi Lena Liam "
+    "Amara Anjali Björn Carlos Chloé Daria Elif Emeka Fatima Farid Grace Hana Hugo Ingrid Ivan Jamal Jia Kofi Lena "
     "Lucía Mateo Mei Nadia Noor Olga Omar Priya Quentin Rosa Sanjay Siân Tariq Uma Vera Wei Yara Yusuf Zoë Zuri"
-).split()
+)
 _LAST_NAMES = (
-    "Achterberg Baker Castro Diallo Eriksson Fischer García Hoang Ibrahim Jensen Kapoor Lindqvist Mbeki Müller Nakamura "
-    "Okafor Petrov Quispe Rossi Şahin Tanaka Ueda Varga Wójcik Yılmaz Zhang"
-).split()
+    "Achterberg Baker Castro Diallo Eriksson Fischer García Hoang Ibrahim Jensen Kapoor Lindqvist Mbeki Müller Nakano "
+    "Okafor Petrov Quispe Rossi Şahin Tanaka Ueda Varga Wójcik Yamada Zhang"
+)
 
 # The student of the sample calls. One of them changes her roll number to S102, so no other student has that one.
 _ASHA = {"roll_no": "S101", "name": "Asha Rao", "branch": "Computer Science"}
@@ -42,10 +42,11 @@ _NEXT = 103
 
 def _students() -> Iterator[dict[str, Any]]:
     chance = random.Random(NUMBER)  # noqa: S311  # no secret
+    first_names, last_names = _FIRST_NAMES.split(), _LAST_NAMES.split()
     yield _ASHA | {"marks": {subject: _mark(share) for subject, share in _ASHAS_MARKS.items()}}
     for number in range(_NEXT, _NEXT + NUMBER - 1):
         branch = list(_BRANCHES)[number % len(_BRANCHES)]
-        name = f"{chance.choice(_FIRST_NAMES)} {chance.choice(_LAST_NAMES)}"
+        name = f"{chance.choice(first_names)} {chance.choice(last_names)}"
         yield {"roll_no": f"S{number}", "name": name, "branch": branch, "marks": _marks(chance, branch)}
 
 

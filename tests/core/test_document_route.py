@@ -105,7 +105,12 @@ def test_the_whole_document_has_less_than_60_kb_on_the_wire() -> None:
 
 def test_only_the_documents_of_the_last_addresses_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     compressions = []
-    monkeypatch.setattr(gzip, "compress", lambda data, mtime: compressions.append(data) or b"")
+
+    def compress(data: bytes, **_: object) -> bytes:
+        compressions.append(data)
+        return b""
+
+    monkeypatch.setattr(gzip, "compress", compress)
     client = unstarted_client()
     for number in [*range(9), 8, 0]:
         ask(client, Host=f"host{number}", Accept_Encoding="identity")
