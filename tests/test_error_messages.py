@@ -208,12 +208,18 @@ TRANSFERS: list[Case] = [
     (
         "POST /imports",
         "roll_no,Surname\n",
-        ['Column "Surname" is only a part of the name, and there is no column for the other part.'],
+        [
+            (
+                'Column "Surname" is only a part of the name. Name the column of the other part with '
+                "columns=NAME:first_name and join them with name=join, or take this one for the whole name with "
+                "columns=Surname:name."
+            )
+        ],
     ),
     (
         "POST /imports",
         "roll_no,name,name\n",
-        ['Columns 2 "name" and 3 "name" are all taken for name. Leave out all but one with ignore=.'],
+        ['Columns 2 "name" and 3 "name" are all taken for name. Leave out all but one, as with ignore=#3.'],
     ),
     (
         "POST /imports",
@@ -221,7 +227,7 @@ TRANSFERS: list[Case] = [
         [
             (
                 "Column 4, \"a.b\", cannot be a subject: A subject cannot contain a dot; write '-' or a space instead. "
-                'Rename it with columns="a.b:marks.NAME" or leave it out with ignore="a.b".'
+                "Rename it with columns=a.b:marks.NAME or leave it out with ignore=a.b."
             )
         ],
     ),
@@ -240,7 +246,10 @@ TRANSFERS: list[Case] = [
         "roll_no,name,branch,math\nS2,A,B,1,2\n2E+11,A,B\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n",
         [
             "6 of 6 rows are invalid; nothing was written.",
-            "2: The header has no name for column 5 (E), but this row has something in it.",
+            (
+                "2: The header has no name for column 5 (E), but this row has something in it. If a cell has a "
+                "separator in it, put the cell in quotation marks."
+            ),
             (
                 "3: A spreadsheet has shortened this number, and some of its digits are lost. "
                 "Restore the whole number where it came from, in a column that is formatted as text."

@@ -32,6 +32,7 @@ from core.api.text_fields import (
     DocumentedPattern,
     Printable,
     PrintableLine,
+    normalized,
     plain_spaces,
     trimmed,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "header",
     "install_error_handlers",
     "location",
+    "normalized",
     "not_modified",
     "operation_id",
     "plain_spaces",

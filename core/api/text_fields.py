@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints
 from pydantic.json_schema import JsonSchemaValue
@@ -23,7 +23,7 @@ _ENDS_TRIMMED = f" \t\n\v\f\r\u0085\u2028\u2029{_INVISIBLE}"
 _VIRAMA = 9
 
 # Longer than any maximum length here, even before composition: one character is composed of at most four.
-_MAX_COMPOSED = 1000
+_MAX_NORMALIZED = 1000
 
 # Characters in the categories of letters and symbols that are nevertheless invisible.
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
@@ -55,13 +55,19 @@ def _trimmed(text: Any) -> Any:
     return trimmed(text) if isinstance(text, str) else text
 
 
+def normalized(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
+    """Return a text in a Unicode form, or as it is if it has more than a thousand characters.
+
+    Normalization takes quadratic time for a sequence of accents and holds the interpreter's lock: 20,000 accents take
+    more than a second.
+    """
+    return text if text.isascii() or len(text) > _MAX_NORMALIZED else unicodedata.normalize(form, text)
+
+
 def composed(text: Any) -> Any:
     """Return a text trimmed and in Unicode's composed form (NFC), and any other value as it is."""
     plain = _trimmed(text)
-    # Normalization takes quadratic time for a sequence of accents and holds the interpreter's lock: 20,000 accents take
-    # more than a second.
-    is_short = isinstance(plain, str) and len(plain) <= _MAX_COMPOSED
-    return unicodedata.normalize("NFC", plain) if is_short and not plain.isascii() else plain
+    return normalized("NFC", plain) if isinstance(plain, str) else plain
 
 
 def _check_printable(text: str) -> str:
@@ -131,9 +137,12 @@ def _check_code(code: str) -> str:
             "Restore the whole number where it came from, in a column that is formatted as text.",
         )
     if strange := re.search(f"[^{_CODE_CHARACTERS}]", code):
+        # A hyphen instead of a letter or a digit would make the same code of different ones.
+        is_letter = unicodedata.category(strange.group())[0] in "LMN"
+        advice = "{strange} is none of them." if is_letter else "Write '-' instead of {strange}."
         raise PydanticCustomError(
             "code_character",
-            "Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of {strange}.",
+            f"Use only the letters A to Z, digits, '.', '_' and '-'. {advice}",
             {"strange": describe_character(strange.group())},
         )
     if code in (".", ".."):

@@ -34,6 +34,7 @@ _CLIENT_OPTIONS: dict[str, Any] = {
     "connectTimeoutMS": 2000,
     "timeoutMS": 5000,
     "maxPoolSize": 100,
+    "event_listeners": [database_metrics.CommandDurations()],
 }
 
 # The driver ignores these options when `timeoutMS` is set, so the default `timeoutMS` is left out when one is given.
@@ -179,7 +180,7 @@ def _connect(url: str) -> Any:
         given = {name.lower() for name in parsed["options"]}
         left_out = given | ({"timeoutms"} if given & _FINER_TIMEOUTS else set())
         options = {name: value for name, value in _CLIENT_OPTIONS.items() if name.lower() not in left_out}
-        return AsyncIOMotorClient(url, tz_aware=True, event_listeners=[database_metrics.CommandDurations()], **options)
+        return AsyncIOMotorClient(url, tz_aware=True, **options)
     except (PyMongoError, ValueError) as error:
         # The driver's error text for a mistyped URL may contain the password.
         reason = "percent-encode the special characters in its password" if "@" in url else str(error)

@@ -8,9 +8,9 @@ import unicodedata
 from decimal import Decimal
 from hashlib import sha256
 
-MAX_KEY = 64
+from core.api import normalized
 
-_MAX_NORMALIZED = 1000  # normalization takes quadratic time for a sequence of accents
+MAX_KEY = 64
 
 _GROUPED = re.compile(r"\d{1,3}([,.'\u2019\u00a0\u2009\u202f])\d{3}(?:\1\d{3})*", re.ASCII)
 _LONE_SEPARATOR = re.compile(r"(?<!\d)-|-(?!\d)")
@@ -58,14 +58,14 @@ def _plain_number(text: str) -> str | None:
 
 def folded(text: str) -> str:
     """Return a text in one Unicode form, without case and without invisible characters."""
-    if text.isascii() or len(text) > _MAX_NORMALIZED:
+    if text.isascii():
         return text.casefold()
     visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
+    return normalized("NFKC", normalized("NFKC", visible).casefold())
 
 
 def _without_accents(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", folded(text))
+    decomposed = normalized("NFKD", folded(text))
     return "".join(character for character in decomposed if not unicodedata.combining(character) and character != " ")
 
 

@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import re
+import shlex
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn, TypeVar, get_origin
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from beanie import PydanticObjectId
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -94,16 +96,20 @@ async def _show_preview(path: Path, query: ImportQuery, format_: str, *, ask: bo
         raise BadRequest(error.detail or "") from None
     print("\n".join(_lines_of(shown)), file=sys.stderr)
     if any(finding.stops for finding in shown.findings):
-        decided = "&".join(f"{name}={_as_text(value)}" for name, value in shown.parameters.items())
+        decided = shlex.quote("&".join(_as_query(shown.parameters)))
         raise BadRequest(
-            f"Nothing was imported, because columns need a decision. To follow the table: --options '{decided}'"
+            f"Nothing was imported, because columns need a decision. To follow the table: --options {decided}"
         )
     if ask and not await asyncio.to_thread(_confirms):
         raise BadRequest("Nothing was imported. Confirm with y, or use --yes.")
 
 
-def _as_text(value: JsonValue) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _as_query(parameters: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Yield parameters as they stand in a query, which a person can read: only what a query needs is encoded."""
+    for name, value in parameters.items():
+        texts = list(map(str, value)) if isinstance(value, list) else [str(value)]
+        for text in texts if name == "ignore_rows" else [",".join(texts)]:
+            yield f"{name}={re.sub('[%&+]', lambda sign: quote(sign[0]), text)}"
 
 
 def _confirms() -> bool:

@@ -1,5 +1,6 @@
 """How a file is read: the stored options of an import, what its columns are taken for, and what is doubtful."""
 
+import re
 from enum import StrEnum
 from typing import Literal
 
@@ -54,6 +55,12 @@ class ColumnOptions(BaseModel):
     roll_no_prefix: str | None = None
     join_names: bool = False
     local_part: bool = False
+
+    @property
+    def highest_number(self) -> int:
+        """Return the highest number of a column that is named so, as in `#3`; 0 if there is none."""
+        names = [*(name for name, _ in self.columns), *self.ignore]
+        return max((int(name[1:]) for name in names if re.fullmatch(r"#\d{1,5}", name, re.ASCII)), default=0)
 
 
 class CellOptions(BaseModel):

@@ -36,6 +36,8 @@ class Session:
     names: dict[str, str] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
     public: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    """The ids that `learn_public` has asked for."""
 
     def send(self, operation: Operation, request: RequestArguments) -> None:
         """Send a request, and remember the path parameters of what it created."""
@@ -62,12 +64,14 @@ class Session:
         """Remember each `_id` that is the public name of a document.
 
         It is one if a documented path ends with an ObjectId, as its example shows, and returns a document for this id.
+        Each id is asked for once, soon after its document was stored.
         """
         for operation in operations:
             for name in _ids_in_path(operation) if operation.method == "GET" else ():
-                for one in self.ids - self.public:
+                for one in self.ids - self.asked:
                     answer = self.client.get(address(operation, **{name: one}))
                     self.public |= {one} if answer.is_success else set()
+        self.asked |= self.ids
 
 
 def _ids_in_path(operation: Operation) -> Iterator[str]:

@@ -103,6 +103,16 @@ def test_a_shortened_number_is_refused_without_advice_that_makes_another_code(co
 
 
 @pytest.mark.parametrize(
+    ("code", "is_advised"), [("a b", True), ("a/b", True), ("\u00c4-12", False), ("\u0663", False)]
+)
+def test_a_hyphen_is_advised_only_for_what_is_no_letter(code: str, is_advised: bool) -> None:
+    with pytest.raises(ValidationError) as raised:
+        code_.validate_python(code)
+
+    assert ("Write '-' instead" in str(raised.value)) is is_advised
+
+
+@pytest.mark.parametrize(
     ("code", "kind", "named"),
     [
         ("a b", "code_character", "a space"),

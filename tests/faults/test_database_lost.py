@@ -162,8 +162,8 @@ def test_an_outage_under_load(server: Server, relay: Relay, capsys: pytest.Captu
             f"\nLost for {SECONDS:g} s at {RATE} requests per second: responses {dict(statuses)}, the slowest after "
             f"{slowest_of_others:.1f} s ({slowest_statistics:.1f} s for statistics); once the outage was known, "
             f"{len(fast)}, the slowest after {slowest:.3f} s; in flight {outage.max_in_flight} at most and "
-            f"{dict(outage.in_flight_at_end)} at the end; ready again after {outage.recovery:.2f} s; {len(load.created)} "
-            f"created, none lost; resources {before} before and {after} after"
+            f"{dict(outage.in_flight_at_end)} at the end; ready again after {outage.recovery:.2f} s; "
+            f"{len(load.created)} created, none lost; resources {before} before and {after} after"
         )
     assert statuses.keys() <= {200, 201, 503}
     assert {status for _, status in load.since(0, outage.begun)} <= {200, 201}

@@ -5,7 +5,7 @@ import random
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -69,8 +69,12 @@ def has_replaced(server: Server, left: set[int]) -> bool:
 def workers(server: Server) -> list[int]:
     """Return the worker processes of the server."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    command_lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-    return [child for child, words in command_lines.items() if b"spawn_main" in words]
+    found = []
+    for child in children:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    return found
 
 
 @pytest.fixture(params=["main.py", "main.py, 2 workers", "uvicorn"])

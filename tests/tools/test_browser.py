@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,7 +157,7 @@ OPERATION = {"/docs": "#/students/students-create", "/redoc": "#tag/students/ope
 def test_the_documentation_suits_a_phone_by_day_and_by_night(browser: Browser, server: Server, path: str) -> None:
     grounds = set()
     for scheme in ("light", "dark"):
-        narrow = {"viewport": {"width": 400, "height": 900}, "color_scheme": scheme}
+        narrow: dict[str, Any] = {"viewport": {"width": 400, "height": 900}, "color_scheme": scheme}
         with visit(browser, server, path + OPERATION[path], **narrow) as page:
             expect(page.get_by_text("If a deleted student has this roll number").first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -113,7 +113,8 @@ def test_blank_differs_from_absent_and_the_words_can_be_named() -> None:
         "mark_fraction": "18/20 054/100 18_/_20 17.5/20 21/20 1/3 \uff11\uff0f\uff12",
         "mark_date": "2026-03-01 01.03.2026 1/3/2021 2026-03-01T00:00:00 2026-03-01_00:00:00 1-Mar 01-Mar-26 3/Oct "
         "Mar-20 3._Mai 18.Okt",
-        "formula_error": "#DIV/0! #N/A #REF! #NAME? #WERT! #NV #### Err:502 =A1+B1 =SUM(A1:B1)/2",
+        "narrow_column": "## ########",
+        "formula_error": "# #DIV/0! #N/A #REF! #NAME? #WERT! #NV Err:502 =A1+B1 =SUM(A1:B1)/2",
     }.items(),
 )
 def test_what_is_no_mark_is_refused_with_its_code(code: str, texts: str) -> None:

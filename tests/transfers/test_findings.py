@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.transfers.helpers import JSON, counts, imported, send, student, students, table
+from tests.transfers.helpers import JSON, NDJSON, counts, imported, lines, send, student, students, table
 
 CLASS = """SNo,roll_no,name,branch,age,semester,math,physics,Total,Percentage,Rank
 1,S1,Asha Rao,Physics,17,3,20,25,45,45,1
@@ -69,9 +69,12 @@ def test_a_column_that_looks_derived_can_be_a_subject(teacher: TestClient) -> No
         ("column_average", [25, 29.5, 45.5, 60.5, 39.5, 50]),
         ("column_percentage", [20, 23.6, 36.4, 48.4, 31.6, 40]),
         ("column_rank", [6, 5, 3, 1, 4, 2]),
-        ("column_serial", [7, 8, 9, 10, 11, 12]),
+        ("column_serial", [1, 2, 3, 4, 5, 6]),
+        ("column_serial", [0, 1, 2, 3, 4, 5]),
+        (None, [7, 8, 9, 10, 11, 12]),
         ("column_constant", [30, 30, 30, 30, 30, 30]),
         (None, [31, 30, 30, 30, 30, 30]),
+        (None, [50, 51, 52, 53, 54, 55]),
     ],
 )
 def test_a_column_is_doubted_by_its_numbers(teacher: TestClient, code: str | None, numbers: list[float]) -> None:
@@ -169,7 +172,11 @@ def test_an_email_address_is_an_id(teacher: TestClient) -> None:
         ({"columns": "a:marks.b"}, '2 columns are named "a"'),
         ({"roll_no": "number"}, "Both roll_no= and the column"),
         ({"branch": "8B"}, "Both branch= and the column"),
-        ({"name": "join"}, "needs a column of the first name"),
+        ({"name": "join"}, 'The column "name" has whole names, so there is nothing to join. Leave out name=join;'),
+        ({"name": "join", "ignore": "name"}, "needs a column of the first name"),
+        ({"name": "join", "columns": "name:first_name"}, "columns=NAME:last_name and join them with name=join"),
+        ({"columns": "name:last_name"}, "take this one for the whole name with columns=name:name."),
+        ({}, "Leave out all but one, as with ignore=#5 or give it another name with columns=#5:marks.NAME."),
         ({"columns": "branch:name,#4:marks.a4"}, 'Columns 2 "name" and 3 "branch" are all taken for name'),
     ],
 )
@@ -260,15 +267,233 @@ def test_roll_numbers_are_mended_on_request(teacher: TestClient) -> None:
     assert "duplicate" in {one["code"] for one in twice["errors"] if one["line"] == 5}
 
 
-def test_a_row_of_maxima_is_no_student(teacher: TestClient) -> None:
-    text = f"{FIELDS},math\n,Points Possible,,50\nS1,Ana,CSE,5\n,Average,,5\n"
+@pytest.mark.parametrize("params", [{}, {"mend": "roll_no"}])
+def test_mending_is_proposed_only_for_what_it_mends(teacher: TestClient, params: dict[str, str]) -> None:
+    text = f"{FIELDS}\n\u00c4-12,Ana,CSE\n\u00d6-12,Bo,CSE\n2021/CS/13,Cy,CSE\n"
 
-    (finding,) = send(teacher, text).json()["findings"][:1]
+    report = send(teacher, text, "text/csv", None, **params).json()
+
+    told = {(one["code"], one["settled_by"], one["count"]) for one in report["findings"]}
+    assert ("code_character", None, 2) in told
+    assert (("code_character", "mend=roll_no", 1) in told) == (not params)
+    assert [one["line"] for one in report["errors"][:2]] == [2, 3]
+    assert all("'-' instead" not in one["detail"] for one in report["errors"][:2])
+
+
+def test_a_row_of_maxima_is_no_student(teacher: TestClient) -> None:
+    text = f"{FIELDS},math\n,Points Possible,,150\nS1,Ana,CSE,5\n,Average,,5\n"
+
+    report = send(teacher, text).json()
+    (finding,) = report["findings"]
     assert (finding["code"], finding["lines"]) == ("not_a_student", [2, 4])
+    assert [one["code"] for one in report["errors"]] == ["not_a_student"] * 2, "other errors of such rows only confuse"
     assert preview(teacher, text)["parameters"] == {"ignore_rows": [2, 4]}
     (told,) = imported(teacher, text, ignore_rows=[2, 4])["findings"]
     assert (told["code"], told["lines"], told["stops"]) == ("rows_ignored", [2, 4], False)
     assert set(students(teacher)) == {"S1"}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (",,,(out of 50),(out of 100)", "neither a roll number nor a name"),
+        (",,Average,5,150", "neither a roll number nor a name"),
+        (",,,5,6", "neither a roll number nor a name"),
+        ("Total,,,100,120", "maxima or averages"),
+        ("Prepared by: Ms. Smith", "a note"),
+        ("AB = absent,,,,", "a note"),
+        ("Roll No,Name,Branch,Math,Art", "names of columns"),
+        ("roll_no,name,branch,5,6", "names of columns"),
+    ],
+)
+def test_a_row_that_is_no_student_is_told_and_can_be_left_out(teacher: TestClient, row: str, why: str) -> None:
+    text = f"{FIELDS},math,art\nS1,Ana,CSE,5,6\n{row}\nS2,Bo,CSE,7,8\n"
+
+    (error,) = send(teacher, text, mend="roll_no").json()["errors"]
+
+    assert (error["line"], error["code"]) == (3, "not_a_student")
+    assert why in error["detail"]
+    assert "ignore_rows=3" in error["detail"]
+    proposed = preview(teacher, text)["parameters"]
+    assert imported(teacher, text, **proposed)["created"] == 2
+
+
+@pytest.mark.parametrize(
+    "row", ["S2,Max,CSE,5,6", "S2,,,5,6", "S2", "CS 2,Bo,CSE,,", "Total1,Bo,CSE,5,6", ",Bo,CSE,5,6", "S2,Roll,CSE,,"]
+)
+def test_other_rows_are_students(teacher: TestClient, row: str) -> None:
+    report = send(teacher, f"{FIELDS},math,art\nS1,Ana,CSE,5,6\n{row}\n", on_error="skip").json()
+
+    assert "not_a_student" not in {one["code"] for one in report["errors"]}
+
+
+def test_a_row_with_content_only_in_columns_that_are_left_out_is_blank(teacher: TestClient) -> None:
+    text = f"SNo,{FIELDS},math,Total\n1,S1,Ana,CSE,5,5\n2,,,,,0\n3,S3,Cy,CSE,7,7\n"
+
+    assert [one["line"] for one in send(teacher, text, columns="SNo:marks,Total:marks").json()["errors"]] == [3]
+    report = imported(teacher, text, ignore="SNo,Total")
+
+    assert (counts(report), set(students(teacher))) == ((2, 2, 0, 0, 0), {"S1", "S3"})
+
+
+def test_a_file_of_failed_rows_that_is_not_complete_can_be_sent_again(
+    teacher: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modules.transfers.imports.failed_rows.MAX_STORED", 1)
+    rejected = send(teacher, f"{FIELDS},math\nS1,Ana,CSE,950\nS2,Bo,CSE,950\n").json()
+
+    for file in ("errors.csv", "errors.xlsx"):
+        failed = teacher.get(f"/imports/{rejected['id']}/{file}")
+        media = failed.headers["Content-Type"].partition(";")[0]
+        assert imported(teacher, failed.content, media, ignore="math", mode="upsert")["rows"] == 1
+
+
+def test_letter_grades_are_no_marks(teacher: TestClient) -> None:
+    text = f"{FIELDS},math,grade\nS1,Ana,CSE,5,A\nS2,Bo,CSE,7,B+\nS3,Cy,CSE,7,A\n"
+
+    assert found(send(teacher, text).json()) == {"grade": "column_no_numbers"}
+
+
+def test_a_column_of_dates_is_told_once(teacher: TestClient) -> None:
+    text = f"{FIELDS},math,Exam\nS1,Ana,CSE,5,2026-03-01\nS2,Bo,CSE,7,10-Mar\n"
+
+    assert found(send(teacher, text).json()) == {"Exam": "column_dates"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("ID", "serial"),
+        ("\u0915\u094d\u0930.\u0938\u0902.", "serial"),
+        ("Attendance", "attribute"),
+        ("Absences", "attribute"),
+        ("Credits", "attribute"),
+        ("Bemerkung", "attribute"),
+        ("Current Score", "total"),
+        ("Identity", None),
+        ("Creditable English", None),
+    ],
+)
+def test_a_column_is_doubted_by_its_name(teacher: TestClient, name: str, code: str | None) -> None:
+    text = f"{FIELDS},math,{name}\nS1,Ana,CSE,5,9\nS2,Bo,CSE,7,4\n"
+
+    assert found(preview(teacher, text)) == ({name: f"column_{code}"} if code else {})
+
+
+@pytest.mark.parametrize(
+    ("name", "highest"),
+    [
+        ("Math (50)", 50),
+        ("Physics /20", 20),
+        ("Essay out of 20", 20),
+        ("Quiz [10.0]", None),
+        ("Test (max. 12.5 points)", None),
+        ("Art (of 100)", None),
+        ("Exam (2)", None),
+        ("Term 1 (2026)", None),
+        ("Unit 4", None),
+        ("Group (B)", None),
+    ],
+)
+def test_a_highest_mark_in_a_name_is_told(teacher: TestClient, name: str, highest: int | None) -> None:
+    text = table([[*FIELDS.split(","), name], ["S1", "Ana", "CSE", 9.5], ["S2", "Bo", "CSE", 5]])
+    columns = f"#4:marks.{name}".replace(".0", "").replace("max.", "max").replace("12.5", "12")
+    scale = preview(teacher, text, columns=columns)["findings"]
+
+    if "." in name:
+        assert [one["code"] for one in scale] == ["column_scale"]
+    elif highest is None:
+        assert scale == []
+    else:
+        ((code, settled_by, stops),) = [(one["code"], one["settled_by"], one["stops"]) for one in scale]
+        assert (code, settled_by, stops) == ("column_scale", f"scale={name}:{highest}", False)
+        report = imported(teacher, text, scale=settled_by.removeprefix("scale="))
+        assert (report["findings"], students(teacher)["S2"]["marks"]) == ([], {name: 500 / highest})
+
+
+def test_columns_without_a_name_are_named_by_their_numbers(teacher: TestClient) -> None:
+    text = f"{FIELDS},Maths,,Science,\n,,,Theory,Practical,Theory,Practical\nS1,Ana,CSE,45,20,50,22\n"
+
+    errors = send(teacher, text, ignore_rows="2").json()["errors"]
+    columns = "#4:marks.MT,#5:marks.MP,#6:marks.ST"
+    imported(teacher, text, columns=f"{columns},#7:marks.SP", ignore_rows=[2])
+
+    assert "columns=#7:marks.NAME" in errors[0]["detail"]
+    assert students(teacher)["S1"]["marks"] == {"MT": 45, "MP": 20, "ST": 50, "SP": 22}
+    assert imported(teacher, text, columns=columns, ignore="#7", ignore_rows=[2])["unchanged"] == 1
+    beyond = send(teacher, text, "text/csv", None, columns="#8:marks.X")
+    assert 'names the column "#8", which the file does not have' in beyond.json()["detail"]
+
+
+def test_a_surplus_cell_is_not_to_be_left_out(teacher: TestClient) -> None:
+    (error,) = send(teacher, f"{FIELDS},math\nS1,Rao, Asha,CSE,5\n").json()["errors"]
+
+    assert "quotation marks" in error["detail"]
+    assert "ignore=" not in error["detail"]
+
+
+def test_a_missing_branch_is_told_with_the_ways_to_give_it(teacher: TestClient) -> None:
+    text = "roll_no,name,Class,math\nS1,Ana,8B,5\nS2,Bo,8B,7\n"
+
+    told = {one["code"]: (one["settled_by"], one["detail"]) for one in preview(teacher, text)["findings"]}
+
+    assert told["missing"][0] == "branch=NAME"
+    assert "columns=Class:branch" in told["column_no_numbers"][1]
+    imported(teacher, text, columns="Class:branch")
+    assert students(teacher)["S2"]["branch"] == "8B"
+    blank = send(teacher, f"{FIELDS},math\nS3,Cy,,5\n").json()["findings"]
+    assert [(one["code"], one["settled_by"]) for one in blank] == [("missing", None)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "settled_by"),
+    [
+        ("950", "scale=math:NUMBER"),
+        ("-2", None),
+        ("1,000", "decimal=,"),
+        ("1.234,5", None),
+    ],
+)
+def test_only_a_parameter_that_settles_an_error_is_named(
+    teacher: TestClient, cell: str, settled_by: str | None
+) -> None:
+    (finding,) = send(teacher, f'{FIELDS},math\nS1,Ana,CSE,"{cell}"\n').json()["findings"]
+
+    assert finding["settled_by"] == settled_by
+
+
+def test_ndjson_has_no_parameters_of_tables(teacher: TestClient) -> None:
+    text = lines([{"roll_no": "S/1", "name": "Ana", "marks": {"m": 5.123, "n": 500}}])
+
+    told = send(teacher, text, NDJSON).json()["findings"]
+    assert {one["code"]: one["settled_by"] for one in told} == {
+        "code_character": None,
+        "mark_decimals": None,
+        "mark_range": None,
+    }
+    for params in ({"branch": "8B"}, {"mend": "roll_no"}, {"ignore_rows": "1"}):
+        for path in ("/imports", "/imports/preview"):
+            answer = teacher.post(path, content=text.encode(), params=params, headers={"Content-Type": NDJSON})
+            assert (answer.status_code, "NDJSON" in answer.json()["detail"]) == (422, True)
+    answer = teacher.post(
+        "/imports/preview?mode=insert", content=text.encode(), headers={"Content-Type": NDJSON}
+    ).json()
+    assert answer["parameters"] == {"mode": "insert"}
+
+
+def test_the_header_is_found_below_a_title_if_roll_numbers_are_made(teacher: TestClient) -> None:
+    imported(teacher, "Class 8B\n\nName,math\nAna,5\n", branch="8B", roll_no="number:8B-")
+
+    assert students(teacher) == {"8B-1": student("Ana", "8B", math=5)}
+
+
+def test_too_many_subjects_are_told(teacher: TestClient) -> None:
+    names = ",".join(f"Q{number}" for number in range(101))
+    marks = ",".join(str(number * 37 % 91) for number in range(101))
+
+    (error,) = send(teacher, f"{FIELDS},{names}\nS1,Ana,CSE,{marks}\n").json()["errors"]
+
+    assert (error["code"], error["detail"]) == ("subjects", "A student can have at most 100 subjects.")
 
 
 def test_a_finding_has_the_first_rows_and_counts_all(teacher: TestClient) -> None:

@@ -21,6 +21,7 @@ from tests.transfers.helpers import JSON, imported, send, table
 from tests.transfers.test_bad_files import assert_nothing_is_left
 from tests.transfers.workbooks import (
     ODS,
+    PERCENT,
     XLSX,
     Sheet,
     Value,
@@ -70,7 +71,7 @@ FULL = ods_cell("string", "x", 'table:number-columns-repeated="16384"')
 ENDLESS = Xml(f'<table:table-row table:number-rows-repeated="1048576">{FULL}</table:table-row>')
 PERCENTAGE = ods_cell("percentage", "LAUGH", 'office:value="0.07"')
 FAR = Xml('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
-BACKWARDS = [Xml(f'<row r="{row}"><c r="A{row}" t="e"><v>#N/A</v></c></row>') for row in (3, 2)]
+BACKWARDS = [Xml(f'<row r="{row}"><c r="A{row}" s="{PERCENT}"><v>0.5</v></c></row>') for row in (3, 2)]
 DRAWN = Sheet("Class", [HEADER, STUDENT])
 
 FILES: Mapping[str, tuple[bytes, str]] = {
@@ -97,7 +98,6 @@ FILES: Mapping[str, tuple[bytes, str]] = {
     "a sheet that is missing": (xlsx(DRAWN, parts={"xl/_rels/workbook.xml.rels": "<Relationships/>"}), DAMAGED),
     "an ODS file that is no XML": (ods(parts={"content.xml": "<a>"}), DAMAGED),
     "an ODS file without content": (ods(HEADER, parts={"META-INF/manifest.xml": b"\0"})[:-200], DAMAGED),
-    "an error of an unknown kind": (workbook(HEADER, [error("#UNHEARD!")]), "error of an unknown kind"),
     "an XLSX file with a password": (stream("EncryptedPackage"), "password"),
     "an ODS file with a password": (
         ods(HEADER, parts={"META-INF/manifest.xml": manifest("<manifest:encryption-data/>")}),

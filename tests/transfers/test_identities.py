@@ -312,3 +312,14 @@ def test_a_student_who_is_stored_stays_what_it_is(teacher: TestClient) -> None:
 
     assert counts(imported(teacher, of(["0142", "Asha Rao", "Physics", 1]))) == (1, 0, 1, 0, 0)
     assert students(teacher) == {"0142": student("Asha Rao", "Physics", math=1)}
+
+
+def test_a_number_with_decimals_is_no_new_roll_number(teacher: TestClient) -> None:
+    text = of(["142.0", "Asha Rao", "Physics", 91], ["1.50", "Bo Li", "Physics", 80])
+
+    (error,) = rejected(teacher, text)
+
+    assert error[:3] == (2, "identity_decimal", "roll_no")
+    assert "written the number 142 as 142.0" in error[3]
+    imported(teacher, text, identity="exact")
+    assert set(students(teacher)) == {"142.0", "1.50"}

@@ -1,5 +1,6 @@
 """The commands `python -m core import` and `export`."""
 
+import shlex
 import signal
 
 import pytest
@@ -47,6 +48,19 @@ def test_an_import_shows_what_it_takes_a_file_for_and_asks(
         assert line in done.stderr
     assert done.returncode == code
     assert students(teacher) == ({} if code else {"S1": student("Asha", "8B", Maths=91)})
+
+
+def test_the_options_that_are_proposed_can_be_pasted(terminal: Terminal, teacher: TestClient) -> None:
+    rows = ["S1,Asha,91,1,x,y", ",Total,91,1,x,y", "S2,Bo,80,2,y,x", "Average,,80,2,x,y"]
+    text = "Roll No,Name,Maths,Rank 100%,R&D + more,Bo's\n" + "".join(f"{row}\n" for row in rows)
+    terminal.write("class.csv", text)
+
+    undecided = terminal("import", "class.csv", "--options", "branch=8B")
+    proposed = shlex.split(undecided.stderr.rpartition("To follow the table: ")[2])
+    done = terminal("import", "class.csv", *proposed, "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert students(teacher) == {"S1": student("Asha", "8B", Maths=91), "S2": student("Bo", "8B", Maths=80)}
 
 
 def test_a_stopped_import_can_be_resumed_at_once(

@@ -28,8 +28,8 @@ def test_a_batch_has_a_limited_number_of_rows(tmp_path: Path) -> None:
 
 def test_a_batch_of_long_rows_has_fewer_rows(tmp_path: Path) -> None:
     file = tmp_path / "class.csv"
-    long = "," * (BATCH_BYTES // 4)
-    file.write_text("roll_no\n" + "".join(f"S{number}{long}\n" for number in range(50)))
+    long = ",".join(["x" * (BATCH_BYTES // 16)] * 4)
+    file.write_text("roll_no,name\n" + "".join(f"S{number},{long}\n" for number in range(50)))
 
     assert sum(sizes(file)) == 50
     assert max(sizes(file)) <= 6

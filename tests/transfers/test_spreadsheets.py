@@ -132,6 +132,7 @@ def test_an_error_of_a_formula_is_an_error_of_its_cell(teacher: TestClient) -> N
         ["S1", "Asha", "Art", error("#DIV/0!")],
         ["S2", error("#N/A"), error("#REF!"), 5],
         [error("#NAME?"), "B", "Art", 5],
+        ["S4", error("#SPILL!"), "Art", error("#CALC!")],
     ]
 
     answer = send(teacher, workbook(*rows), XLSX)
@@ -142,8 +143,75 @@ def test_an_error_of_a_formula_is_an_error_of_its_cell(teacher: TestClient) -> N
         (3, "name", "#N/A", "formula_error"),
         (3, "branch", "#REF!", "formula_error"),
         (4, "roll_no", "#NAME?", "formula_error"),
+        (5, "name", "#SPILL!", "formula_error"),
+        (5, "math", "#CALC!", "formula_error"),
     ]
     assert all("formula error" in one["detail"] for one in answer.json()["errors"])
+
+
+ERRORS = """#DIV/0! #N/A #NAME? #NULL! #NUM! #REF! #VALUE! #SPILL! #CALC! #FIELD! #BLOCKED! #CONNECT! #BUSY! #UNKNOWN!
+    #PYTHON! #GETTING_DATA #NV #N/D #WERT! #BEZUG! #ÜBERLAUF! #¡VALOR! #¿NOMBRE? #VALEUR_! #NOM_? #ЗНАЧ! Err:502
+    Err_:502 Fehler:504"""
+
+
+@pytest.mark.parametrize("text", ERRORS.split())
+def test_an_error_of_a_formula_is_nobodys_name(teacher: TestClient, text: str) -> None:
+    shown = text.replace("_", "\u00a0") if text != "#GETTING_DATA" else text
+
+    answer = send(teacher, ods(HEADER, ["S1", shown, "Art", 5]), ODS).json()
+
+    assert [one[1::2] for one in errors_of(answer)] == [("name", "formula_error")]
+
+
+@pytest.mark.parametrize("name", ["#1 Rao", "Asha!", "# Asha", "#Asha!", "Err", "Erika: 502", "E", "#"])
+def test_a_name_may_look_a_little_like_an_error(teacher: TestClient, name: str) -> None:
+    imported(teacher, ods(HEADER, ["S1", name, "Art", 5]), ODS)
+
+    assert students(teacher)["S1"]["name"] == name
+
+
+def test_what_a_narrow_column_hides_is_told(teacher: TestClient) -> None:
+    header = ",".join(map(str, HEADER))
+
+    answer = send(teacher, f"{header}\n####,A,Art,5\nS2,B,##########,###\n").json()
+
+    assert {(one["line"], one["field"], one["code"]) for one in answer["errors"]} == {
+        (2, "roll_no", "narrow_column"),
+        (3, "branch", "narrow_column"),
+        (3, "math", "narrow_column"),
+    }
+
+
+def test_a_formula_without_a_result_is_an_error_and_not_blank(teacher: TestClient) -> None:
+    cells = ["<f>1+1</f><v></v>", "<f>1+1</f><v />", "<f>1+1</f>", '<f t="shared" si="0"/>', "<f></f>\n<v> </v>\n"]
+    rows: list[list[Value]] = [[f"S{n}", "A", "Art", Xml(f'<c s="1">{cell}</c>')] for n, cell in enumerate(cells)]
+    results = ['<c t="str"><f>IF(1,"")</f><v></v></c>', "<c><f>1+1</f><v>2</v></c>", '<c t="s"/>']
+    good: list[list[Value]] = [[f"T{n}", "A", "Art", Xml(cell)] for n, cell in enumerate(results)]
+
+    report = send(teacher, workbook(HEADER, *rows, *good), XLSX, None, columns="math:marks", on_error="skip").json()
+
+    assert errors_of(report) == [(n, "math", "#NOT_CALCULATED!", "formula_error") for n in range(2, 7)]
+    assert {roll_no: one["marks"] for roll_no, one in students(teacher).items()} == {
+        "T0": {},
+        "T1": {"math": 2},
+        "T2": {},
+    }
+
+
+def test_every_error_is_found_wherever_a_piece_ends(convert: Convert) -> None:
+    bad, blank = error("#SPILL!"), Xml('<c r="C1"><f>1+1</f></c>')
+    rows: list[list[Value]] = [["x" * (number % 97), bad, "y", Xml("<c><f>1+1</f></c>")] for number in range(3_000)]
+
+    _, found = convert(workbook([blank], *rows))
+
+    assert found[0][2] == "#NOT_CALCULATED!"
+    assert {tuple(row[1:]) for row in found[1:]} == {("#SPILL!", "y", "#NOT_CALCULATED!")}
+
+
+def test_an_error_in_another_sheet_does_no_harm(teacher: TestClient) -> None:
+    content = xlsx(Sheet("8B", CLASS), Sheet("Totals", [[error("#SPILL!")]]))
+
+    assert imported(teacher, content, XLSX, sheet="8B")["rows"] == 2
 
 
 def test_a_date_in_a_column_of_marks_is_an_error_of_its_cell(teacher: TestClient) -> None:
@@ -227,6 +295,7 @@ XLSX_CELLS: list[tuple[Value, str]] = [
     ("0044", "0044"),
     (" a ", " a "),
     ("a\r\n b", "a b"),
+    ("a\tb", "a b"),
     (1, "1"),
     (1.0, "1"),
     (0.1 + 0.2, "0.3"),
@@ -240,12 +309,19 @@ XLSX_CELLS: list[tuple[Value, str]] = [
     (Cell(0.855, DECIMAL_PERCENT), "85.5%"),
     (Cell(85, QUOTED_PERCENT), "85"),
     (error("#DIV/0!"), "#DIV/0!"),
+    (error("#SPILL!"), "#SPILL!"),
+    ("t='e'<c t='e'>", "t='e'<c t='e'>"),
     (None, ""),
     ("last", "last"),
 ]
 ODS_CELLS: list[tuple[Value, str]] = [
     ("0044", "0044"),
     (ods_cell("string", "a</text:p><text:p>b"), "a b"),
+    (ods_cell("string", "a</text:p><text:p/><text:p>b<text:line-break/>c"), "a b c"),
+    (ods_cell("string", "a<text:line-break></text:line-break>b"), "a b"),
+    (ods_cell("string", "a<text:tab/>b"), "a b"),
+    (ods_cell("string", 'a<text:s/>b<text:s text:c="2"/>c'), "a b  c"),
+    (ods_cell("string", "a&lt;text:tab/>b"), "a<text:tab/>b"),
     (1, "1"),
     (0.1 + 0.2, "0.3"),
     (True, "TRUE"),
@@ -255,6 +331,8 @@ ODS_CELLS: list[tuple[Value, str]] = [
     (ods_cell("percentage", "7 %", 'office:value="0.07"'), "7%"),
     (ods_cell("currency", "5 €", 'office:value="5"'), "5"),
     (ods_cell("string", "#DIV/0!", 'office:string-value="" calcext:value-type="error"'), "#DIV/0!"),
+    (ods_cell("string", "#VALUE!", "office:string-value=''"), "#VALUE!"),
+    (ods_cell("string", "", 'office:string-value=""'), ""),
     (None, ""),
     ("last", "last"),
 ]
@@ -306,8 +384,33 @@ def test_the_text_of_a_percentage(value: Any, text: str) -> None:
 def test_line_n_is_row_n(convert: Convert) -> None:
     found, rows = convert(workbook([], [], [None, "roll_no", "b"], [], [None, "S1", None, " "], [], [None, " "]))
 
-    assert rows == [["", ""], ["", ""], ["roll_no", "b"], ["", ""], ["S1", ""]]
+    assert rows == [["", "", ""], ["", "", ""], ["", "roll_no", "b"], ["", "", ""], ["", "S1", ""]]
     assert found.rows == 5
+
+
+@BOTH
+def test_rows_and_columns_are_named_as_in_the_sheet(teacher: TestClient, make: Make, media: str) -> None:
+    left: list[Value] = [None, None]
+    rows: list[list[Value]] = [[], [], [*left, *HEADER, None], [*left, "S1", "A", "Art", 950, "x"]]
+
+    answer = send(teacher, make(*rows), media, None, columns="#6:marks.art").json()
+    preview = teacher.post("/imports/preview", content=make(*rows), headers={"Content-Type": media}).json()
+
+    assert answer["header_line"] == 3
+    assert [one["number"] for one in answer["columns"] if one["subject"] == "art"] == [6]
+    assert errors_of(answer) == [(4, "column 7 (G)", "x", "ragged")]
+    assert [one["name"] for one in preview["columns"]] == ["", "", *HEADER]
+
+
+@BOTH
+def test_failed_rows_keep_the_places_of_their_columns(teacher: TestClient, make: Make, media: str) -> None:
+    rows: list[list[Value]] = [[None, "Roll No", "", "name", "branch", "math"], [None, "S1", None, "A", "Art", 950]]
+    rejected = send(teacher, make(*rows), media, None, columns="#6:marks.art").json()
+
+    for file in ("errors.csv", "errors.xlsx"):
+        failed = teacher.get(f"/imports/{rejected['id']}/{file}")
+        again = send(teacher, failed.content, failed.headers["Content-Type"], None, columns="#6:marks.art").json()
+        assert errors_of(again) == [(2, "art", "950", "mark_range")]
 
 
 def test_rows_of_nothing_but_errors_are_read(convert: Convert) -> None:
@@ -364,6 +467,7 @@ def test_merged_cells_above_the_header_do_no_harm(convert: Convert) -> None:
     found, _ = convert(workbook(["Exam"], [], *CLASS, merged=["A1:D2"]))
 
     found.refuse_merged(header_line=3)
+    found.refuse_merged(header_line=2, ignored_rows=[2])
     with pytest.raises(InvalidFile, match="A1:D2"):
         found.refuse_merged(header_line=2)
 

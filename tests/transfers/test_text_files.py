@@ -44,11 +44,11 @@ def test_a_file_is_read_in_its_encoding(teacher: TestClient, tmp_path: Path, nam
 
 
 def test_a_letter_far_behind_decides_about_the_whole_file(teacher: TestClient) -> None:
-    text = HEADER + "".join(f"S{number},A,B,{number % 90}\n" for number in range(20_000)) + "X,Zoë,P,1\n"
+    text = HEADER + "".join(f"S{number},{'A' * 190},B,{number % 90}\n" for number in range(1_200)) + "X,Zoë,P,1\n"
 
     report = imported(teacher, text.encode("cp1252"), on_error="skip")
 
-    assert report["created"] == 20_001
+    assert report["created"] == 1_201
     assert students(teacher)["X"]["name"] == "Zoë"
 
 
@@ -245,3 +245,22 @@ def test_failed_rows_of_any_length_can_be_mended_and_sent_again(
     mended = [failed[0], *([row[0], "", row[2], "CSE", "5", row[5]] for row in failed[1:])]
     assert counts(imported(teacher, table(mended, separator))) == (4, 4, 0, 0, 0)
     assert students(teacher)["E1"] == student("Zoë", "CSE", math=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("<html><body><table><tr><td>roll_no</td></tr></table></body></html>", "a web page or XML"),
+        ('\n<?xml version="1.0"?>\n<Workbook/>', "a web page or XML"),
+        ('[{"roll_no":"S1"}]', "This is JSON"),
+        ('[\n{"roll_no":"S1"}]', "This is JSON"),
+        ('{"roll_no":"S1","name":"A"}', "This is JSON"),
+        ('"roll_no,name,branch,math"\n"S1,Asha,CS,5"\n', 'only one column, "roll_no,name,branch,math"'),
+        ("roll_no name branch\nS1 Asha CS\n", "only one column"),
+    ],
+)
+def test_a_file_of_another_kind_is_told(teacher: TestClient, text: str, named: str) -> None:
+    answer = send(teacher, text)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-file")
+    assert named in answer.json()["detail"]

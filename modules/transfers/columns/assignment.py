@@ -1,23 +1,18 @@
 """What each column of a file is taken for."""
 
-import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 
 from pydantic_core import PydanticCustomError
 
+from core.api import normalized
 from modules.students import subject_of
-from modules.transfers.columns.column_names import FIELDS, READ_ONLY, REASON, field_of, fields_of, name_of
-from modules.transfers.columns.derived import kind_of
+from modules.transfers.columns.column_names import READ_ONLY, REASON, field_of, fields_of, name_of
+from modules.transfers.columns.doubtful_names import kind_of
+from modules.transfers.columns.header_problems import item, listed, problems_of, short
 from modules.transfers.columns.query import IGNORE, MARKS
 from modules.transfers.files.table import MAX_COLUMNS, InvalidFile
 from modules.transfers.options import Column, ColumnOptions, ColumnRole, Reason
-
-# The maximum length of all problems together, in characters.
-MAX_DETAIL = 1_900
-MAX_NAME = 80
 
 
 def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
@@ -35,26 +30,18 @@ def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
         for number, (name, field) in enumerate(zip(names, fields, strict=True), 1)
     ]
     columns = list(_without_unneeded_names(columns))
-    misspelt = list(_misspelt(columns))
-    problems += [*_contradictions(columns), *misspelt, *_gaps(columns, options, is_misspelt=bool(misspelt))]
+    problems += problems_of(columns, options)
     if problems:
-        raise InvalidFile(_listed(problems))
+        raise InvalidFile(listed(problems))
     return columns
 
 
 def is_roll_no(cell: str, options: ColumnOptions) -> bool:
-    """Return whether a cell is the name of the column with the roll numbers, or of one that a parameter names."""
+    """Return whether a cell is the name of the column with the roll numbers (or, if these are made, with the names), or
+    of one that a parameter names."""
     name = name_of(cell)
-    return field_of(name) == "roll_no" or _key(name) in {_key(named) for named, _ in options.columns}
-
-
-def _listed(problems: Sequence[str]) -> str:
-    """Return as many problems as a message can hold, and the number of the others."""
-    length, count = 0, 0
-    while count < len(problems) and (length := length + len(problems[count]) + 1) <= MAX_DETAIL:
-        count += 1
-    left = [f"There are {len(problems) - count:,} more problems."] if count < len(problems) else []
-    return " ".join([*problems[:count], *left])
+    fields = {"roll_no"} if options.roll_no_prefix is None else {"name", "first_name", "last_name"}
+    return field_of(name) in fields or _key(name) in {_key(named) for named, _ in options.columns}
 
 
 def _targets(names: Sequence[str], options: ColumnOptions, problems: list[str]) -> dict[int, str]:
@@ -67,12 +54,10 @@ def _targets(names: Sequence[str], options: ColumnOptions, problems: list[str]) 
     for parameter, name, target in _named(options):
         found = numbers.get(_key(name), [])
         if not found:
-            problems.append(f'{parameter} names the column "{_short(name)}", which the file does not have.')
+            problems.append(f'{parameter} names the column "{short(name)}", which the file does not have.')
         elif len(found) > 1 and target != IGNORE:
             which = ", ".join(f"#{number}" for number in found[:5])
-            problems.append(
-                f'{len(found)} columns are named "{_short(name)}". Name one of them by its number: {which}.'
-            )
+            problems.append(f'{len(found)} columns are named "{short(name)}". Name one of them by its number: {which}.')
         targets |= dict.fromkeys(found, target)
     return targets
 
@@ -83,7 +68,7 @@ def _named(options: ColumnOptions) -> Iterator[tuple[str, str, str]]:
 
 
 def _key(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(normalized("NFKC", name).casefold().split())
 
 
 def _column(number: int, name: str, target: str | None, field: str | None, problems: list[str]) -> Column:
@@ -112,12 +97,12 @@ def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
     try:
         return column.model_copy(update={"subject": subject_of(subject)})
     except PydanticCustomError as error:
-        name = _short(column.name)
         if column.reason is Reason.OTHER and kind_of(column.name):
-            return column.model_copy(update={"subject": name})  # a finding will ask about it, such as about S.No
+            # A finding will ask about it, such as about S.No.
+            return column.model_copy(update={"subject": short(column.name)})
         problems.append(
-            f'Column {column.number}, "{name}", cannot be a subject: {error.message()} Rename it with '
-            f'columns="{name}:{MARKS}.NAME" or leave it out with ignore="{name}".'
+            f'Column {column.number}, "{short(column.name)}", cannot be a subject: {error.message()} Rename it with '
+            f"columns={item(column, f':{MARKS}.NAME')} or leave it out with ignore={item(column)}."
         )
         return column
 
@@ -129,68 +114,3 @@ def _without_unneeded_names(columns: Sequence[Column]) -> Iterator[Column]:
         is_part = column.role in (ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME)
         unneeded = has_name and is_part and column.reason is not Reason.PARAMETER
         yield column.model_copy(update={"role": ColumnRole.IGNORED}) if unneeded else column
-
-
-def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
-    """Yield a problem for each field or subject that several columns are taken for."""
-    same: Mapping[tuple[ColumnRole, str | None], list[Column]] = defaultdict(list)
-    for column in columns:
-        if column.role is not ColumnRole.IGNORED and (column.subject or column.role is not ColumnRole.SUBJECT):
-            same[column.role, column.subject].append(column)
-    for (role, subject), found in same.items():
-        if len(found) > 1:
-            listed = " and ".join(f'{column.number} "{_short(column.name)}"' for column in found[:5])
-            what = f'the subject "{_short(subject)}"' if subject else role.value
-            yield f"Columns {listed} are all taken for {what}. Leave out all but one with ignore=."
-
-
-def _misspelt(columns: Sequence[Column]) -> Iterator[str]:
-    """Yield a problem for each field that no column is taken for, but a column's name is almost a word for."""
-    roles = {column.role for column in columns}
-    names = {_field_form(column.name): column.name for column in columns if column.reason is Reason.OTHER}
-    for field in FIELDS:
-        if ColumnRole(field) in roles or (field == "name" and {ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME} <= roles):
-            continue
-        for close in get_close_matches(field, names, n=1, cutoff=0.85):
-            name = _short(names[close])
-            yield f'Unknown column "{name}". Did you mean {field}? Say columns={name}:{field} or columns={name}:marks.'
-
-
-def _field_form(name: str) -> str:
-    return re.sub(r"[\s_-]+", "_", name.casefold())
-
-
-def _gaps(columns: Sequence[Column], options: ColumnOptions, *, is_misspelt: bool) -> Iterator[str]:
-    """Yield a problem for each field that no column or parameter has, or both have. A missing roll number is none of
-    them if the name of a column is misspelt."""
-    found = {column.role: column for column in columns}
-    named = ", ".join(f'"{_short(column.name)}"' for column in columns[:20] if column.name)
-    if options.roll_no_prefix is None and ColumnRole.ROLL_NO not in found and not is_misspelt:
-        yield (
-            "No column is recognized as the roll number. Name it with columns=NAME:roll_no, or make roll numbers with "
-            f"roll_no=number:PREFIX. The columns are {named or 'without names'}."
-        )
-    if options.roll_no_prefix is not None and ColumnRole.ROLL_NO in found:
-        yield _both("roll_no=", "roll number", found[ColumnRole.ROLL_NO])
-    if options.branch is not None and ColumnRole.BRANCH in found:
-        yield _both("branch=", "branch", found[ColumnRole.BRANCH])
-    parts = [found[role].name for role in (ColumnRole.FIRST_NAME, ColumnRole.LAST_NAME) if role in found]
-    if len(parts) == 2 and not options.join_names:
-        listed = " and ".join(f'"{_short(name)}"' for name in parts)
-        yield f"Columns {listed} are parts of the name. Join them with name=join."
-    elif parts and not options.join_names:
-        yield f'Column "{_short(parts[0])}" is only a part of the name, and there is no column for the other part.'
-    if options.join_names and len(parts) < 2:
-        yield (
-            "name=join needs a column of the first name and one of the last name. Name them with "
-            "columns=NAME:first_name and columns=NAME:last_name."
-        )
-
-
-def _both(parameter: str, what: str, column: Column) -> str:
-    name = _short(column.name)
-    return f'Both {parameter} and the column "{name}" give the {what}. Leave the column out with ignore="{name}".'
-
-
-def _short(name: str | None) -> str:
-    return (name or "")[:MAX_NAME]

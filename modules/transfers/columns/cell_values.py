@@ -28,6 +28,7 @@ CODES: Final[Mapping[str, str]] = {
     "mark_scale": "This does not fit scale={subject}:{scale}. Write a number from 0 to {scale}, a fraction of {scale}, "
     "or a percentage up to 100%.",
     "mark_date": "This is a date. A spreadsheet may have made it of a mark such as 3/10: type the mark again.",
+    "narrow_column": "The column was too narrow for this number. Make it wider, and save the file again.",
     "formula_error": "This is a formula, or a formula error. Correct it in the spreadsheet, and save its value.",
 }
 """The problems of cells by code, each with its sentence. `mend_roll_no` also returns those of `RollNo`."""

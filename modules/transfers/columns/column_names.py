@@ -1,9 +1,9 @@
 """The names of columns: the words that stand for a field, in English, German, French, Spanish, Portuguese and Hindi."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
+from core.api import normalized
 from modules.transfers.files.formula_escaping import content_of
 
 FIELDS = ("roll_no", "name", "branch")
@@ -12,7 +12,7 @@ REASON = "import_error"
 # The columns of an export that imports do not read.
 READ_ONLY = ("created_at", "updated_at")
 
-# Longer names are no words of the table, and normalization takes quadratic time for a sequence of accents.
+# Longer names are no words of the table.
 _MAX_NAME = 100
 
 # Words are compared by their letters and digits alone: without case, blanks, punctuation and accents. Words that have
@@ -120,7 +120,7 @@ def fields_of(names: Sequence[str]) -> list[str | None]:
 
 def _key(name: str) -> str:
     """Return the letters and digits of a name, without case and accents. `#` stands for "no"."""
-    plain = unicodedata.normalize("NFKD", name.replace("#", " no ")).casefold()
+    plain = normalized("NFKD", name.replace("#", " no ")).casefold()
     return re.sub(r"[^\w\u0900-\u0963\u0966-\u097f]|_", "", plain)
 
 

@@ -1,16 +1,15 @@
 """Columns that look as if they hold no marks: serial numbers, totals, ranks and the like.
 
-A column is judged by its name, in six languages, and by its numbers in the first rows of the file. The result is only a
-doubt, which the person who imports the file must settle.
+A column is judged by its name and by its numbers in the first rows of the file. The result is only a doubt, which the
+person who imports the file must settle.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
+from modules.transfers.columns.doubtful_names import OF_OTHERS, kind_of
 from modules.transfers.columns.mark_numbers import plain_signs, read_number
 
 # With fewer rows, equal numbers are likely to be a coincidence.
@@ -23,6 +22,7 @@ MAX_COMPUTED_ROWS = 200
 
 DOUBTS: Mapping[str, str] = {
     "no_numbers": "has no number in it",
+    "dates": "has only dates in it, which a spreadsheet may have made of marks such as 3/10",
     "serial": "looks like serial numbers",
     "total": "looks like a total of other columns",
     "average": "looks like an average of other columns",
@@ -35,63 +35,24 @@ DOUBTS: Mapping[str, str] = {
 }
 """The codes of doubts, each with the end of its sentence."""
 
-_WORDS: Mapping[str, str] = {
-    "serial": """# serial sno slno srno sino nr lfdnr lfd numero n nº orden ordre ordem क्रमांक क्रम kramank""",
-    "total": """total totals sum grandtotal aggregate summe gesamt gesamtpunkte gesamtpunktzahl somme suma soma
-        कुल योग""",
-    "average": """average avg mean gpa cgpa sgpa cpi spi durchschnitt schnitt mittelwert moyenne promedio media média
-        औसत""",
-    "rank": """rank ranking position place rang platz platzierung classement puesto posicion posición posição
-        classificação रैंक स्थान""",
-    "percentage": """percentage percent pct percentile prozent prozentsatz pourcentage porcentaje porcentagem
-        percentagem प्रतिशत""",
-    "maximum": """max maximum outof fullmarks possible held maxpoints höchstpunktzahl höchstzahl barème maximo máximo
-        अधिकतम पूर्णांक""",
-    "age": """age alter âge edad idade birthyear yearofbirth geburtsjahr dob आयु उम्र""",
-    "attribute": """semester sem term year batch session trimester quarter jahr halbjahr schuljahr jahrgang année
-        semestre trimestre año curso ano phone mobile contact telefon pin pincode zip वर्ष सत्र""",
-}
-_FILLERS = """mark marks point points score scores of the in out no number num overall class course final grand obtained
-    secured all subject subjects punkte note notes notas pontos puntos अंक प्राप्तांक"""
-# These say something only beside the columns that they are computed from.
-_OF_OTHERS = {"total", "average", "percentage"}
-
-
-def _tokens(name: str) -> list[str]:
-    plain = unicodedata.normalize("NFKC", name).casefold().replace("%", " percent ").replace("#", " # ")
-    return [token for token in re.split(r"[^\w#\u0900-\u097f]+|_", plain) if token]
-
-
-_FILLER_WORDS = frozenset(_FILLERS.split())
-_KIND_OF = {"".join(_tokens(word)): kind for kind, words in _WORDS.items() for word in words.split()}
-
-
-def kind_of(name: str) -> str | None:
-    """Return the code of the doubt that a column's name alone raises, or None."""
-    tokens = _tokens(name)
-    if kind := _KIND_OF.get("".join(tokens)):
-        return kind
-    telling = [token for token in tokens if token not in _FILLER_WORDS and not token.isdecimal()]
-    kinds = {_KIND_OF.get(token) for token in telling}
-    return kinds.pop() if len(kinds) == 1 else None
-
-
 Numbers = Sequence[Decimal | None]
 """The numbers of a column in the rows of the sample; None for a cell without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A column that may be a subject: its name, and its cells in the first rows of the file."""
+    """A column that may be a subject: its name, its cells in the first rows of the file, and in how many rows a word
+    says that there is no mark. Their cells are blank."""
 
     name: str
     cells: Sequence[str]
+    absent: int = 0
 
 
 def doubts(samples: Sequence[Sample]) -> dict[str, str]:
     """Return the codes of the doubts about these columns, in the order of the file, by name. Only the first
     `MAX_COLUMNS` are judged by their numbers: a student cannot have more subjects."""
-    numbers = {sample.name: [_number(cell) for cell in sample.cells] for sample in samples[:MAX_COLUMNS]}
+    numbers = {sample.name: [number_in(cell) for cell in sample.cells] for sample in samples[:MAX_COLUMNS]}
     rankings = [_ranking(column) for column in numbers.values()]
     found: dict[str, str] = {}
     before: list[Numbers] = []
@@ -107,17 +68,20 @@ def doubts(samples: Sequence[Sample]) -> dict[str, str]:
 
 def _doubt_of_text(sample: Sample, *, is_alone: bool) -> str | None:
     filled = [cell for cell in sample.cells if cell.strip()]
-    if len(filled) > 1 and all(map(_is_text, filled)):
-        return "no_numbers"
+    if filled and len(filled) + sample.absent > 1:
+        if all(map(_is_text, filled)):
+            return "no_numbers"
+        if all(map(_is_date, filled)):
+            return "dates"
     kind = kind_of(sample.name)
-    return None if is_alone and kind in _OF_OTHERS else kind
+    return None if is_alone and kind in OF_OTHERS else kind
 
 
 def _doubt_of_numbers(numbers: Numbers, before: Sequence[Numbers], rankings: Sequence[Numbers]) -> str | None:
     known = [number for number in numbers if number is not None]
     if len(known) < MIN_ROWS:
         return None
-    if all(later - number == 1 for number, later in pairwise(known)):
+    if known[0] <= 1 and all(later - number == 1 for number, later in pairwise(known)):
         return "serial"
     if len(set(known)) == 1:
         return "constant"
@@ -128,6 +92,10 @@ def _is_text(cell: str) -> bool:
     """Return whether a cell is neither a number, nor a fraction, a percentage, a date or the like."""
     first = cell.partition("/")[0]
     return read_number(plain_signs(first).removesuffix("%").rstrip(), decimal_comma=None) == "mark_type"
+
+
+def _is_date(cell: str) -> bool:
+    return read_number(plain_signs(cell), decimal_comma=None) == "mark_date"
 
 
 def _computed(numbers: Numbers, before: Sequence[Numbers]) -> str | None:
@@ -185,6 +153,7 @@ def _ranking(numbers: Numbers) -> Numbers:
     return [None if number is None else first[number] for number in numbers]
 
 
-def _number(cell: str) -> Decimal | None:
+def number_in(cell: str) -> Decimal | None:
+    """Return the number or the percentage in a cell, or None."""
     read = read_number(plain_signs(cell).removesuffix("%").rstrip(), decimal_comma=None)
     return read if isinstance(read, Decimal) else None

@@ -72,6 +72,8 @@ def _no_number(text: str) -> str:
         return "mark_date"
     if _EXPONENT.fullmatch(text):
         return "mark_notation"
+    if re.fullmatch("##+", text):
+        return "narrow_column"
     if text.startswith(("=", "#")) or re.fullmatch(r"err:\d+", text, re.IGNORECASE):
         return "formula_error"
     return "mark_separator" if _SEPARATED.fullmatch(text) else "mark_type"

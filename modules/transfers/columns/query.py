@@ -31,6 +31,11 @@ def items_of(texts: Iterable[str]) -> list[str]:
         raise PydanticCustomError("list", "This is no comma-separated list; quote items that have a comma.") from None
 
 
+def quoted(name: str) -> str:
+    """Return a column's name as it stands in a list of a parameter."""
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name
+
+
 def _pairs(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     for item in items_of(texts):
         left, colon, right = (part.strip() for part in item.rpartition(":"))

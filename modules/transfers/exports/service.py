@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from modules.students import Selection, StudentReader
 from modules.transfers.columns.column_names import FIELDS, REASON, field_of
-from modules.transfers.columns.derived import kind_of
+from modules.transfers.columns.doubtful_names import kind_of
 from modules.transfers.downloads.csv_file import CsvStyle
 from modules.transfers.downloads.query import NDJSON, XLSX
 from modules.transfers.downloads.table import BRANCH, NAME, ROLL_NO, Cell, Column, Table

@@ -23,22 +23,29 @@ _MAX_COLUMNS = 1_000
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the text of a CSV file is to be read: its encoding, its separator, the cells of its header row as they stand
-    (without blank ones at the end), and the line that the header row starts at."""
+    (without blank ones at the end), the line that the header row starts at, and the number of its cells with blank
+    ones."""
 
     encoding: str
     separator: str
     header: Sequence[str]
     header_line: int
+    width: int
 
 
 def read_layout(
-    path: Path, is_roll_no: Callable[[str], bool], encoding: str | None = None, separator: str | None = None
+    path: Path,
+    is_roll_no: Callable[[str], bool],
+    encoding: str | None = None,
+    separator: str | None = None,
+    columns: int = 0,
 ) -> Layout:
     """Detect the encoding, the separator and the header of a CSV file. Raise `InvalidFile` if it has none.
 
     The header is the first of the first rows with a cell for which `is_roll_no` is true, or else the first row that is
     not blank. The separator is the first with which there is such a cell: the one that a first line such as `sep=;`
-    names is tried first, and then the most frequent one in the first line. Both are taken as given instead.
+    names is tried first, and then the most frequent one in the first line. Both are taken as given instead. Of blank
+    cells at the end of the header, those up to `columns` cells are kept.
     """
     encoding = encoding or detect_encoding(path)
     separators, skipped = ([separator], 0) if separator else _likely_separators(path, encoding)
@@ -50,12 +57,27 @@ def read_layout(
         except InvalidFile as error:
             errors.append(error)
         else:
-            layouts.append(Layout(encoding, likely, _without_blank_end(header.cells), header.line))
+            cells = _without_blank_end(header.cells, columns)
+            layouts.append(Layout(encoding, likely, cells, header.line, len(header.cells)))
             if is_recognised:
                 return layouts[-1]
+    _refuse_other_formats(path, encoding)
     if not layouts:
         raise errors[0]
     return layouts[0]
+
+
+def _refuse_other_formats(path: Path, encoding: str) -> None:
+    """Raise `InvalidFile` if a file without a column of roll numbers begins like HTML, XML or JSON."""
+    with open_text(path, encoding) as file:
+        begin = next((line for line in map(trimmed, Lines(file)) if line), "")
+    if begin.startswith("<"):
+        raise InvalidFile(
+            "This is a web page or XML, as some programs save it with the extension .xls. Open it in your spreadsheet "
+            "program, save it as .xlsx or CSV, and send that."
+        )
+    if re.match(r'\[?\{"|\[$', begin):
+        raise InvalidFile("This is JSON, not CSV. Send one object a line, with the media type application/x-ndjson.")
 
 
 def _likely_separators(path: Path, encoding: str) -> tuple[list[str], int]:
@@ -86,9 +108,9 @@ def _find_header(
     return first, False
 
 
-def _without_blank_end(cells: Sequence[str]) -> list[str]:
+def _without_blank_end(cells: Sequence[str], at_least: int) -> list[str]:
     width = max(number for number, cell in enumerate(cells, 1) if trimmed(cell))
-    return list(cells[:width])
+    return list(cells[: max(width, at_least)])
 
 
 def read_csv(file: TextIO, layout: Layout) -> Iterator[RawRow | None]:

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +47,20 @@ class Workbook:
     rows: int
     merged: Sequence[Merge]
 
-    def refuse_merged(self, header_line: int) -> None:
-        """Raise `InvalidFile` if cells are merged in the header or below it: all but the first would be blank."""
-        found = [_name_of(merge) for merge in self.merged if merge[1][0] + 1 >= header_line]
+    def refuse_merged(self, header_line: int, ignored_rows: Collection[int] = ()) -> None:
+        """Raise `InvalidFile` if cells are merged in the header or below it: all but the first would be blank. Those in
+        rows that are ignored do no harm."""
+        found = [
+            _name_of((first, last))
+            for first, last in self.merged
+            if any(row + 1 >= header_line and row + 1 not in ignored_rows for row in range(first[0], last[0] + 1))
+        ]
         if found:
             more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
             raise InvalidFile(
                 f'The sheet "{self.sheet[:100]}" has merged cells: {", ".join(found[:MAX_NAMED])}{more}. Only the '
-                "first cell of a merged range has a value. Split the ranges, and fill in each cell."
+                "first cell of a merged range has a value. Split the ranges, and fill in each cell. Rows that are no "
+                "students can also be left out with ignore_rows=."
             )
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import ne
 from pathlib import Path
 
+from modules.students import MarkSettings
 from modules.transfers.columns.cell_values import ValueOptions
-from modules.transfers.columns.derived import DOUBTS, Sample, doubts
+from modules.transfers.columns.derived import DOUBTS, Sample, doubts, number_in
+from modules.transfers.columns.doubtful_names import highest_in
 from modules.transfers.columns.identities import subject_key
+from modules.transfers.columns.query import quoted
 from modules.transfers.files.csv_reader import Layout, read_csv
 from modules.transfers.files.table import RawRow
 from modules.transfers.files.text import WINDOWS_1252, open_text
@@ -71,24 +75,50 @@ def _notes(layout: Layout, options: Options) -> Iterator[Finding]:
 def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) -> Iterator[Finding]:
     """Yield a finding for each new subject that looks as if it were none."""
     subjects = [column for column in table.columns.assigned if column.role is ColumnRole.SUBJECT]
-    samples = [Sample(str(column.subject), list(_cells(rows, column, table.columns.values))) for column in subjects]
+    samples = [_sample_of(rows, column, table.columns.values) for column in subjects]
     found = doubts(samples)
-    for column in subjects:
+    for column, sample in zip(subjects, samples, strict=True):
         code = found.get(str(column.subject))
         if code and _is_open(column, stored):
+            branch = _as_branch(column, table) if code == "no_numbers" else ""
             yield _stopping(
                 f"column_{code}",
                 column,
-                f'The column "{column.name}" {DOUBTS[code]}. Leave it out, or use columns={_quoted(column.name)}:marks '
-                "to import it as a subject.",
-                f"ignore={_quoted(column.name)}",
+                f'The column "{column.name}" {DOUBTS[code]}. Leave it out, {branch}or use '
+                f"columns={quoted(column.name)}:marks to import it as a subject.",
+                f"ignore={quoted(column.name)}",
             )
+        elif column.subject not in stored:
+            yield from _other_scale(column, sample, table.columns.values)
 
 
-def _cells(rows: Sequence[RawRow], column: Column, values: ValueOptions) -> Iterator[str]:
-    for row in rows:
-        cell = row.cells[column.number - 1] if column.number <= len(row.cells) else ""
-        yield "" if values.is_absent(cell) else cell
+def _sample_of(rows: Sequence[RawRow], column: Column, values: ValueOptions) -> Sample:
+    cells = [row.cells[column.number - 1] if column.number <= len(row.cells) else "" for row in rows]
+    marks = ["" if values.is_absent(cell) else cell for cell in cells]
+    return Sample(str(column.subject), marks, sum(map(ne, cells, marks)))
+
+
+def _as_branch(column: Column, table: CsvTable) -> str:
+    """Return the advice that a column may be the branch, if nothing else is."""
+    has_branch = table.columns.options.branch or any(one.role is ColumnRole.BRANCH for one in table.columns.assigned)
+    return "" if has_branch else f"or take it for the branch with columns={quoted(column.name)}:branch, "
+
+
+def _other_scale(column: Column, sample: Sample, values: ValueOptions) -> Iterator[Finding]:
+    """Yield a finding if a column's name gives another highest mark than the school's, and its marks fit it."""
+    named, highest = highest_in(column.name), MarkSettings.current().max
+    if named is None or not 1 < named < highest or values.scale_of(str(column.subject)) is not None:
+        return
+    numbers = [number for number in map(number_in, sample.cells) if number is not None]
+    if numbers and max(numbers) <= named:
+        settled_by = f"scale={quoted(f'{column.subject}:{named.normalize():f}')}"
+        yield Finding(
+            code="column_scale",
+            column=column.name,
+            detail=f'The name "{column.name}" may say that the highest mark is {named:f}, not {highest:g}. The marks '
+            f"are imported as they are; with {settled_by} they are converted.",
+            settled_by=settled_by,
+        )
 
 
 def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Finding]:
@@ -104,8 +134,8 @@ def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Findi
                 "subject_similar",
                 column,
                 f'"{column.subject}" would be a new subject, but looks like the subject "{similar}". Import it as '
-                f"that, or use columns={_quoted(column.name)}:marks to import it as a subject of its own.",
-                f"ignore={_quoted(column.name)}" if is_there else f"columns={_quoted(column.name)}:marks.{similar}",
+                f"that, or use columns={quoted(column.name)}:marks to import it as a subject of its own.",
+                f"ignore={quoted(column.name)}" if is_there else f"columns={quoted(column.name)}:marks.{similar}",
             )
 
 
@@ -116,8 +146,3 @@ def _is_open(column: Column, stored: Sequence[str]) -> bool:
 
 def _stopping(code: str, column: Column, detail: str, settled_by: str) -> Finding:
     return Finding(code=code, column=column.name, detail=detail, settled_by=settled_by, stops=True)
-
-
-def _quoted(name: str) -> str:
-    """Return a column's name as it stands in a list of a parameter."""
-    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name

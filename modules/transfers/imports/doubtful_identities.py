@@ -18,6 +18,7 @@ _DATE = re.compile(
     rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(t[0-9.-]+)?|[0-9]{{1,2}}-{_MONTH}(-[0-9]{{2,4}})?|{_MONTH}-[0-9]{{2,4}}",
     re.IGNORECASE,
 )
+_DECIMAL = re.compile(r"[0-9]+\.0+")
 
 
 async def find_similar(
@@ -67,6 +68,12 @@ def _doubt_of_new(row: Row, similar: Sequence[SimilarStudent], mode: Mode) -> Ro
             "A spreadsheet may have made a date of this roll number. Correct it, or use identity=exact if it is one."
         )
         return RowError("roll_no", roll_no, "identity_date", detail)
+    elif _DECIMAL.fullmatch(roll_no):
+        detail = (
+            f"A program may have written the number {roll_no.partition('.')[0]} as {roll_no}. Correct it, or use "
+            "identity=exact if it is right."
+        )
+        return RowError("roll_no", roll_no, "identity_decimal", detail)
     else:
         return None
     row.related.append(other)

@@ -117,10 +117,11 @@ def left_out(job: Import) -> str | None:
 
 
 def generated_roll_nos(job: Import, rows: Sequence[Stored]) -> list[list[str]]:
-    """Return for each of these rows the roll number that the import made, as a list of one cell, or an empty list if
-    the file has a column of them. Sent again, the rows have other numbers, so the column must be in the file."""
+    """Return for each of these rows the roll number that the import made, as a list of one cell (blank if it is no row
+    of the file), or an empty list if the file has a column of them. Sent again, the rows have other numbers, so the
+    column must be in the file."""
     prefix = job.options.columns.roll_no_prefix
-    return [[] if prefix is None else [f"{prefix}{row['row']}"] for row in rows]
+    return [[] if prefix is None else [f"{prefix}{row['row']}" if row["row"] else ""] for row in rows]
 
 
 def reason_of(row: Stored) -> str:

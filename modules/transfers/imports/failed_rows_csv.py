@@ -11,8 +11,8 @@ from modules.transfers.prefetch import in_thread
 
 
 async def as_csv(job: Import) -> AsyncIterator[bytes]:
-    """Yield the stored failed rows of an import as CSV, with the separator of its file and an additional column for the
-    reason. Surplus cells of a row follow the reason. Roll numbers that the import made are the first column.
+    """Yield the stored failed rows of an import as CSV, with the separator of its file. The columns of the file keep
+    their places. After them come the roll numbers that the import made, the reasons, and surplus cells.
 
     Importing the cells again gives the same values; formulas are escaped. A column of reasons in the imported file is
     left out. If some failed rows are not stored, a last line has their number in the column of reasons.
@@ -23,7 +23,7 @@ async def as_csv(job: Import) -> AsyncIterator[bytes]:
     async for rows in failed_rows.stored(job):
         yield await in_thread(_failed_lines, job, rows, columns)
     if left_out := failed_rows.left_out(job):
-        yield csv_line([*([""] * len(added)), *_blank(columns), left_out], job.separator)
+        yield csv_line([*_blank([*columns, *added]), left_out], job.separator)
 
 
 def _kept(columns: Sequence[str]) -> list[int]:
@@ -36,7 +36,7 @@ def _blank(columns: Sequence[str]) -> list[str]:
 
 def _failed_header(columns: Sequence[str], added: Sequence[str], separator: str) -> bytes:
     names = [escape_as_read(columns[index], is_mark=False) for index in _kept(columns)]
-    return csv_line([*added, *names, REASON], separator)
+    return csv_line([*names, *added, REASON], separator)
 
 
 def _failed_lines(job: Import, rows: Sequence[failed_rows.Stored], columns: Sequence[str]) -> bytes:
@@ -45,7 +45,7 @@ def _failed_lines(job: Import, rows: Sequence[failed_rows.Stored], columns: Sequ
     lines: list[bytes] = []
     for row, added in zip(rows, failed_rows.generated_roll_nos(job, rows), strict=True):
         cells, reason = row["cells"], escape(failed_rows.reason_of(row))
-        line = [*added, *_as_read(cells, kept, are_marks), reason, *_surplus(cells, len(columns))]
+        line = [*_as_read(cells, kept, are_marks), *added, reason, *_surplus(cells, len(columns))]
         lines.append(csv_line(line, job.separator))
     return b"".join(lines)
 

@@ -20,7 +20,7 @@ from modules.transfers.files.table import InvalidFile, Row
 from modules.transfers.imports import failed_rows, new_subjects, plan, undo
 from modules.transfers.imports.analysis import analyse
 from modules.transfers.imports.findings import add
-from modules.transfers.imports.row_reader import CsvTable, batches
+from modules.transfers.imports.row_reader import CsvTable, batches, refuse_options_of_tables
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.imports.row_writer import Batch, prepare, write
 from modules.transfers.metrics import ROWS
@@ -65,7 +65,11 @@ async def run(job: Import, *, verify: Verify = _permitted) -> None:
 
 async def _carry_out(job: Import, path: Path, workbook: Workbook | None, verify: Verify) -> State:
     await new_subjects.remember_stored(job)
-    table = None if job.format == "ndjson" and not workbook else await _look_at(job, path, workbook)
+    table = None
+    if job.format == "ndjson" and not workbook:
+        refuse_options_of_tables(job.options)
+    else:
+        table = await _look_at(job, path, workbook)
     if any(finding.stops for finding in job.findings):
         return State.REJECTED
     if not job.writing:
@@ -90,7 +94,7 @@ async def _look_at(job: Import, path: Path, workbook: Workbook | None) -> CsvTab
     analysis = await in_thread(analyse, path, job.options, job.subjects_before or (), is_workbook=bool(workbook))
     layout, columns = analysis.table.layout, analysis.table.columns.assigned
     if workbook:
-        workbook.refuse_merged(layout.header_line)
+        workbook.refuse_merged(layout.header_line, analysis.table.ignored_rows)
         await job.update_fields(sheet=workbook.sheet, text_size=(await in_thread(path.stat)).st_size)
     await job.update_fields(
         format=workbook.format if workbook else "csv",
@@ -166,7 +170,7 @@ async def _progress(
         absent=job.absent + sum(one.row.absent for one in imported),
         incomplete=job.incomplete + sum(bool(one.errors) for one in imported),
         cells_skipped=job.cells_skipped + sum(len(one.errors) for one in imported),
-        findings=add(job.findings, results),
+        findings=add(job.findings, results, job.columns),
         **{outcome.value: counts[outcome] for outcome in RowOutcome},
         **_counted(job),
     )

@@ -15,7 +15,7 @@ from modules.transfers.imports import findings as found
 from modules.transfers.imports.analysis import SAMPLE_ROWS, Analysis, analyse
 from modules.transfers.imports.new_subjects import MAX_STORED
 from modules.transfers.imports.query import ImportQuery
-from modules.transfers.imports.row_reader import CsvTable, batches
+from modules.transfers.imports.row_reader import CsvTable, batches, refuse_options_of_tables
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.models import Import
 from modules.transfers.options import Column, Finding
@@ -33,15 +33,17 @@ async def preview(path: Path, query: ImportQuery, format_: str, by: str) -> Prev
         with operation_timeout():
             stored = await StudentReader().subjects(MAX_STORED)
         if format_ == "ndjson" and not workbook:
+            refuse_options_of_tables(query.options)
             results = await _results(text, None, query, by)
-            return _read({"format": "ndjson", "columns": [], "parameters": {}}, results, found.add([], results))
+            of_file = {"format": "ndjson", "columns": [], "parameters": _parameters(query)}
+            return _read(of_file, results, found.add([], results, []))
         first = await in_thread(analyse, text, query.options, stored, is_workbook=bool(workbook))
         proposed = _proposed(query, first.findings)
         analysis = await in_thread(analyse, text, proposed.options, stored, is_workbook=bool(workbook))
         if workbook:
-            workbook.refuse_merged(analysis.table.layout.header_line)
+            workbook.refuse_merged(analysis.table.layout.header_line, analysis.table.ignored_rows)
         results = await _results(text, analysis.table, proposed, by)
-        settled = found.add(first.findings, results)
+        settled = found.add(first.findings, results, analysis.table.columns.assigned)
         proposed = _proposed(proposed, [finding for finding in settled if finding.code == "not_a_student"])
         layout = analysis.table.layout
         described = {
@@ -50,7 +52,7 @@ async def preview(path: Path, query: ImportQuery, format_: str, by: str) -> Prev
             "separator": layout.separator,
             "header_line": layout.header_line,
             "columns": _columns(analysis, set(stored)),
-            "parameters": proposed.model_dump(mode="json", exclude_defaults=True, exclude={"dry_run"}),
+            "parameters": _parameters(proposed),
         }
         return _read(described | (_of_workbook(workbook) if workbook else {}), results, settled)
 
@@ -59,6 +61,10 @@ def _read(described: dict[str, Any], results: Sequence[RowResult], findings: Seq
     counts = {outcome.value: sum(one.outcome is outcome for one in results) for outcome in RowOutcome}
     shown = [FindingRead.model_validate(finding) for finding in findings]
     return PreviewRead.model_validate({**described, **counts, "rows": len(results), "findings": shown})
+
+
+def _parameters(query: ImportQuery) -> dict[str, Any]:
+    return query.model_dump(mode="json", exclude_defaults=True, exclude={"dry_run"})
 
 
 def _proposed(query: ImportQuery, findings: Sequence[Finding]) -> ImportQuery:

@@ -157,11 +157,9 @@ def _why_rejected(report: ImportRead) -> str:
     open_findings = [finding for finding in report.findings if finding.stops]
     if not open_findings:
         return f"{report.failed} of {report.rows} rows are invalid; nothing was written."
-    settled_by = " ".join(finding.settled_by or "" for finding in open_findings[:10])
-    return (
-        f"{len(open_findings)} columns need a decision; nothing was written. Decide with {settled_by}, or otherwise: "
-        "see findings."
-    )
+    settled_by = " and ".join(finding.settled_by or "" for finding in open_findings[:10])
+    columns = "1 column needs" if len(open_findings) == 1 else f"{len(open_findings)} columns need"
+    return f"{columns} a decision; nothing was written. Decide with {settled_by}, or otherwise: see findings."
 
 
 def _extensions(report: ImportRead) -> dict[str, Any]:
@@ -238,8 +236,8 @@ async def get_errors(user: CurrentUser, import_id: IdInPath, request: Request) -
 async def get_marked_errors(user: CurrentUser, import_id: IdInPath, request: Request) -> Stream:
     """Download the failed rows as XLSX, with the wrong cells marked.
 
-    Each wrong cell is coloured and has the reason as a comment; the first column has all reasons of a row. Correct the
-    rows and import the file again: the column of reasons is ignored. The file has the same rows as `errors.csv`.
+    Each wrong cell is coloured and has the reason as a comment; the column `import_error` has all reasons of a row.
+    Correct the rows and import the file again: this column is ignored. The file has the same rows as `errors.csv`.
     """
     job = await service.get(import_id, with_header=True)
     return table_download(request, user.username, failed_rows_xlsx.as_table(job), XLSX)

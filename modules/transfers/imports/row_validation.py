@@ -18,6 +18,7 @@ from modules.students import (
     Write,
     differences,
 )
+from modules.transfers.columns.cell_values import CODES, CellProblem
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.imports.doubtful_identities import doubt, find_similar
 from modules.transfers.models import Import
@@ -28,8 +29,9 @@ from modules.transfers.prefetch import in_thread
 MAX_ERRORS = 20
 MAX_VALUE = 200
 
-# As Excel and LibreOffice write them into cells.
-_FORMULA_ERROR = re.compile(r"(#(DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!|SPILL!|CALC!|FIELD!|BLOCKED!)|Err:\d{3})\Z")
+# As spreadsheet programs write them into cells: #REF!, and in other languages #WERT!, #¡VALOR!, #NOM ?, Fehler:502.
+_FORMULA_ERROR = re.compile(r"#[¡¿]?\w[\w/]*\s?[!?]|#N/[AD]|#NV|#GETTING_DATA|(ERR|ERRO|FEHLER)\s?:\d{3}")
+_NARROW = re.compile(r"##+")
 
 
 class RowOutcome(StrEnum):
@@ -81,22 +83,32 @@ def check(row: Row) -> Row:
         row.errors[MAX_ERRORS:] = [_further(len(row.errors) - MAX_ERRORS)]
     if row.errors and not isinstance(row.content.get("roll_no", ""), str):
         del row.content["roll_no"]
-    elif "roll_no" not in row.content and not any(error.field == "roll_no" for error in of_formulas):
+    elif "roll_no" not in row.content and not any(error.field == "roll_no" for error in row.errors):
         row.errors.append(RowError("roll_no", "", "missing", "This is required."))
     return row
 
 
 def _take_formula_errors(content: dict[str, Any]) -> list[RowError]:
-    """Remove the values that are errors of a spreadsheet's formulas: `#REF!` is nobody's name."""
+    """Remove the values that a spreadsheet shows instead of others: `#REF!` is nobody's name."""
     errors: list[RowError] = []
     for values in (content, content.get("marks")):
         if not isinstance(values, dict):
             continue
-        for name in [name for name, value in values.items() if isinstance(value, str) and _FORMULA_ERROR.match(value)]:
-            text = values.pop(name)
-            detail = f"The cell has the formula error {text}. Correct the formula, or clear the cell."
-            errors.append(RowError(name[:MAX_VALUE], text, "formula_error", detail))
+        for name, text in list(values.items()):
+            if isinstance(text, str) and (problem := _formula_problem(text)):
+                errors.append(RowError(name[:MAX_VALUE], text[:MAX_VALUE], problem.code, problem.detail))
+                del values[name]
     return errors[:MAX_ERRORS]
+
+
+def _formula_problem(text: str) -> CellProblem | None:
+    if not text.startswith(("#", "E", "F")):
+        return None
+    if _NARROW.fullmatch(text):
+        return CellProblem("narrow_column", CODES["narrow_column"])
+    is_error = _FORMULA_ERROR.fullmatch(text.upper()) and (text == text.upper() or ":" in text)
+    detail = f"The cell has the formula error {text[:MAX_VALUE]}. Correct the formula, or clear the cell."
+    return CellProblem("formula_error", detail) if is_error else None
 
 
 def _errors(invalid: ValidationError) -> list[RowError]:
@@ -115,7 +127,9 @@ def _error(error: Any) -> RowError:
     column = path[1] if len(path) > 1 and path[0] == "marks" else ".".join(path)
     value = error.get("input")
     text = str(value)[:MAX_VALUE] if isinstance(value, str | int | float) else ""
-    return RowError(column[:MAX_VALUE], text, error["type"], sentence_of(error))
+    is_wide = error["type"] == "subjects"
+    detail = f"A student can have at most {StudentBulkStore.MAX_SUBJECTS} subjects." if is_wide else sentence_of(error)
+    return RowError(column[:MAX_VALUE], text, error["type"], detail)
 
 
 async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:

@@ -1,6 +1,5 @@
 """The text of a cell as CSV has it: what a spreadsheet shows, but independent of formats, language and time zone."""
 
-import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -8,21 +7,24 @@ Value = int | float | str | bool | time | date | datetime | timedelta
 
 PERCENT = "%"
 
-_LINE_BREAKS = re.compile(r"\s*[\r\n]+\s*")
 # A spreadsheet keeps 15 significant digits of a number, so the last digits of a longer one are wrong.
 _DIGITS = 15
 
 
 def text_of(value: Value) -> str:
     """Return a value as text, with dates and times as in ISO 8601. A line break becomes a space, so that each row has
-    one line."""
+    one line, and so does a tab."""
     if isinstance(value, str):
-        return _LINE_BREAKS.sub(" ", value) if "\n" in value or "\r" in value else value
+        return value if value.isprintable() else _one_line(value)
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, int | float):
         return _number(value)
     return _duration(value) if isinstance(value, timedelta) else value.isoformat()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(filter(None, map(str.strip, text.replace("\t", " ").splitlines())))
 
 
 def percentage_of(value: Value) -> str:

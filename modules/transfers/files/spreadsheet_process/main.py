@@ -20,9 +20,10 @@ from zipfile import BadZipFile, ZipFile
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
 from . import ods_details, xlsx_details
-from .cell_text import PERCENT, Value, percentage_of, text_of
+from .cell_text import percentage_of, text_of
 from .container import open_archive
 from .errors import DAMAGED, TOO_LARGE, UnreadableWorkbook
+from .readable_copy import readable_copy
 from .sheets import choose, is_blank, names_of
 
 MAX_MEMORY = 1_000_000_000
@@ -33,8 +34,6 @@ MAX_ROWS = 1_048_576
 MAX_COLUMNS = 10_000
 MAX_CELLS = 20_000_000
 MAX_MERGED = 1_000
-
-_UNKNOWN_ERROR = "A formula in this workbook has an error of an unknown kind. Correct the formula, or clear the cell."
 
 
 def main() -> None:
@@ -77,26 +76,21 @@ def _limit_resources() -> None:
 def _convert(source: BinaryIO, target: TextIO, links: str, wanted: str | None) -> dict[str, Any]:
     archive, format_ = open_archive(source)
     try:
-        workbook = CalamineWorkbook.from_path(f"{links}/workbook.{format_}")
+        copy = readable_copy(archive, format_)
+        path = f"{links}/workbook.{format_}"
+        workbook = CalamineWorkbook.from_filelike(copy) if copy else CalamineWorkbook.from_path(path)
         sheet = choose(workbook, wanted)
         columns = _columns_of(sheet)
         merged = list(sheet.merged_cell_ranges or [])
-        rows = _write(sheet, _details(archive, format_, sheet.name, merged), target, columns)
+        rows = _write(sheet, _percentages(archive, format_, sheet.name, merged), target, columns)
     except PasswordError:
         raise UnreadableWorkbook("This workbook is protected with a password.") from None
     except CalamineError as error:
-        raise UnreadableWorkbook(_sentence_of(error)) from None
+        raise UnreadableWorkbook(TOO_LARGE if "imit exceeded" in str(error) else DAMAGED) from None
     except (BadZipFile, ExpatError, KeyError, ValueError, EOFError):
         raise UnreadableWorkbook(DAMAGED) from None
     merged = sorted(one for one in merged if one[0][0] < rows)[:MAX_MERGED]
     return {"format": format_, "sheet": sheet.name, "sheets": names_of(workbook), "rows": rows, "merged": merged}
-
-
-def _sentence_of(error: CalamineError) -> str:
-    text = str(error)
-    if "cell error" in text:
-        return _UNKNOWN_ERROR
-    return TOO_LARGE if "imit exceeded" in text else DAMAGED
 
 
 def _columns_of(sheet: CalamineSheet) -> int:
@@ -107,44 +101,48 @@ def _columns_of(sheet: CalamineSheet) -> int:
         width = next((index for index in range(len(row), 0, -1) if not is_blank(row[index - 1])), 0)
         columns = max(columns, width)
         rows = number if width else rows
+    columns += _first_column(sheet)
     if rows > MAX_ROWS or columns > MAX_COLUMNS or rows * columns > MAX_CELLS:
         raise UnreadableWorkbook(TOO_LARGE)
     return columns
 
 
-def _details(
+def _first_column(sheet: CalamineSheet) -> int:
+    """Return the number of blank columns on the left, which are not in calamine's rows."""
+    return sheet.start[1] if sheet.start else 0
+
+
+def _percentages(
     archive: ZipFile, format_: str, sheet: str, merged: list[ods_details.Merge]
-) -> Iterator[xlsx_details.RowDetails]:
+) -> Iterator[xlsx_details.RowPercentages]:
     if format_ == "ods":
-        return ods_details.details_of(archive, sheet, merged)
-    return xlsx_details.details_of(archive, sheet)
+        return ods_details.percentages_of(archive, sheet, merged)
+    return xlsx_details.percentages_of(archive, sheet)
 
 
-def _write(sheet: CalamineSheet, details: Iterator[xlsx_details.RowDetails], target: TextIO, columns: int) -> int:
-    """Write the rows up to the last one that is not blank, each with the details of its cells, and return their number.
-    Raise `UnreadableWorkbook` if the rows are not in order in the file, which no spreadsheet program writes."""
-    first_column = sheet.start[1] if sheet.start else 0
+def _write(
+    sheet: CalamineSheet, percentages: Iterator[xlsx_details.RowPercentages], target: TextIO, columns: int
+) -> int:
+    """Write the rows up to the last one that is not blank, and return their number. Raise `UnreadableWorkbook` if the
+    rows are not in order in the file, which no spreadsheet program writes."""
+    left = [""] * _first_column(sheet)
     writer = csv.writer(target, lineterminator="\n")
-    following = next(details, None)
+    following = next(percentages, None)
     written = 0
     for number, row in enumerate(sheet.iter_rows()):
-        cells = [text_of(cell) for cell in row[:columns]]
+        values = (left + row)[:columns]
+        cells = list(map(text_of, values))
         if following and following[0] == number:
-            _add_details(cells, row, following[1], first_column)
-            following = next(details, None)
+            for column in following[1]:
+                if column < columns:
+                    cells[column] = percentage_of(values[column])
+            following = next(percentages, None)
         if following and following[0] <= number:
             raise UnreadableWorkbook(DAMAGED)
         if any(map(str.strip, cells)):
             writer.writerows([[""] * columns] * (number - written))
             writer.writerow(cells)
             written = number + 1
-    for _ in details:  # merged cells may follow
+    for _ in percentages:  # merged cells may follow
         pass
     return written
-
-
-def _add_details(cells: list[str], row: list[Value], details: dict[int, str], first_column: int) -> None:
-    for column, detail in details.items():
-        index = column - first_column
-        if 0 <= index < len(cells):
-            cells[index] = percentage_of(row[index]) if detail == PERCENT else detail
