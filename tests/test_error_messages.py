@@ -217,6 +217,16 @@ TRANSFERS: list[Case] = [
         ],
     ),
     (
+        "POST /imports?name=join",
+        "roll_no,name\n",
+        [
+            (
+                'The column "name" has whole names, so there is nothing to join. Leave out name=join; or, to join two '
+                "other columns, leave out this one with ignore=name."
+            )
+        ],
+    ),
+    (
         "POST /imports",
         "roll_no,name,name\n",
         ['Columns 2 "name" and 3 "name" are all taken for name. Leave out all but one, as with ignore=#3.'],
@@ -243,12 +253,12 @@ TRANSFERS: list[Case] = [
     ),
     (
         "POST /imports",
-        "roll_no,name,branch,math\nS2,A,B,1,2\n2E+11,A,B\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n",
+        "roll_no,name,branch,math\nS2,A,B,1,2\n2E+11,A,B\nS3,,B,\nS4,A,B,950\nS5,A,B,good\nS4,A,B,\n,,B,5\n",
         [
-            "6 of 6 rows are invalid; nothing was written.",
+            "7 of 7 rows are invalid; nothing was written.",
             (
-                "2: The header has no name for column 5 (E), but this row has something in it. If a cell has a "
-                "separator in it, put the cell in quotation marks."
+                "2: The header has no name for column 5 (E), but this row has something in it. "
+                "If a cell has a separator in it, put the cell in quotation marks."
             ),
             (
                 "3: A spreadsheet has shortened this number, and some of its digits are lost. "
@@ -258,6 +268,7 @@ TRANSFERS: list[Case] = [
             "5: A mark lies between 0 and 100.",
             "6: A mark must be a number, such as 85 or 72.5. If this stands for no mark, add it to absent=.",
             "7: Lines 5 and 7 have the same roll number.",
+            "8: This row has neither a roll number nor a name. If it is no student's, leave it out with ignore_rows=8.",
         ],
     ),
     (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.routing import iter_route_contexts
+from hypothesis.vendor.pretty import RepresentationPrinter
 
 from core.app import create_app
 from core.module import Module
@@ -27,6 +28,10 @@ class Operation:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, _cycle: bool) -> None:
+        """Print only the name in messages of Hypothesis, which does not read `repr=False`."""
+        printer.text(str(self))
 
     @property
     def spec(self) -> dict[str, Any]:

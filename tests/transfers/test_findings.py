@@ -474,7 +474,7 @@ def test_ndjson_has_no_parameters_of_tables(teacher: TestClient) -> None:
     for params in ({"branch": "8B"}, {"mend": "roll_no"}, {"ignore_rows": "1"}):
         for path in ("/imports", "/imports/preview"):
             answer = teacher.post(path, content=text.encode(), params=params, headers={"Content-Type": NDJSON})
-            assert (answer.status_code, "NDJSON" in answer.json()["detail"]) == (422, True)
+            assert answer.json()["findings"][0]["code"] == "parameters_unused"
     answer = teacher.post(
         "/imports/preview?mode=insert", content=text.encode(), headers={"Content-Type": NDJSON}
     ).json()
@@ -549,3 +549,9 @@ def test_the_prefix_marks_settles_a_column(teacher: TestClient) -> None:
 
 def test_a_viewer_cannot_preview(client: TestClient) -> None:
     assert client.post("/imports/preview", content=b"", headers={"Content-Type": "text/csv"}).status_code == 401
+
+
+def test_the_number_of_an_ignored_line_is_bounded(teacher: TestClient) -> None:
+    assert send(teacher, CLASS, ignore_rows=str(2**31 - 1), ignore=",".join(NO_MARKS)).status_code == 201
+    refused = send(teacher, CLASS, ignore_rows=str(2**63))
+    assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "ignore_rows")

@@ -79,7 +79,8 @@ class Columns:
         roll_no, name, roles = texts.get(ColumnRole.ROLL_NO, ""), self._name(texts), texts.keys()
         if ColumnRole.ROLL_NO not in roles and not roles & _NAMES:
             return None  # the roll numbers are made, and the names are stored
-        is_alone = not (name or texts.get(ColumnRole.BRANCH) or row.content["marks"] or row.absent or row.errors)
+        has_cells = row.content["marks"] or row.absent or row.errors or row.cell_errors
+        is_alone = not (name or texts.get(ColumnRole.BRANCH) or has_cells)
         why = why_no_student(roll_no, name, is_alone=is_alone)
         if why is None:
             return None

@@ -16,7 +16,7 @@ from modules.transfers.files.csv_reader import Layout, read_csv
 from modules.transfers.files.table import RawRow
 from modules.transfers.files.text import WINDOWS_1252, open_text
 from modules.transfers.imports.row_reader import CsvTable, open_table
-from modules.transfers.options import Column, ColumnRole, Finding, Options, Reason
+from modules.transfers.options import CellOptions, Column, ColumnOptions, ColumnRole, Finding, Options, Reason
 
 # How many rows, and how many characters of them, are looked at.
 SAMPLE_ROWS = 2_000
@@ -70,6 +70,17 @@ def _notes(layout: Layout, options: Options) -> Iterator[Finding]:
     if options.ignored_rows:
         detail = f"ignore_rows leaves out {len(options.ignored_rows)} rows."
         yield Finding(code="rows_ignored", detail=detail, lines=options.ignored_rows[:20])
+
+
+def notes_of_ndjson(options: Options) -> list[Finding]:
+    """Return a finding if an import of NDJSON has options that are only for tables."""
+    if options.columns == ColumnOptions() and options.cells == CellOptions() and not options.ignored_rows:
+        return []
+    detail = (
+        "This is NDJSON, which has no columns, rows and cells. The parameters that say how they are read, such as "
+        "branch=, columns= and scale=, have no effect."
+    )
+    return [Finding(code="parameters_unused", detail=detail)]
 
 
 def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) -> Iterator[Finding]:

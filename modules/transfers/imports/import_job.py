@@ -18,9 +18,9 @@ from modules.transfers.files import file_store, spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.files.table import InvalidFile, Row
 from modules.transfers.imports import failed_rows, new_subjects, plan, undo
-from modules.transfers.imports.analysis import analyse
+from modules.transfers.imports.analysis import analyse, notes_of_ndjson
 from modules.transfers.imports.findings import add
-from modules.transfers.imports.row_reader import CsvTable, batches, refuse_options_of_tables
+from modules.transfers.imports.row_reader import CsvTable, batches
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.imports.row_writer import Batch, prepare, write
 from modules.transfers.metrics import ROWS
@@ -66,10 +66,10 @@ async def run(job: Import, *, verify: Verify = _permitted) -> None:
 async def _carry_out(job: Import, path: Path, workbook: Workbook | None, verify: Verify) -> State:
     await new_subjects.remember_stored(job)
     table = None
-    if job.format == "ndjson" and not workbook:
-        refuse_options_of_tables(job.options)
-    else:
+    if job.format != "ndjson" or workbook:
         table = await _look_at(job, path, workbook)
+    elif not job.writing:
+        await job.update_fields(findings=notes_of_ndjson(job.options))
     if any(finding.stops for finding in job.findings):
         return State.REJECTED
     if not job.writing:

@@ -12,10 +12,10 @@ from modules.students import StudentReader
 from modules.transfers.files import spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.imports import findings as found
-from modules.transfers.imports.analysis import SAMPLE_ROWS, Analysis, analyse
+from modules.transfers.imports.analysis import SAMPLE_ROWS, Analysis, analyse, notes_of_ndjson
 from modules.transfers.imports.new_subjects import MAX_STORED
 from modules.transfers.imports.query import ImportQuery
-from modules.transfers.imports.row_reader import CsvTable, batches, refuse_options_of_tables
+from modules.transfers.imports.row_reader import CsvTable, batches
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
 from modules.transfers.models import Import
 from modules.transfers.options import Column, Finding
@@ -33,10 +33,9 @@ async def preview(path: Path, query: ImportQuery, format_: str, by: str) -> Prev
         with operation_timeout():
             stored = await StudentReader().subjects(MAX_STORED)
         if format_ == "ndjson" and not workbook:
-            refuse_options_of_tables(query.options)
             results = await _results(text, None, query, by)
             of_file = {"format": "ndjson", "columns": [], "parameters": _parameters(query)}
-            return _read(of_file, results, found.add([], results, []))
+            return _read(of_file, results, found.add(notes_of_ndjson(query.options), results, []))
         first = await in_thread(analyse, text, query.options, stored, is_workbook=bool(workbook))
         proposed = _proposed(query, first.findings)
         analysis = await in_thread(analyse, text, proposed.options, stored, is_workbook=bool(workbook))

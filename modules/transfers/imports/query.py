@@ -7,6 +7,9 @@ from pydantic import BaseModel, Field
 from modules.transfers.columns.query import ReadingQuery
 from modules.transfers.options import Mode, OnError, Options
 
+# More than a file can have, and a number that MongoDB can hold.
+MAX_LINE = 2**31 - 1
+
 
 class ImportQuery(ReadingQuery):
     """The options of an import."""
@@ -30,7 +33,7 @@ class ImportQuery(ReadingQuery):
         Field(description="The meaning of a blank cell. `keep`: keep the stored mark; `remove`: remove it."),
     ] = "keep"
     ignore_rows: Annotated[
-        list[Annotated[int, Field(ge=1)]],
+        list[Annotated[int, Field(ge=1, le=MAX_LINE)]],
         Field(max_length=200, description="The lines of rows that are no students. Repeatable.", examples=[[2]]),
     ] = []
     sheet: Annotated[

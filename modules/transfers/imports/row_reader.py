@@ -14,10 +14,10 @@ from modules.transfers.columns.cell_values import value_options
 from modules.transfers.columns.columns import Columns
 from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
 from modules.transfers.files.ndjson_reader import read_ndjson
-from modules.transfers.files.table import InvalidFile, Row, RowError
+from modules.transfers.files.table import Row, RowError
 from modules.transfers.files.text import UTF_8, open_text
 from modules.transfers.imports.row_validation import MAX_VALUE, check
-from modules.transfers.options import CellOptions, ColumnOptions, Options
+from modules.transfers.options import Options
 from modules.transfers.prefetch import in_thread, prefetch
 
 # Limits of a batch: the number of rows, and the bytes read from the file.
@@ -44,15 +44,6 @@ def open_table(path: Path, options: Options | None = None, *, is_workbook: bool 
     assigned = assign(layout.header, options.columns)
     columns = Columns(assigned, options.columns, values, options.skip_cells, layout.width)
     return CsvTable(layout, columns, frozenset(options.ignored_rows))
-
-
-def refuse_options_of_tables(options: Options) -> None:
-    """Raise `InvalidFile` if an import of NDJSON has options that would be of no effect."""
-    if options.columns != ColumnOptions() or options.cells != CellOptions() or options.ignored_rows:
-        raise InvalidFile(
-            "This is NDJSON, and some parameters are only for files with columns and cells. Leave out branch=, "
-            "columns=, scale= and whatever else says how columns, rows and cells are read."
-        )
 
 
 def batches(path: Path, table: CsvTable | None) -> AsyncGenerator[list[Row]]:
