@@ -12,7 +12,7 @@ from tests.servers import PATIENCE, Server, serve
 
 pytest.importorskip("playwright", reason="playwright is missing: pip install -r requirements-dev.txt")
 
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # The service runs on an address, so no name at all needs to be found.
@@ -81,8 +81,18 @@ def test_docs_sign_in_and_send_requests(browser: Browser, server: Server) -> Non
         send_a_request(page)
 
 
-def send_a_request(page: Page) -> None:
-    """Sign in, and read the list of students."""
+def test_docs_draw_a_chart(browser: Browser, server: Server) -> None:
+    with visit(browser, server, "/docs", viewport={"width": 400, "height": 900}) as page:
+        sign_in(page)
+        answer = execute(page, "analytics-analytics-draw-statistics")
+        chart = answer.get_by_role("img", name="The response, drawn")
+        expect(chart).to_be_visible()
+        assert chart.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        expect(answer).to_contain_text("<svg")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def sign_in(page: Page) -> None:
     page.get_by_role("button", name="Authorize").click()
     dialog = page.locator(".dialog-ux")
     expect(dialog.get_by_label("username:")).to_be_focused()
@@ -94,13 +104,21 @@ def send_a_request(page: Page) -> None:
     expect(dialog.get_by_role("button", name="Remove authorization")).to_be_visible()
     dialog.get_by_role("button", name="Close").first.click()
 
-    operation = page.locator("#operations-students-students-list")
+
+def execute(page: Page, operation_id: str) -> Locator:
+    """Send the request of an operation, and return its answer, which must be a success."""
+    operation = page.locator(f"#operations-{operation_id}")
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Execute").click()
-
     answer = operation.locator(".live-responses-table")
     expect(answer.locator(".response-col_status").last).to_contain_text("200")
-    expect(answer).to_contain_text("Asha Rao")
+    return answer
+
+
+def send_a_request(page: Page) -> None:
+    """Sign in, and read the list of students."""
+    sign_in(page)
+    expect(execute(page, "students-students-list")).to_contain_text("Asha Rao")
 
 
 def test_pages_name_their_own_address_whatever_the_document_says(browser: Browser, server: Server) -> None:
@@ -150,6 +168,10 @@ def test_a_problem_leads_to_the_operations_that_have_it(browser: Browser, server
         expect(page.locator("#operations-students-students-create .opblock-body")).to_be_visible()
 
 
+# The commands in the texts, such as the quickstart, that are wider than the page.
+CUT_COMMANDS = """[...document.querySelectorAll("pre:has(> code)")]
+    .filter((block) => block.scrollWidth > block.clientWidth).map((block) => block.textContent)"""
+
 OPERATION = {"/docs": "#/students/students-create", "/redoc": "#tag/students/operation/students-create"}
 
 
@@ -161,6 +183,7 @@ def test_the_documentation_suits_a_phone_by_day_and_by_night(browser: Browser, s
         with visit(browser, server, path + OPERATION[path], **narrow) as page:
             expect(page.get_by_text("If a deleted student has this roll number").first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= 400
+            assert page.evaluate(CUT_COMMANDS) == []
             grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
             if scheme == "dark":  # the colours by day are those of Swagger UI and ReDoc
                 assert page.evaluate(FAINT_TEXTS, 3) == []

@@ -24,6 +24,18 @@ function adapt(response) {
   return Object.assign(response, { text: JSON.stringify(api) });
 }
 
+// Swagger UI shows an SVG only as text. In an image element, its scripts and links have no effect.
+const svgPlugin = {
+  wrapComponents: {
+    responseBody: (ResponseBody, { React }) => (props) => {
+      const text = React.createElement(ResponseBody, props);
+      if (!props.contentType?.startsWith("image/svg+xml")) return text;
+      const src = `data:image/svg+xml,${encodeURIComponent(props.content)}`;
+      return React.createElement("div", null, React.createElement("img", { src, alt: "The response, drawn" }), text);
+    },
+  },
+};
+
 function applyScheme() {
   document.documentElement.classList.toggle("dark-mode", darkScheme.matches);
 }
@@ -38,4 +50,5 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   persistAuthorization: false,
   responseInterceptor: adapt,
+  plugins: [svgPlugin],
 });
