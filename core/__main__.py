@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from core.cli import check, dump, migrate, new_module, openapi, restore
+from core.cli import check, demo, dump, migrate, new_module, openapi, restore
 from core.cli import settings as settings_files
 from core.command import Command, parser_for, run_command
 from core.errors import StartupError
@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     try:
         settings, modules = configure()
-        own = (check(modules), migrate(modules), dump, restore, new_module, openapi.command, settings_files.command)
+        of_modules = [check(modules), demo(modules), migrate(modules)]
+        own = [*of_modules, dump, restore, new_module, openapi.command, settings_files.command]
         parser = parser_for([*own, *(command for module in modules for command in module.commands)])
     except StartupError as error:
         print(error, file=sys.stderr)

@@ -21,8 +21,8 @@ from core.middleware import (
     TrustedHost,
     install_cors,
 )
-from core.module import Module
-from core.openapi import install_openapi
+from core.module import Module, in_order
+from core.openapi import DESCRIPTION, install_document_route, install_openapi
 from core.operations import configure_logs, running, service, telemetry, tracer_provider_for
 from core.pages import install_docs, install_problem_pages
 from core.registry import configure, discover, get_authenticator
@@ -34,25 +34,6 @@ if TYPE_CHECKING:
     from core.operations.trace_export import Traces
 
 log = logging.getLogger(__name__)
-
-DESCRIPTION = """\
-Manage student records: roll numbers, names, branches and marks. Register and sign in to get an access token; each
-user's tokens are signed with a key of their own.
-
-Every error is an `application/problem+json` document (RFC 9457). Each of its field errors has a `code` for programs,
-which never changes; `GET /problems` explains the types and codes. Every response, including errors, carries
-`X-Request-ID` and `Cache-Control: no-store`.
-
-**Roles.** Each operation documents the role it requires, also as `x-required-role`: a *viewer* can read, a *teacher*
-can also write, and an *admin* can also manage accounts. Sign in with `POST /login`, and send the token as
-`Authorization: Bearer …`.
-
-**Limits.** Each operation with a request body documents its maximum size in bytes, also as `x-max-bytes`. Lists are
-paginated, with 100 records per page unless `limit` is set; follow the `Link` header to the next page. Responses with
-status 429 or 503 have the header `Retry-After`: the number of seconds to wait.
-
-The sample calls expect the service at http://127.0.0.1:8000 and an access token in `$TOKEN`.
-"""
 
 
 def create_app(settings: Settings | None = None, modules: Sequence[Module] | None = None) -> FastAPI:
@@ -73,6 +54,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     install_error_handlers(app)
     install_openapi(app, settings)
     if settings.docs == "on":
+        install_document_route(app)
         install_docs(app)
         install_problem_pages(app, modules)
     check_conflicts(parts, reserved=app.routes)
@@ -93,8 +75,8 @@ def _fastapi_app(settings: Settings, modules: Sequence[Module], parts: Sequence[
         version=VERSION,
         lifespan=_lifespan(settings, modules, traces),
         telemetry=telemetry(traces),
-        openapi_tags=[{"name": part.name, "description": part.description} for part in parts],
-        openapi_url="/openapi.json" if settings.docs == "on" else None,
+        openapi_tags=[{"name": part.name, "description": part.description} for part in in_order(parts)],
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -1,6 +1,6 @@
 """The declaration of a feature module."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -21,11 +21,26 @@ DataCheck = Callable[[], AsyncIterator[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Demo:
+    """The made-up records of a module, for `python -m core demo`.
+
+    documents  the documents whose collections must be empty before any module stores its records
+    fill       stores the records with few commands, and returns a text about them for the terminal
+
+    The accounts of the demo are named after their roles, so records that name their author can name one of them.
+    """
+
+    documents: tuple[type[Document], ...]
+    fill: Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Module:
     """The contributions of a feature module to the service.
 
     name           the name of the module's folder, which is also its tag in the API documentation
     description    the description of the tag in the API documentation
+    position       the position of the tag in the API documentation: what a newcomer needs first has the lowest number
     router         routes that require a signed-in user: a `ProtectedRouter`
     public_router  routes that anyone may call: a `PublicRouter`
     documents      the Beanie documents whose collections the module owns
@@ -38,10 +53,13 @@ class Module:
     data_check     a check that `python -m core check --data` runs
     commands       terminal commands that `python -m core` offers
     error_codes    the codes of field errors that only this module finds, each with an explanation for `/problems`
+    demo           made-up records for an empty database; those of several modules are stored in the order of their
+                   positions
     """
 
     name: str
     description: str = ""
+    position: int = 100
     router: ProtectedRouter | None = None
     public_router: PublicRouter | None = None
     documents: tuple[type[Document], ...] = ()
@@ -53,6 +71,7 @@ class Module:
     data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()
     error_codes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    demo: Demo | None = None
 
     def __post_init__(self) -> None:
         """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests."""
@@ -74,3 +93,8 @@ class Module:
                     f"Module {self.name}: {path} is not protected. Declare it with the router's own decorators, such "
                     "as @router.get, and include only routers of the same class."
                 )
+
+
+def in_order(modules: Iterable[Module]) -> list[Module]:
+    """Return the modules in the order of their positions, and those at the same position sorted by name."""
+    return sorted(modules, key=lambda module: (module.position, module.name))

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 
 from core.api import PROBLEM_MEDIA_TYPE, REFERENCE, REQUEST_ID_EXAMPLE, ProblemDetails, header, problem_responses
 from core.errors import UnsupportedMediaType
-from core.openapi.curl_samples import sample_call
+from core.openapi.code_samples import ADDRESS, code_samples
 from core.openapi.examples import Examples, examples_with_nulls
 from core.openapi.parameters import document_parameters, without_null
 from core.openapi.portable_schemas import simplify
@@ -17,6 +18,9 @@ from core.openapi.security_schemes import document_access, document_schemes
 from core.settings import Settings, use_settings
 
 Json = dict[str, Any]
+
+DESCRIPTION = Path(__file__).with_name("description.md").read_text(encoding="utf-8")
+"""The description of the whole API, in Markdown."""
 
 REQUEST_ID = header(
     "X-Request-ID",
@@ -72,6 +76,7 @@ def _completed(generate: Callable[[], Json], app: FastAPI, settings: Settings) -
 
 
 def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
+    document["servers"] = [{"url": ADDRESS}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in _problem_schemas(document).items():
         schemas.setdefault(name, schema)
@@ -84,8 +89,7 @@ def _complete(document: Json, app: FastAPI, settings: Settings) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete_operation(operation, examples, settings)
-            call = sample_call(method, path, operation)
-            operation["description"] = "\n\n".join([operation.pop("description"), f"```sh\n{call}\n```"])
+            operation["x-codeSamples"] = code_samples(method, path, operation)
 
 
 def _problem_schemas(document: Json) -> Json:

@@ -10,14 +10,18 @@ _LEAST = next(iter(Role))
 
 
 def document_schemes(document: dict[str, Any]) -> None:
-    """Add a plain bearer scheme besides OAuth2, for clients that already have a token."""
-    schemes = document["components"].setdefault("securitySchemes", {})
-    schemes[BEARER] = {
+    """Add a plain bearer scheme besides OAuth2, for clients that already have a token.
+
+    OAuth2 is the last one, because Swagger UI focuses the first field of the last scheme: the user name.
+    """
+    bearer = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "An access token from `POST /login`, sent as `Authorization: Bearer …`.",
     }
+    components = document["components"]
+    components["securitySchemes"] = {BEARER: bearer, **components.get("securitySchemes", {})}
 
 
 def document_access(operation: dict[str, Any]) -> None:

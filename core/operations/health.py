@@ -28,6 +28,7 @@ router.include_router(metrics_router)
 service = Module(
     name="service",
     description="Service status: welcome page, health checks and metrics.",
+    position=1000,
     public_router=router,
     documents=(AppliedMigration, MigrationLock, UsedKey),
 )

@@ -1,4 +1,9 @@
-"""The pages of the API documentation. All their files are served by this host, so they work without internet access."""
+"""The pages of the API documentation. All their files are served by this host, so they work without internet access.
+
+Scalar and Stoplight Elements were compared with them at 1280 and 400 pixels, in light and dark colours. Scalar looks
+best, but needs inline styles, which the content security policy forbids, loads from other hosts, and has 3.6 MB.
+Elements has no dark mode. Swagger UI has one, and ReDoc has themes; `static/docs.css` adds what they lack.
+"""
 
 from functools import cache
 from hashlib import blake2b

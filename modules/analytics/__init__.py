@@ -9,6 +9,7 @@ __all__ = ["module"]
 module = Module(
     name="analytics",
     description="Statistics, rankings and report cards, computed exactly from the current records.",
+    position=40,
     router=router,
     settings=AnalyticsSettings,
 )

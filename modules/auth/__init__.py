@@ -3,6 +3,7 @@
 from core.module import Module
 from modules.auth import migrations
 from modules.auth.commands import create_admin
+from modules.auth.demo import demo
 from modules.auth.error_codes import ERROR_CODES
 from modules.auth.models import AdminRoster, AuthEvent, LoginFailures, RetiredUsername, User, UsernameHashKey
 from modules.auth.router import public_router, router
@@ -15,6 +16,7 @@ __all__ = ["module"]
 module = Module(
     name="auth",
     description="Accounts and access tokens. Each user's tokens are signed with that user's own key.",
+    position=10,
     router=router,
     migrations=migrations,
     settings=AuthSettings,
@@ -24,4 +26,5 @@ module = Module(
     lifespan=lifespan,
     commands=(create_admin,),
     error_codes=ERROR_CODES,
+    demo=demo,
 )

@@ -56,10 +56,17 @@ async def _create(arguments: argparse.Namespace) -> str:
     if not arguments.email:
         # `.invalid` is reserved (RFC 2606), so this is nobody's address; for the same reason, validation rejects it.
         data = data.model_copy(update={"email": f"{data.username}@users.invalid"})
-    user = await service.create(data, Role.ADMIN)
-    await admin_roster.add(user)
-    await audit.record(Event.REGISTERED, who=TERMINAL.username, whom=user.username, detail="as admin")
+    user = await create_account(data, Role.ADMIN)
     return f"Created the admin {user.username}."
+
+
+async def create_account(data: UserCreate, role: Role) -> User:
+    """Create an account at a terminal. Raise what `service.create` raises."""
+    user = await service.create(data, role)
+    if role is Role.ADMIN:
+        await admin_roster.add(user)
+    await audit.record(Event.REGISTERED, who=TERMINAL.username, whom=user.username, detail=f"as {role}")
+    return user
 
 
 async def _promote(arguments: argparse.Namespace, user: User | None) -> str:

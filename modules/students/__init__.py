@@ -2,6 +2,7 @@
 
 from core.module import Module
 from modules.students import migrations
+from modules.students.demo import demo
 from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
 from modules.students.error_codes import ERROR_CODES
 from modules.students.field_changes import FieldDifference, differences
@@ -58,6 +59,7 @@ __all__ = [
 module = Module(
     name="students",
     description="Student records, addressed by roll number.",
+    position=20,
     router=router,
     migrations=migrations,
     settings=MarkSettings,
@@ -65,4 +67,5 @@ module = Module(
     lifespan=lifespan,
     data_check=data_check,
     error_codes=ERROR_CODES,
+    demo=demo,
 )

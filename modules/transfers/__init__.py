@@ -2,6 +2,7 @@
 
 from core.module import Module
 from modules.transfers.commands import export_students, import_students
+from modules.transfers.demo import demo
 from modules.transfers.downloads.query import TableQuery
 from modules.transfers.downloads.table import BRANCH, NAME, ROLL_NO, Cell, Column, Table, one_portion
 from modules.transfers.downloads.xlsx_file import check_fits
@@ -32,10 +33,12 @@ __all__ = [
 module = Module(
     name="transfers",
     description="Imports and exports of students, as CSV, XLSX and NDJSON.",
+    position=30,
     router=router,
     settings=ImportSettings,
     documents=(Import, FileChunk, FailedRow, PlanPage, ChangeLogEntry),
     lifespan=lifespan,
     commands=(import_students, export_students),
     error_codes=ERROR_CODES,
+    demo=demo,
 )

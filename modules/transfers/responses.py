@@ -6,9 +6,9 @@ from core.api import Responses, header, location
 from modules.transfers.columns.column_names import REASON
 from modules.transfers.downloads.query import MEDIA_TYPES, NDJSON, XLSX
 from modules.transfers.files.upload import FORM_CONTENT, RAW_CONTENT
-from modules.transfers.schemas import ImportRead
+from modules.transfers.schemas import EXAMPLE_ID, ImportRead
 
-LOCATION = location("/imports/6921c0ffee6921c0ffee6921")
+LOCATION = location(f"/imports/{EXAMPLE_ID}")
 PREFERENCE = header("Preference-Applied", "`respond-async`.", example="respond-async", always=True)
 DOWNLOAD = header(
     "Content-Disposition", "The suggested file name.", example='attachment; filename="students.csv"', always=True
@@ -21,7 +21,7 @@ _CSV = "roll_no,name,branch,math\r\nS101,Asha Rao,Physics,91\r\n"
 _FAILED = f"roll_no,name,branch,math,{REASON}\r\nS117,Zoë Łuk,Physics,950,math: A mark lies between 0 and 100.\r\n"
 _PLAN = "row,line,outcome,roll_no,field,old,new\r\n17,18,updated,S117,marks.math,50,60\r\n1,2,created,S101,,,\r\n"
 _NDJSON = '{"roll_no":"S101","name":"Asha Rao","branch":"Physics","marks":{"math":91}}\n'
-_EVENTS = 'event: progress\ndata: {"id":"6921c0ffee6921c0ffee6921","state":"running","percent":40}\n\n'
+_EVENTS = f'event: progress\ndata: {{"id":"{EXAMPLE_ID}","state":"running","percent":40}}\n\n'
 
 _TEXT = {"type": "string"}
 _WORKBOOK = {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of the file)"}

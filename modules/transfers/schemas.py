@@ -24,6 +24,9 @@ class RowError(BaseModel):
     detail: str
 
 
+EXAMPLE_ID = "6921c0ffee6921c0ffee6921"
+"""The id of an import in all examples, and that of the demo."""
+
 EXAMPLE_ERROR: dict[str, JsonValue] = {
     "row": 17,
     "line": 18,
@@ -171,7 +174,7 @@ class ImportRead(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "id": "6921c0ffee6921c0ffee6921",
+                    "id": EXAMPLE_ID,
                     "state": "done",
                     "by": "alice",
                     "created_at": "2026-11-22T09:30:00.125000Z",

@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Response
 from core.app import create_app
 from core.errors import StartupError
 from core.identity import CurrentUser, Principal
-from core.module import Module
+from core.module import Module, in_order
 from core.registry import discover
 from core.routing.router import ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings, Settings
@@ -51,6 +51,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
 def test_the_modules_of_the_service_are_found() -> None:
     assert [module.name for module in discover()] == sorted(module.name for module in discover())
     assert {"auth", "students"} <= {module.name for module in discover()}
+
+
+def test_modules_are_documented_by_position_and_then_by_name() -> None:
+    modules = [stub(name="zebra"), stub(name="mango"), stub(name="first", position=1), stub(name="last", position=200)]
+    assert [module.name for module in in_order(modules)] == ["first", "mango", "zebra", "last"]
+    tags = create_app(Settings(), [stub(name="zebra", position=1), stub(name="mango", authenticator=None)]).openapi_tags
+    assert tags
+    assert [tag["name"] for tag in tags] == ["zebra", "mango", "service"]
 
 
 def test_modules_are_found_in_sorted_order(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:

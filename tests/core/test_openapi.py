@@ -17,7 +17,7 @@ from core.__main__ import main
 from core.app import create_app
 from core.cli import openapi
 from core.identity import Role, at_least
-from core.openapi.curl_samples import ADDRESS
+from core.openapi.code_samples import ADDRESS, code_samples
 from core.openapi.examples import NOTHING, Examples
 from core.registry import discover
 from core.routing.router import ProtectedRouter
@@ -90,6 +90,16 @@ def test_every_operation_documents_its_required_role(operations: list[tuple[str,
         assert ("403" in operation["responses"]) >= bool(scopes), name
     roles = {name: operation.get("x-required-role") for name, operation in operations}
     assert (roles["GET /students"], roles["POST /students"], roles["GET /users"]) == ("viewer", "teacher", "admin")
+
+
+def test_tags_are_in_the_order_in_which_a_newcomer_needs_them(document: Json) -> None:
+    assert [tag["name"] for tag in document["tags"]] == ["auth", "students", "transfers", "analytics", "service"]
+
+
+def test_the_description_explains_what_all_operations_share(document: Json) -> None:
+    headings = re.findall(r"^## (.+)$", document["info"]["description"], re.MULTILINE)
+    assert headings == ["Quickstart", "Roles and limits", "Paging", "Errors", "Concurrency", "Versioning"]
+    assert len(document["info"]["description"]) < 3000
 
 
 def test_a_client_can_sign_in_with_a_password_or_send_a_token(document: Json) -> None:
@@ -259,8 +269,7 @@ def test_the_maximum_mark_is_that_of_the_settings() -> None:
 
 def sample_calls(operations: list[tuple[str, Json]]) -> Iterator[tuple[str, Json, str]]:
     for name, operation in operations:
-        (call,) = re.findall(r"```sh\n(curl .*?)\n```$", operation["description"], re.DOTALL)
-        yield name, operation, call
+        yield name, operation, operation["x-codeSamples"][0]["source"]
 
 
 # Their examples contain a password or a code that is not valid in this test.
@@ -286,6 +295,8 @@ def send(client: TestClient, call: str) -> Any:
         match words:
             case ["-X", method, *words]:
                 sent["method"] = method
+            case ["-O", *words]:
+                pass
             case ["-H", line, *words]:
                 name, _, value = line.partition(": ")
                 if "$TOKEN" not in value:
@@ -302,6 +313,51 @@ def send(client: TestClient, call: str) -> Any:
             case [address, *words]:
                 sent["url"] = address.removeprefix(ADDRESS)
     return client.request(**sent)
+
+
+def test_code_samples_compile_in_python(operations: list[tuple[str, Json]]) -> None:
+    for name, operation in operations:
+        samples = operation["x-codeSamples"]
+        assert [sample["label"] for sample in samples] == ["curl", "Python", "TypeScript"], name
+        compile(samples[1]["source"], name, "exec")
+        for sample in samples:
+            assert ("TOKEN" in sample["source"]) == bool(operation["security"]), name
+
+
+def sample_of(media_type: str, example: Any, answer: str = "") -> tuple[str, ...]:
+    """Return the samples of an operation with this body and this media type of its answer."""
+    operation = {
+        "security": [],
+        "requestBody": {"content": {media_type: {"example": example}}},
+        "responses": {"201": {"content": {answer: {}} if answer else {}}, "404": {}},
+    }
+    return tuple(sample["source"] for sample in code_samples("post", "/things", operation))
+
+
+def test_a_sample_sends_json_with_the_constants_of_its_language() -> None:
+    example = {"name": "Zoë's", "none": None, "yes": True, "list": [1, 2.5]}
+    curl, python, typescript = sample_of("application/json", example, "application/json")
+    words = shlex.split(curl.replace("\\\n", " "))
+    assert json.loads(words[words.index("--data-binary") + 1]) == example
+    assert 'json={"name": "Zoë\'s", "none": None, "yes": True, "list": [1, 2.5]},' in python
+    assert python.endswith("print(response.json())")
+    assert 'JSON.stringify({"name": "Zoë\'s", "none": null, "yes": true, "list": [1, 2.5]})' in typescript
+    assert typescript.endswith("console.log(await response.json());")
+
+
+def test_a_sample_sends_a_form_a_file_or_a_text() -> None:
+    assert [text.count("class.csv") for text in sample_of("multipart/form-data", {})] == [1, 1, 2]
+    form = sample_of("application/x-www-form-urlencoded", {"a": "1 2"})
+    for source, part in zip(form, ["-d a=1+2", 'data={"a": "1 2"}', 'URLSearchParams({"a": "1 2"})'], strict=True):
+        assert part in source
+    text = sample_of("text/csv", "a\nb")
+    assert ['"a\\nb".encode()' in text[1], 'body: "a\\nb"' in text[2]] == [True, True]
+
+
+def test_a_sample_writes_a_workbook_to_a_file_and_reads_no_empty_answer() -> None:
+    for source in sample_of("text/csv", "a", "application/vnd.example"):
+        assert re.search(r"-O|wb|writeFile", source)
+    assert not [source for source in sample_of("text/csv", "a") if re.search(r"-O|print|console", source)]
 
 
 class Course(BaseModel):
@@ -323,7 +379,7 @@ def test_a_new_module_is_documented_automatically() -> None:
     operation = unstarted_client(stub(router=router)).get("/openapi.json").json()["paths"]["/courses/{code}"]["put"]
     assert operation["summary"] == "Put a course there"
     assert operation["x-required-role"] == "admin"
-    assert "curl -s -X PUT http://127.0.0.1:8000/courses/" in operation["description"]
+    assert operation["x-codeSamples"][0]["source"].startswith("curl -s -X PUT 'http://testserver/courses/M1'")
     assert operation["responses"]["200"]["description"] == "A course."
 
 

@@ -160,7 +160,7 @@ REFUSED = [
     ("name=a\tb", "value", 6, "This must be one line of printable characters; remove U+0009 (a control character)."),
     (f"name={'x' * 201}", "value", 6, "This must have at most 200 characters."),
     ("marks.math>=forty", "value", 13, NUMBER),
-    ("marks.math>=1e3", "value", 13, NUMBER),
+    ("marks.math>=1e9", "value", 13, NUMBER),
     ("marks.math>=4,5", "value", 13, NUMBER),
     ("marks.math>=40 or marks.art>=40", "value", 13, NUMBER),
     ("branch=8A and name=Bo", "end", 19, END),
@@ -184,7 +184,9 @@ def test_the_length_and_the_number_of_conditions_are_limited(school: TestClient)
     assert listed(school, *["|".join([f"name={longest}"] * 4 + ["marks.math>=0"])] * MAX_WHERE) == ["S1", "S2"]
 
     refused = school.get("/students", params={"where": ["branch=8A"] * (MAX_WHERE + 1)})
-    assert refused.json()["errors"] == [{"detail": "This must have at most 10 entries.", "parameter": "where"}]
+    assert refused.json()["errors"] == [
+        {"code": "too_long", "detail": "This must have at most 10 entries.", "parameter": "where"}
+    ]
 
 
 def test_every_wrong_where_is_reported_with_its_number(school: TestClient) -> None:
@@ -192,9 +194,9 @@ def test_every_wrong_where_is_reported_with_its_number(school: TestClient) -> No
 
     assert (refused.status_code, refused.json()["type"]) == (422, "/problems/invalid-request")
     assert refused.json()["errors"] == [
-        {"detail": f"Character 1: {FIELDS}", "parameter": "where"},
-        {"detail": "Value 3: Character 7: Write an operator (=, !=).", "parameter": "where"},
-        {"detail": f"Value 4: Character 13: {NUMBER}", "parameter": "where"},
+        {"code": "where_field", "detail": f"Character 1: {FIELDS}", "parameter": "where"},
+        {"code": "where_operator", "detail": "Value 3: Character 7: Write an operator (=, !=).", "parameter": "where"},
+        {"code": "where_value", "detail": f"Value 4: Character 13: {NUMBER}", "parameter": "where"},
     ]
 
 

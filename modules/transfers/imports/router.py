@@ -36,7 +36,7 @@ from modules.transfers.imports.query import ImportHeaders, ImportQuery
 from modules.transfers.imports.service import ImportNotFound, ImportRejected, NothingToDo
 from modules.transfers.models import Import, State
 from modules.transfers.responses import CREATED, FAILED_ROWS, FILE, FORM, MARKED_ROWS, PROGRESS, PROGRESS_OR_END
-from modules.transfers.schemas import ImportRead, PreviewRead
+from modules.transfers.schemas import EXAMPLE_ID, ImportRead, PreviewRead
 from modules.transfers.settings import ImportSettings
 from modules.transfers.streams import Stream, TooManyStreams, download, table_download, while_permitted
 
@@ -44,9 +44,7 @@ router = ProtectedRouter()
 
 WRITER = at_least(Role.TEACHER)
 IMPORTS = Listing("imports", (SortKey("_id", descending=True, parse=object_id),))
-IdInPath = Annotated[
-    str, Path(description="The id of the import.", max_length=64, examples=["6921c0ffee6921c0ffee6921"])
-]
+IdInPath = Annotated[str, Path(description="The id of the import.", max_length=64, examples=[EXAMPLE_ID])]
 Prefer = Annotated[
     str | None,
     Header(

@@ -15,7 +15,7 @@ from core.routing import KeyReused
 from modules.transfers.files import file_store
 from modules.transfers.imports import failed_rows
 from modules.transfers.models import HEARTBEAT_TIMEOUT, Import, State
-from modules.transfers.schemas import EXAMPLE_ERROR, ImportProblem, ImportRead
+from modules.transfers.schemas import EXAMPLE_ERROR, EXAMPLE_ID, ImportProblem, ImportRead
 
 # Reports do not need the header of the file, which may have a megabyte, nor all subjects of the school.
 _SHOWN = {"header": 0, "subjects_before": 0}
@@ -36,7 +36,7 @@ class ImportRejected(Problem):
     extension = ImportProblem
     example = {
         "detail": "1 of 1905 rows are invalid; nothing was written.",
-        "id": "6921c0ffee6921c0ffee6921",
+        "id": EXAMPLE_ID,
         "state": "rejected",
         "rows": 1905,
         "failed": 1,
