@@ -18,7 +18,7 @@ from core.operations import service, tracer_provider_for
 from core.server import check_certificate
 from core.settings import Settings, current_settings, variables
 
-# The timeout for each module's check of all its data.
+# The timeout for the search for a module's next inconsistency, which may read all its data.
 _DATA_SECONDS = 24 * 3600.0
 
 _REMEDY = "The service creates it when it starts."
@@ -129,7 +129,12 @@ def _is_same(declared: IndexModelField, found: dict[str, Any]) -> bool:
 
 
 async def _of_data(module: Module) -> AsyncIterator[str]:
-    if module.data_check:
-        with operation_timeout(_DATA_SECONDS):
-            async for finding in module.data_check():
-                yield finding
+    if module.data_check is None:
+        return
+    search = module.data_check()
+    while True:
+        with operation_timeout(_DATA_SECONDS):  # not across the `yield`: the timeout is a context variable
+            finding = await anext(search, None)
+        if finding is None:
+            return
+        yield finding
