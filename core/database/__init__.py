@@ -14,6 +14,7 @@ from core.database.bulk import (
 from core.database.client import Database, open_database, operation_timeout, translate_driver_errors
 from core.database.embedded import Embedded, find_mongod, run_embedded
 from core.database.errors import duplicate_field
+from core.database.indexes import declared_indexes
 from core.database.keyset import (
     Filter,
     Order,
@@ -46,6 +47,7 @@ __all__ = [
     "check_disk_space",
     "collection",
     "collection_name",
+    "declared_indexes",
     "duplicate_field",
     "find_mongod",
     "insert_ignoring_duplicates",
