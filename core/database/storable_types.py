@@ -5,16 +5,28 @@ https://docs.pydantic.dev/latest/api/pydantic_core_schema/
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import time
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Any, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from beanie import DecimalAnnotation, Document
-from pydantic import EncodedBytes, EncodedStr, FutureDate, Json, NaiveDatetime, NameEmail, Secret, TypeAdapter
+from beanie import DecimalAnnotation, Document, Link
+from bson import Binary, DBRef, Decimal128, Int64, ObjectId, Regex
+from pydantic import (
+    EncodedBytes,
+    EncodedStr,
+    FutureDate,
+    Json,
+    NaiveDatetime,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+)
 from pydantic_core import MultiHostUrl
 
 # Types of the core schema that Beanie does not store, or stores in a form that validation refuses.
@@ -25,12 +37,14 @@ _UNSTORABLE: Mapping[str, Any] = {
     "fraction": Fraction,
     "callable": Callable,
     "is-subclass": type,
-    "generator": Iterator,
+    "generator": Iterable,
     "multi-host-url": MultiHostUrl,
     "json": Json,
 }
 # Likewise, but the core schema does not name them.
-_OPAQUE = (re.Pattern, ZoneInfo, Secret, NameEmail, bytearray)
+_OPAQUE = (re.Pattern, ZoneInfo, Secret)
+# Classes whose instances are stored as they are, or that Beanie's encoder converts.
+_INSTANCES = (ObjectId, Binary, Decimal128, Int64, Regex, DBRef, Link, PurePath, SecretStr, SecretBytes)
 # Types that are stored as another one, which strict validation refuses.
 _CONVERTED = {"date", "timedelta", "uuid", "url", "enum", "set", "frozenset", "tuple", "deque", "lax-or-strict"}
 _NO_KEYS = {"bytes", "none", "nullable", "tuple", "frozenset", "named-tuple", "model"}
@@ -56,7 +70,8 @@ def unstorable_fields(document: type[Document]) -> dict[str, str]:
     return {
         path: str(getattr(kind, "__name__", kind))
         for path, kind in found
-        if not (isinstance(kind, type) and issubclass(kind, own))
+        if path != "revision_id"  # Beanie's own, and not used
+        and not (isinstance(kind, type) and issubclass(kind, own))
     }
 
 
@@ -102,6 +117,8 @@ def _wrong(node: Schema, *, strict: bool) -> Any:
             wrong = FutureDate
         case {"type": "dataclass", "cls": cls}:
             wrong = cls
+        case {"type": "is-instance", "cls": type() as cls} if not issubclass(cls, _INSTANCES):
+            wrong = cls
         case {"keys_schema": keys} if any(map(_is_no_key, _leaves(keys))):
             wrong = f"a {kind} with such keys"
         case {"type": "union", "choices": choices} if _is_ambiguous(choices):
@@ -117,6 +134,7 @@ def _leaves(node: Any) -> Iterator[Schema]:
         for choice in node["choices"]:
             yield from _leaves(choice)
     elif "schema" in node:
+        yield from [node] if node["type"] == "nullable" else []
         yield from _leaves(node["schema"])
     else:
         yield node
