@@ -17,6 +17,7 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "decimal_max_places": "The number has more decimals than allowed.",
     "decimal_whole_digits": "The number has more digits before the decimals than allowed.",
     "dict_type": "The value is not a JSON object.",
+    "duration_type": "The value is not a duration in the form of ISO 8601, such as `PT1H30M`.",
     "email": "The text is not an e-mail address, or has more than the address, or its domain is not a public one.",
     "entity_tags": "The header is neither a list of entity tags in double quotes, as received in `ETag`, nor `*`.",
     "exists": "Another record has this value already, and no two may have the same.",
@@ -44,10 +45,13 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "string_too_short": "The text has fewer characters than required, or is empty.",
     "string_type": "The value is not text.",
     "string_unicode": "The text is not valid Unicode: it has a lone surrogate.",
+    "time_type": "The value is not a time of day such as `09:30`.",
     "too_deep": "The value has more levels of objects and lists in each other than allowed.",
     "too_large": "The response would be larger than allowed. Select fewer records, or another format.",
     "too_long": "The list or object has more entries than allowed.",
     "too_many_fields": "The object has more fields than allowed.",
     "too_short": "The list or object has fewer entries than required.",
+    "url_type": "The value is not a URL, or not one of the kind that the operation documents.",
+    "uuid_type": "The value is not a UUID, or not one of the documented version.",
 }
 """Explanations by code. Codes never change; each module declares further ones."""

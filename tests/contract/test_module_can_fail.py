@@ -1,6 +1,7 @@
 """Each contract on declarations and responses finds a deliberate violation."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from secrets import token_hex
 from types import ModuleType
@@ -191,6 +192,8 @@ def _refuse(text: str) -> str:
         raise PydanticCustomError("undeclared", "Value error, this is wrong.")
     if text == "true":
         raise ValueError("this is wrong, too")
+    if text == "-1":
+        raise KeyError
     return text
 
 
@@ -210,9 +213,10 @@ def _declare_unexplained(router: ProtectedRouter, _: APIRouter) -> None:
 
 def test_an_error_that_is_not_explained_is_found(unexplained: TestClient) -> None:
     (find,) = [one for one in operations_of(notes.notes_module(_declare_unexplained)) if one.path == "/found"]
-    assert [gap.partition(" for {")[0] for gap in explains_wrong_values(find, unexplained)] == [
+    assert [re.split(" for {| to {", gap)[0] for gap in explains_wrong_values(find, unexplained)] == [
         "returns the undeclared code undeclared: Value error, this is wrong.",
         "returns a library's sentence: Value error, this is wrong.",
+        "answers 500",
         f"returns the undeclared code invalid: {SENTENCES['invalid']}",
     ]
 
