@@ -31,6 +31,10 @@ class _Declaration:
     def place(self) -> str:
         return place_of(self.declared) or self.owner
 
+    @property
+    def is_of_core(self) -> bool:
+        return self.owner == THE_SERVICE or getattr(self.declared, "__module__", "").startswith("core.")
+
 
 def check_conflicts(modules: Sequence[Module], reserved: Sequence[Any] = ()) -> None:
     """Raise `StartupError` if two modules declare the same name, or routes that match the same path, or if a route is
@@ -117,12 +121,10 @@ def _check_routes(routes: Sequence[tuple[DeclaredRoute, str]]) -> None:
             )
 
 
-def _newer_first(first: _Declaration, second: _Declaration) -> tuple[_Declaration, _Declaration]:
-    """Return the two with the one first whose file was changed last, as it is probably the cause. The service's own is
-    always the second."""
-    if first.owner != THE_SERVICE and changed_at(first.declared) > changed_at(second.declared):
-        return first, second
-    return second, first
+def _newer_first(first: _Declaration, second: _Declaration) -> list[_Declaration]:
+    """Return the two with the one first whose file was changed last, as it is probably the cause. Core's own is always
+    the second."""
+    return sorted((second, first), key=lambda one: (one.is_of_core, -changed_at(one.declared)))
 
 
 def _routes_of(module: Module) -> Iterator[DeclaredRoute]:
