@@ -400,7 +400,8 @@ def test_documents_with_the_same_default_collection_are_refused() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/problems"])
-def test_a_module_cannot_declare_a_path_of_the_service(path: str) -> None:
+def test_a_module_cannot_declare_a_path_of_the_service(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.conflicts.changed_at", lambda _: 0.0)
     with pytest.raises(StartupError, match=rf"^\S+test_module\.py, line \d+: GET {path}"):
         create_app(Settings(), [stub(public_router=public_routes(path))])
 
