@@ -18,7 +18,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.testclient import TestClient
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from core.__main__ import commands_of
+from core.__main__ import commands_of, main
 from core.app import create_app
 from core.command import OWN_COMMANDS, Command
 from core.errors import DatabaseUnreachable, StartupError
@@ -332,6 +332,14 @@ def test_a_module_cannot_have_a_command_of_the_service(name: str, package: Packa
     file, _ = two_files(package, COMMAND.replace("{name}", "one").replace("{command}", name), "")
     with pytest.raises(StartupError, match=rf"^{re.escape(str(file))}, line 4: the command {name} of one"):
         create_app(Settings(), [stub(), loaded(file)])
+
+
+def test_no_command_runs_while_two_have_the_same_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("core.__main__.configure", lambda: (Settings(), [stub(commands=(command("check"),))]))
+    assert main(["openapi"]) == 1
+    assert re.match(r"\S+test_module\.py, line \d+: the command check of stub", capsys.readouterr().err)
 
 
 def test_the_commands_of_the_service_are_reserved() -> None:
