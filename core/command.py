@@ -5,7 +5,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,9 @@ from typing import IO
 from pymongo.errors import PyMongoError
 
 from core.errors import Problem, StartupError
+
+OWN_COMMANDS = ("check", "demo", "dump", "migrate", "new-module", "openapi", "restore", "settings")
+"""The names of core's own commands, which a module's commands cannot have."""
 
 
 class CommandError(Exception):
@@ -36,12 +38,9 @@ class Command:
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
-    """Return the parser for all commands; raise `StartupError` if two have the same name."""
+    """Return the parser for all commands, whose names differ."""
     parser = argparse.ArgumentParser(prog="python -m core", description="Commands of the Student Management API.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    taken = [name for name, count in Counter(command.name for command in commands).items() if count > 1]
-    if taken:
-        raise StartupError(f"The command {taken[0]} is declared more than once. Rename one of them.")
     for command in commands:
         subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
         command.add_arguments(subparser)

@@ -1,18 +1,20 @@
-"""The check that no two modules declare the same name, collection, setting or route."""
+"""The check that no two modules declare the same name, collection, setting, command or route."""
 
-import inspect
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from pydantic_settings import BaseSettings
 
+from core.command import OWN_COMMANDS
 from core.database import collection_name
 from core.errors import StartupError
-from core.module import Module
-from core.routing import DeclaredRoute, declared_routes
-from core.settings import Settings, variables
+from core.module import Module, changed_at, place_of
+from core.routing import DeclaredRoute, declared_routes, overlap
+from core.settings import ModuleSettings, Settings, variables
 
 THE_SERVICE = "the service itself"
 
@@ -26,26 +28,40 @@ class _Declaration:
     declared: object
 
     @property
-    def where(self) -> str:
-        return _where(self.declared)
+    def place(self) -> str:
+        return place_of(self.declared) or self.owner
+
+    @property
+    def is_of_core(self) -> bool:
+        return self.owner == THE_SERVICE or getattr(self.declared, "__module__", "").startswith("core.")
 
 
 def check_conflicts(modules: Sequence[Module], reserved: Sequence[Any] = ()) -> None:
-    """Raise `StartupError` if two modules declare the same name, collection or setting, or if a route is unreachable
-    because a route that is `reserved` for the service, or an earlier route, matches its paths."""
+    """Raise `StartupError` if two modules declare the same name, or routes that match the same path, or if a route is
+    unreachable because an earlier route of its module matches its paths. `reserved` are the routes of the service."""
+    check_names(modules)
+    routes = [(route, THE_SERVICE) for route in declared_routes(reserved)]
+    routes += [(route, module.name) for module in modules for route in _routes_of(module)]
+    _check_routes(routes)
+
+
+def check_names(modules: Sequence[Module]) -> None:
+    """Raise `StartupError` if two modules, or a module and the service, declare the same name, collection, setting or
+    command."""
     declarations: dict[str, list[_Declaration]] = defaultdict(list)
     for declaration in [
         *_settings(Settings, THE_SERVICE),
+        *(_Declaration(f"command {name}", THE_SERVICE, None) for name in OWN_COMMANDS),
         *(declaration for module in modules for declaration in _declarations(module)),
     ]:
         declarations[declaration.name].append(declaration)
     for first, *others in declarations.values():
         for second in others:
+            new, old = _newer_first(first, second)
             raise StartupError(
-                f"The {first.name} is declared more than once: by {first.owner} and {second.owner}. "
-                f"Rename one of them, in {first.where} or in {second.where}."
+                f"{new.place}: the {new.name} of {new.owner} is also declared by {old.owner} ({old.place}). "
+                "Rename one of them."
             )
-    _check_reachable([*declared_routes(reserved), *(route for module in modules for route in _routes_of(module))])
 
 
 def declarations_of(module: Module) -> Iterator[str]:
@@ -58,35 +74,59 @@ def _declarations(module: Module) -> Iterator[_Declaration]:
     yield _Declaration(f"module {module.name}", module.name, module)
     for document in module.documents:
         yield _Declaration(f"collection {collection_name(document)}", module.name, document)
+    for command in module.commands:
+        yield _Declaration(f"command {command.name}", module.name, command.run)
+    # A class that inherits from another one of the module reads the same variables, which is no conflict.
+    settings = {one.name: one for kind in _settings_classes(module) for one in _settings(kind, module.name)}
+    yield from settings.values()
+
+
+def _settings_classes(module: Module) -> Iterator[type[BaseSettings]]:
+    """Yield the declared settings class of a module, and those that its files define without declaring them."""
     if module.settings:
-        yield from _settings(module.settings, module.name)
+        yield module.settings
+    for kind in _subclasses(ModuleSettings):
+        package = ".".join(kind.__module__.split(".")[:2])
+        if getattr(sys.modules.get(package), "module", None) is module:
+            yield kind
+
+
+def _subclasses(kind: type[ModuleSettings]) -> Iterator[type[ModuleSettings]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _settings(kind: type[BaseSettings], owner: str) -> Iterator[_Declaration]:
     return (_Declaration(f"setting {variable}", owner, kind) for variable in variables(kind))
 
 
-def _check_reachable(routes: Sequence[DeclaredRoute]) -> None:
-    for index, route in enumerate(routes):
-        for earlier in routes[:index]:
-            if earlier.method == route.method and earlier.regex.match(route.sample):
-                here, there = _where(route.endpoint), _where(earlier.endpoint)
-                raise StartupError(
-                    f"{here}: {route.name} is unreachable because {earlier.name} ({there}) matches its paths. "
-                    "Change the path of one of them, or declare the more specific one first."
-                )
+def _check_routes(routes: Sequence[tuple[DeclaredRoute, str]]) -> None:
+    for (earlier, owner), (route, other) in combinations(routes, 2):
+        if earlier.method != route.method:
+            continue
+        first = _Declaration(earlier.name, owner, earlier.endpoint)
+        second = _Declaration(route.name, other, route.endpoint)
+        if owner == other and earlier.regex.match(route.sample):
+            raise StartupError(
+                f"{second.place}: {second.name} is unreachable because {first.name} ({first.place}) matches its paths. "
+                "Change the path of one of them, or declare the more specific one first."
+            )
+        # Which one of them is found would depend on the names of the modules.
+        if owner != other and overlap(earlier.tokens, route.tokens):
+            new, old = _newer_first(first, second)
+            raise StartupError(
+                f"{new.place}: {new.name} of {new.owner} matches paths that {old.name} of {old.owner} ({old.place}) "
+                "matches, too. Change the path of one of them."
+            )
+
+
+def _newer_first(first: _Declaration, second: _Declaration) -> list[_Declaration]:
+    """Return the two with the one first whose file was changed last, as it is probably the cause. Core's own is always
+    the second."""
+    return sorted((second, first), key=lambda one: (one.is_of_core, -changed_at(one.declared)))
 
 
 def _routes_of(module: Module) -> Iterator[DeclaredRoute]:
     for router in (module.public_router, module.router):
         yield from declared_routes(router.routes if router else ())
-
-
-def _where(declared: Any) -> str:
-    """Return the file and line of a declaration. Slow, as it reads the source file: use it for errors only."""
-    if isinstance(declared, Module):
-        return f"the declaration of {declared.name}"
-    try:
-        return f"{inspect.getsourcefile(declared)}, line {inspect.getsourcelines(declared)[1]}"
-    except (TypeError, OSError):
-        return THE_SERVICE

@@ -1,13 +1,17 @@
 """The declaration of a feature module."""
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from beanie import Document
 
 from core.command import Command
+from core.database import unstorable_fields
 from core.errors import StartupError
 from core.identity import Authenticator
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
@@ -18,6 +22,9 @@ HealthCheck = Callable[[], Awaitable[None]]
 
 DataCheck = Callable[[], AsyncIterator[str]]
 """Read all stored data as a stream, and yield a message for each inconsistency."""
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+"""Open while the service runs: code before its `yield` runs at startup, code after it at shutdown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +73,7 @@ class Module:
     migrations: ModuleType | None = None
     settings: type[ModuleSettings] | None = None
     authenticator: Authenticator | None = None
-    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
+    lifespan: Lifespan | None = None
     health_check: HealthCheck | None = None
     data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()
@@ -74,7 +81,8 @@ class Module:
     demo: Demo | None = None
 
     def __post_init__(self) -> None:
-        """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests."""
+        """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests, and for
+        documents with fields that cannot be stored."""
         if self.router is not None and not isinstance(self.router, ProtectedRouter):
             raise StartupError(
                 f"Module {self.name}: router must be a ProtectedRouter; add public routes to public_router."
@@ -83,6 +91,16 @@ class Module:
             raise StartupError(f"Module {self.name}: public_router must be a PublicRouter.")
         self._check_routes(self.router, ProtectedRoute)
         self._check_routes(self.public_router, CheckedRoute)
+        self._check_documents()
+
+    def _check_documents(self) -> None:
+        for document in self.documents:
+            for path, kind in unstorable_fields(document).items():
+                remedy = "DecimalAnnotation of beanie" if kind == "Decimal" else "another type"
+                raise StartupError(
+                    f"{place_of(document)}: the field {path} of {document.__name__} has a type that cannot be stored "
+                    f"and read again: {kind}. Use {remedy}, or add an encoder to `bson_encoders` in its Settings."
+                )
 
     def _check_routes(self, router: ProtectedRouter | PublicRouter | None, kind: type[CheckedRoute]) -> None:
         """Raise `StartupError` for a route that was added in a way that bypasses authentication."""
@@ -98,3 +116,26 @@ class Module:
 def in_order(modules: Iterable[Module]) -> list[Module]:
     """Return the modules in the order of their positions, and those at the same position sorted by name."""
     return sorted(modules, key=lambda module: (module.position, module.name))
+
+
+def place_of(declared: object) -> str | None:
+    """Return the file and line of a class or function; None if there is none. Slow, as it reads the file: use it for
+    errors only."""
+    source = _source_of(declared)
+    try:
+        return f"{inspect.getsourcefile(source)}, line {inspect.getsourcelines(source)[1]}"
+    except (TypeError, OSError):
+        return f"the declaration of {declared.name}" if isinstance(declared, Module) else None
+
+
+def changed_at(declared: object) -> float:
+    """Return when the file of a class or function was changed last, in seconds since 1970; 0 if there is no file."""
+    try:
+        return Path(inspect.getfile(_source_of(declared))).stat().st_mtime
+    except (TypeError, OSError):
+        return 0
+
+
+def _source_of(declared: object) -> Any:
+    """Return the function inside of decorators and `partial`, or the object itself."""
+    return inspect.unwrap(getattr(declared, "func", declared))  # type: ignore[arg-type]

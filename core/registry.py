@@ -80,6 +80,8 @@ def _load(package: str, name: str) -> Module:
         )
     try:
         module = getattr(importlib.import_module(f"{package}.{name}"), "module", None)
+    except StartupError as error:
+        raise StartupError(f"{where} declares an invalid module. {error}") from error
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{last.filename}, line {last.lineno}"

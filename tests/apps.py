@@ -29,13 +29,13 @@ class RunningApp:
         self.modules = modules
         self._database = database
         self._stderr = sys.stderr
-        before = _documents_of(database)
+        before = documents_of(database)
         self._client = TestClient(create_app(settings, modules), raise_server_exceptions=False)
         self._client.__enter__()
         self._tasks = self._count_tasks()
         self._bound_to = _bindings(modules)
         self._log_level = logging.getLogger().level
-        self._written_at_start = _documents_of(database)
+        self._written_at_start = documents_of(database)
         self.began_empty = not before
 
     @property
@@ -135,7 +135,7 @@ def _values(settings: Settings) -> dict[type[BaseSettings], dict[str, Any]]:
     return {type(part): part.__dict__ for part in settings.parts}
 
 
-def _documents_of(database: Database[Document]) -> dict[str, list[Document]]:
+def documents_of(database: Database[Document]) -> dict[str, list[Document]]:
     """Return everything that is stored, by collection."""
     names = [name for name in database.list_collection_names() if not name.startswith("system.")]
     return {name: documents for name in names if (documents := list(database[name].find()))}

@@ -10,7 +10,7 @@ from pymongo import ReturnDocument
 
 from core.api.etag import Preconditions, strong_etag
 from core.clock import utc_now
-from core.database import Filter, collection
+from core.database import Filter, collection, encoded, stored_form
 from core.errors import Unavailable
 
 # An attempt fails only if another write to the same record succeeded in between.
@@ -33,9 +33,18 @@ class Versioned(Document):
         return strong_etag(self.id, self.version)
 
     async def change(self, changes: Mapping[str, Any]) -> Self | None:
-        """Change the stored record atomically if it is still in this state; return None otherwise."""
-        update = {**changes, "version": self.version + 1, "updated_at": utc_now()}
-        return await change_if(type(self), self._as_read(), {"$set": update})
+        """Change fields of the stored record atomically if it is still in this state; return None otherwise.
+
+        The values are validated and stored as those of a new record are, and unknown fields are likewise ignored.
+        """
+        changes = {**changes, "version": self.version + 1, "updated_at": utc_now()}
+        changed = type(self).model_validate({**dict(self), **changes}, by_name=True)
+        form = stored_form(changed)
+        names = [field.alias or name for name, field in type(self).model_fields.items() if name in changes]
+        update: dict[str, Any] = {"$set": {name: form[name] for name in names if name in form}}
+        if absent := [name for name in names if name not in form]:  # null, with `keep_nulls = False`
+            update["$unset"] = dict.fromkeys(absent, "")
+        return await change_if(type(self), self._as_read(), update)
 
     async def remove(self) -> Self | None:
         """Delete the stored record if it is still in this state, and return it; return None otherwise."""
@@ -53,13 +62,15 @@ VersionedDocument = TypeVar("VersionedDocument", bound=Versioned)
 async def change_if(document: type[AnyDocument], state: Filter, update: Mapping[str, Any]) -> AnyDocument | None:
     """Update the record that matches `state`, its `_id` and the fields as they were read, and return it. The update is
     atomic. Return None if the record has changed or was deleted."""
-    changed = await collection(document).find_one_and_update(state, update, return_document=ReturnDocument.AFTER)
+    changed = await collection(document).find_one_and_update(
+        encoded(document, state), encoded(document, update), return_document=ReturnDocument.AFTER
+    )
     return None if changed is None else document.model_validate(changed)
 
 
 async def delete_if(document: type[Document], state: Filter) -> bool:
     """Delete the record that matches `state`, as in `change_if`; return whether it was deleted."""
-    result = await collection(document).delete_one(state)
+    result = await collection(document).delete_one(encoded(document, state))
     return bool(result.deleted_count)
 
 

@@ -38,6 +38,10 @@ SENTENCES: Mapping[str, str] = {
     "decimal_max_places": "This must have at most {decimal_places} decimals.",
     "date_type": "This must be a date, such as 2026-11-22.",
     "datetime_type": "This must be a time with its zone, such as 2026-11-22T09:30:00Z.",
+    "time_type": "This must be a time of day, such as 09:30.",
+    "duration_type": "This must be a duration, such as PT1H30M (ISO 8601).",
+    "uuid_type": "This must be a UUID, such as 3f8a1c52-7b0d-4e7e-9c2f-5d1a6b0e9f34.",
+    "url_type": "This must be a URL of the documented kind, such as https://a.example/.",
     _UNKNOWN: "This is not valid. The documentation of this operation describes what is allowed.",
 }
 """The message for each code, with the values of the error's context."""
@@ -47,6 +51,7 @@ _CODES: Mapping[str, str] = {
     "model_attributes_type": "object",
     "tuple_type": "list_type",
     "set_type": "list_type",
+    "frozen_set_type": "list_type",
     "string_pattern_mismatch": "pattern",
     "literal_error": "choice",
     "enum": "choice",
@@ -66,6 +71,16 @@ _CODES: Mapping[str, str] = {
     "datetime_object_invalid": "datetime_type",
     "datetime_from_date_parsing": "datetime_type",
     "timezone_aware": "datetime_type",
+    "time_parsing": "time_type",
+    "time_delta_type": "duration_type",
+    "time_delta_parsing": "duration_type",
+    "uuid_parsing": "uuid_type",
+    "uuid_version": "uuid_type",
+    "url_parsing": "url_type",
+    "url_scheme": "url_type",
+    "url_syntax_violation": "url_type",
+    "url_too_long": "url_type",
+    "bytes_type": "string_type",
 }
 """The codes of pydantic's types whose codes differ from their names."""
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from beanie import Document
-from beanie.odm.fields import IndexModelField
 from pydantic import SecretStr
+from pymongo import IndexModel
 
 from core.command import Command, CommandError
-from core.database import Database, collection_name, open_database, operation_timeout
+from core.database import Database, collection_name, declared_indexes, open_database, operation_timeout
 from core.errors import StartupError
 from core.migrations import pending, too_old
 from core.module import Module
@@ -18,7 +18,7 @@ from core.operations import service, tracer_provider_for
 from core.server import check_certificate
 from core.settings import Settings, current_settings, variables
 
-# The timeout for each module's check of all its data.
+# The timeout for the search for a module's next inconsistency, which may read all its data.
 _DATA_SECONDS = 24 * 3600.0
 
 _REMEDY = "The service creates it when it starts."
@@ -109,19 +109,21 @@ async def _of_indexes(database: Database, document: type[Document]) -> AsyncIter
     await database.bind([document], make_indexes=False)
     collection = collection_name(document)
     found = await database.indexes(collection)
-    declared = {field.name: field for field in document.get_settings().indexes or []}
-    for name, field in declared.items():
-        if found and name not in found:
-            yield f"The collection {collection} lacks the index {name}. {_REMEDY}"
-        elif found and not _is_same(field, found[name]):
+    declared = {index.document["name"]: index for index in declared_indexes(document)}
+    for name, index in declared.items() if found else ():
+        if name not in found:
+            others = [other for other in found.keys() - declared.keys() if _is_same(index, found[other])]
+            first = f"Drop the same index with another name, {others[0]}. " if others else ""
+            yield f"The collection {collection} lacks the index {name}. {first}{_REMEDY}"
+        elif not _is_same(index, found[name]):
             yield f"The index {name} of the collection {collection} differs from its declaration. Drop it. {_REMEDY}"
     for name in found.keys() - declared.keys() - {"_id_"}:
         print(f"Note: the collection {collection} has an undeclared index: {name}", flush=True)
 
 
-def _is_same(declared: IndexModelField, found: dict[str, Any]) -> bool:
+def _is_same(declared: IndexModel, found: dict[str, Any]) -> bool:
     """Return whether an index matches its declaration, comparing the options that the server reports unchanged."""
-    wanted = dict(declared.index.document)
+    wanted = dict(declared.document)
     options = ("unique", "sparse", "expireAfterSeconds", "partialFilterExpression")
     return list(wanted["key"].items()) == list(found["key"]) and all(
         wanted.get(option) == found.get(option) for option in options
@@ -129,7 +131,12 @@ def _is_same(declared: IndexModelField, found: dict[str, Any]) -> bool:
 
 
 async def _of_data(module: Module) -> AsyncIterator[str]:
-    if module.data_check:
-        with operation_timeout(_DATA_SECONDS):
-            async for finding in module.data_check():
-                yield finding
+    if module.data_check is None:
+        return
+    search = module.data_check()
+    while True:
+        with operation_timeout(_DATA_SECONDS):  # not across the `yield`: the timeout is a context variable
+            finding = await anext(search, None)
+        if finding is None:
+            return
+        yield finding

@@ -13,7 +13,9 @@ from core.database.bulk import (
 )
 from core.database.client import Database, open_database, operation_timeout, translate_driver_errors
 from core.database.embedded import Embedded, find_mongod, run_embedded
+from core.database.encoding import encoded, stored_form
 from core.database.errors import duplicate_field
+from core.database.indexes import declared_indexes
 from core.database.keyset import (
     Filter,
     Order,
@@ -27,6 +29,7 @@ from core.database.keyset import (
     reversed_order,
     sort_of,
 )
+from core.database.storable_types import unstorable_fields
 
 __all__ = [
     "Batcher",
@@ -46,7 +49,9 @@ __all__ = [
     "check_disk_space",
     "collection",
     "collection_name",
+    "declared_indexes",
     "duplicate_field",
+    "encoded",
     "find_mongod",
     "insert_ignoring_duplicates",
     "object_id",
@@ -57,7 +62,9 @@ __all__ = [
     "reversed_order",
     "run_embedded",
     "sort_of",
+    "stored_form",
     "translate_driver_errors",
     "unreachable",
+    "unstorable_fields",
     "watch_ids",
 ]

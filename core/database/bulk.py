@@ -1,7 +1,7 @@
 """Operations on a document's collection that Beanie does not offer: bulk writes, change streams, majority reads."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import Any, TypeVar
 
 import pymongo
 from beanie import Document
@@ -12,6 +12,8 @@ from pymongo.read_concern import ReadConcern
 
 from core.database.client import is_in_memory
 from core.database.errors import duplicate_indexes
+
+T = TypeVar("T")
 
 
 def collection(document: type[Document]) -> Any:
@@ -34,22 +36,32 @@ async def watch_ids(document: type[Document]) -> AsyncIterator[ObjectId | None]:
     """Yield None once the change stream is open, then the `_id` of each document that is changed or removed, as soon
     as a majority has the change.
 
-    Never end by itself. Raise `ChangeStreamsUnsupported`, or `PyMongoError`, after which changes may have been missed.
+    End only if the collection is dropped. Raise `ChangeStreamsUnsupported`, or `PyMongoError`, after which changes may
+    have been missed.
     """
     target = collection(document)
     if is_in_memory(target):
         raise ChangeStreamsUnsupported
+    stream = target.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500)
+    try:
+        await _without_timeout(stream.__aenter__())  # opens it
+        yield None
+        while change := await _without_timeout(anext(stream, None)):
+            if "documentKey" in change:
+                yield change["documentKey"]["_id"]
+    except OperationFailure as error:
+        if error.code in _NO_CHANGE_STREAMS:
+            raise ChangeStreamsUnsupported from error
+        raise
+    finally:
+        await stream.close()
+
+
+async def _without_timeout(step: Awaitable[T]) -> T:
+    """Wait for one step of a generator without a timeout. The timeout is a context variable, so it must not be set
+    across a `yield`: it would be set in the caller, too, and might be reset in another context."""
     with pymongo.timeout(None):
-        try:
-            async with target.watch([{"$project": {"documentKey": 1}}], max_await_time_ms=500) as changes:
-                yield None
-                async for change in changes:
-                    if "documentKey" in change:
-                        yield change["documentKey"]["_id"]
-        except OperationFailure as error:
-            if error.code in _NO_CHANGE_STREAMS:
-                raise ChangeStreamsUnsupported from error
-            raise
+        return await step
 
 
 async def insert_ignoring_duplicates(document: type[Document], rows: Sequence[dict[str, Any]]) -> set[int]:

@@ -17,6 +17,7 @@ from pymongo.uri_parser import parse_uri
 from core.database.availability import DatabaseAvailability
 from core.database.embedded import Mongod, find_mongod, run_embedded
 from core.database.errors import is_outage
+from core.database.indexes import create_indexes, declared_indexes
 from core.errors import DatabaseUnreachable, StartupError
 from core.metrics import database as database_metrics
 from core.settings import Settings
@@ -61,11 +62,12 @@ class Database:
 
     async def bind(self, documents: Sequence[type[Document]], *, make_indexes: bool = True) -> None:
         """Bind document classes to this database, and create their indexes."""
+        database = self._client[self._name]
         # An index on a large collection takes minutes.
         with operation_timeout(3600):
-            await init_beanie(
-                database=self._client[self._name], document_models=list(documents), skip_indexes=not make_indexes
-            )
+            await init_beanie(database=database, document_models=list(documents), skip_indexes=True)
+            for document in documents if make_indexes else ():
+                await create_indexes(database[document.get_settings().name], declared_indexes(document))
 
     async def collections(self) -> list[str]:
         """Return the names of the collections, sorted."""

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from pymongo.errors import PyMongoError
 
-from core.database import Database, DatabaseAvailability, open_database, translate_driver_errors
+from core.database import Database, DatabaseAvailability, as_unavailable, open_database, translate_driver_errors
 from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
-from core.module import Module
+from core.module import Lifespan, Module, place_of
 from core.operations.health import service
 from core.settings import Settings
 
@@ -115,7 +116,37 @@ class _Service:
         with translate_driver_errors(self.settings, database.description):
             for module in self.modules:
                 if module.lifespan:
-                    await stack.enter_async_context(module.lifespan())
+                    await stack.enter_async_context(_lifespan_of(module, module.lifespan))
+
+
+@asynccontextmanager
+async def _lifespan_of(module: Module, lifespan: Lifespan) -> AsyncIterator[None]:
+    """Run a module's lifespan. Raise `StartupError` that names the module if it fails at startup, unless the database
+    is away; log the name if it fails at shutdown."""
+    own = AsyncExitStack()
+    try:
+        await own.enter_async_context(_manager(lifespan))
+    except Exception as error:
+        if isinstance(error, DatabaseUnreachable) or (isinstance(error, PyMongoError) and as_unavailable(error)):
+            raise
+        reason = str(error) if isinstance(error, StartupError) else f"{type(error).__name__}: {error}"
+        where = place_of(lifespan) or "the declaration"
+        raise StartupError(f"The lifespan of the module {module.name} ({where}) failed. {reason}") from error
+    try:
+        yield
+    finally:
+        try:
+            await own.aclose()
+        except Exception:
+            log.error("The lifespan of the module %s failed at shutdown", module.name)  # noqa: TRY400 (raised again)
+            raise
+
+
+def _manager(lifespan: Lifespan) -> AbstractAsyncContextManager[None]:
+    manager = lifespan()
+    if not isinstance(manager, AbstractAsyncContextManager):
+        raise StartupError("It is no async context manager: decorate it with @asynccontextmanager.")
+    return manager
 
 
 def _reason(error: DatabaseUnreachable) -> str:

@@ -3,6 +3,7 @@
 from core.routing.declared_routes import DeclaredRoute, declared_routes
 from core.routing.deprecation import deprecation
 from core.routing.idempotency import KeyReused
+from core.routing.path_overlap import overlap
 from core.routing.route_table import install_route_table
 from core.routing.router import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter, UncachedRoute
 from core.routing.used_keys import UsedKey, forget_responses, hashed_key
@@ -21,4 +22,5 @@ __all__ = [
     "forget_responses",
     "hashed_key",
     "install_route_table",
+    "overlap",
 ]

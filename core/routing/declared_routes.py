@@ -9,14 +9,17 @@ from fastapi.routing import iter_route_contexts
 from starlette.middleware.cors import ALL_METHODS
 from starlette.routing import BaseRoute
 
+from core.routing.path_overlap import Token, tokens_of
+
 
 @dataclass(frozen=True, slots=True)
 class DeclaredRoute:
-    """One method of a route. `sample` is a path that it matches."""
+    """One method of a route. `sample` is a path that it matches, and `tokens` describe all of them."""
 
     method: str
     path: str
     sample: str
+    tokens: Sequence[Token]
     regex: re.Pattern[str]
     endpoint: object
 
@@ -30,9 +33,11 @@ def declared_routes(routes: Sequence[BaseRoute]) -> Iterator[DeclaredRoute]:
     """Yield each method of each route, those of included routers too."""
     for route in iter_route_contexts(routes):
         endpoint = getattr(route, "endpoint", None)
+        template = route.path_format or route.path or ""
+        tokens = tokens_of(template, route.param_convertors)
         # A mounted app receives any method.
         for method in sorted(route.methods or ALL_METHODS):
-            yield DeclaredRoute(method, route.path or "", _sample(route), route.path_regex, endpoint)
+            yield DeclaredRoute(method, route.path or "", _sample(route), tokens, route.path_regex, endpoint)
 
 
 def _sample(route: Any) -> str:

@@ -23,8 +23,8 @@ class RouteTable:
     """ASGI app that replaces the framework's linear search through the routes.
 
     It leaves everything that is not in the table to `fallback`, the framework's search: other methods, unknown paths,
-    mounted apps, and all requests while tracing is on. No two routes match the same path (see `core.conflicts`), so
-    their order does not matter.
+    mounted apps, and all requests while tracing is on. No two routes of different modules match the same path (see
+    `core.conflicts`), so the order of the modules does not matter.
     """
 
     def __init__(self, fallback: ASGIApp, routes: Iterable[BaseRoute]) -> None:

@@ -199,7 +199,7 @@ class StudentDocument(Document, StudentSnapshot):
             IndexModel([("keys.live", 1), ("roll_no", 1)], name="by_roll_no"),
             IndexModel([("name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_name"),
             IndexModel([("branch", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch"),
-            # Beanie treats indexes on the same fields as equal, whatever their directions: `_id` makes this one differ.
+            # Beanie treated indexes on the same fields as equal, whatever their directions: `_id` made this one differ.
             IndexModel([("branch", -1), ("roll_no", 1), ("keys.live", 1), ("_id", 1)], name="by_branch_falling"),
             IndexModel([("branch", 1), ("name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch_and_name"),
             IndexModel([("created_at", 1), ("roll_no", 1), ("keys.live", 1)], name="by_created_at"),

@@ -1,8 +1,10 @@
 """Tests of the invalidation of cached tokens when other processes change accounts."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -48,6 +50,39 @@ async def test_a_change_stream_is_open_after_its_first_item_and_reports_each_cha
                 user = {"_id": one, "username_key": str(one), "email_key": str(one)}
                 mongo[settings.mongodb_database].users.insert_one(user)
             assert [await asyncio.wait_for(anext(reports), TIMEOUT_SECONDS) for _ in changed] == changed
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_reader_that_stops_early_leaves_nothing_behind(
+    cancelled: bool, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert settings.mongodb_url
+    with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value()) as mongo:
+        async with open_database(settings) as database:
+            await database.bind([User], make_indexes=False)
+            before = idle_change_streams(mongo, settings.mongodb_database)
+            opened = asyncio.Event()
+
+            async def read() -> set[ContextVar[Any]]:
+                own = set(copy_context())
+                reports = aiter(watch_ids(User))
+                async for _ in reports:
+                    opened.set()
+                    if not cancelled:
+                        break
+                return set(copy_context()) - own
+
+            reading = asyncio.create_task(read())
+            await asyncio.wait_for(opened.wait(), TIMEOUT_SECONDS)
+            if cancelled:
+                reading.cancel()
+            await asyncio.wait([reading])
+            assert cancelled or reading.result() == set()
+            gc.collect()  # closes the generator that was not read to its end, in another task
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                while idle_change_streams(mongo, settings.mongodb_database) > before:  # noqa: ASYNC110 (the server's)
+                    await asyncio.sleep(0.01)
+    assert "different Context" not in caplog.text
 
 
 async def test_tokens_cached_before_the_change_stream_is_open_are_removed(

@@ -11,6 +11,8 @@ from pymongo import MongoClient
 from core.app import create_app
 from core.module import Module
 from core.settings import Settings
+from modules.auth import login_throttle
+from tests.apps import Document, documents_of
 from tests.conftest import configured
 from tests.contract.declaration import MongoDatabase
 from tests.contract.isolation import MODULES, all_used_by, isolated
@@ -55,6 +57,25 @@ def _opened(module: Module, mongodb_url: str, database: str) -> Iterator[TestCli
 
 
 @pytest.fixture(scope="module")
-def running(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
+def _at_start(
+    module: Module, database: MongoDatabase, mongodb_url: str
+) -> Iterator[tuple[TestClient, dict[str, list[Document]]]]:
     with started(module, database, mongodb_url) as client:
-        yield client
+        yield client, documents_of(database)
+
+
+@pytest.fixture(scope="module")
+def running(_at_start: tuple[TestClient, dict[str, list[Document]]]) -> TestClient:
+    return _at_start[0]
+
+
+@pytest.fixture
+def restored(_at_start: tuple[TestClient, dict[str, list[Document]]], database: MongoDatabase) -> TestClient:
+    """Return the client of the running app, after its database was made what it was at the start."""
+    client, documents = _at_start
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+    for name, stored in documents.items():
+        database[name].insert_many(stored)
+    login_throttle._blocked.clear()  # what the process remembers of the counters that were there
+    return client

@@ -72,14 +72,14 @@ def owns_its_collections(modules: Sequence[Module], database: MongoDatabase) -> 
 
 
 def has_its_indexes(module: Module, database: MongoDatabase) -> Iterator[str]:
-    """Check that every declared index exists after the start. (Beanie creates only one of two with the same fields.)"""
+    """Check that every declared index exists after the start."""
     for document in module.documents:
         settings: Any = getattr(document, "Settings", object)
         existing = database[settings.name].index_information()
         for declared in getattr(settings, "indexes", []):
             wanted = declared.document if isinstance(declared, IndexModel) else IndexModel(declared).document
             index = existing.get(wanted["name"])
-            if index is None or dict(index["key"]) != dict(wanted["key"]):
+            if index is None or index["key"] != list(wanted["key"].items()):
                 yield f"has no index {wanted['name']} in the collection {settings.name}"
             elif any(index.get(option) != wanted[option] for option in wanted.keys() - {"name", "key"}):
                 yield f"has an index {wanted['name']} in the collection {settings.name} with undeclared options"

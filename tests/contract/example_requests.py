@@ -16,7 +16,7 @@ PLAIN = {"boolean": "true", "integer": "1"}
 def requests_of(operation: Operation) -> Iterator[RequestArguments]:
     """Yield a request for each documented body, for each documented value of each parameter, and for each media type of
     a response."""
-    bodies = list(_bodies(operation)) or [{}]
+    bodies = bodies_of(operation)
     yield from bodies
     for parameter in operation.parameters:
         if parameter["in"] in ("query", "header"):
@@ -24,6 +24,11 @@ def requests_of(operation: Operation) -> Iterator[RequestArguments]:
                 yield bodies[0] | _given(parameter, value, bodies[0])
     for media_type in _answers(operation):
         yield bodies[0] | {"headers": bodies[0].get("headers", {}) | {"Accept": media_type}}
+
+
+def bodies_of(operation: Operation) -> list[RequestArguments]:
+    """Return a request for each documented body; a request without one if there is none."""
+    return list(_bodies(operation)) or [{}]
 
 
 def _bodies(operation: Operation) -> Iterator[RequestArguments]:

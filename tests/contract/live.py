@@ -17,8 +17,15 @@ from pymongo.database import Database
 
 from tests.contract.behaviour import address
 from tests.contract.documentation import INTERNAL_FIELDS
-from tests.contract.example_requests import RequestArguments, requests_of
+from tests.contract.example_requests import RequestArguments, bodies_of, requests_of
 from tests.contract.operations import Operation
+
+NEEDING_MORE = {
+    "DELETE /me": "the password, which the example of POST /me/password has changed",
+    "POST /password-reset": "a code that an admin has just created",
+    "POST /imports/{import_id}/resume": "an import that was interrupted",
+}
+"""The operations whose example cannot succeed after those of the others, with what they need."""
 
 INTERNAL_FIELD_WORD = re.compile(rf"(?<!\w)({'|'.join(sorted(INTERNAL_FIELDS))})(?!\w)")
 
@@ -32,7 +39,7 @@ class Session:
 
     client: TestClient
     database: Database[dict[str, Any]]
-    answers: list[tuple[Operation, Response]] = field(default_factory=list)
+    answers: list[tuple[Operation, RequestArguments, Response]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
     public: set[str] = field(default_factory=set)
@@ -42,7 +49,7 @@ class Session:
     def send(self, operation: Operation, request: RequestArguments) -> None:
         """Send a request, and remember the path parameters of what it created."""
         answer = self.client.request(operation.method, address(operation, **self._names(operation)), **request)
-        self.answers.append((operation, answer))
+        self.answers.append((operation, request, answer))
         self._learn_names(operation, answer.headers.get("Location", ""))
         self._learn_ids()
 
@@ -111,16 +118,39 @@ def send_everything(session: Session, operations: Sequence[Operation]) -> None:
 
 
 def gaps(session: Session, operations: Sequence[Operation]) -> list[str]:
-    """Return what the responses exposed, and the read routes that answered none of their examples successfully."""
+    """Return what the responses exposed, and the routes that failed or answered no example with success."""
     secret = session.ids - session.public
     exposed = {
         f"{operation}: exposes {leak}"
-        for operation, answer in session.answers
+        for operation, _, answer in session.answers
         for leak in _leaks(operation, answer, secret)
     }
-    answered = {str(operation) for operation, answer in session.answers if answer.is_success}
-    unknown = {str(operation) for operation in operations if operation.method == "GET"} - answered
-    return sorted(exposed | {f"{operation}: answers none of its examples with success" for operation in unknown})
+    failed = {
+        f"{operation}: answers {answer.status_code}"
+        for operation, _, answer in session.answers
+        if answer.is_server_error
+    }
+    unknown = {
+        f"{operation}: answers none of its examples with success"
+        for operation in operations
+        if str(operation) not in NEEDING_MORE and not _all_succeed(session, operation)
+    }
+    return sorted(exposed | failed | unknown)
+
+
+def _all_succeed(session: Session, operation: Operation) -> bool:
+    """Return whether the documented request of each media type was answered with success, alone or with parameters."""
+    succeeded = [sent for asked, sent, answer in session.answers if str(asked) == str(operation) and answer.is_success]
+    # A text in parentheses stands for a binary file.
+    bodies = [body for body in bodies_of(operation) if not body.get("content", b"").startswith(b"(")]
+    return all(any(_has_body(sent, body) for sent in succeeded) for body in bodies)
+
+
+def _has_body(request: RequestArguments, body: RequestArguments) -> bool:
+    headers = body.get("headers", {}).items()
+    return request.get("headers", {}).items() >= headers and all(
+        request.get(part) == content for part, content in body.items() if part != "headers"
+    )
 
 
 def _leaks(operation: Operation, answer: Response, secret: set[str]) -> Iterator[str]:

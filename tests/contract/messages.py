@@ -68,6 +68,8 @@ def explains_wrong_values(operation: Operation, client: TestClient) -> Iterator[
     for request in _wrong_requests(operation):
         path = request.pop("path", None) or address(operation)
         answer = client.request(operation.method, path, **request)
+        if answer.is_server_error:
+            yield f"answers {answer.status_code} to {str(request)[:200]}"
         if answer.status_code in (400, 409, 415, 422) and is_problem(answer):
             yield from (f"{gap} for {str(request)[:200]}" for gap in _gaps(answer, declared))
 

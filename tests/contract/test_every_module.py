@@ -92,10 +92,10 @@ def test_each_post_is_carried_out_once_for_each_key(
     assert wrong == []
 
 
-def test_responses_contain_no_internal_fields(
-    operations: list[Operation], running: TestClient, database: MongoDatabase
+def test_each_example_succeeds_and_no_response_contains_internal_fields(
+    operations: list[Operation], restored: TestClient, database: MongoDatabase
 ) -> None:
-    session = live.Session(running, database)
+    session = live.Session(restored, database)
     live.send_everything(session, operations)
     assert live.gaps(session, operations) == []
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 from beanie import PydanticObjectId
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from core.module import Module
@@ -108,6 +108,30 @@ def test_an_id_that_does_not_name_a_document_there_is_found(gaps: Callable[[Modu
             return Response(status_code=200 if name == EXAMPLE_ID else 404)
 
     assert gaps(notes.notes_module(declare)) == [f"GET /kept: exposes {BODY}"]
+
+
+@pytest.mark.parametrize("status", [409, 500])
+def test_a_write_that_does_not_answer_its_example_is_found(status: int, gaps: Callable[[Module], list[str]]) -> None:
+    def declare(router: ProtectedRouter, _: APIRouter) -> None:
+        @router.put("/kept")
+        async def write(data: notes.NoteWrite, shout: Annotated[bool, Query()] = False) -> Response:
+            """Write a note."""
+            return Response(status_code=status)
+
+    failed = ["PUT /kept: answers 500"] if status == 500 else []
+    assert gaps(notes.notes_module(declare)) == [*failed, "PUT /kept: answers none of its examples with success"]
+
+
+def test_each_media_type_needs_an_example_that_succeeds(gaps: Callable[[Module], list[str]]) -> None:
+    def declare(router: ProtectedRouter, _: APIRouter) -> None:
+        patch = {"application/merge-patch+json": {"schema": {"$ref": "#/components/schemas/NoteWrite"}}}
+
+        @router.put("/kept", openapi_extra={"requestBody": {"content": patch}})
+        async def write(data: notes.NoteWrite, request: Request) -> Response:
+            """Write a note."""
+            return Response(status_code=409 if "patch" in request.headers["content-type"] else 200)
+
+    assert gaps(notes.notes_module(declare)) == ["PUT /kept: answers none of its examples with success"]
 
 
 def test_a_route_that_answers_no_example_is_found(gaps: Callable[[Module], list[str]]) -> None:

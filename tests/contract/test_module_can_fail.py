@@ -1,6 +1,7 @@
 """Each contract on declarations and responses finds a deliberate violation."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import date
 from secrets import token_hex
@@ -63,11 +64,15 @@ class Nameless(Document):
 
 
 class WithTwoIndexes(Document):
-    text: str
+    one: str
+    other: str
 
     class Settings:
         name = "doubled"
-        indexes = [IndexModel([("text", 1)], name="rising"), IndexModel([("text", -1)], name="falling")]
+        indexes = [
+            IndexModel([("one", 1), ("other", 1)], name="unique", unique=True),
+            IndexModel([("other", 1), ("one", 1)], name="reversed"),
+        ]
 
 
 @pytest.fixture
@@ -139,12 +144,13 @@ def invalid_app(database: MongoDatabase, mongodb_url: str) -> Iterator[TestClien
         yield client
 
 
-def test_an_index_that_beanie_does_not_create_is_found(invalid_app: TestClient, database: MongoDatabase) -> None:
+def test_a_missing_index_is_found(invalid_app: TestClient, database: MongoDatabase) -> None:
     module = notes.notes_module(documents=(WithTwoIndexes,))
-    assert list(declaration.has_its_indexes(module, database)) in (
-        ["has no index rising in the collection doubled"],
-        ["has no index falling in the collection doubled"],
-    )
+    assert list(declaration.has_its_indexes(module, database)) == []
+    database["doubled"].drop_index("unique")
+    assert list(declaration.has_its_indexes(module, database)) == ["has no index unique in the collection doubled"]
+    database["doubled"].create_index([("other", 1), ("one", 1)], name="unique", sparse=True, unique=True)
+    assert list(declaration.has_its_indexes(module, database)) == ["has no index unique in the collection doubled"]
 
 
 def test_an_index_with_other_options_is_found(invalid_app: TestClient, database: MongoDatabase) -> None:
@@ -189,6 +195,8 @@ def _refuse(text: str) -> str:
         raise PydanticCustomError("undeclared", "Value error, this is wrong.")
     if text == "true":
         raise ValueError("this is wrong, too")
+    if text == "-1":
+        raise KeyError
     return text
 
 
@@ -208,9 +216,10 @@ def _declare_unexplained(router: ProtectedRouter, _: APIRouter) -> None:
 
 def test_an_error_that_is_not_explained_is_found(unexplained: TestClient) -> None:
     (find,) = [one for one in operations_of(notes.notes_module(_declare_unexplained)) if one.path == "/found"]
-    assert [gap.partition(" for {")[0] for gap in explains_wrong_values(find, unexplained)] == [
+    assert [re.split(" for {| to {", gap)[0] for gap in explains_wrong_values(find, unexplained)] == [
         "returns the undeclared code undeclared: Value error, this is wrong.",
         "returns a library's sentence: Value error, this is wrong.",
+        "answers 500",
         f"returns the undeclared code invalid: {SENTENCES['invalid']}",
     ]
 

@@ -7,7 +7,9 @@ from fastapi.testclient import TestClient
 from pymongo import MongoClient
 
 from core.cli.check import effective
+from core.database import declared_indexes
 from core.settings import Settings, read_settings
+from modules.students import StudentDocument
 from tests.conftest import settings_of_modules, sign_in
 from tests.terminal import Terminal
 
@@ -52,10 +54,14 @@ def test_index_problems_are_reported(terminal: Terminal, stored: Any) -> None:
     stored.students.drop_index("roll_no_unique")
     stored.students.create_index("roll_no", name="roll_no_unique")
     stored.students.create_index("colour", name="of_nobody")
+    (branch,) = [index for index in declared_indexes(StudentDocument) if index.document["name"] == "by_branch"]
+    stored.students.drop_index("by_branch")
+    stored.students.create_index(list(branch.document["key"].items()), name="renamed")
     done = terminal("check")
     assert done.returncode == 1
     wrong = "\n".join(line for line in done.stdout.splitlines() if line.startswith("Problem: "))
     assert [name in wrong for name in ("by_name", "roll_no_unique", "of_nobody")] == [True, True, False]
+    assert "lacks the index by_branch. Drop the same index with another name, renamed." in wrong
     assert "of_nobody" in done.stdout
     assert "by_name" not in stored.students.index_information(), "the check must not create indexes"
 

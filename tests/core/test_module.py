@@ -1,24 +1,34 @@
 """Tests of modules: how they are found, and which errors in them prevent startup."""
 
+import argparse
 import importlib
+import os
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from beanie import Document
 from fastapi import APIRouter, FastAPI, Response
+from fastapi.testclient import TestClient
+from pymongo.errors import AutoReconnect, OperationFailure
 
+from core.__main__ import commands_of, main
 from core.app import create_app
-from core.errors import StartupError
+from core.command import OWN_COMMANDS, Command
+from core.errors import DatabaseUnreachable, StartupError
 from core.identity import CurrentUser, Principal
 from core.module import Module, in_order
 from core.registry import discover
+from core.routing import declared_routes, overlap
 from core.routing.router import ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings, Settings
+from tests.conftest import AppClient
 from tests.core.stubs import stub, unstarted_client
 
 Package = Callable[[dict[str, str | None]], str]
@@ -168,6 +178,14 @@ def nested(router: ProtectedRouter) -> ProtectedRouter:
     return outer
 
 
+async def run(_: argparse.Namespace) -> str:
+    return ""
+
+
+def command(name: str) -> Command:
+    return Command(name=name, help="Do nothing.", add_arguments=lambda _: None, run=partial(run))
+
+
 class Alpha(Document):
     class Settings:
         name = "things"
@@ -203,6 +221,8 @@ class Ports(ModuleSettings):
         ({"documents": (Alpha,)}, {"documents": (Alpha,)}, "collection things"),
         ({"settings": Seats}, {"settings": Rooms}, "setting SEATS_MOST"),
         ({"settings": Seats}, {"settings": Seats}, "setting SEATS_MOST"),
+        ({"commands": (command("count"),)}, {"commands": (command("count"),)}, "command count"),
+        ({"commands": (command("count"), command("count"))}, {}, "command count"),
     ],
 )
 def test_conflicting_declarations_of_two_modules_are_refused(
@@ -225,17 +245,141 @@ def test_conflicting_declarations_of_two_modules_are_refused(
         ({"router": routes("/a/{x}", "/a/b")}, {}, "GET /a/b", "GET /a/{x}"),
         ({"router": routes("/a/{x:float}", "/a/{x:int}")}, {}, "GET /a/{x:int}", "GET /a/{x:float}"),
         ({"router": routes("/a/{x:path}")}, {"router": routes("/a/b/{n:int}")}, "GET /a/b/{n:int}", "GET /a/{x:path}"),
+        ({"router": routes("/a/{x}/c")}, {"router": routes("/a/b/{y}")}, "GET /a/b/{y}", "GET /a/{x}/c"),
+        ({"router": routes("/{x}.csv")}, {"router": routes("/all.{y}")}, "GET /all.{y}", "GET /{x}.csv"),
     ],
 )
-def test_a_route_that_another_one_hides_is_refused(
-    first: dict[str, object], second: dict[str, object], hidden: str, by: str
+@pytest.mark.parametrize("swapped", [False, True])
+def test_routes_that_match_the_same_path_are_refused(
+    swapped: bool, first: dict[str, object], second: dict[str, object], hidden: str, by: str
 ) -> None:
+    """Whether the modules' names put the one or the other first."""
+    if swapped and second:
+        first, second, hidden, by = second, first, by, hidden
     modules = [stub(**{"name": "one", **first}), Module(**{"name": "two", **second})]  # type: ignore[arg-type]
     with pytest.raises(StartupError) as raised:
         create_app(Settings(), modules)
     location = r"\S+test_module\.py, line \d+"
     named = rf"{location}: {re.escape(hidden)} .*{re.escape(by)} .*{location}"
     assert re.match(named, str(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("/a/{x}", "/a/{y}/b", False),
+        ("/a/{x}", "/a/", False),
+        ("/a/{x:path}", "/a", False),
+        ("/a/{x:path}", "/a/", True),
+        ("/{x:path}", "/healthz", True),
+        ("/a/{x:path}/z", "/a/b/c/{y}", True),
+        ("/{x}-{y}", "/{x}.{y}", True),
+        ("/n/{x:int}", "/n/seven", False),
+        ("/n/{x:int}", "/n/{x:float}", True),
+        ("/n/{x:float}", "/n/1.5", True),
+        ("/n/{x:float}", "/n/.5", False),
+        ("/n/{x:uuid}", "/n/{x:int}", True),
+        ("/n/{x:uuid}", "/n/bed", False),
+        ("/n/{x:uuid}", "/n/{x}.csv", False),
+        ("/n/{x:uuid}", "/n/00000000-0000-0000-0000-000000000000", True),
+    ],
+)
+def test_two_paths_overlap_if_a_path_matches_both(one: str, other: str, expected: bool) -> None:
+    first, second = (next(declared_routes(routes(path).routes)).tokens for path in (one, other))
+    assert (overlap(first, second), overlap(second, first)) == (expected, expected)
+
+
+@pytest.mark.parametrize("name", ["courses", "zourses"])
+def test_no_module_takes_over_an_address_of_students(name: str) -> None:
+    modules = [*discover(), Module(name=name, router=routes("/students/top"))]
+    with pytest.raises(StartupError, match=r"GET /students/\{roll_no\}"):
+        create_app(Settings(), sorted(modules, key=lambda module: module.name))
+
+
+def two_files(package: Package, *texts: str) -> list[Path]:
+    """Return the files of two modules, `one` and `two`, which are loaded."""
+    name = package(dict(zip(("one", "two"), texts, strict=True)))
+    return [Path(importlib.import_module(f"{name}.{folder}").__file__ or "") for folder in ("one", "two")]
+
+
+ROUTE = """
+from core.module import Module
+from core.routing import ProtectedRouter
+router = ProtectedRouter()
+@router.get("/a")
+async def read() -> None:
+    "Read."
+module = Module(name="{name}", router=router)
+"""
+COMMAND = """
+from core.command import Command
+from core.module import Module
+async def run(_): return ""
+module = Module(name="{name}", commands=(Command(name="{command}", help="", add_arguments=print, run=run),))
+"""
+
+
+def loaded(file: Path) -> Module:
+    module: Module = sys.modules[f"{file.parent.parent.name}.{file.parent.name}"].module
+    return module
+
+
+@pytest.mark.parametrize("text", [ROUTE, COMMAND.replace("{command}", "count")])
+@pytest.mark.parametrize("newer", [0, 1])
+def test_the_module_that_was_changed_last_is_named_first(text: str, newer: int, package: Package) -> None:
+    files = two_files(package, *(text.replace("{name}", name) for name in ("one", "two")))
+    for file, changed_at in zip(files, (2e9, 1e9) if newer == 0 else (1e9, 2e9), strict=True):
+        os.utime(file, (changed_at, changed_at))
+    with pytest.raises(StartupError) as raised:
+        create_app(Settings(), [stub(), *map(loaded, files)])
+    assert re.findall(r"([^\s(]+__init__\.py), line", str(raised.value)) == [str(files[newer]), str(files[1 - newer])]
+
+
+@pytest.mark.parametrize("name", OWN_COMMANDS)
+def test_a_module_cannot_have_a_command_of_the_service(name: str, package: Package) -> None:
+    file, _ = two_files(package, COMMAND.replace("{name}", "one").replace("{command}", name), "")
+    with pytest.raises(StartupError, match=rf"^{re.escape(str(file))}, line 4: the command {name} of one"):
+        create_app(Settings(), [stub(), loaded(file)])
+
+
+def test_no_command_runs_while_two_have_the_same_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("core.__main__.configure", lambda: (Settings(), [stub(commands=(command("check"),))]))
+    assert main(["openapi"]) == 1
+    assert re.match(r"\S+test_module\.py, line \d+: the command check of stub", capsys.readouterr().err)
+
+
+def test_the_commands_of_the_service_are_reserved() -> None:
+    assert sorted(command.name for command in commands_of([])) == sorted(OWN_COMMANDS)
+
+
+UNDECLARED = """
+from core.module import Module
+from core.settings import ModuleSettings
+class Base(ModuleSettings, env_prefix="ROOMS_"):
+    size: int = 1
+class Kept(Base):
+    {field}: int = 1
+module = Module(name="one")
+"""
+
+
+@pytest.mark.parametrize(("field", "other"), [("most", Seats), ("port", None), ("free", Seats)])
+def test_settings_that_a_module_does_not_declare_are_checked(
+    field: str, other: type[ModuleSettings] | None, package: Package
+) -> None:
+    text = UNDECLARED.replace("{field}", field).replace(
+        "ROOMS_", "SEATS_" if field == "most" else "" if other is None else "R_"
+    )
+    file, _ = two_files(package, text, "")
+    modules = [stub(), loaded(file), Module(name="two", settings=other)]
+    if field == "free":
+        create_app(Settings(), modules)
+        return
+    with pytest.raises(StartupError, match=r"setting (SEATS_MOST|PORT) of") as raised:
+        create_app(Settings(), modules)
+    assert str(file) in str(raised.value)
 
 
 def test_a_module_cannot_declare_a_setting_of_the_service() -> None:
@@ -272,8 +416,9 @@ def test_documents_with_the_same_default_collection_are_refused() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/problems"])
-def test_a_module_cannot_declare_a_path_of_the_service(path: str) -> None:
-    with pytest.raises(StartupError, match=path):
+def test_a_module_cannot_declare_a_path_of_the_service(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.conflicts.changed_at", lambda _: 0.0)
+    with pytest.raises(StartupError, match=rf"^\S+test_module\.py, line \d+: GET {path}"):
         create_app(Settings(), [stub(public_router=public_routes(path))])
 
 
@@ -350,3 +495,72 @@ def test_a_route_receives_the_current_user() -> None:
         return user
 
     assert unstarted_client(stub(router=router)).get("/me").json()["username"] == "stub"
+
+
+@asynccontextmanager
+async def failing() -> AsyncIterator[None]:
+    raise ZeroDivisionError("oh")
+    yield
+
+
+@asynccontextmanager
+async def rejected() -> AsyncIterator[None]:
+    raise OperationFailure("oh")
+    yield
+
+
+@asynccontextmanager
+async def refusing() -> AsyncIterator[None]:
+    raise StartupError("There is no room.")
+    yield
+
+
+async def undecorated() -> AsyncIterator[None]:
+    yield
+
+
+@contextmanager
+def synchronous() -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    ("lifespan", "reason"),
+    [
+        (failing, "ZeroDivisionError: oh"),
+        (rejected, "OperationFailure: oh"),
+        (refusing, "There is no room."),
+        (undecorated, "@asynccontextmanager"),
+        (synchronous, "@asynccontextmanager"),
+    ],
+)
+def test_a_lifespan_that_fails_is_named_with_its_module(
+    lifespan: Callable[[], Any], reason: str, open_client: AppClient
+) -> None:
+    with pytest.raises(StartupError, match=rf"module two .*test_module\.py, line \d+.*{reason}"):
+        open_client([stub(), Module(name="two", lifespan=lifespan)])
+
+
+@pytest.mark.parametrize("error", [AutoReconnect, DatabaseUnreachable])
+def test_a_lifespan_waits_while_the_database_is_away(error: type[Exception], open_client: AppClient) -> None:
+    """The service starts, in an outage."""
+
+    @asynccontextmanager
+    async def away() -> AsyncIterator[None]:
+        raise error("away")
+        yield
+
+    client = open_client([stub(), Module(name="two", lifespan=away)])
+    assert client.get("/readyz").status_code == 503
+
+
+def test_a_lifespan_that_fails_at_shutdown_is_named(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    @asynccontextmanager
+    async def leaving() -> AsyncIterator[None]:
+        yield
+        raise ZeroDivisionError
+
+    app = create_app(settings, [stub(), Module(name="two", lifespan=leaving)])
+    with pytest.raises(ZeroDivisionError), TestClient(app):
+        pass
+    assert "The lifespan of the module two failed at shutdown" in caplog.messages

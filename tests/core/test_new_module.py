@@ -254,3 +254,68 @@ def test_the_generated_tests_detect_broken_code(generated: Path, file: str, line
     finally:
         source.write_text(text)
     assert (done.returncode, "failed" in done.stdout) == (1, True), done.stdout
+
+
+# Fields of ordinary types, as written in the document and in the schemas, each with an example.
+FIELDS = {
+    "starts": ("date", "2026-09-01"),
+    "identity": ("UUID", "00000000-0000-0000-0000-000000000007"),
+    "lasts": ("timedelta", "P1DT1H"),
+    "tags": ("set[str]", ["a"]),
+    "page": ("HttpUrl", "https://a.example/"),
+    "price": ("DecimalAnnotation", "1.10"),
+    "seats": ("int", 30),
+    "days": ("dict[date, set[timedelta]]", {"2026-09-01": ["PT1H"]}),
+}
+IMPORTS = """
+from datetime import date, time, timedelta
+from uuid import UUID
+from beanie import DecimalAnnotation
+from pydantic import HttpUrl
+"""
+
+
+def add_fields(checkout: Path, fields: dict[str, tuple[str, object]]) -> None:
+    """Add fields to the generated module of courses and to its tests."""
+    lines = "".join(f"    {name}: {kind}\n" for name, (kind, _) in fields.items())
+    for file in ("models.py", "schemas.py"):
+        path = checkout / "modules" / "courses" / file
+        docstring, code = path.read_text().split("\n", 1)
+        path.write_text(docstring + IMPORTS + re.sub(r"    name: (str|PrintableLine)\n", rf"\g<0>{lines}", code))
+    example = "".join(f", {name!r}: {value!r}" for name, (_, value) in fields.items())
+    for path in (checkout / "modules/courses/schemas.py", checkout / "tests/courses/test_courses.py"):
+        path.write_text(path.read_text().replace('"The first course"}', f'"The first course"{example}}}'))
+
+
+@pytest.fixture
+def courses(tmp_path: Path) -> Path:
+    """Return a copy of the checkout with a generated module."""
+    checkout = copy_checkout(tmp_path)
+    write_module(names_for("courses"), checkout)
+    return checkout
+
+
+def test_a_generated_module_stores_fields_of_ordinary_types(courses: Path) -> None:
+    add_fields(courses, FIELDS)
+    done = run_python(
+        courses,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "tests/courses",
+        "tests/contract/test_every_module.py",
+        "-k",
+        "courses",
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_generated_module_does_not_start_with_a_field_that_cannot_be_stored(courses: Path) -> None:
+    add_fields(courses, {"opens": ("time", "09:30:00")})
+    done = run_python(courses, "-c", "from core.app import create_app; create_app()")
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert "modules/courses/models.py, line " in error
+    assert "the field opens of Course has a type that cannot be stored and read again: time. Use" in error

@@ -1,10 +1,17 @@
 """Tests of the private parts of libraries that ADR 12 lists. The name of a failed test says which part has changed."""
 
 import asyncio
-from inspect import getsource
+from datetime import datetime, time
+from inspect import getsource, signature
+from typing import Annotated
 
+from beanie import Indexed
+from beanie.odm.utils.dump import get_dict
+from beanie.odm.utils.encoder import Encoder
+from beanie.odm.utils.typing import get_index_attributes
 from fastapi import APIRouter, FastAPI, Security
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 from pymongo import MongoClient
 from uvicorn import Config
 from uvicorn.lifespan.on import LifespanOn
@@ -44,6 +51,22 @@ def test_fastapi_calls_its_router_through_middleware_stack() -> None:
     assert TestClient(app).get("/nowhere").status_code == 404
     (scope,) = scopes
     assert scope.get("fastapi.telemetry") is None
+
+
+def test_beanie_tells_which_fields_are_indexed() -> None:
+    class Shelf(BaseModel):
+        place: Annotated[str, Indexed(unique=True)]
+        colour: str
+
+    attributes = [get_index_attributes(field) for field in Shelf.model_fields.values()]
+    assert attributes == [(1, {"unique": True}), None]
+
+
+def test_beanie_encodes_values_as_insert_does() -> None:
+    # `get_dict` is compared with a real insert in tests/core/test_storable_types.py.
+    assert list(signature(get_dict).parameters) == ["document", "to_db", "exclude", "keep_nulls"]
+    day = datetime(2026, 11, 22)  # noqa: DTZ001 (Beanie's)
+    assert Encoder(custom_encoders={time: str}).encode({"a": [day.date(), time(9)]}) == {"a": [day, "09:00:00"]}
 
 
 def test_pymongo_keeps_its_servers_in_its_topology(mongodb: MongoClient[dict[str, object]]) -> None:
