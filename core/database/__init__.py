@@ -27,6 +27,7 @@ from core.database.keyset import (
     reversed_order,
     sort_of,
 )
+from core.database.lease import Lease, LeaseLost
 
 __all__ = [
     "Batcher",
@@ -35,6 +36,8 @@ __all__ = [
     "DatabaseAvailability",
     "Embedded",
     "Filter",
+    "Lease",
+    "LeaseLost",
     "Order",
     "Page",
     "Position",

@@ -1,4 +1,4 @@
-"""The service's lifespan: it waits for the database, checks and prepares it, and runs the modules' lifespans.
+"""The service's lifespan: it waits for the database, checks and prepares it, and runs the modules' lifespans and jobs.
 
 A failed start is logged in one line.
 """
@@ -16,6 +16,7 @@ from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
 from core.module import Module
 from core.operations.health import service
+from core.operations.jobs import running_jobs
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ async def running(
 
 
 class _Service:
-    """The database and the modules' lifespans, run in one task, because waiting for the database can take long."""
+    """The database, the modules' lifespans and jobs, run in one task, because waiting for the database takes long."""
 
     def __init__(
         self, app: FastAPI, settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability
@@ -116,6 +117,7 @@ class _Service:
             for module in self.modules:
                 if module.lifespan:
                     await stack.enter_async_context(module.lifespan())
+        await stack.enter_async_context(running_jobs(self.app.state.jobs))
 
 
 def _reason(error: DatabaseUnreachable) -> str:
