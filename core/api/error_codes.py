@@ -42,6 +42,7 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "string_too_short": "The text has fewer characters than required, or is empty.",
     "string_type": "The value is not text.",
     "string_unicode": "The text is not valid Unicode: it has a lone surrogate.",
+    "time_type": "The value is not a time of day such as `09:30`.",
     "too_large": "The response would be larger than allowed. Select fewer records, or another format.",
     "too_long": "The list or object has more entries than allowed.",
     "too_many_fields": "The object has more fields than allowed.",

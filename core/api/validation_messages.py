@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "decimal_max_places": "This must have at most {decimal_places} decimals.",
     "date_type": "This must be a date, such as 2026-11-22.",
     "datetime_type": "This must be a time with its zone, such as 2026-11-22T09:30:00Z.",
+    "time_type": "This must be a time of day, such as 09:30.",
     _UNKNOWN: "This is not valid. The documentation of this operation describes what is allowed.",
 }
 """The message for each code, with the values of the error's context."""
@@ -66,6 +67,7 @@ _CODES: Mapping[str, str] = {
     "datetime_object_invalid": "datetime_type",
     "datetime_from_date_parsing": "datetime_type",
     "timezone_aware": "datetime_type",
+    "time_parsing": "time_type",
 }
 """The codes of pydantic's types whose codes differ from their names."""
 
