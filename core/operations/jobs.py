@@ -44,11 +44,13 @@ class JobRunner:
 
     async def run_forever(self) -> None:
         """Run the job until this task is cancelled."""
-        while not _is_cancelled():
+        while True:
             try:
                 pause = await (self._run_if_due() if self.job.once_per_service else self._run())
             except (LeaseLost, PyMongoError) as error:
                 pause = self._failed(error)
+            if _is_cancelled():  # the work did not let the cancellation through
+                return
             await asyncio.sleep(pause)
 
     async def _run_if_due(self) -> float:
@@ -77,8 +79,8 @@ class JobRunner:
         try:
             await self.job.work()
         except (Exception, asyncio.CancelledError) as error:
-            if _is_cancelled():  # otherwise, something that the work awaited was cancelled
-                raise
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise  # otherwise, something that the work awaited was cancelled
             return self._failed(error)
         finally:
             self._began = None

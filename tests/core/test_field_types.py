@@ -91,7 +91,18 @@ def test_a_valid_value_is_accepted(kind: str, sent: object, kept: object) -> Non
 
 
 MIDNIGHT_IN_TEXT, MORNING = "2026-11-22T00:00:00Z", datetime(2026, 11, 22, 9, tzinfo=UTC)
-NO_DAYS: list[Any] = [86400, "86400", 1.5, True, None, MIDNIGHT_IN_TEXT, MORNING, " 2026-11-22", "2026-11-22\n", "20261122"]
+NO_DAYS: list[Any] = [
+    86400,
+    "86400",
+    1.5,
+    True,
+    None,
+    MIDNIGHT_IN_TEXT,
+    MORNING,
+    " 2026-11-22",
+    "2026-11-22\n",
+    "20261122",
+]
 NO_DAYS += ["2026-02-30", "2026-1-2", "10000-01-01", "0000-01-01", "\uff12026-11-22"]
 NO_TIMES: list[Any] = [930, 34200, None, "24:00", "9:30", "09:60", "09:30:00", "09:30Z"]
 NO_NUMBERS: list[Any] = [True, None, [], "NaN", "1e1", "1_0", " 7", "", float("nan"), float("inf")]

@@ -143,30 +143,34 @@ async def test_the_first_failure_after_a_steady_run_counts_as_one(monkeypatch: p
         assert runner.failures == failures
 
 
-async def test_jobs_are_cancelled_at_the_end() -> None:
-    began, ended = asyncio.Event(), []
+class Endless:
+    """Work that waits until it is cancelled, and then raises this error, if any."""
 
-    async def work() -> None:
-        began.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append("cancelled")
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.began = asyncio.Event()
 
-    async def deaf() -> None:
-        began.set()
+    async def work(self) -> None:
+        """Wait to be cancelled."""
+        self.began.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            raise KeyError("hay") from None
+            if self.error is None:
+                raise
+            raise self.error from None
 
-    before = asyncio.all_tasks()
-    for one in (work, deaf):
-        async with running_jobs([runner_of(one)]):
-            await asyncio.wait_for(began.wait(), TIMEOUT_SECONDS)
-            began.clear()
-    assert ended == ["cancelled"]
-    assert asyncio.all_tasks() == before
+
+@pytest.mark.parametrize(("error", "failed"), [(None, 0), (KeyError("hay"), 1)])
+async def test_jobs_are_cancelled_at_the_end(
+    error: Exception | None, failed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    endless = Endless(error)
+    before, tasks = told(RUNS), asyncio.all_tasks()
+    async with running_jobs([runner_of(endless.work, 3600)]):
+        await asyncio.wait_for(endless.began.wait(), TIMEOUT_SECONDS)
+    assert asyncio.all_tasks() == tasks
+    assert (told(RUNS) - before, caplog.text.count("KeyError")) == (failed, failed)
 
 
 @asynccontextmanager
@@ -223,15 +227,10 @@ async def until_run(runner: JobRunner, runs: Runs) -> None:
 
 
 async def test_a_job_cancelled_at_shutdown_is_taken_over_at_once(settings: Settings) -> None:
-    began = asyncio.Event()
-
-    async def work() -> None:
-        began.set()
-        await asyncio.Event().wait()
-
+    endless = Endless()
     async with leases(settings):
-        async with running_jobs([runner_of(work, once_per_service=True)]):
-            await asyncio.wait_for(began.wait(), TIMEOUT_SECONDS)
+        async with running_jobs([runner_of(endless.work, once_per_service=True)]):
+            await asyncio.wait_for(endless.began.wait(), TIMEOUT_SECONDS)
             assert await Lease.try_acquire("farm/work") is None
         assert await Lease.try_acquire("farm/work")
 
