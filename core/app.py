@@ -23,7 +23,7 @@ from core.middleware import (
 )
 from core.module import Module, in_order
 from core.openapi import DESCRIPTION, install_document_route, install_openapi
-from core.operations import configure_logs, running, service, telemetry, tracer_provider_for
+from core.operations import JobRunner, configure_logs, running, service, telemetry, tracer_provider_for
 from core.pages import install_docs, install_problem_pages
 from core.registry import configure, discover, get_authenticator
 from core.routing import install_route_table
@@ -51,6 +51,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
     app.state.authenticator = get_authenticator(modules)
     app.state.availability = DatabaseAvailability()
     app.state.health_checks = {module.name: module.health_check for module in modules if module.health_check}
+    app.state.jobs = [JobRunner(module.name, job) for module in modules for job in module.jobs]
     install_error_handlers(app)
     install_openapi(app, settings)
     if settings.docs == "on":

@@ -86,9 +86,14 @@ def _settings_classes(module: Module) -> Iterator[type[BaseSettings]]:
     if module.settings:
         yield module.settings
     for kind in _subclasses(ModuleSettings):
-        package = ".".join(kind.__module__.split(".")[:2])
-        if getattr(sys.modules.get(package), "module", None) is module:
+        if any(getattr(sys.modules.get(package), "module", None) is module for package in _packages_of(kind)):
             yield kind
+
+
+def _packages_of(kind: type) -> Iterator[str]:
+    """Yield the dotted names of the file that defines a class, and of the packages that it is in."""
+    parts = kind.__module__.split(".")
+    yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1))
 
 
 def _subclasses(kind: type[ModuleSettings]) -> Iterator[type[ModuleSettings]]:

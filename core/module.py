@@ -1,9 +1,10 @@
 """The declaration of a feature module."""
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,6 +42,31 @@ class Demo:
     fill: Callable[[], Awaitable[str]]
 
 
+@dataclass(frozen=True)
+class Every:
+    """A job: work that the running service repeats in the background, with the database open. It begins at startup.
+
+    seconds           the pause between the end of a run and the start of the next one
+    work              an async function without arguments, whose name is that of the job. An error is logged and
+                      counted, and the work is soon run again. At shutdown it is cancelled
+    once_per_service  whether only one of all processes runs the work at a time, and then pauses for all of them. A
+                      process that dies or loses the database may have done a part, or be replaced by another one too
+                      early, so the work must be safe to repeat
+    endless           whether the work never ends unless it fails, such as reading a stream of changes
+    """
+
+    seconds: float
+    work: Callable[[], Coroutine[Any, Any, None]]
+    _: KW_ONLY
+    once_per_service: bool = False
+    endless: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the work's function."""
+        return self.work.__name__
+
+
 @dataclass(frozen=True, kw_only=True)
 class Module:
     """The contributions of a feature module to the service.
@@ -56,6 +82,7 @@ class Module:
     authenticator  verifies access tokens (see `core.identity`); exactly one module of an app declares it
     lifespan       a context manager that is open while the service runs, with the database connected: code before its
                    `yield` runs at startup, code after it at shutdown
+    jobs           work that is repeated in the background while the service runs
     health_check   a check that `/readyz` includes
     data_check     a check that `python -m core check --data` runs
     commands       terminal commands that `python -m core` offers
@@ -74,6 +101,7 @@ class Module:
     settings: type[ModuleSettings] | None = None
     authenticator: Authenticator | None = None
     lifespan: Lifespan | None = None
+    jobs: tuple[Every, ...] = ()
     health_check: HealthCheck | None = None
     data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()
@@ -82,7 +110,7 @@ class Module:
 
     def __post_init__(self) -> None:
         """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests, and for
-        documents with fields that cannot be stored."""
+        documents with fields that cannot be stored, and for two jobs with the same name."""
         if self.router is not None and not isinstance(self.router, ProtectedRouter):
             raise StartupError(
                 f"Module {self.name}: router must be a ProtectedRouter; add public routes to public_router."
@@ -92,6 +120,9 @@ class Module:
         self._check_routes(self.router, ProtectedRoute)
         self._check_routes(self.public_router, CheckedRoute)
         self._check_documents()
+        twice = [name for name, count in Counter(job.name for job in self.jobs).items() if count > 1]
+        if twice:
+            raise StartupError(f"Module {self.name}: two jobs have the name {twice[0]}. Rename one of the functions.")
 
     def _check_documents(self) -> None:
         for document in self.documents:

@@ -1,7 +1,8 @@
 """Discovery of the modules, and reading their settings.
 
-To add a module, add a folder under `modules/`; no other file needs to change. An error in a module stops the startup
-with one line that names the file and the fix; a broken module is never skipped silently.
+To add a module, add a folder under `modules/`, or install a distribution with an entry point for it
+(https://packaging.python.org/en/latest/specifications/entry-points/); no other file needs to change. An error in a
+module stops the startup with one line that names the file and the fix; a broken module is never skipped silently.
 """
 
 import ast
@@ -9,7 +10,10 @@ import difflib
 import importlib
 import logging
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
@@ -22,28 +26,74 @@ from core.settings import ModuleSelection, Settings, read_settings, variables
 log = logging.getLogger(__name__)
 
 
+GROUP = "student_api.modules"
+"""The group of entry points, such as `library = "school_library"`: the module's name, and the package that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the code of a module is: its package and that package's folder. `where` names it in errors."""
+
+    package: str
+    folder: Path
+    where: str
+
+
 def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[Module]:
-    """Return the declaration of each folder in `package`, sorted by name, without the `disabled` modules and those
-    that import one of them. Raise `StartupError` if a module is invalid."""
+    """Return the declaration of each folder in `package` and of each entry point, sorted by name, without the
+    `disabled` modules and those that import one of them. Raise `StartupError` if a module is invalid."""
+    sources = dict(_sources_in(package))
+    for name, source in _installed_sources():
+        if name in sources:
+            raise StartupError(
+                f"The module {name} exists twice: {sources[name].where}, and {source.where}. Rename one of them."
+            )
+        sources[name] = source
+    off = _disabled_with_importers(sources, disabled) if disabled else set()
+    return [_load(sources[name], name) for name in sorted(sources) if name not in off]
+
+
+def _sources_in(package: str) -> Iterator[tuple[str, _Source]]:
+    """Yield the name and the source of each folder in a package."""
     root = Path(importlib.import_module(package).__path__[0])
     for stray in root.glob("*.py"):
         if stray.name != "__init__.py":
             raise StartupError(f"{package}/{stray.name} is not a module. Make it a folder: {package}/{stray.stem}/")
-    folders = {path.name: path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._"}
-    off = _disabled_with_importers(package, folders, disabled) if disabled else set()
-    return [_load(package, name) for name in sorted(folders) if name not in off]
+    for folder in root.iterdir():
+        if folder.is_dir() and folder.name[0] not in "._":
+            name = folder.name
+            yield name, _Source(f"{package}.{name}", folder, f"{package}/{name}/__init__.py")
 
 
-def _disabled_with_importers(package: str, folders: Mapping[str, Path], disabled: Collection[str]) -> set[str]:
+def _installed_sources() -> Iterator[tuple[str, _Source]]:
+    """Yield the name and the source of each module that an installed distribution has an entry point for."""
+    for entry in entry_points(group=GROUP):
+        distribution = entry.dist.name if entry.dist else "an unknown distribution"
+        where = f"{entry.module} (entry point {entry.name} of {distribution})"
+        folder = _folder_of(entry)
+        if folder is None:
+            raise StartupError(f"{where} is not a package. Let the entry point name a folder with an __init__.py.")
+        yield entry.name, _Source(entry.module, folder, where)
+
+
+def _folder_of(entry: EntryPoint) -> Path | None:
+    """Return the folder of an entry point's package, which is not imported; None if there is none."""
+    try:
+        spec = find_spec(entry.module)
+    except ImportError:  # a part of a dotted name is missing
+        spec = None
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+
+
+def _disabled_with_importers(sources: Mapping[str, _Source], disabled: Collection[str]) -> set[str]:
     """Return the names of the disabled modules and of those that import them."""
-    unknown = set(disabled) - set(folders)
+    unknown = set(disabled) - set(sources)
     if unknown:
-        known = ", ".join(sorted(folders))
+        known = ", ".join(sorted(sources))
         raise StartupError(
             f"Unknown modules in MODULES_DISABLED: {', '.join(sorted(unknown))}. Known modules: {known}."
         )
-    imports = {name: {module for module, _ in imported(package, folder)} for name, folder in folders.items()}
-    needs = {name: others & set(folders) for name, others in imports.items()}
+    needs = {name: _used_by(source, sources) - {name} for name, source in sources.items()}
     off = set(disabled)
     while more := {name for name in needs if name not in off and needs[name] & off}:
         for name in sorted(more):
@@ -52,9 +102,27 @@ def _disabled_with_importers(package: str, folders: Mapping[str, Path], disabled
     return off
 
 
+def _used_by(source: _Source, sources: Mapping[str, _Source]) -> set[str]:
+    """Return the names of the modules that the files of a module import."""
+    names = _imported_names(source.folder)
+    return {
+        other
+        for other, used in sources.items()
+        if any(name == used.package or name.startswith(f"{used.package}.") for name in names)
+    }
+
+
 def imported(package: str, folder: Path) -> set[tuple[str, str]]:
     """Return the imports of a folder's files from other modules of `package`, each as the module's name and the rest of
     the dotted name, which is empty for the module itself."""
+    prefix = f"{package}."
+    names = _imported_names(folder)
+    inside = [name.removeprefix(prefix).partition(".") for name in names if name.startswith(prefix)]
+    return {(module, rest) for module, _, rest in inside if module != folder.name}
+
+
+def _imported_names(folder: Path) -> set[str]:
+    """Return the dotted names that a folder's files import."""
     found = set()
     for file in folder.rglob("*.py"):
         try:
@@ -67,19 +135,15 @@ def imported(package: str, folder: Path) -> set[tuple[str, str]]:
                     found |= {alias.name for alias in names}
                 case ast.ImportFrom(str(origin), names):
                     found |= {f"{origin}.{alias.name}" for alias in names}
-    prefix = f"{package}."
-    inside = [name.removeprefix(prefix).partition(".") for name in found if name.startswith(prefix)]
-    return {(module, rest) for module, _, rest in inside if module != folder.name}
+    return found
 
 
-def _load(package: str, name: str) -> Module:
-    where = f"{package}/{name}/__init__.py"
+def _load(source: _Source, name: str) -> Module:
+    where = source.where
     if not name.isidentifier():
-        raise StartupError(
-            f"The folder {package}/{name} cannot be imported. Use only letters, digits and '_' in its name."
-        )
+        raise StartupError(f"{where} has an invalid name: {name}. Use only letters, digits and '_' in it.")
     try:
-        module = getattr(importlib.import_module(f"{package}.{name}"), "module", None)
+        module = getattr(importlib.import_module(source.package), "module", None)
     except StartupError as error:
         raise StartupError(f"{where} declares an invalid module. {error}") from error
     except Exception as error:

@@ -17,6 +17,7 @@ from core.api.documented_responses import (
 )
 from core.api.error_codes import ERROR_CODES
 from core.api.etag import UNCONDITIONAL, Preconditions, strong_etag
+from core.api.field_types import Choice, Day, DecimalField, Email, TimeOfDay, day_sort_key, decimal_sort_key
 from core.api.location import location, url_path
 from core.api.optimistic_locking import (
     TOO_MANY_CHANGES,
@@ -60,11 +61,15 @@ __all__ = [
     "TOO_MANY_CHANGES",
     "UNCONDITIONAL",
     "UNPRINTABLE",
+    "Choice",
     "Code",
     "Composed",
     "Cursor",
     "CursorNotFound",
+    "Day",
+    "DecimalField",
     "DocumentedPattern",
+    "Email",
     "Expected",
     "IfNoneMatch",
     "Listing",
@@ -76,11 +81,14 @@ __all__ = [
     "ProblemResponse",
     "RequestBody",
     "Responses",
+    "TimeOfDay",
     "Versioned",
     "also_as_merge_patch",
     "as_problem",
     "change_if",
     "code_of",
+    "day_sort_key",
+    "decimal_sort_key",
     "decode_cursor",
     "delete_if",
     "encode_cursor",

@@ -29,6 +29,7 @@ from core.database.keyset import (
     reversed_order,
     sort_of,
 )
+from core.database.lease import Lease, LeaseLost
 from core.database.storable_types import unstorable_fields
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "DatabaseAvailability",
     "Embedded",
     "Filter",
+    "Lease",
+    "LeaseLost",
     "Order",
     "Page",
     "Position",

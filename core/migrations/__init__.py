@@ -7,11 +7,10 @@ migration that has been run anywhere.
 """
 
 from core.migrations.applied import AppliedMigration, check, pending, too_old
-from core.migrations.runner import MigrationLock, run
+from core.migrations.runner import run
 
 __all__ = [
     "AppliedMigration",
-    "MigrationLock",
     "check",
     "pending",
     "run",

@@ -1,68 +1,37 @@
 """Execution of migrations by one runner at a time."""
 
 import asyncio
-import os
-import socket
-import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
-from typing import NoReturn
 
-from beanie import Document
-from pymongo.errors import DuplicateKeyError, PyMongoError
-
-from core.clock import utc_now
-from core.database import Database, collection, operation_timeout
+from core.database import Database, Lease, LeaseLost, operation_timeout
 from core.errors import StartupError
 from core.migrations.applied import Migration, mark_applied, mark_unneeded
 from core.module import Module
 
-# The lock of a runner that has not renewed it for this long may be taken over.
-LAPSE = timedelta(seconds=60)
 STEP_SECONDS = 24 * 3600.0
-_RENEW_SECONDS = 10.0
 _POLL_SECONDS = 1.0
 
-_LOCK = "runner"
+_LEASE = "migrations"
 
 Report = Callable[[str], None]
-
-
-class MigrationLock(Document):
-    """The lock that the process running migrations holds."""
-
-    id: str = _LOCK  # type: ignore[assignment]  # there is a single lock
-    owner: str
-    expires_at: datetime
-
-    class Settings:
-        """Needs no index: it is read by `_id` only."""
-
-        name = "migration_lock"
 
 
 async def run(database: Database, modules: Sequence[Module], wait_seconds: float, report: Report) -> int:
     """Run the pending migrations, and return their number. Wait up to `wait_seconds` for another runner. `report` is
     called with each line of progress.
 
-    Raise `StartupError` if the lock is not free in time, if it is lost, or if a migration fails.
+    Raise `StartupError` if the lease is not free in time, if it is lost, or if a migration fails.
     """
-    owner = f"{socket.gethostname()}, process {os.getpid()} ({uuid.uuid4().hex[:8]})"
-    await database.bind([MigrationLock])
-    await _acquire(owner, wait_seconds, report)
-    work = asyncio.create_task(_run_pending(database, modules, report))
-    renewal = asyncio.create_task(_renew(owner))
+    await database.bind([Lease])
+    lease = await _acquire(wait_seconds, report)
     try:
-        await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
-        return await (work if work.done() else renewal)
+        return await lease.run_while_held(partial(_run_pending, database, modules, report))
+    except LeaseLost as lost:
+        raise StartupError("Another runner has taken over, because this one did not renew its lease in time.") from lost
     finally:
-        for task in (work, renewal):
-            task.cancel()
-        await asyncio.gather(work, renewal, return_exceptions=True)
-        with suppress(PyMongoError):  # the lock expires in this case
-            await MigrationLock.find({"_id": _LOCK, "owner": owner}).delete()
+        await lease.release()
 
 
 async def _run_pending(database: Database, modules: Sequence[Module], report: Report) -> int:
@@ -87,41 +56,14 @@ async def _run_one(database: Database, migration: Migration) -> None:
             ) from error
 
 
-async def _acquire(owner: str, wait_seconds: float, report: Report) -> None:
+async def _acquire(wait_seconds: float, report: Report) -> Lease:
     deadline, reported = monotonic() + wait_seconds, False
-    while not await _try_acquire(owner):
-        lock = await MigrationLock.get(_LOCK)
-        if lock and monotonic() >= deadline:
-            raise StartupError(f"Another runner is running migrations: {lock.owner}. Try again later.")
-        if lock and not reported:
-            report(f"Waiting for another runner: {lock.owner}")
+    while (lease := await Lease.try_acquire(_LEASE)) is None:
+        held = await Lease.find_held(_LEASE)
+        if held and monotonic() >= deadline:
+            raise StartupError(f"Another runner is running migrations: {held.owner}. Try again later.")
+        if held and not reported:
+            report(f"Waiting for another runner: {held.owner}")
             reported = True
         await asyncio.sleep(_POLL_SECONDS)
-
-
-async def _try_acquire(owner: str) -> bool:
-    now = utc_now()
-    try:
-        await collection(MigrationLock).update_one(
-            {"_id": _LOCK, "expires_at": {"$lte": now}},
-            {"$set": {"owner": owner, "expires_at": now + LAPSE}},
-            upsert=True,
-        )
-    except DuplicateKeyError:
-        return False
-    return True
-
-
-async def _renew(owner: str) -> NoReturn:
-    """Renew the lock periodically. Raise `StartupError` once another runner holds it.
-
-    Database errors are ignored and the renewal is retried: the lock expires late enough for a short outage.
-    """
-    while True:
-        await asyncio.sleep(_RENEW_SECONDS)
-        with suppress(PyMongoError):
-            result = await collection(MigrationLock).update_one(
-                {"_id": _LOCK, "owner": owner}, {"$set": {"expires_at": utc_now() + LAPSE}}
-            )
-            if not result.matched_count:
-                raise StartupError("Another runner has taken over, because this one did not renew its lock in time.")
+    return lease

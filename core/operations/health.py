@@ -8,9 +8,9 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
-from core.database import unreachable
+from core.database import Lease, unreachable
 from core.errors import Unavailable
-from core.migrations import AppliedMigration, MigrationLock
+from core.migrations import AppliedMigration
 from core.module import HealthCheck, Module
 from core.operations.metrics_endpoint import router as metrics_router
 from core.pages import router as welcome_router
@@ -30,7 +30,7 @@ service = Module(
     description="Service status: welcome page, health checks and metrics.",
     position=1000,
     public_router=router,
-    documents=(AppliedMigration, MigrationLock, UsedKey),
+    documents=(AppliedMigration, Lease, UsedKey),
 )
 
 
@@ -64,7 +64,7 @@ async def healthz() -> Health:
 async def readyz(request: Request) -> Readiness:
     """Check whether the service can handle requests.
 
-    Queries MongoDB and runs the health checks of the modules.
+    Queries MongoDB, runs the health checks of the modules, and looks at their jobs.
     """
     request.app.state.availability.check_reachable()
     try:
@@ -74,9 +74,10 @@ async def readyz(request: Request) -> Readiness:
     request.app.state.availability.check_disk_space()
     checks: dict[str, HealthCheck] = request.app.state.health_checks
     results = await asyncio.gather(*(_is_healthy(name, check) for name, check in checks.items()))
-    if not all(results):
-        failed = ", ".join(name for name, is_healthy in zip(checks, results, strict=True) if not is_healthy)
-        raise Unavailable(f"Failed health checks: {failed}.")
+    failed = [name for name, is_healthy in zip(checks, results, strict=True) if not is_healthy]
+    failed += [job.name for job in request.app.state.jobs if job.is_failing()]
+    if failed:
+        raise Unavailable(f"Failed health checks: {', '.join(failed)}.")
     return Readiness(checks={"database": "ok", **dict.fromkeys(checks, "ok")})
 
 

@@ -1,4 +1,4 @@
-"""The service's lifespan: it waits for the database, checks and prepares it, and runs the modules' lifespans.
+"""The service's lifespan: it waits for the database, checks and prepares it, and runs the modules' lifespans and jobs.
 
 A failed start is logged in one line.
 """
@@ -17,6 +17,7 @@ from core.errors import DatabaseUnreachable, StartupError
 from core.migrations import check
 from core.module import Lifespan, Module, place_of
 from core.operations.health import service
+from core.operations.jobs import running_jobs
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ async def running(
 
 
 class _Service:
-    """The database and the modules' lifespans, run in one task, because waiting for the database can take long."""
+    """The database, the modules' lifespans and jobs, run in one task, because waiting for the database takes long."""
 
     def __init__(
         self, app: FastAPI, settings: Settings, modules: Sequence[Module], availability: DatabaseAvailability
@@ -117,6 +118,7 @@ class _Service:
             for module in self.modules:
                 if module.lifespan:
                     await stack.enter_async_context(_lifespan_of(module, module.lifespan))
+        await stack.enter_async_context(running_jobs(self.app.state.jobs))
 
 
 @asynccontextmanager

@@ -3,9 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
-from pymongo.errors import PyMongoError
+from contextlib import asynccontextmanager
 
 from core.database import ChangeStreamsUnsupported, watch_ids
 from modules.auth.models import User
@@ -20,37 +18,35 @@ PAUSE_SECONDS = 1.0
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """Watch accounts for changes while the service runs, and clear the cache at startup and shutdown."""
+    """Clear the cache at startup and shutdown."""
     verified_tokens.clear()
-    watching = asyncio.create_task(_watch()) if AuthSettings.current().auth_cache_seconds else None
     try:
         yield
     finally:
-        if watching:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
         verified_tokens.clear()
 
 
-async def _watch() -> None:
-    while True:
-        try:
-            async for user in watch_ids(User):
-                if user is None:  # the stream is open; earlier changes are not reported
-                    verified_tokens.clear()
-                    verified_tokens.watched = True
-                else:
-                    verified_tokens.evict(user)
-        except ChangeStreamsUnsupported:
-            log.info(
-                "This MongoDB server does not support change streams: other processes may accept a revoked token for "
-                "reads for up to AUTH_CACHE_SECONDS; for writes, each caller is verified in the database"
-            )
-            return
-        except PyMongoError as error:
-            log.warning("The change stream of accounts failed: %s", type(error).__name__)
-        finally:
-            verified_tokens.watched = False
+async def watch_accounts() -> None:
+    """Remove the tokens of each account that changes from the cache. Raise the driver's error if the change stream
+    fails."""
+    try:
+        if AuthSettings.current().auth_cache_seconds:
+            await _watch()
+    except ChangeStreamsUnsupported:
+        log.info(
+            "This MongoDB server does not support change streams: other processes may accept a revoked token for "
+            "reads for up to AUTH_CACHE_SECONDS; for writes, each caller is verified in the database"
+        )
+    finally:
+        verified_tokens.watched = False
         verified_tokens.clear()  # changes before the next stream is open are not reported
-        await asyncio.sleep(PAUSE_SECONDS)
+    await asyncio.Event().wait()  # nothing to watch: neither now nor later
+
+
+async def _watch() -> None:
+    async for user in watch_ids(User):
+        if user is None:  # the stream is open; earlier changes are not reported
+            verified_tokens.clear()
+            verified_tokens.watched = True
+        else:
+            verified_tokens.evict(user)

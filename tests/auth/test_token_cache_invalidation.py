@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from core.database.bulk import watch_ids
+from core.database.bulk import ChangeStreamsUnsupported, watch_ids
 from core.database.client import open_database
 from core.identity import Principal, Role
 from core.settings import Settings, use_settings
@@ -85,10 +85,14 @@ async def test_a_reader_that_stops_early_leaves_nothing_behind(
     assert "different Context" not in caplog.text
 
 
+def in_background(work: Callable[[], Coroutine[Any, Any, None]], settings: Settings) -> asyncio.Task[None]:
+    use_settings(settings.with_parts(AuthSettings(auth_cache_seconds=5)))
+    return asyncio.create_task(work())
+
+
 async def test_tokens_cached_before_the_change_stream_is_open_are_removed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_settings(settings.with_parts(AuthSettings(auth_cache_seconds=5)))
     opening, opened = asyncio.Event(), asyncio.Event()
 
     async def slow_to_open(_: type[User]) -> AsyncIterator[ObjectId | None]:
@@ -98,33 +102,45 @@ async def test_tokens_cached_before_the_change_stream_is_open_are_removed(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(token_cache_invalidation, "watch_ids", slow_to_open)
-    async with token_cache_invalidation.lifespan():
-        cache_token("a.b.c")
-        assert verified_tokens.find("a.b.c")
-        opening.set()
-        await asyncio.wait_for(opened.wait(), TIMEOUT_SECONDS)
-        assert not verified_tokens.find("a.b.c")
+    watching = in_background(token_cache_invalidation.watch_accounts, settings)
+    cache_token("a.b.c")
+    assert verified_tokens.find("a.b.c")
+    opening.set()
+    await asyncio.wait_for(opened.wait(), TIMEOUT_SECONDS)
+    assert verified_tokens.watched
+    assert not verified_tokens.find("a.b.c")
+    watching.cancel()
+    await asyncio.wait([watching], timeout=TIMEOUT_SECONDS)
+    assert not verified_tokens.watched
 
 
-async def _serve_and_fail() -> None:
-    async with token_cache_invalidation.lifespan():
-        await asyncio.sleep(0)
-        cache_token("a.b.c")
-        raise ZeroDivisionError
-
-
-async def test_the_change_stream_ends_with_a_service_that_fails(
+async def test_a_change_stream_that_fails_leaves_no_token_and_raises(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_settings(settings.with_parts(AuthSettings(auth_cache_seconds=5)))
-
-    async def quiet(_: type[User]) -> AsyncIterator[ObjectId | None]:
+    async def failing(_: type[User]) -> AsyncIterator[ObjectId | None]:
         yield None
-        await asyncio.Event().wait()
+        cache_token("a.b.c")
+        raise KeyError
 
-    monkeypatch.setattr(token_cache_invalidation, "watch_ids", quiet)
-    before = asyncio.all_tasks()
-    with pytest.raises(ZeroDivisionError):
-        await _serve_and_fail()
-    assert asyncio.all_tasks() == before
+    monkeypatch.setattr(token_cache_invalidation, "watch_ids", failing)
+    with pytest.raises(KeyError):
+        await in_background(token_cache_invalidation.watch_accounts, settings)
+    assert not verified_tokens.watched
     assert not verified_tokens.find("a.b.c")
+
+
+async def test_without_change_streams_the_watch_goes_on_idle(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def unsupported(document: type[User]) -> AsyncIterator[ObjectId | None]:
+        asked.append(document)
+        raise ChangeStreamsUnsupported
+        yield
+
+    monkeypatch.setattr(token_cache_invalidation, "watch_ids", unsupported)
+    watching = in_background(token_cache_invalidation.watch_accounts, settings)
+    done, _ = await asyncio.wait([watching], timeout=0.05)
+    assert (done, asked) == (set(), [User])
+    watching.cancel()

@@ -15,6 +15,7 @@ from beanie import Document
 from pymongo import MongoClient
 from pymongo.database import Database as RealDatabase
 
+import core.database.lease
 import core.migrations.applied
 import core.migrations.runner
 from core.clock import utc_now
@@ -274,29 +275,29 @@ def test_only_one_runner_runs_at_a_time(
     assert had(sheep) == ["m0001_a", "m0002_b"]
 
 
-def lock(sheep: RealDatabase[dict[str, Any]], seconds: float) -> None:
-    """Give the lock to another runner for some seconds."""
-    sheep.migration_lock.insert_one(
-        {"_id": "runner", "owner": "another", "expires_at": utc_now() + timedelta(seconds=seconds)}
+def lease_to_another(sheep: RealDatabase[dict[str, Any]], seconds: float) -> None:
+    """Give the lease to another runner for some seconds."""
+    sheep.leases.insert_one(
+        {"_id": "migrations", "owner": "another", "expires_at": utc_now() + timedelta(seconds=seconds)}
     )
 
 
 def test_a_runner_waits_no_longer_than_requested(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
-    lock(sheep, 60)
+    lease_to_another(sheep, 60)
 
     with pytest.raises(StartupError, match=r"\banother\b"):
         run_all(on_database, module(m0001_a=COUNT))
 
     assert had(sheep) == []
-    assert sheep.migration_lock.count_documents({"owner": "another"}) == 1
+    assert sheep.leases.count_documents({"owner": "another"}) == 1
 
 
-def test_an_expired_lock_is_taken_over(
+def test_an_expired_lease_is_taken_over(
     on_database: OnDatabase, module: MakeModule, sheep: RealDatabase[dict[str, Any]]
 ) -> None:
-    lock(sheep, 1)
+    lease_to_another(sheep, 1)
     lines: list[str] = []
 
     count = on_database(lambda database: run(database, [module(m0001_a=COUNT)], 30, lines.append))
@@ -304,23 +305,23 @@ def test_an_expired_lock_is_taken_over(
     assert (count, len(lines)) == (1, 2)
     assert "another" in lines[0]
     assert "farm/m0001_a" in lines[1]
-    assert sheep.migration_lock.count_documents({}) == 0
+    assert sheep.leases.count_documents({"expires_at": {"$gt": utc_now()}}) == 0
 
 
-def test_a_runner_that_lost_its_lock_stops(
+def test_a_runner_that_lost_its_lease_stops(
     on_database: OnDatabase,
     module: MakeModule,
     sheep: RealDatabase[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(core.migrations.runner, "_RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(core.database.lease, "RENEW_SECONDS", 0.01)
     endless = COUNT + "        import asyncio\n        await asyncio.sleep(60)\n"
 
-    def lose_lock(_: str) -> None:
-        sheep.migration_lock.update_one({}, {"$set": {"owner": "another"}})
+    def lose_lease(_: str) -> None:
+        sheep.leases.update_one({}, {"$set": {"owner": "another"}})
 
     with pytest.raises(StartupError, match="runner"):
-        on_database(lambda database: run(database, [module(m0001_a=endless)], 0, lose_lock))
+        on_database(lambda database: run(database, [module(m0001_a=endless)], 0, lose_lease))
 
     assert sheep.migrations.count_documents({}) == 0
-    assert sheep.migration_lock.count_documents({"owner": "another"}) == 1
+    assert sheep.leases.count_documents({"owner": "another"}) == 1

@@ -18,6 +18,7 @@ from tests.contract.messages import LIBRARY_ERRORS, is_of_a_library
 # The errors of each kind of schema, and those of its constraints by name.
 KINDS: dict[str, tuple[str, ...]] = {
     "bool": ("bool_type", "bool_parsing"),
+    "date": ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
     "datetime": ("datetime_type", "datetime_parsing", "datetime_object_invalid", "datetime_from_date_parsing"),
     "decimal": ("decimal_type", "decimal_parsing", "finite_number"),
     "dict": ("dict_type",),
