@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 from beanie import Document
 
 from core.command import Command
 from core.errors import StartupError
+from core.events import Follow
 from core.identity import Authenticator
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
@@ -49,6 +51,7 @@ class Module:
     authenticator  verifies access tokens (see `core.identity`); exactly one module of an app declares it
     lifespan       a context manager that is open while the service runs, with the database connected: code before its
                    `yield` runs at startup, code after it at shutdown
+    follows        what the module does on events of other modules' records
     health_check   a check that `/readyz` includes
     data_check     a check that `python -m core check --data` runs
     commands       terminal commands that `python -m core` offers
@@ -67,6 +70,7 @@ class Module:
     settings: type[ModuleSettings] | None = None
     authenticator: Authenticator | None = None
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
+    follows: tuple[Follow[Any], ...] = ()
     health_check: HealthCheck | None = None
     data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from core.database import Database, DatabaseAvailability, open_database, translate_driver_errors
 from core.errors import DatabaseUnreachable, StartupError
+from core.events import following
 from core.migrations import check
 from core.module import Module
 from core.operations.health import service
@@ -112,6 +113,7 @@ class _Service:
     async def _open(self, stack: AsyncExitStack) -> None:
         database = await stack.enter_async_context(open_service(self.settings, self.modules, self.availability))
         self.app.state.database = database
+        stack.enter_context(following((module.name, one) for module in self.modules for one in module.follows))
         with translate_driver_errors(self.settings, database.description):
             for module in self.modules:
                 if module.lifespan:

@@ -3,15 +3,17 @@
 from core.module import Module
 from modules.students import migrations
 from modules.students.demo import demo
-from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
 from modules.students.error_codes import ERROR_CODES
+from modules.students.events import CHANGED, ERASED, ErasedStudent
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
+from modules.students.following import lifespan
 from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
 from modules.students.listing.reader import StudentReader
 from modules.students.models import (
     Change,
+    ChangeFollower,
     Erasure,
     ErasureFollower,
     StudentDocument,
@@ -28,6 +30,8 @@ from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 
 __all__ = [
+    "CHANGED",
+    "ERASED",
     "DocumentedMark",
     "ErasedStudent",
     "FieldChange",
@@ -47,7 +51,6 @@ __all__ = [
     "Write",
     "differences",
     "folded",
-    "follow_erasures",
     "identity_key",
     "is_one_edit",
     "joined_key",
@@ -63,7 +66,7 @@ module = Module(
     router=router,
     migrations=migrations,
     settings=MarkSettings,
-    documents=(StudentDocument, StudentVersion, Change, Erasure, ErasureFollower),
+    documents=(StudentDocument, StudentVersion, Change, ChangeFollower, Erasure, ErasureFollower),
     lifespan=lifespan,
     data_check=data_check,
     error_codes=ERROR_CODES,
