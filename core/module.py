@@ -12,6 +12,7 @@ from core.command import Command
 from core.errors import StartupError
 from core.events import Follow
 from core.identity import Authenticator
+from core.references import Reference
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
@@ -52,6 +53,7 @@ class Module:
     lifespan       a context manager that is open while the service runs, with the database connected: code before its
                    `yield` runs at startup, code after it at shutdown
     follows        what the module does on events of other modules' records
+    references     which of the module's documents have records that belong to records of other modules
     health_check   a check that `/readyz` includes
     data_check     a check that `python -m core check --data` runs
     commands       terminal commands that `python -m core` offers
@@ -71,6 +73,7 @@ class Module:
     authenticator: Authenticator | None = None
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None
     follows: tuple[Follow[Any], ...] = ()
+    references: tuple[Reference[Any], ...] = ()
     health_check: HealthCheck | None = None
     data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()
@@ -78,7 +81,8 @@ class Module:
     demo: Demo | None = None
 
     def __post_init__(self) -> None:
-        """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests."""
+        """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests, and for
+        references without what they need."""
         if self.router is not None and not isinstance(self.router, ProtectedRouter):
             raise StartupError(
                 f"Module {self.name}: router must be a ProtectedRouter; add public routes to public_router."
@@ -87,6 +91,15 @@ class Module:
             raise StartupError(f"Module {self.name}: public_router must be a PublicRouter.")
         self._check_routes(self.router, ProtectedRoute)
         self._check_routes(self.public_router, CheckedRoute)
+        for reference in self.references:
+            if reference.document not in self.documents:
+                raise StartupError(f"Module {self.name}: add {reference.document.__name__} to documents.")
+            reference.check()
+
+    @property
+    def followed(self) -> tuple[Follow[Any], ...]:
+        """All that the module follows, also for its references."""
+        return (*self.follows, *(follow for reference in self.references for follow in reference.follows))
 
     def _check_routes(self, router: ProtectedRouter | PublicRouter | None, kind: type[CheckedRoute]) -> None:
         """Raise `StartupError` for a route that was added in a way that bypasses authentication."""

@@ -46,5 +46,6 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "too_long": "The list or object has more entries than allowed.",
     "too_many_fields": "The object has more fields than allowed.",
     "too_short": "The list or object has fewer entries than required.",
+    "unknown_reference": "The record that this field names does not exist, or is deleted.",
 }
 """Explanations by code. Codes never change; each module declares further ones."""

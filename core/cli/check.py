@@ -133,3 +133,7 @@ async def _of_data(module: Module) -> AsyncIterator[str]:
         with operation_timeout(_DATA_SECONDS):
             async for finding in module.data_check():
                 yield finding
+    for reference in module.references:
+        with operation_timeout(_DATA_SECONDS):
+            async for finding in reference.data_check():
+                yield finding

@@ -113,7 +113,7 @@ class _Service:
     async def _open(self, stack: AsyncExitStack) -> None:
         database = await stack.enter_async_context(open_service(self.settings, self.modules, self.availability))
         self.app.state.database = database
-        stack.enter_context(following((module.name, one) for module in self.modules for one in module.follows))
+        stack.enter_context(following((module.name, one) for module in self.modules for one in module.followed))
         with translate_driver_errors(self.settings, database.description):
             for module in self.modules:
                 if module.lifespan:

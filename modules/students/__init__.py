@@ -21,6 +21,7 @@ from modules.students.models import (
     StudentVersion,
     StudentVersionData,
 )
+from modules.students.owners import STUDENTS, StudentCopy
 from modules.students.records.bulk import SimilarStudent, StudentBulkStore
 from modules.students.records.integrity import data_check
 from modules.students.records.store import StudentNotFound
@@ -32,6 +33,7 @@ from modules.students.settings import MarkSettings
 __all__ = [
     "CHANGED",
     "ERASED",
+    "STUDENTS",
     "DocumentedMark",
     "ErasedStudent",
     "FieldChange",
@@ -41,6 +43,7 @@ __all__ = [
     "Selection",
     "SimilarStudent",
     "StudentBulkStore",
+    "StudentCopy",
     "StudentDocument",
     "StudentNotFound",
     "StudentPatch",
