@@ -45,5 +45,6 @@ async def _repeat(work: Callable[[], Awaitable[None]], pause: float) -> None:
         await asyncio.sleep(pause)
         try:
             await work()
-        except Exception:
-            log.exception("This is tried again in %s seconds", pause)
+        except Exception as error:
+            if not delivery.is_outage(error):
+                log.exception("Work for the modules that follow students failed; it is repeated in %g seconds", pause)

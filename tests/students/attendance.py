@@ -4,7 +4,7 @@ from typing import Annotated
 
 from beanie import Document
 from fastapi import Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from core.api import CursorNotFound, Listing, PageQuery, RequestBody, problem_responses
 from core.module import Module
@@ -35,7 +35,7 @@ class AttendanceCreate(RequestBody):
     """A new record."""
 
     roll_no: RollNo
-    day: str
+    day: Annotated[str, Field(max_length=10, examples=["2026-11-23"])]
 
 
 class AttendanceRead(BaseModel):

@@ -288,3 +288,17 @@ def test_an_erasure_does_not_wait_for_long_for_a_delivery(
 @pytest.mark.parametrize("erasure_id", ["unknown", "a.b", "x" * 65])
 def test_an_unknown_erasure_is_not_found(admin: Person, erasure_id: str) -> None:
     assert admin.ask("GET", f"/erasures/{erasure_id}").status_code == (404 if erasure_id == "unknown" else 422)
+
+
+def test_responses_for_repeated_requests_are_kept_while_an_erasure_waits(client: TestClient, admin: Person) -> None:
+    create(client, "S1")
+    with broken():
+        assert admin.ask("DELETE", PURGE).status_code == 202
+        key = {"Idempotency-Key": "again"}
+        body = {"roll_no": "S2", "name": "n", "branch": "b"}
+        assert client.post("/students", json=body, headers=key).status_code == 201
+        run_at_start(client)
+
+    assert client.post("/students", json=body, headers=key).status_code == 201
+    run_at_start(client)
+    assert client.post("/students", json=body, headers=key).json()["type"] == "/problems/response-not-kept"

@@ -69,6 +69,11 @@ class _Lease:
             await collection(ChangeFollower).update_one({"_id": self.module, "lease": self.id}, {"$set": released})
 
 
+def is_outage(error: Exception) -> bool:
+    """Return whether an error is due to an outage of the database, which is logged elsewhere, once."""
+    return isinstance(error, PyMongoError) and as_unavailable(error) is not None
+
+
 async def register() -> None:
     """Store a position for each module that follows the changes for the first time: the beginning of the feed."""
     for module in CHANGED.followers():
@@ -86,7 +91,7 @@ async def deliver() -> bool:
         try:
             more |= await _deliver_to(module, handle)
         except Exception as error:
-            if not (isinstance(error, PyMongoError) and as_unavailable(error)):  # an outage is logged once, elsewhere
+            if not is_outage(error):
                 log.exception("The module %s could not follow the changes of students; it is called again", module)
                 pause = {"$set": {"retry_at": utc_now() + RETRY}}
                 await collection(ChangeFollower).update_one({"_id": module}, pause)

@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from core.api import UNCONDITIONAL, change_if, retry_conflicts
 from core.database import Page, Window, collection
-from core.errors import NotFound
+from core.errors import NotFound, Unavailable
 from core.routing import forget_responses
 from modules.students.changes import delivery
 from modules.students.changes import service as changes
@@ -64,7 +64,7 @@ async def erase(roll_no: str, writer: Writer) -> Erasing | None:
     """
     begun = await StudentDocument.find_one({"roll_no": roll_no, **_UNFINISHED})
     if begun:
-        return await _finish(begun)
+        return await _finish(begun, resumed=True)
     student: StudentSnapshot | None = None
     expects = writer.expects
 
@@ -76,7 +76,7 @@ async def erase(roll_no: str, writer: Writer) -> Erasing | None:
         expects = UNCONDITIONAL  # if the student is restored meanwhile: the preconditions were met on the first attempt
         return await _claim(student, writer.name)
 
-    return await _finish(await retry_conflicts(attempt))
+    return await _finish(await retry_conflicts(attempt), resumed=False)
 
 
 def _deleted(student: StudentSnapshot, *, by: str, same: StudentSnapshot | None) -> StudentSnapshot | None:
@@ -99,17 +99,20 @@ def _new_id() -> str:
     return token_urlsafe(12)
 
 
-async def _finish(student: StudentDocument) -> Erasing | None:
+async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     """Complete an erasure, and return None. If a module is not running, or its handler fails, return what is stored of
     the erasure: it stays unfinished."""
     assert student.erasing, "only a student who is being erased is removed"
     person = await _identifiers(student)
-    await forget_responses()
+    if not resumed:
+        await forget_responses()
     if left := await _let_modules_forget(student, student.erasing.waits_for, person):
         if student.erasing.erasure_id is None:  # a version before 0.3 began the erasure
             student.erasing.erasure_id = _new_id()
             await _update(student, {"$set": {"erasing.erasure_id": student.erasing.erasure_id}})
         return student.erasing.model_copy(update={"waits_for": left})
+    if resumed:  # only now, because an erasure can wait for long, and is resumed often
+        await forget_responses()
     history = StudentVersion.find(StudentVersion.student == student.id)
     await history.delete()
     with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
@@ -127,6 +130,9 @@ async def _let_modules_forget(student: StudentDocument, modules: Sequence[str], 
         if module in followers:
             try:
                 await delivery.call_alone(module, followers[module], person)
+            except Unavailable as error:
+                log.warning("An erasure waits for the module %s: %s", module, error.detail)
+                left.append(module)
             except Exception:
                 log.exception("The module %s has not deleted its data of an erased student; it is called again", module)
                 left.append(module)
@@ -152,7 +158,7 @@ async def _identifiers(student: StudentDocument) -> ErasedStudent:
 async def finish_all() -> None:
     """Continue the erasures that a crash interrupted, or that wait for a module."""
     async for student in StudentDocument.find(_UNFINISHED):
-        await _finish(student)
+        await _finish(student, resumed=True)
 
 
 async def sweep() -> None:
