@@ -21,11 +21,11 @@ ERASURES_SECONDS = 30.0
 async def lifespan() -> AsyncIterator[None]:
     """Continue unfinished erasures when the service starts and periodically, and deliver changes to other modules."""
     await erasure.register()
+    await delivery.register()  # before erasures are continued, which take the leases of the modules
     await erasure.finish_all()
     await erasure.sweep()
     tasks = [asyncio.create_task(_repeat(erasure.finish_all, ERASURES_SECONDS))]
     if CHANGED.followers():
-        await delivery.register()
         tasks.append(asyncio.create_task(_repeat(_deliver_all, CHANGES_SECONDS)))
     try:
         yield

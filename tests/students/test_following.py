@@ -302,3 +302,16 @@ def test_responses_for_repeated_requests_are_kept_while_an_erasure_waits(client:
     assert client.post("/students", json=body, headers=key).status_code == 201
     run_at_start(client)
     assert client.post("/students", json=body, headers=key).json()["type"] == "/problems/response-not-kept"
+
+
+def test_a_student_whose_erasure_waits_is_not_delivered(
+    client: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    create(client, "S1")
+    with broken():
+        assert admin.ask("DELETE", PURGE).status_code == 202
+
+    deliver(client)
+
+    assert Notes.calls == [["S1"]], "only the handler of the erasure was called"
+    assert names(database) == []
