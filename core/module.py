@@ -14,7 +14,9 @@ from beanie import Document
 from core.command import Command
 from core.database import unstorable_fields
 from core.errors import StartupError
+from core.events import Follow
 from core.identity import Authenticator
+from core.references import Reference
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
@@ -83,6 +85,8 @@ class Module:
     lifespan       a context manager that is open while the service runs, with the database connected: code before its
                    `yield` runs at startup, code after it at shutdown
     jobs           work that is repeated in the background while the service runs
+    follows        what the module does on events of other modules' records
+    references     which of the module's documents have records that belong to records of other modules
     health_check   a check that `/readyz` includes
     data_check     a check that `python -m core check --data` runs
     commands       terminal commands that `python -m core` offers
@@ -102,6 +106,8 @@ class Module:
     authenticator: Authenticator | None = None
     lifespan: Lifespan | None = None
     jobs: tuple[Every, ...] = ()
+    follows: tuple[Follow[Any], ...] = ()
+    references: tuple[Reference[Any], ...] = ()
     health_check: HealthCheck | None = None
     data_check: DataCheck | None = None
     commands: tuple[Command, ...] = ()
@@ -110,7 +116,8 @@ class Module:
 
     def __post_init__(self) -> None:
         """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests, and for
-        documents with fields that cannot be stored, and for two jobs with the same name."""
+        documents with fields that cannot be stored, for two jobs with the same name, and for references without what
+        they need."""
         if self.router is not None and not isinstance(self.router, ProtectedRouter):
             raise StartupError(
                 f"Module {self.name}: router must be a ProtectedRouter; add public routes to public_router."
@@ -123,6 +130,15 @@ class Module:
         twice = [name for name, count in Counter(job.name for job in self.jobs).items() if count > 1]
         if twice:
             raise StartupError(f"Module {self.name}: two jobs have the name {twice[0]}. Rename one of the functions.")
+        for reference in self.references:
+            if reference.document not in self.documents:
+                raise StartupError(f"Module {self.name}: add {reference.document.__name__} to documents.")
+            reference.check()
+
+    @property
+    def followed(self) -> tuple[Follow[Any], ...]:
+        """All that the module follows, also for its references."""
+        return (*self.follows, *(follow for reference in self.references for follow in reference.follows))
 
     def _check_documents(self) -> None:
         for document in self.documents:

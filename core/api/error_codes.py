@@ -52,6 +52,7 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "too_long": "The list or object has more entries than allowed.",
     "too_many_fields": "The object has more fields than allowed.",
     "too_short": "The list or object has fewer entries than required.",
+    "unknown_reference": "The record that this field names does not exist, or is deleted.",
     "url_type": "The value is not a URL, or not one of the kind that the operation documents.",
     "uuid_type": "The value is not a UUID, or not one of the documented version.",
 }

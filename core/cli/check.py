@@ -131,12 +131,11 @@ def _is_same(declared: IndexModel, found: dict[str, Any]) -> bool:
 
 
 async def _of_data(module: Module) -> AsyncIterator[str]:
-    if module.data_check is None:
-        return
-    search = module.data_check()
-    while True:
-        with operation_timeout(_DATA_SECONDS):  # not across the `yield`: the timeout is a context variable
-            finding = await anext(search, None)
-        if finding is None:
-            return
-        yield finding
+    searches = [module.data_check()] if module.data_check else []
+    for search in [*searches, *(reference.data_check() for reference in module.references)]:
+        while True:
+            with operation_timeout(_DATA_SECONDS):  # not across the `yield`: the timeout is a context variable
+                finding = await anext(search, None)
+            if finding is None:
+                break
+            yield finding

@@ -90,10 +90,11 @@ def position_of(order: Order, record: Any) -> Position:
 
 
 def _value(record: Any, path: str) -> Any:
-    if not isinstance(record, Mapping):
-        return getattr(record, "id" if path == "_id" else path)
     for step in path.split("."):
-        record = record.get(step) if record is not None else None
+        if record is None or isinstance(record, Mapping):
+            record = record.get(step) if record is not None else None
+        else:
+            record = getattr(record, "id" if step == "_id" else step)
     return record
 
 

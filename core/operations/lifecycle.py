@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from core.database import Database, DatabaseAvailability, as_unavailable, open_database, translate_driver_errors
 from core.errors import DatabaseUnreachable, StartupError
+from core.events import following
 from core.migrations import check
 from core.module import Lifespan, Module, place_of
 from core.operations.health import service
@@ -114,6 +115,7 @@ class _Service:
     async def _open(self, stack: AsyncExitStack) -> None:
         database = await stack.enter_async_context(open_service(self.settings, self.modules, self.availability))
         self.app.state.database = database
+        stack.enter_context(following((module.name, one) for module in self.modules for one in module.followed))
         with translate_driver_errors(self.settings, database.description):
             for module in self.modules:
                 if module.lifespan:

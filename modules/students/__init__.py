@@ -3,15 +3,17 @@
 from core.module import Module
 from modules.students import migrations
 from modules.students.demo import demo
-from modules.students.erasure.service import ErasedStudent, follow_erasures, lifespan
 from modules.students.error_codes import ERROR_CODES
+from modules.students.events import CHANGED, ERASED, ErasedStudent
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
+from modules.students.following import jobs, lifespan
 from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
 from modules.students.listing.reader import StudentReader
 from modules.students.models import (
     Change,
+    ChangeFollower,
     Erasure,
     ErasureFollower,
     StudentDocument,
@@ -19,6 +21,7 @@ from modules.students.models import (
     StudentVersion,
     StudentVersionData,
 )
+from modules.students.owners import STUDENTS, StudentCopy
 from modules.students.records.bulk import SimilarStudent, StudentBulkStore
 from modules.students.records.integrity import data_check
 from modules.students.records.store import StudentNotFound
@@ -28,6 +31,9 @@ from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 
 __all__ = [
+    "CHANGED",
+    "ERASED",
+    "STUDENTS",
     "DocumentedMark",
     "ErasedStudent",
     "FieldChange",
@@ -37,6 +43,7 @@ __all__ = [
     "Selection",
     "SimilarStudent",
     "StudentBulkStore",
+    "StudentCopy",
     "StudentDocument",
     "StudentNotFound",
     "StudentPatch",
@@ -47,7 +54,6 @@ __all__ = [
     "Write",
     "differences",
     "folded",
-    "follow_erasures",
     "identity_key",
     "is_one_edit",
     "joined_key",
@@ -63,8 +69,9 @@ module = Module(
     router=router,
     migrations=migrations,
     settings=MarkSettings,
-    documents=(StudentDocument, StudentVersion, Change, Erasure, ErasureFollower),
+    documents=(StudentDocument, StudentVersion, Change, ChangeFollower, Erasure, ErasureFollower),
     lifespan=lifespan,
+    jobs=jobs,
     data_check=data_check,
     error_codes=ERROR_CODES,
     demo=demo,

@@ -103,6 +103,8 @@ def keys_of(record: Mapping[str, Any]) -> Keys:
 class Erased(BaseModel):
     """Time, user, client address and request of an erasure. Nothing in it identifies the erased student."""
 
+    erasure_id: str | None = None
+    """The public name of the erasure; None if a version before 0.3 made it."""
     at: datetime = Field(default_factory=utc_now)
     who: str
     address: str = Field(default_factory=lambda: current_request().address)
@@ -110,7 +112,7 @@ class Erased(BaseModel):
 
 
 class Erasing(Erased):
-    """An erasure in progress. `waits_for` names the modules that must delete their data of the student first."""
+    """An erasure in progress. `waits_for` names the modules that have not deleted their data of the student yet."""
 
     waits_for: list[str] = []
 
@@ -247,7 +249,10 @@ class Erasure(Erased, Document):
         """Collection name and indexes. The audit is listed newest first."""
 
         name = "student_erasures"
-        indexes = [IndexModel([("at", -1), ("_id", -1)], name="newest_first")]
+        indexes = [
+            IndexModel([("at", -1), ("_id", -1)], name="newest_first"),
+            IndexModel("erasure_id", name="by_erasure_id", sparse=True),
+        ]
 
 
 class ErasureFollower(Document):
@@ -259,3 +264,24 @@ class ErasureFollower(Document):
         """Collection name. Without further indexes: queries read the whole collection."""
 
         name = "erasure_followers"
+
+
+class ChangeFollower(Document):
+    """The position in the feed of a module that follows the changes of students.
+
+    position    the number of the last entry that the module's handler has handled
+    lease       the id of the call of its handlers that is in progress, or was the last one
+    expires_at  when the next call may begin: at the end of that call, or at this time if its process has died
+    retry_at    when the handler is called again after it has failed
+    """
+
+    id: str  # type: ignore[assignment]  # the module's name instead of an ObjectId
+    position: int = 0
+    lease: str = ""
+    expires_at: datetime
+    retry_at: datetime
+
+    class Settings:
+        """Collection name. Without further indexes: documents are read by `_id`."""
+
+        name = "student_change_followers"

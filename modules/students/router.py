@@ -17,9 +17,11 @@ from core.api import (
     Listing,
     also_as_merge_patch,
     header,
+    location,
     not_modified,
     problem_responses,
     strong_etag,
+    url_path,
 )
 from core.database import Batcher, Page
 from core.errors import Forbidden
@@ -34,6 +36,7 @@ from modules.students.listing import pages
 from modules.students.listing.pages import Row
 from modules.students.listing.reader import StudentReader
 from modules.students.marks_router import router as marks_router
+from modules.students.models import Erasing
 from modules.students.query import ETAG_FIELD, DeleteQuery, StudentQuery
 from modules.students.records import store
 from modules.students.records.store import RollNoTaken, StudentNotFound, Writer
@@ -47,12 +50,22 @@ from modules.students.responses import (
     read,
     with_location,
 )
-from modules.students.schemas import Rename, StudentCreate, StudentListItem, StudentPatch, StudentRead, StudentReplace
+from modules.students.schemas import (
+    ERASURE_ID_EXAMPLE,
+    ErasureStatus,
+    Rename,
+    StudentCreate,
+    StudentListItem,
+    StudentPatch,
+    StudentRead,
+    StudentReplace,
+)
 from modules.students.service import OtherRollNo
 
 router = ProtectedRouter()
 
 DELETED_ETAG = header("ETag", "Identifies the deleted state. Absent with `purge=true`.", example=ETAG_EXAMPLE)
+ERASURE_LOCATION = location(f"/erasures/{ERASURE_ID_EXAMPLE}")
 TOTAL = header("Total-Count", "The number of students that match the filters. Present with `count=true`.", example=1905)
 
 
@@ -173,23 +186,43 @@ async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch
     status_code=204,
     response_class=Response,
     dependencies=[WRITER],
-    responses={204: {"headers": DELETED_ETAG}, **problem_responses(*CONDITIONAL)},
+    responses={
+        202: {
+            "description": "With `purge=true`: the student is gone for all users, but a module of the service has not "
+            "deleted its data of the student yet.",
+            "model": ErasureStatus,
+            "headers": ERASURE_LOCATION,
+        },
+        204: {"headers": DELETED_ETAG},
+        **problem_responses(*CONDITIONAL),
+    },
 )
 async def delete(
-    user: CurrentUser, writer: CurrentWriter, roll_no: RollNoInPath, query: Annotated[DeleteQuery, Query()]
+    user: CurrentUser,
+    writer: CurrentWriter,
+    roll_no: RollNoInPath,
+    query: Annotated[DeleteQuery, Query()],
+    request: Request,
 ) -> Response:
     """Delete a student.
 
     The history is kept, and `POST /students/{roll_no}/restore` restores the student. The `ETag` is that of the deleted
-    state. With `purge=true`, an admin erases the record and its history permanently, even if the student is already
-    deleted.
+    state. With `purge=true`, an admin erases the record, its history and everything that other modules of the service
+    store about the student permanently, even if the student is already deleted. The response is 202 if a module cannot
+    delete its data now: the service continues later, and `Location` has the state.
     """
     if query.purge:
         user.require(Role.ADMIN)
-        await erasure.erase(roll_no, writer)
-        return Response(status_code=204)
+        unfinished = await erasure.erase(roll_no, writer)
+        return _erasing(unfinished, request) if unfinished else Response(status_code=204)
     student = await service.delete(roll_no, writer)
     return Response(status_code=204, headers={"ETag": student.etag})
+
+
+def _erasing(unfinished: Erasing, request: Request) -> Response:
+    headers = {"Location": url_path(request, "erasures", unfinished.erasure_id or "")}
+    body = ErasureStatus.of(unfinished).model_dump_json()
+    return Response(body, status_code=202, headers=headers, media_type="application/json")
 
 
 @router.post(

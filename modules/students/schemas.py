@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from core.api import ETAG_EXAMPLE, PrintableLine, RequestBody
 from modules.students.fields import Mark, Marks, MarksPatch, RollNo
-from modules.students.models import Action, StudentVersionData
+from modules.students.models import Action, Erased, Erasing, StudentVersionData
 
 _EXAMPLE: dict[str, JsonValue] = {
     "name": "Asha Rao",
@@ -20,6 +20,14 @@ _TIMES: dict[str, JsonValue] = {
 }
 _READ_EXAMPLE: dict[str, JsonValue] = {"roll_no": "S101", **_EXAMPLE, **_TIMES}
 _KEY = "b0c1k5yVdHV1c3RlZA"
+ERASURE_ID_EXAMPLE = "bm9ib2R5LWlzLWhl"
+_ERASURE_EXAMPLE: dict[str, JsonValue] = {
+    "erasure_id": ERASURE_ID_EXAMPLE,
+    "at": _TIMES["updated_at"],
+    "who": "principal",
+    "address": "192.0.2.7",
+    "request_id": "b9f3c1a2d4e5",
+}
 
 
 def _example(example: dict[str, JsonValue]) -> ConfigDict:
@@ -211,16 +219,28 @@ class ChangesRead(BaseModel):
 class ErasureRead(BaseModel):
     """An erasure: its time, user, client address and request id. It does not identify the student."""
 
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "examples": [
-                {"at": _TIMES["updated_at"], "who": "principal", "address": "192.0.2.7", "request_id": "b9f3c1a2d4e5"}
-            ]
-        },
-    )
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_ERASURE_EXAMPLE]})
 
+    erasure_id: Annotated[str | None, Field(description="Null if a version before 0.3 made the erasure.")]
     at: datetime
     who: str
     address: str
     request_id: str
+
+
+class ErasureStatus(ErasureRead):
+    """An erasure, and whether it is finished. It does not identify the student."""
+
+    model_config = _example({**_ERASURE_EXAMPLE, "finished": False, "waits_for": ["courses"]})
+
+    finished: Annotated[bool, Field(description="Whether all data of the student has been deleted.")]
+    waits_for: Annotated[
+        list[str], Field(description="The modules of the service that have not deleted their data of the student yet.")
+    ]
+
+    @classmethod
+    def of(cls, erasure: Erased) -> Self:
+        """Return the representation of a stored erasure."""
+        waits_for = erasure.waits_for if isinstance(erasure, Erasing) else []
+        common = erasure.model_dump(include=set(ErasureRead.model_fields))
+        return cls(**common, finished=not isinstance(erasure, Erasing), waits_for=waits_for)

@@ -9,17 +9,15 @@ errors, and plans lose the entries that name the student.
 import json
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bson import ObjectId, Regex
 
 from core.database import collection, operation_timeout
-from modules.students import ErasedStudent, follow_erasures
+from modules.students import ErasedStudent
 from modules.transfers.files import file_store
-from modules.transfers.imports import job_runner
-from modules.transfers.models import FailedRow, Import, PlanPage
+from modules.transfers.models import ChangeLogEntry, FailedRow, Import, PlanPage
 
 # Shorter roll numbers, such as `7`, are searched only in fields that hold a roll number: elsewhere they are ambiguous.
 _MIN_DISTINCTIVE = 4
@@ -46,13 +44,6 @@ _REMOVED = "Removed, because it named a student who has since been erased."
 _BLANK = {"cells": [], "about": [], "errors": [{"field": "", "value": "", "code": "erased", "detail": _REMOVED}]}
 
 
-@asynccontextmanager
-async def lifespan() -> AsyncIterator[None]:
-    """Run the imports' job runner, and follow the erasures of students."""
-    async with follow_erasures("transfers", forget), job_runner.lifespan():
-        yield
-
-
 async def forget(student: ErasedStudent) -> None:
     """Remove the stored data of a student. It is idempotent, and can be called again after an error."""
     with operation_timeout():
@@ -62,6 +53,9 @@ async def forget(student: ErasedStudent) -> None:
         await imports.update_many({**_ALL, "kept": {"$in": roll_nos}}, {"$pull": {"kept": {"$in": roll_nos}}})
         await imports.update_many({**_ALL, "filename": {"$exists": True}}, {"$unset": {"filename": ""}})
         await imports.update_many({**_ALL, "key": _KEY_AS_SENT}, {"$unset": {"key": ""}})
+        # An undo still counts the entry.
+        nobody = {"student": ObjectId(), "erased": True}
+        await collection(ChangeLogEntry).update_many({"student": student.id}, {"$set": nobody})
     patterns = list(_patterns(student))
     for import_id in await collection(FailedRow).distinct("import_id"):
         with operation_timeout():  # one timeout per import, because the number of its stored rows is limited

@@ -240,22 +240,25 @@ class PlanPage(Document):
 
 class ChangeLogEntry(Document):
     """A change of a student, logged before an import writes it. `before` is the student's version before the change
-    (None for a new student); the next version is the import's."""
+    (None for a new student); the next version is the import's. If the student was `erased`, `student` names nobody."""
 
     import_id: PydanticObjectId
     row: int
     student: PydanticObjectId
     before: int | None
     created: bool
+    erased: bool = False
     expires_at: datetime
 
     class Settings:
-        """Beanie settings. Entries are read in order. Each student has one entry, even if a row is read twice."""
+        """Beanie settings. Entries are read in order. Each student has one entry, even if a row is read twice. An
+        erasure finds the entries of its student."""
 
         name = "import_changes"
         indexes = [
             IndexModel([("import_id", 1), ("row", 1)], name="in_order"),
             IndexModel([("import_id", 1), ("student", 1)], name="student_unique", unique=True),
+            IndexModel("student", name="by_student"),
             IndexModel("expires_at", name="expiry", expireAfterSeconds=0),
         ]
 

@@ -1,7 +1,7 @@
 """Fixtures: every discovered module in turn, and an app of only that module on the real mongod."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -48,10 +48,14 @@ def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterat
         yield client
 
 
+def _opened(module: Module, mongodb_url: str, database: str) -> AbstractContextManager[TestClient]:
+    return started_with(isolated(module), mongodb_url, database)
+
+
 @contextmanager
-def _opened(module: Module, mongodb_url: str, database: str) -> Iterator[TestClient]:
+def started_with(modules: Sequence[Module], mongodb_url: str, database: str) -> Iterator[TestClient]:
     given = {"mongodb_url": mongodb_url, "mongodb_database": database, "log_level": "WARNING"}
-    app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), isolated(module))
+    app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), modules)
     with TestClient(app, raise_server_exceptions=False, headers=SIGNED_IN) as client:
         yield client
 

@@ -1,5 +1,6 @@
 """An app with a single module, a stub for authentication, and the documents of the modules that it uses."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from core.identity import Principal
@@ -23,6 +24,11 @@ def isolated(module: Module) -> list[Module]:
         if other.name in used
     ]
     return [replace(module, authenticator=_authenticate), *companions]
+
+
+def together(modules: Sequence[Module]) -> list[Module]:
+    """Return the modules of an app in which all of these are complete, with a stub for authentication."""
+    return [replace(module, authenticator=None if index else _authenticate) for index, module in enumerate(modules)]
 
 
 async def _authenticate(token: str) -> Principal:

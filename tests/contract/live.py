@@ -41,6 +41,8 @@ class Session:
     database: Database[dict[str, Any]]
     answers: list[tuple[Operation, RequestArguments, Response]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    listed: dict[str, str] = field(default_factory=dict)
+    """The path parameters that lists have returned, for reads of what no route creates."""
     ids: set[str] = field(default_factory=set)
     public: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
@@ -51,10 +53,15 @@ class Session:
         answer = self.client.request(operation.method, address(operation, **self._names(operation)), **request)
         self.answers.append((operation, request, answer))
         self._learn_names(operation, answer.headers.get("Location", ""))
+        if answer.headers.get("Content-Type") == "application/json" and isinstance(answer.json(), list):
+            self.listed |= {
+                name: text for item in answer.json() for name, text in dict(item).items() if isinstance(text, str)
+            }
         self._learn_ids()
 
     def _names(self, operation: Operation) -> dict[str, str]:
-        return {one["name"]: self.names[one["name"]] for one in operation.parameters if one["name"] in self.names}
+        known = self.listed | self.names if operation.method == "GET" else self.names
+        return {one["name"]: known[one["name"]] for one in operation.parameters if one["name"] in known}
 
     def _learn_names(self, operation: Operation, location: str) -> None:
         for template in operation.document["paths"]:

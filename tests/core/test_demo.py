@@ -18,7 +18,7 @@ from tests.terminal import Terminal
 pytestmark = pytest.mark.process
 
 # No student was erased, `alice` is the name that the samples register, and the metrics are restricted to this machine.
-NOTHING_TO_SHOW = {"/erasures", "/users/{username}", "/metrics"}
+NOTHING_TO_SHOW = {"/erasures", "/erasures/{erasure_id}", "/users/{username}", "/metrics"}
 
 
 @pytest.fixture

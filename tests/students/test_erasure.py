@@ -14,6 +14,7 @@ from pymongo import MongoClient
 from core.identity import Role
 from core.routing import UsedKey
 from core.settings import Settings
+from modules.students import following
 from modules.students.changes import service as changes
 from modules.students.erasure import service as erasure
 from modules.students.models import Erasure, StudentDocument, StudentVersion
@@ -136,7 +137,7 @@ def test_one_row_records_who_erased_but_not_who_was_erased(
     client.delete(f"/students/ER-101{PURGE}", headers=headers)
 
     (row,) = admin.ask("GET", "/erasures").json()
-    assert row.keys() == {"at", "who", "address", "request_id"}
+    assert row.keys() == {"erasure_id", "at", "who", "address", "request_id"}
     assert (row["who"], row["address"], row["request_id"]) == ("principal", "testclient", "erasing-1")
     (kept,) = stored()["student_erasures"]
     assert kept.keys() == row.keys() | {"_id"}
@@ -259,8 +260,8 @@ def start_again(client: TestClient) -> None:
     """Run what the module runs when the service starts."""
 
     async def start() -> None:
-        async with erasure.lifespan():
-            pass
+        async with following.lifespan():
+            await erasure.finish_erasures()
 
     assert client.portal
     client.portal.call(start)

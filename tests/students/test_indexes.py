@@ -57,13 +57,14 @@ KINDS = {
     ("find", "erasure_followers"),
     ("update", "idempotency_keys"),
     ("update", "imports"),
+    ("update", "import_changes"),
     ("delete", "import_files"),
     ("distinct", "import_errors"),
     ("distinct", "import_plans"),
 }
 
-# Indexes of students that only other modules' queries and the start of the service use.
-FOR_OTHERS = {"by_total", "by_average", "by_identity", "erasing"}
+# Indexes of students that only other modules' queries use.
+FOR_OTHERS = {"by_total", "by_average", "by_identity"}
 
 
 @dataclass
@@ -244,6 +245,8 @@ def erase_students(script: Script) -> None:
     for roll_no in ("S005", "S006", "S007"):
         script.ask("DELETE", "/students/{roll_no}", "?purge=true", roll_no=roll_no)
     script.page_through("/erasures", "?limit=1")
+    newest, *_ = script.ask("GET", "/erasures").json()
+    script.ask("GET", "/erasures/{erasure_id}", erasure_id=newest["erasure_id"])
 
 
 def lose_a_race(script: Script) -> None:
@@ -394,7 +397,8 @@ def test_every_command_of_a_list_has_a_time_limit(script: Script, sent: SentComm
 def test_every_declared_index_exists(client: TestClient) -> None:
     for document in module.documents:
         declared = {index.document["name"]: [*index.document["key"].items()] for index in _declared(document)}
-        assert existing_indexes(client, document) == {"_id_": [("_id", 1)], **declared}
+        existing = existing_indexes(client, document)
+        assert existing == {"_id_": [("_id", 1)], **declared} or existing == declared == {}
 
 
 def _declared(document: type[Document]) -> list[IndexModel]:

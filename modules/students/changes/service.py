@@ -11,6 +11,7 @@ in between, `unsequenced` stays set: the student gets another number, and the fe
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -39,17 +40,37 @@ async def since(token: str | None, limit: int) -> ChangesRead:
     If `token` is None, start with the first change ever made. Raise `CursorNotFound` if the token is invalid.
     """
     number = 0 if token is None else _read_token(token)
+    entries = await entries_after(number, limit)
+    if not entries.students and number > await _highest():
+        raise _wrong_token()
+    students = await _students(entries.students)
+    return ChangesRead(
+        changes=[_changed(student, students) for student in entries.students],
+        next=encode_cursor(_SCOPE, str(entries.last)),
+        more=entries.more,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A part of the feed: the `_id`s of the students, each once, the number of the last entry, and whether there are
+    more now."""
+
+    students: Sequence[ObjectId]
+    last: int
+    more: bool
+
+
+async def entries_after(number: int, limit: int) -> Entries:
+    """Return up to `limit` entries after this number, having assigned numbers to the changes that have none."""
     marked = await read_majority(StudentDocument).find({"unsequenced": True}, {"version": 1}).limit(limit).to_list(None)
     left = await _assign_numbers(marked)
     found = await read_majority(Change).find({"_id": {"$gt": number}}).sort("_id", 1).limit(limit + 1).to_list(None)
-    if not found and number > await _highest():
-        raise _wrong_token()
     page = found[:limit]
     newest = {entry["student"]: entry["_id"] for entry in page}
-    students = await _students(list(newest))
-    return ChangesRead(
-        changes=[_changed(entry["student"], students) for entry in page if newest[entry["student"]] == entry["_id"]],
-        next=encode_cursor(_SCOPE, str(page[-1]["_id"] if page else number)),
+    return Entries(
+        [entry["student"] for entry in page if newest[entry["student"]] == entry["_id"]],
+        page[-1]["_id"] if page else number,
         more=len(found) > limit or len(marked) == limit or bool(left),
     )
 
@@ -107,9 +128,9 @@ async def _highest() -> int:
     return int(entries[0]["_id"]) if entries else 0
 
 
-async def _students(ids: list[ObjectId]) -> dict[ObjectId, _Stored]:
+async def _students(ids: Sequence[ObjectId]) -> dict[ObjectId, _Stored]:
     fields = [*StudentRead.model_fields, "deleted_at"]
-    found = await read_majority(StudentDocument).find({"_id": {"$in": ids}}, fields).to_list(None)
+    found = await read_majority(StudentDocument).find({"_id": {"$in": list(ids)}}, fields).to_list(None)
     return {student["_id"]: student for student in found}
 
 

@@ -1,20 +1,23 @@
 """Erasure of all data of a student: the right to erasure (GDPR, article 17)."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from secrets import token_urlsafe
+from typing import Any
 
-from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from core.api import UNCONDITIONAL, change_if, retry_conflicts
 from core.database import Page, Window, collection
-from core.errors import Unavailable
+from core.errors import NotFound, Unavailable
 from core.routing import forget_responses
+from modules.students.changes import delivery
 from modules.students.changes import service as changes
+from modules.students.events import ERASED, ErasedStudent
 from modules.students.models import (
+    Erased,
     Erasing,
     Erasure,
     ErasureFollower,
@@ -29,70 +32,39 @@ from modules.students.records.store import StudentNotFound, Writer
 # How many of the newest erasures are checked for leftovers at startup.
 _MAX_SWEPT = 1000
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class ErasedStudent:
-    """A student who is being erased: the `_id`, and all current and former roll numbers and names."""
-
-    id: ObjectId
-    roll_nos: frozenset[str]
-    names: frozenset[str]
+_UNFINISHED = {"erasing.at": {"$exists": True}}
 
 
-Forget = Callable[[ErasedStudent], Awaitable[None]]
-"""A function that deletes a module's data of a student. It may be called several times for one student, and raises an
-exception if it must be called again."""
+class ErasureNotFound(NotFound):
+    """There is no erasure with this id. `GET /erasures` lists those that are finished."""
+
+    title = "Erasure not found"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Follower:
-    name: str
-    forget: Forget
-    loop: asyncio.AbstractEventLoop
+async def register() -> None:
+    """Store the names of the modules that follow erasures, so that an erasure also waits for one that is switched off
+    later."""
+    for module in ERASED.followers():
+        await collection(ErasureFollower).replace_one({"_id": module}, {"_id": module}, upsert=True)
 
 
-_followers: list[_Follower] = []
-
-
-@asynccontextmanager
-async def follow_erasures(name: str, forget: Forget) -> AsyncIterator[None]:
-    """Register a module that must delete its data of each erased student, as part of the module's lifespan.
-
-    `forget` is called before an erasure is completed. `name` is the module's name. An erasure that began after the
-    registration is not completed without the module.
-    """
-    # The registration is stored, so that an erasure also waits for a module that is disabled now.
-    await collection(ErasureFollower).replace_one({"_id": name}, {"_id": name}, upsert=True)
-    follower = _Follower(name, forget, asyncio.get_running_loop())
-    _followers.append(follower)
-    try:
-        await _finish_all()
-        yield
-    finally:
-        _followers.remove(follower)
-
-
-def _followers_of_this_app() -> dict[str, Forget]:
-    """Return the followers in the app of this event loop: a process may run several apps."""
-    loop = asyncio.get_running_loop()
-    return {follower.name: follower.forget for follower in _followers if follower.loop is loop}
-
-
-async def erase(roll_no: str, writer: Writer) -> None:
-    """Erase the student, deleted or not, and the whole history.
+async def erase(roll_no: str, writer: Writer) -> Erasing | None:
+    """Erase the student, deleted or not, and the whole history. Return None if the erasure is finished, or what is
+    stored of it if modules have not deleted their data of the student yet; it is continued later.
 
     First, the student is deleted normally and added to the feed of changes, which cannot report the deletion once the
     record is gone. Then one command empties the record and sets `erasing`: from then on nothing else reads or writes
     the record, and an interrupted erasure can be completed later. Then the responses stored for repeated requests are
-    deleted, and the other modules delete their data of the student. Finally the history and the record, which contain
-    the names and roll numbers, are deleted.
+    deleted, and the modules that follow `ERASED` delete their data of the student. Finally the history and the record,
+    which contain the names and roll numbers, are deleted.
 
-    Raise `Unavailable` if a registered module is not running, and the errors of `store.change`.
+    Raise the errors of `store.change`.
     """
-    begun = await StudentDocument.find_one({"roll_no": roll_no, "erasing.at": {"$exists": True}})
+    begun = await StudentDocument.find_one({"roll_no": roll_no, **_UNFINISHED})
     if begun:
-        await _finish_now(begun)
-        return
+        return await _finish(begun, resumed=True)
     student: StudentSnapshot | None = None
     expects = writer.expects
 
@@ -104,7 +76,7 @@ async def erase(roll_no: str, writer: Writer) -> None:
         expects = UNCONDITIONAL  # if the student is restored meanwhile: the preconditions were met on the first attempt
         return await _claim(student, writer.name)
 
-    await _finish_now(await retry_conflicts(attempt))
+    return await _finish(await retry_conflicts(attempt), resumed=False)
 
 
 def _deleted(student: StudentSnapshot, *, by: str, same: StudentSnapshot | None) -> StudentSnapshot | None:
@@ -117,34 +89,60 @@ async def _claim(student: StudentSnapshot, by: str) -> StudentDocument | None:
     """Empty the record, set `erasing`, and return the document; None if the version is not the current one."""
     # The filter matches all followers, and lets the query use the index.
     known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}
-    erasing = Erasing(who=by, waits_for=sorted(known | _followers_of_this_app().keys()))
+    erasing = Erasing(who=by, erasure_id=_new_id(), waits_for=sorted(known | ERASED.followers().keys()))
     nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
     emptied = {"$set": {**nothing, "erasing": erasing.model_dump()}, "$inc": {"version": 1}}
     return await change_if(StudentDocument, {"_id": student.id, "version": student.version}, emptied)
 
 
-async def _finish_now(student: StudentDocument) -> None:
-    if not await _finish(student):
-        raise Unavailable("A module that must first delete its data of this student is disabled.", retry_after=60)
+def _new_id() -> str:
+    return token_urlsafe(12)
 
 
-async def _finish(student: StudentDocument) -> bool:
-    """Complete an erasure. Return False and do nothing if a module that must delete its data is not running."""
+async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
+    """Complete an erasure, and return None. If a module is not running, or its handler fails, return what is stored of
+    the erasure: it stays unfinished."""
     assert student.erasing, "only a student who is being erased is removed"
-    followers = _followers_of_this_app()
-    if not followers.keys() >= set(student.erasing.waits_for):
-        return False
     person = await _identifiers(student)
-    await forget_responses()
-    for forget in followers.values():
-        await forget(person)
+    if not resumed:
+        await forget_responses()
+    if left := await _let_modules_forget(student, student.erasing.waits_for, person):
+        if student.erasing.erasure_id is None:  # a version before 0.3 began the erasure
+            student.erasing.erasure_id = _new_id()
+            await _update(student, {"$set": {"erasing.erasure_id": student.erasing.erasure_id}})
+        return student.erasing.model_copy(update={"waits_for": left})
+    if resumed:  # only now, because an erasure can wait for long, and is resumed often
+        await forget_responses()
     history = StudentVersion.find(StudentVersion.student == student.id)
     await history.delete()
     with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
         await Erasure(id=student.id, **student.erasing.model_dump(exclude={"waits_for"})).insert()
     await student.delete()
     await history.delete()  # versions that a concurrent write copied meanwhile
-    return True
+    return None
+
+
+async def _let_modules_forget(student: StudentDocument, modules: Sequence[str], person: ErasedStudent) -> list[str]:
+    """Let each of these modules delete its data of the student, and return those that have not."""
+    followers = ERASED.followers()
+    left = [module for module in modules if module not in followers]
+    for module in modules:
+        if module in followers:
+            try:
+                await delivery.call_alone(module, followers[module], person)
+            except Unavailable as error:
+                log.warning("An erasure waits for the module %s: %s", module, error.detail)
+                left.append(module)
+            except Exception:
+                log.exception("The module %s has not deleted its data of an erased student; it is called again", module)
+                left.append(module)
+            else:
+                await _update(student, {"$pull": {"erasing.waits_for": module}})
+    return sorted(left)
+
+
+async def _update(student: StudentDocument, update: dict[str, Any]) -> None:
+    await collection(StudentDocument).update_one({"_id": student.id, **_UNFINISHED}, update)
 
 
 async def _identifiers(student: StudentDocument) -> ErasedStudent:
@@ -157,27 +155,26 @@ async def _identifiers(student: StudentDocument) -> ErasedStudent:
     return ErasedStudent(student.id, frozenset(roll_nos), frozenset(names))
 
 
-async def _finish_all() -> None:
-    async for student in StudentDocument.find({"erasing.at": {"$exists": True}}):
-        await _finish(student)
+async def finish_erasures() -> None:
+    """Continue the erasures that a crash interrupted, or that wait for a module."""
+    async for student in StudentDocument.find(_UNFINISHED):
+        await _finish(student, resumed=True)
 
 
-@asynccontextmanager
-async def lifespan() -> AsyncIterator[None]:
-    """Complete erasures that a crash interrupted, and delete their leftovers, when the service starts.
-
-    Erasures that wait for a module whose lifespan starts later are completed when that module registers.
-    """
-    await _finish_all()
-    await _sweep()
-    yield
-
-
-async def _sweep() -> None:
+async def sweep() -> None:
     """Delete versions of erased students: a write may have copied one into the history during the erasure, and its
     process may have died before it deleted the copy."""
     erased = [erasure.id for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
     await StudentVersion.find({"student": {"$in": erased}}).delete()
+
+
+async def get(erasure_id: str) -> Erased:
+    """Return an erasure: an `Erasing` if it is not finished. Raise `ErasureNotFound`."""
+    student = await StudentDocument.find_one({**_UNFINISHED, "erasing.erasure_id": erasure_id})
+    found = student.erasing if student else await Erasure.find_one({"erasure_id": erasure_id})
+    if found is None:
+        raise ErasureNotFound(f"There is no erasure {erasure_id}.")
+    return found
 
 
 async def list_(window: Window) -> Page[Erasure]:

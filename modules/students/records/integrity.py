@@ -27,7 +27,9 @@ _Stored = Mapping[str, Any]
 
 async def data_check() -> AsyncIterator[str]:
     """Yield a sentence for each defect: students that are invalid, have gaps in their history or are not in the feed of
-    changes, and versions and feed entries that belong to no student."""
+    changes, versions and feed entries that belong to no student, and erasures that wait for a module."""
+    async for finding in _unfinished_erasures():
+        yield finding
     async for batch in _batches(read_majority(StudentDocument).find({"erasing": None}).sort("_id", 1)):
         for suspect in await _suspects(batch):
             for finding in await _findings(suspect):
@@ -39,6 +41,15 @@ async def data_check() -> AsyncIterator[str]:
     async for batch in _batches(_owners(Change)):
         for owner in await _without_student(batch, include_erased=False):
             yield f"The feed of changes has an entry for a student who neither exists nor was erased: {owner}."
+
+
+async def _unfinished_erasures() -> AsyncIterator[str]:
+    async for student in read_majority(StudentDocument).find({"erasing.at": {"$exists": True}}):
+        for module in student["erasing"]["waits_for"]:
+            yield (
+                f"The erasure {student['erasing'].get('erasure_id', student['_id'])} waits for the module {module}, "
+                "which is switched off, or fails to delete its data of the student. Start the service with this module."
+            )
 
 
 async def _batches(cursor: Any) -> AsyncIterator[list[_Stored]]:

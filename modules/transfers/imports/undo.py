@@ -64,5 +64,6 @@ async def _undo_entries(job: Import, entries: Sequence[ChangeLogEntry]) -> tuple
     restored = {ObjectId(write.successor.id) for write, is_made in made_now if is_made}
     restored |= {key for key, student in current.items() if students.has_made(student)}
     gone = await students.erased([entry.student for entry in entries if entry.student not in current])
+    gone |= {entry.student for entry in entries if entry.erased}
     left = [entry.student for entry in entries if entry.student in (made.keys() | gone) - restored]
     return len(restored), [current[student].roll_no if student in current else "" for student in left]

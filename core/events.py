@@ -1,0 +1,64 @@
+"""Events of a module's records that other modules follow. The module that delivers them knows none of the others."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+Handler = Callable[[T], Awaitable[None]]
+"""A function that is called with what has happened. It may be called several times for the same, and raises an
+exception if it must be called again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Event(Generic[T]):
+    """Something that happens to a module's records. The module offers it in its `__all__`, and calls `followers`."""
+
+    name: str
+
+    def followers(self) -> dict[str, Handler[T]]:
+        """Return what the modules of the running app call on this event, by the module's name.
+
+        The app is that of the current event loop: a process may run several apps.
+        """
+        loop = asyncio.get_running_loop()
+        handlers: dict[str, list[Handler[T]]] = {}
+        for of_loop, module, follow in _running:
+            if of_loop is loop and follow.event is self:
+                handlers.setdefault(module, []).append(follow.handle)
+        return {module: _in_turn(several) for module, several in handlers.items()}
+
+
+@dataclass(frozen=True)
+class Follow(Generic[T]):
+    """A module's declaration that `handle` is called on an event of another module."""
+
+    event: Event[T]
+    handle: Handler[T]
+
+
+_running: list[tuple[asyncio.AbstractEventLoop, str, Follow[Any]]] = []
+
+
+def _in_turn(handlers: Iterable[Handler[T]]) -> Handler[T]:
+    async def handle(happened: T) -> None:
+        for one in handlers:
+            await one(happened)
+
+    return handle
+
+
+@contextmanager
+def following(declared: Iterable[tuple[str, Follow[Any]]]) -> Iterator[None]:
+    """Add what modules follow, each with the module's name, to the app of the current event loop, until the end."""
+    loop = asyncio.get_running_loop()
+    added = [(loop, module, follow) for module, follow in declared]
+    _running.extend(added)
+    try:
+        yield
+    finally:
+        for one in added:
+            _running.remove(one)

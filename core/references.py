@@ -1,0 +1,190 @@
+"""References: records of one module that belong to a record of another module, their owner, which is found by `_id`.
+
+A record has a copy of those fields of its owner that lists sort and filter by. So lists need one query, and their pages
+are full although the records of deleted owners are hidden. The copies follow the owners' changes, usually within a
+second or two. The records of an erased owner are deleted before the erasure is final.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from beanie import Document, PydanticObjectId
+from bson import ObjectId
+from pydantic import BaseModel
+from pymongo import IndexModel
+
+from core.database import Filter, Page, SortKey, Window, collection, collection_name, object_id, read_majority
+from core.errors import FieldError, InvalidRequest, NotFound, StartupError
+from core.events import Event, Follow
+
+_BATCH = 500
+
+
+class OwnerCopy(BaseModel):
+    """What a record stores of its owner. A subclass has the fields that lists sort and filter by.
+
+    id       the owner's `_id`, which never changes
+    version  the owner's version from which the copy was made: an older copy does not replace a newer one
+    live     whether the owner is not deleted; the records of deleted owners are hidden
+    """
+
+    id: PydanticObjectId
+    version: int
+    live: bool
+
+
+Copy = TypeVar("Copy", bound=OwnerCopy)
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Owners(Generic[Copy]):
+    """The records of a module that records of other modules can belong to. The module offers it in its `__all__`.
+
+    name        the field with the copy in a record that belongs to one of them, such as `student`
+    orders      the fields of a copy that indexes are needed for: each a list of fields to sort or filter by
+    copy_of     makes a copy of a record that `changed` delivers
+    find        returns copies of those records that have these public keys and are not deleted, by key
+    find_by_id  returns copies of the records with these `_id`s, also of deleted ones, read with majority concern
+    not_found   the problem if there is no record with a public key
+    changed     the event of changes, with the changed records
+    erased      the event of an erasure, with an object that has the `_id` of the record as `id`
+    """
+
+    name: str
+    orders: tuple[tuple[str, ...], ...]
+    copy_of: Callable[[Any], Copy]
+    find: Callable[[Collection[str]], Awaitable[Mapping[str, Copy]]]
+    find_by_id: Callable[[Collection[ObjectId]], Awaitable[Mapping[ObjectId, Copy]]]
+    not_found: type[NotFound]
+    changed: Event[Any]
+    erased: Event[Any]
+
+    def indexes(self, *then: str, unique: bool = False) -> list[IndexModel]:
+        """Return the indexes of a document whose records belong to these owners: by owner and `then` by other fields of
+        the document, which can be unique, and one for each of the `orders`."""
+        by_owner = [(f"{self.name}.id", 1), *((field, 1) for field in then)]
+        paths = [[f"{self.name}.live", *(f"{self.name}.{field}" for field in fields), "_id"] for fields in self.orders]
+        return [
+            IndexModel(by_owner, name=f"by_{self.name}", unique=unique),
+            *(
+                IndexModel([(path, 1) for path in keys], name=f"by_{self.name}_{'_and_'.join(fields)}")
+                for keys, fields in zip(paths, self.orders, strict=True)
+            ),
+        ]
+
+    def order(self, field: str, *, descending: bool = False) -> tuple[SortKey, SortKey]:
+        """Return the order of a list by a text field of the owners' copies, and then by `_id`."""
+        return SortKey(f"{self.name}.{field}", descending), SortKey("_id", descending, parse=object_id)
+
+
+@dataclass(frozen=True)
+class Reference(Generic[Copy]):
+    """A module's declaration that each record of a document belongs to one of these owners.
+
+    The document has a field with the name of the owners (`owners.name`), and the indexes of `owners.indexes`.
+    """
+
+    document: type[Document]
+    owners: Owners[Copy]
+
+    @property
+    def follows(self) -> tuple[Follow[Any], ...]:
+        """What the module of the document does when owners change or are erased."""
+        return Follow(self.owners.erased, self._forget), Follow(self.owners.changed, self._refresh_changed)
+
+    def check(self) -> None:
+        """Raise `StartupError` if the document lacks the field, or an index by owner."""
+        name, document = self.owners.name, self.document.__name__
+        if name not in self.document.model_fields:
+            raise StartupError(f"{document} has a Reference but no field {name}.")
+        indexes = getattr(getattr(self.document, "Settings", None), "indexes", [])
+        first = [next(iter(one.document["key"])) for one in indexes if isinstance(one, IndexModel)]
+        if f"{name}.id" not in first:
+            raise StartupError(f"{document} has no index that begins with {name}.id. Add the owners' `indexes()`.")
+
+    async def owner(self, key: str, *, pointer: str | None = None) -> Copy:
+        """Return a copy of the owner with this public key, for a new record or for `of`.
+
+        If there is none, or if it is deleted, raise `not_found` (404): the URL names the owner. With `pointer`, the
+        body names it: raise `InvalidRequest` (422) that points there.
+        """
+        found = (await self.owners.find([key])).get(key)
+        if found is not None:
+            return found
+        detail = f"There is no {self.owners.name} {key}."
+        if pointer is None:
+            raise self.owners.not_found(detail)
+        raise InvalidRequest(errors=[FieldError(code="unknown_reference", detail=detail, pointer=pointer)])
+
+    async def insert(self, record: AnyDocument) -> AnyDocument:
+        """Insert a record that has a copy of its owner. Raise `not_found` if the owner has been erased meanwhile, and
+        `DuplicateKeyError`."""
+        await record.insert()
+        copy: Copy = getattr(record, self.owners.name)
+        if await self.confirm([copy]):
+            raise self.owners.not_found(f"There is no longer such a {self.owners.name}.")
+        return record
+
+    async def confirm(self, copies: Iterable[Copy]) -> set[ObjectId]:
+        """Complete the insertion of records with these copies of their owners, by any command, after that command.
+
+        An owner may have changed or been erased since it was read, before the records were there to be updated or
+        deleted. Update the copies, delete the records of owners that no longer exist, and return the `_id`s of these.
+        """
+        gone = set[ObjectId]()
+        versions = {ObjectId(copy.id): copy.version for copy in copies}
+        while versions:
+            found = await self.owners.find_by_id(versions)
+            if missing := versions.keys() - found.keys():
+                await collection(self.document).delete_many({self._id: {"$in": list(missing)}})
+                gone |= missing
+            newer = [copy for key, copy in found.items() if copy.version > versions[key]]
+            await self._refresh(newer)
+            versions = {ObjectId(copy.id): copy.version for copy in newer}  # again: they may have changed meanwhile
+        return gone
+
+    def of(self, owner: Copy) -> Filter:
+        """Return the filter for the records of one owner."""
+        return {self._id: owner.id}
+
+    def where(self, **fields: Any) -> Filter:
+        """Return the filter for the records whose owners are not deleted, and have these values in their copies."""
+        return {f"{self.owners.name}.{field}": value for field, value in {"live": True, **fields}.items()}
+
+    async def page(self, window: Window, condition: Filter) -> Page[Any]:
+        """Return one page of the records that meet a condition, usually one of `of` or `where`."""
+        query = {"$and": [condition, window.filter]} if window.filter else condition
+        return window.page(await self.document.find(query).sort(window.sort).limit(window.limit + 1).to_list())
+
+    async def data_check(self) -> AsyncIterator[str]:
+        """Yield a sentence for each owner that records belong to and that does not exist."""
+        pipeline = [{"$sort": {self._id: 1}}, {"$group": {"_id": f"${self._id}"}}]
+        cursor = read_majority(self.document).aggregate(pipeline, allowDiskUse=True)
+        found = (
+            f"The collection {collection_name(self.document)} has records of a {self.owners.name} that does not exist"
+        )
+        while batch := await cursor.to_list(_BATCH):
+            ids = {one["_id"] for one in batch}
+            for key in sorted(ids - (await self.owners.find_by_id(ids)).keys()):
+                yield f"{found}: {key}."
+
+    @property
+    def _id(self) -> str:
+        return f"{self.owners.name}.id"
+
+    async def _forget(self, erased: Any) -> None:
+        await collection(self.document).delete_many({self._id: erased.id})
+
+    async def _refresh_changed(self, changed: Sequence[Any]) -> None:
+        await self._refresh(map(self.owners.copy_of, changed))
+
+    async def _refresh(self, copies: Iterable[Copy]) -> None:
+        """Replace older copies of these owners. Records whose copy has the same values are not written, as most changes
+        of an owner concern none of the copied fields."""
+        for copy in copies:
+            stored = copy.model_dump()
+            same = {f"{self.owners.name}.{field}": value for field, value in stored.items() if field != "version"}
+            older = {self._id: copy.id, f"{self.owners.name}.version": {"$lt": copy.version}, "$nor": [same]}
+            await collection(self.document).update_many(older, {"$set": {self.owners.name: stored}})

@@ -1,0 +1,52 @@
+"""The contract that no module keeps anything of a student who has been erased."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bson import ObjectId, encode
+from fastapi.testclient import TestClient
+
+from core.module import Module
+from tests.contract.declaration import MongoDatabase
+from tests.contract.isolation import MODULES, all_used_by
+from tests.contract.live import Session, create
+from tests.contract.operations import operations_of
+
+STUDENTS = "students"
+
+# Both belong to the module of students itself: the feed reports that the student is gone, and the audit knows by the
+# `_id` that the erasure is finished.
+KEPT = {"student_changes", "student_erasures"}
+
+
+def with_all_used(module: Module) -> list[Module]:
+    """Return a module and those that it uses, those that are used by others first."""
+    used = all_used_by(module.name)
+    return sorted(
+        [one for one in MODULES if one.name in used] + [module],
+        key=lambda one: (one == module, len(all_used_by(one.name))),
+    )
+
+
+def keeps_nothing_of_erased_students(
+    modules: Sequence[Module], client: TestClient, database: MongoDatabase
+) -> Iterator[str]:
+    """Create what the examples of all these modules create, erase each student, and yield each collection that still
+    has the `_id` of one."""
+    for module in modules:
+        create(Session(client, database), operations_of(module))
+    students = list(database[STUDENTS].find())
+    for student in students:
+        answer = client.delete(f"/students/{student['roll_no']}", params={"purge": "true"})
+        if answer.status_code != 204:
+            yield f"answers {answer.status_code} to the erasure of a student: {answer.text}"
+    for name in sorted(set(database.list_collection_names()) - KEPT):
+        stored = list(database[name].find())
+        if any(_has(document, student["_id"]) for document in stored for student in students):
+            yield f"keeps the _id of an erased student in the collection {name}"
+
+
+def _has(document: dict[str, Any], student: ObjectId) -> bool:
+    """Return whether a document has this id, as an ObjectId or as text."""
+    raw = encode(document)
+    return student.binary in raw or str(student).encode() in raw

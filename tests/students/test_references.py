@@ -1,0 +1,264 @@
+"""Records that belong to students: `tests/students/attendance.py` is the module of these tests."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beanie import Document
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from pymongo.database import Database
+
+from core.database import Window
+from core.errors import StartupError
+from core.identity import Role
+from core.module import Module
+from core.references import Reference
+from core.settings import Settings
+from modules.students import STUDENTS, StudentCopy
+from modules.students.changes import delivery
+from tests.auth.people import Person, make
+from tests.conftest import AppClient, sign_in
+from tests.jobs import without_jobs
+from tests.processes import ROOT
+from tests.students import attendance
+from tests.students.attendance import OF_STUDENTS, Attendance, module
+from tests.students.follower import paused
+from tests.students.test_indexes import plans, steps
+from tests.transfers.helpers import database_of
+
+JSON = dict[str, Any]
+PAGE = (ROOT / "docs" / "adding-a-module.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database[JSON]]:
+    with database_of(settings) as database:
+        yield database
+
+
+@pytest.fixture
+def client(open_client: AppClient) -> TestClient:
+    """Return a client of the service with the module, whose changes are delivered only by `deliver`."""
+    return sign_in(open_client(modules=[*without_jobs(), module]))
+
+
+@pytest.fixture
+def admin(client: TestClient, settings: Settings) -> Person:
+    return make(client, settings, "principal", Role.ADMIN)
+
+
+def create(client: TestClient, *roll_nos: str, branch: str = "Art") -> None:
+    for roll_no in roll_nos:
+        body = {"roll_no": roll_no, "name": "n", "branch": branch}
+        assert client.post("/students", json=body).status_code == 201
+
+
+def attend(client: TestClient, roll_no: str, day: str = "2026-11-23") -> Response:
+    return client.post("/attendance", json={"roll_no": roll_no, "day": day})
+
+
+def deliver(client: TestClient) -> None:
+    assert client.portal
+    while client.portal.call(delivery.deliver):
+        pass
+
+
+def listed(client: TestClient, query: str = "") -> list[str]:
+    """Return the roll numbers of all pages of the list, having checked that all but the last page are full."""
+    answer = client.get(f"/attendance?limit=2{query}")
+    found = [answer.json()]
+    while "next" in answer.links:
+        answer = client.get(answer.links["next"]["url"])
+        found.append(answer.json())
+    assert all(len(page) == 2 for page in found[:-1])
+    assert found == [[]] or found[-1], "the last page is empty"
+    return [record["roll_no"] for page in found for record in page]
+
+
+def test_a_record_of_a_student_who_does_not_exist_is_refused(client: TestClient) -> None:
+    create(client, "S1")
+    client.delete("/students/S1")
+
+    for roll_no in ("S1", "S404"):
+        refused = attend(client, roll_no)
+        assert (refused.status_code, refused.json()["errors"]) == (
+            422,
+            [{"code": "unknown_reference", "detail": f"There is no student {roll_no}.", "pointer": "#/roll_no"}],
+        )
+        missing = client.get(f"/students/{roll_no}/attendance")
+        assert (missing.status_code, missing.json()["type"]) == (404, "/problems/student-not-found")
+
+
+def test_records_are_listed_by_their_owner(client: TestClient) -> None:
+    create(client, "S1", "S2")
+    for roll_no, day in (("S1", "2026-11-24"), ("S2", "2026-11-23"), ("S1", "2026-11-23")):
+        assert attend(client, roll_no, day).status_code == 201
+
+    assert [record["day"] for record in client.get("/students/S1/attendance").json()] == ["2026-11-23", "2026-11-24"]
+    client.post("/students/S1/rename", json={"roll_no": "S9"})
+    assert len(client.get("/students/S9/attendance").json()) == 2, "found by the stable key, also before the delivery"
+
+
+def test_pages_are_full_although_owners_are_hidden(client: TestClient) -> None:
+    create(client, *(f"S{number}" for number in range(7)))
+    for number in range(7):
+        attend(client, f"S{number}")
+    for number in (0, 1, 2, 4):
+        client.delete(f"/students/S{number}")
+    deliver(client)
+
+    assert listed(client) == ["S3", "S5", "S6"]
+    client.post("/students/S4/restore")
+    deliver(client)
+    assert listed(client) == ["S3", "S4", "S5", "S6"]
+
+
+def test_order_and_filter_follow_the_owner(client: TestClient) -> None:
+    create(client, "S1", "S2", "S3")
+    for roll_no in ("S1", "S2", "S3"):
+        attend(client, roll_no)
+    deliver(client)
+
+    client.post("/students/S1/rename", json={"roll_no": "S9"})
+    client.patch("/students/S3", json={"branch": "Physics"})
+    deliver(client)
+
+    assert listed(client) == ["S2", "S3", "S9"]
+    assert listed(client, "&branch=Art") == ["S2", "S9"]
+    assert listed(client, "&branch=Physics") == ["S3"]
+
+
+def test_a_change_of_other_fields_writes_no_record(client: TestClient, database: Database[JSON]) -> None:
+    create(client, "S1")
+    attend(client, "S1")
+
+    client.put("/students/S1/marks/math", json={"mark": 1})
+    deliver(client)
+
+    assert [record["student"]["version"] for record in database["attendance"].find()] == [1]
+
+
+def test_an_older_copy_does_not_replace_a_newer_one(client: TestClient) -> None:
+    create(client, "S1")
+    attend(client, "S1")
+    assert client.portal
+    old = client.portal.call(OF_STUDENTS.owner, "S1")
+    client.post("/students/S1/rename", json={"roll_no": "S2"})
+    deliver(client)
+
+    client.portal.call(OF_STUDENTS._refresh, [old])
+
+    assert listed(client) == ["S2"]
+
+
+def test_records_of_an_erased_student_are_gone(client: TestClient, admin: Person, database: Database[JSON]) -> None:
+    create(client, "S1", "S2")
+    attend(client, "S1")
+    attend(client, "S2")
+
+    assert admin.ask("DELETE", "/students/S1?purge=true").status_code == 204
+
+    assert [record["student"]["roll_no"] for record in database["attendance"].find()] == ["S2"]
+
+
+def test_a_record_that_is_inserted_after_the_erasure_is_refused(
+    client: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    create(client, "S1")
+
+    with paused(client, Attendance, "insert", lambda: attend(client, "S1")) as finish:
+        assert admin.ask("DELETE", "/students/S1?purge=true").status_code == 204
+        refused = finish()
+
+    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/student-not-found")
+    assert database["attendance"].count_documents({}) == 0
+
+
+def test_a_record_that_is_inserted_after_a_change_was_delivered_has_the_new_values(client: TestClient) -> None:
+    create(client, "S1")
+
+    with paused(client, Attendance, "insert", lambda: attend(client, "S1")) as finish:
+        client.post("/students/S1/rename", json={"roll_no": "S2"})
+        deliver(client)
+        assert finish().status_code == 201
+
+    assert listed(client) == ["S2"]
+
+
+def test_records_without_an_owner_are_found_by_the_check_of_the_data(
+    client: TestClient, settings: Settings, database: Database[JSON]
+) -> None:
+    create(client, "S1", "S2")
+    attend(client, "S1")
+    attend(client, "S2")
+    student = database["students"].find_one({"roll_no": "S1"})
+    assert student
+    database["students"].delete_one({"_id": student["_id"]})
+
+    async def check() -> list[str]:
+        return [finding async for finding in OF_STUDENTS.data_check()]
+
+    assert client.portal
+    (finding,) = client.portal.call(check)
+    assert finding == f"The collection attendance has records of a student that does not exist: {student['_id']}."
+
+
+@pytest.mark.parametrize(
+    "condition", [OF_STUDENTS.where(), OF_STUDENTS.where(branch="Art"), OF_STUDENTS.where(branch={"$in": ["Art"]})]
+)
+def test_lists_use_an_index_and_sort_nothing(client: TestClient, database: Database[JSON], condition: JSON) -> None:
+    create(client, "S1")
+    attend(client, "S1")
+    record = database["attendance"].find_one()
+    assert record
+    for window in (
+        Window(STUDENTS.order("roll_no"), 2),
+        Window(STUDENTS.order("roll_no"), 2, ("S1", record["_id"])),
+        Window(STUDENTS.order("roll_no", descending=True), 2, ("S1", record["_id"]), backwards=True),
+    ):
+        found = database["attendance"].find({"$and": [condition, window.filter]}).sort(window.sort)
+        stages = dict(steps(list(plans(found.explain()))))
+        assert "COLLSCAN" not in stages
+        assert "SORT" not in stages
+
+
+class Unindexed(Document):
+    student: StudentCopy
+
+    class Settings:
+        name = "unindexed"
+
+
+class Unrelated(Document):
+    class Settings:
+        name = "unrelated"
+        indexes = STUDENTS.indexes()
+
+
+def test_the_documentation_shows_this_module() -> None:
+    section = PAGE.partition("\n## Records that belong to another module's\n")[2].partition("\n## ")[0]
+    source = Path(attendance.__file__).read_text(encoding="utf-8")
+    pieces = [
+        piece for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL) for piece in block.split("\n\n")
+    ]
+
+    assert len(pieces) > 4
+    assert [piece for piece in pieces if piece.strip() not in source] == []
+
+
+@pytest.mark.parametrize(
+    ("documents", "document", "named"),
+    [
+        ((), Attendance, "add Attendance to documents"),
+        ((Unindexed,), Unindexed, "Unindexed has no index that begins with student.id"),
+        ((Unrelated,), Unrelated, "Unrelated has a Reference but no field student"),
+    ],
+)
+def test_an_incomplete_declaration_is_refused(
+    documents: tuple[type[Document], ...], document: type[Document], named: str
+) -> None:
+    with pytest.raises(StartupError, match=named):
+        Module(name="wrong", documents=documents, references=(Reference(document, STUDENTS),))
