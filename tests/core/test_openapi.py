@@ -69,7 +69,9 @@ def test_the_command_writes_the_files(
 ) -> None:
     monkeypatch.setattr(openapi, "ROOT", tmp_path)
     assert main(["openapi"]) == 0
-    assert capsys.readouterr().out.startswith(f"Wrote openapi.json, docs/openapi/{VERSION}.json.")
+    assert capsys.readouterr().out.startswith(
+        f"Wrote openapi.json, docs/openapi/{VERSION}.json, docs/settings.md, .env.example."
+    )
     assert (tmp_path / "openapi.json").exists()
 
 
@@ -93,7 +95,8 @@ def test_every_operation_documents_its_required_role(operations: list[tuple[str,
 
 
 def test_tags_are_in_the_order_in_which_a_newcomer_needs_them(document: Json) -> None:
-    assert [tag["name"] for tag in document["tags"]] == ["auth", "students", "transfers", "analytics", "service"]
+    first = ["auth", "students", "transfers", "analytics", "service"]
+    assert [tag["name"] for tag in document["tags"] if tag["name"] in first] == first
 
 
 def test_the_description_explains_what_all_operations_share(document: Json) -> None:
