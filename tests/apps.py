@@ -16,6 +16,7 @@ from core.app import create_app
 from core.module import Module
 from core.registry import discover
 from core.settings import Settings
+from tests import kit
 from tests.exchanges import HOOKS
 
 Document = dict[str, Any]
@@ -102,6 +103,7 @@ class Apps:
         else:
             self._running[-1].restore()
         client = self._running[-1].new_client()
+        kit.opened(client, self._database)
         self._clients.append(client)
         return client
 
