@@ -12,11 +12,15 @@ from core.app import create_app
 from core.module import Module
 from core.settings import Settings
 from tests.conftest import configured
+from tests.contract.behaviour import refuses_a_wrong_body, refuses_wrong_parameters
 from tests.contract.declaration import MongoDatabase
 from tests.contract.isolation import MODULES, all_used_by, isolated
-from tests.contract.live import Session, create
-from tests.contract.operations import operations_of
+from tests.contract.lists import create_several, read_pages
+from tests.contract.live import Session, create, send_everything
+from tests.contract.operations import Operation, operations_of
+from tests.contract.traffic import Traffic
 from tests.core.stubs import SIGNED_IN
+from tests.queries import SentCommands, recorded
 
 
 @pytest.fixture(scope="module", params=MODULES, ids=lambda module: module.name)
@@ -31,9 +35,16 @@ def database(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> MongoDatab
     return mongodb[f"contract_{worker_id}"]
 
 
+@pytest.fixture(scope="module")
+def operations(module: Module) -> list[Operation]:
+    return operations_of(module)
+
+
 @contextmanager
-def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
-    """Start an app of only this module, and yield a signed-in client.
+def started(
+    module: Module, database: MongoDatabase, mongodb_url: str, sent: SentCommands | None = None
+) -> Iterator[TestClient]:
+    """Start an app of only this module, and yield a signed-in client. `sent` records the app's database commands.
 
     The database contains what the modules that it uses create by their examples, and nothing else.
     """
@@ -42,19 +53,46 @@ def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterat
         if used.name in all_used_by(module.name):
             with _opened(used, mongodb_url, database.name) as client:
                 create(Session(client, database), operations_of(used))
-    with _opened(module, mongodb_url, database.name) as client:
+    with recorded(sent or SentCommands()), _opened(module, mongodb_url, database.name) as client:
         yield client
 
 
 @contextmanager
 def _opened(module: Module, mongodb_url: str, database: str) -> Iterator[TestClient]:
     given = {"mongodb_url": mongodb_url, "mongodb_database": database, "log_level": "WARNING"}
-    app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), isolated(module))
+    app = create_app(
+        configured(Settings.model_validate(given), bcrypt_cost=4, registrations_per_address=10_000), isolated(module)
+    )
     with TestClient(app, raise_server_exceptions=False, headers=SIGNED_IN) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def running(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
-    with started(module, database, mongodb_url) as client:
+def traffic(operations: list[Operation]) -> Traffic:
+    """Return what the running app does while it answers requests."""
+    return Traffic(operations)
+
+
+@pytest.fixture(scope="module")
+def running(module: Module, traffic: Traffic, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
+    with started(module, database, mongodb_url, traffic.sent) as client, traffic.of(client):
         yield client
+
+
+@pytest.fixture(scope="module")
+def session(operations: list[Operation], running: TestClient, database: MongoDatabase) -> Session:
+    """Send all documented requests, and many wrong ones."""
+    session = Session(running, database)
+    observe(session, operations)
+    return session
+
+
+def observe(session: Session, operations: list[Operation]) -> None:
+    """Send what the contracts on traffic look at: all documented requests, pages of lists, and wrong types."""
+    send_everything(session, operations)
+    create(session, operations)
+    create_several(session.client, operations)
+    read_pages(session.client, operations)
+    for operation in operations:
+        for contract in (refuses_wrong_parameters, refuses_a_wrong_body):
+            list(contract(operation, session.client))

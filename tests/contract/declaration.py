@@ -1,5 +1,6 @@
 """Contracts on a module's declaration. Each contract yields a sentence for each violation."""
 
+import re
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
@@ -8,11 +9,17 @@ from beanie import Document
 from pymongo import IndexModel
 from pymongo.database import Database
 
+from core.cli import openapi
+from core.cli import settings as settings_pages
 from core.database.bulk import collection_name
 from core.module import Module
 from core.operations.health import service
+from core.pages.problem_catalog import problem_types
+from core.settings import variables
 from tests.contract.isolation import MODULES, imports_of
 from tests.processes import ROOT
+
+PAGE, EXAMPLE = settings_pages.files()
 
 MongoDatabase = Database[dict[str, Any]]
 
@@ -61,6 +68,26 @@ def _documents_of(package: ModuleType, parent: type[Document] = Document) -> Ite
         if document.__module__.startswith(f"{package.__name__}.") and ".migrations." not in document.__module__:
             yield document
         yield from _documents_of(package, document)
+
+
+def documents_its_settings(module: Module) -> Iterator[str]:
+    """Check that each setting has a description, and that the generated pages have the current table of settings."""
+    if module.settings is None:
+        return
+    for variable, name in variables(module.settings).items():
+        if not module.settings.model_fields[name].description:
+            yield f"has no docstring below the setting {variable}"
+    for file, text in ((PAGE, settings_pages.page([module])), (EXAMPLE, settings_pages.example([module]))):
+        table = text[text.index(f"The module {module.name}") :]
+        if table not in file.read_text(encoding="utf-8"):
+            yield f"is not in {file.relative_to(ROOT)} with its current settings. Run: .venv/bin/{openapi.COMMAND}"
+
+
+def explains_its_problems(module: Module) -> Iterator[str]:
+    """Check that each problem type says in its docstring what it means, and then what a client can do."""
+    for problem in problem_types([module]).values():
+        if not re.fullmatch(r"[A-Z].+\.", problem.meaning()) or not re.fullmatch(r"[A-Z`].+\.", problem.remedy()):
+            yield f"has a problem {problem.__name__} whose docstring lacks its meaning or what a client can do"
 
 
 def owns_its_collections(modules: Sequence[Module], database: MongoDatabase) -> Iterator[str]:
