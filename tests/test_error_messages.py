@@ -325,7 +325,7 @@ TRANSFERS: list[Case] = [
                 "roll_no: Write 'number', or 'number:' and a prefix of up to 40 letters A to Z, digits, "
                 "'.', '_' and '-'."
             ),
-            'scale: The scale of "math" must be a number above 0, such as 20.',
+            'scale: The scale of "math" must be a number above 0, such as 20 or 12.5.',
             "mode: This must be 'insert', 'upsert' or 'update'.",
         ],
     ),

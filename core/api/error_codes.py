@@ -11,6 +11,7 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "code_shortened": "A spreadsheet has shortened a long number, such as `2.02E+11`, and some digits are lost.",
     "cursor": "The cursor or token is not one that this list or feed has returned for the same filters and order. Take "
     "it from an earlier response, or start again without it.",
+    "cursor_form": "The text is no cursor or token at all: send it exactly as received, or start without it.",
     "date_type": "The value is not a date such as `2026-11-22`.",
     "datetime_type": "The value is not a time with its zone, such as `2026-11-22T09:30:00Z`.",
     "decimal_max_digits": "The number has more digits than allowed.",

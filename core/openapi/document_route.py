@@ -3,7 +3,7 @@
 import gzip
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from urllib.parse import quote
 
@@ -31,14 +31,19 @@ class _Document:
 def install_document_route(app: FastAPI) -> None:
     """Serve the OpenAPI document of the app at `/openapi.json`."""
 
+    @cache
+    def template() -> bytes:
+        return to_json(app.openapi())
+
     @lru_cache(_MAX_ADDRESSES)
     def document(address: str) -> _Document:
-        plain = to_json(app.openapi()).replace(ADDRESS.encode(), address.encode())
+        plain = template().replace(ADDRESS.encode(), address.encode())
         etag = f'W/"{blake2b(plain, digest_size=15).hexdigest()}"'
         return _Document(plain, gzip.compress(plain, mtime=0), etag)
 
+    # Not a coroutine, so that it runs in a thread: a client that sends ever new hosts makes it compress each time.
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi(request: Request, known: IfNoneMatch) -> Response:
+    def openapi(request: Request, known: IfNoneMatch) -> Response:
         found = document(_address_of(request))
         response = not_modified(found.etag, known) or _whole(found, is_compressed=_accepts_gzip(request))
         response.headers["Cache-Control"] = "no-cache"

@@ -20,8 +20,8 @@ T = TypeVar("T")
 # bcrypt releases the interpreter's lock. One core remains for the event loop, so that many sign-ins delay no reads.
 _THREADS = max(1, (os.cpu_count() or 1) - 1)
 
-# One address may use a third of the queue: a hundred teachers behind one address can sign in at the same moment.
-_MAX_CAPACITY = 300
+# One address may use two fifths of the queue: a hundred teachers behind one address can sign in at the same moment.
+_MAX_CAPACITY = 250
 
 _queue = HashingQueue(_THREADS)
 
@@ -98,7 +98,7 @@ async def _run(work: Callable[[], T], *, registering: bool = False) -> T:
         max_registrations = max(1, capacity // 5)
         limits = FlowLimits("registering", max_registrations, f"registering {address}", max(1, max_registrations // 3))
     else:
-        limits = FlowLimits(address, capacity, address, capacity // 3)
+        limits = FlowLimits(address, capacity, address, capacity * 2 // 5)
     try:
         return await _queue.run(work, limits, capacity)
     except (TooManyRequests, Unavailable) as rejection:

@@ -5,6 +5,7 @@ from modules.transfers.columns.derived import DOUBTS
 ERROR_CODES = {
     "absent": "With `mode=update`, the row has the roll number of no student.",
     "busy": "Others changed the student again and again during the import. Import the row again.",
+    "column_subject": "The name of a subject in `columns` has a comma, a colon or a quotation mark.",
     "column_target": "`columns` takes a column for something that does not exist; `detail` lists what columns can be.",
     "duplicate": "An earlier row of the file has the same roll number.",
     "encoding_assumed": "The file is not UTF-8, so Windows-1252 was assumed. Name its encoding with `encoding`.",

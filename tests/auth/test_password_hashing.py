@@ -59,8 +59,8 @@ def release(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[thr
 
 
 @pytest.mark.parametrize("network", ["192.0.2.7", "2001:db8::{}"])
-async def test_one_address_gets_at_most_a_third_of_the_queue(release: threading.Event, network: str) -> None:
-    flood = [asyncio.create_task(hash_for_client(network.format(number))) for number in range(12)]
+async def test_one_address_gets_at_most_two_fifths_of_the_queue(release: threading.Event, network: str) -> None:
+    flood = [asyncio.create_task(hash_for_client(network.format(number))) for number in range(14)]
     others = [asyncio.create_task(hash_for_client(f"198.51.100.{number}")) for number in range(12)]
     await asyncio.sleep(0)
     release.set()

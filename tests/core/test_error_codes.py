@@ -29,6 +29,8 @@ POSITIONS = {
     "PydanticCustomError": 0,
     "_Refused": 0,
     "_stopping": 0,
+    "_expect": 1,
+    "_error": 0,
     "CellProblem": 0,
     "_without_name": 1,
     "RowError": 2,

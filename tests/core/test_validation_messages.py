@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "datetime": ("datetime_type", "datetime_parsing", "datetime_object_invalid", "datetime_from_date_parsing"),
     "decimal": ("decimal_type", "decimal_parsing", "finite_number"),
     "dict": ("dict_type",),
+    "float": ("float_type", "float_parsing", "finite_number"),
     "enum": ("enum",),
     "int": ("int_type", "int_parsing", "int_parsing_size", "int_from_float"),
     "list": ("list_type",),
@@ -89,7 +90,7 @@ def test_each_error_that_the_schemas_of_the_api_can_raise_has_a_code_of_its_own(
     inputs = inputs_of_the_api()
     assert len(inputs) > 60
     possible = {kind for hint in inputs for kind in possible_errors(TypeAdapter(hint).core_schema)}
-    assert {"missing", "literal_error", "enum", "string_too_long", "decimal_max_places", "timezone_aware"} <= possible
+    assert {"missing", "literal_error", "enum", "string_too_long", "finite_number", "timezone_aware"} <= possible
     assert possible <= LIBRARY_ERRORS.keys()
     assert {kind for kind in possible if code_of({"type": kind}) == "invalid"} == set()
 

@@ -294,13 +294,16 @@ def test_the_wrong_one_of_many_roll_numbers_is_named(school: TestClient) -> None
     refused = school.get("/students", params={"roll_no": [f"S{n}" for n in range(499)] + ["S/9"]})
     assert refused.json()["errors"] == [
         {
+            "code": "code_character",
             "detail": "Value 500: Use only the letters A to Z, digits, '.', '_' and '-'. Write '-' instead of '/'.",
             "parameter": "roll_no",
         }
     ]
 
     refused = school.get("/students", params={"roll_no": [f"S{n}" for n in range(501)]})
-    assert refused.json()["errors"] == [{"detail": "This must have at most 500 entries.", "parameter": "roll_no"}]
+    assert refused.json()["errors"] == [
+        {"code": "too_long", "detail": "This must have at most 500 entries.", "parameter": "roll_no"}
+    ]
 
 
 def test_many_students_are_read_at_once_by_roll_number(client: TestClient) -> None:

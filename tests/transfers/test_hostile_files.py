@@ -95,11 +95,15 @@ def test_no_file_stops_the_loop(
 
 def test_the_time_to_parse_a_header_is_proportional_to_its_columns() -> None:
     def seconds(columns: int) -> float:
-        begun = process_time()
-        assign(["roll_no", *(f"rol_{number:05}" for number in range(columns))], ColumnOptions())
-        return process_time() - begun
+        """Return the processor time of this thread, without that of a garbage collection in one of the attempts."""
 
-    seconds(1_000)
+        def attempt() -> float:
+            begun = thread_time()
+            assign(["roll_no", *(f"rol_{number:05}" for number in range(columns))], ColumnOptions())
+            return thread_time() - begun
+
+        return min(attempt() for _ in range(3))
+
     assert seconds(8_000) < 30 * max(seconds(1_000), 0.005)
 
 

@@ -21,7 +21,8 @@ function show(api) {
   const element = document.createElement("div");
   document.getElementById("redoc").replaceChildren(element);
   const theme = darkScheme.matches ? darkTheme : {};
-  Redoc.init(api, { theme, downloadDefinitionUrl: url }, element);
+  // Patterns are for programs: the errors say in words what is allowed.
+  Redoc.init(api, { theme, downloadDefinitionUrl: url, hideSchemaPattern: true }, element);
 }
 
 async function start() {
