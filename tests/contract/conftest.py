@@ -90,7 +90,7 @@ def session(operations: list[Operation], running: TestClient, database: MongoDat
 def observe(session: Session, operations: list[Operation]) -> None:
     """Send what the contracts on traffic look at: all documented requests, pages of lists, and wrong types."""
     send_everything(session, operations)
-    create(session, operations)
+    create(Session(session.client, session.database), operations)
     create_several(session.client, operations)
     read_pages(session.client, operations)
     for operation in operations:

@@ -43,7 +43,7 @@ def unexcused(module: str, contract: str, gaps: Iterable[tuple[Operation, str]])
     found = list(gaps)
     needed = {str(operation) for operation, _ in found}
     lines = [f"{one} ({one.where}): {gap}" for one, gap in found if not is_exempt(one, contract)]
-    return [*lines, *_unneeded(module, contract, needed)]
+    return list(dict.fromkeys([*lines, *_unneeded(module, contract, needed)]))
 
 
 def _unneeded(module: str, contract: str, needed: set[str]) -> Iterator[str]:
