@@ -110,6 +110,8 @@ class Apps:
     def end_test(self) -> None:
         """Close the clients of a test, and stop the apps that the next test cannot use."""
         for client in reversed(self._clients):
+            app: Any = client.app
+            app.dependency_overrides.clear()
             client.close()
         self._clients.clear()
         if len(self._running) > 1 or not all(map(self._can_be_kept, self._running)):

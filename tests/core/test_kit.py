@@ -77,6 +77,13 @@ def overrides(client: TestClient) -> dict[Any, Any]:
     return overrides
 
 
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_an_override_ends_with_the_test(client: TestClient, time: str) -> None:
+    assert client.get("/me").status_code == 401
+    overrides(client)[current_user] = emmy
+    assert client.get("/students").status_code == 200
+
+
 def test_each_dependency_can_be_replaced_even_that_of_the_user(app_client: TestClient) -> None:
     overrides(app_client).update({current_user: emmy, original: lambda: "replaced"})
 
