@@ -4,16 +4,18 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import iter_route_contexts
-from hypothesis.vendor.pretty import RepresentationPrinter
 
 from core.app import create_app
 from core.module import Module
 from core.settings import Settings
 from tests.contract.event_loop import place
 from tests.contract.isolation import isolated
+
+if TYPE_CHECKING:
+    from hypothesis.vendor.pretty import RepresentationPrinter
 
 Schema = dict[str, Any]
 
@@ -35,7 +37,7 @@ class Operation:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
-    def _repr_pretty_(self, printer: RepresentationPrinter, _cycle: bool) -> None:
+    def _repr_pretty_(self, printer: "RepresentationPrinter", _cycle: bool) -> None:
         """Print only the name in messages of Hypothesis, which does not read `repr=False`."""
         printer.text(str(self))
 
