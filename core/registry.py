@@ -120,7 +120,8 @@ def _load(package: str, folder: Path) -> Module:
         # The module's own line says more than that of a library that it called.
         last = next((frame for frame in reversed(frames) if str(folder) in frame.filename), frames[-1])
         place = f"{last.filename}, line {last.lineno}"
-        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {error} ({place})") from error
+        reason = " ".join(str(error).split())
+        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {reason} ({place})") from error
     if not isinstance(module, Module):
         raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")
     if module.name != name:

@@ -217,6 +217,17 @@ def test_a_mistake_in_a_route_is_found(found: Callable[..., list[str]], body: st
         assert [one for one in lines if re.fullmatch(line, one)], lines
 
 
+def test_a_return_type_that_no_response_can_have_is_refused_at_start(write: Write) -> None:
+    router = FILES["router.py"].replace("@router", "class Plain: ...\n\n@router").replace("list[str]", "Plain")
+    with pytest.raises(StartupError) as raised:
+        write(router=router)
+    message = str(raised.value)
+    assert re.search(r"gadgets\.router\.Plain'> is a valid Pydantic .*/gadgets/router\.py, line 14\)$", message), (
+        message
+    )
+    assert "\n" not in message
+
+
 def test_a_blocking_call_in_a_helper_is_found_there(found: Callable[..., list[str]]) -> None:
     helper = "import time\n\ndef look() -> None:\n    for _ in range(3):\n        time.sleep(0.06)\n"
     (line,) = found("from {package}.gadgets import helper\n    helper.look()\n    return []", helper=helper)
