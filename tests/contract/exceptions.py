@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 from tests.contract.operations import Operation
 
@@ -23,10 +24,19 @@ class Exempt:
 
 def exceptions_of(module: str) -> tuple[Exempt, ...]:
     """Return the exceptions that a module's tests declare as `EXCEPTIONS`."""
+    return tuple(_declared(module, "EXCEPTIONS"))
+
+
+def computed_codes_of(module: str) -> set[str]:
+    """Return the codes of field errors that no source names, as a module's tests declare them in `COMPUTED_CODES`."""
+    return set(_declared(module, "COMPUTED_CODES"))
+
+
+def _declared(module: str, constant: str) -> Iterable[Any]:
     name = f"tests.{module}.contract"
     if not find_spec(f"tests.{module}") or not find_spec(name):
         return ()
-    declared: tuple[Exempt, ...] = importlib.import_module(name).EXCEPTIONS
+    declared: Iterable[Any] = getattr(importlib.import_module(name), constant, ())
     return declared
 
 

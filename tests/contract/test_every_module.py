@@ -10,6 +10,7 @@ from core.module import Module
 from tests.contract import behaviour, declaration, live, messages, observed
 from tests.contract.declaration import MongoDatabase
 from tests.contract.documentation import CONTRACTS, Contract
+from tests.contract.error_codes import declares_the_codes_it_uses, uses_the_codes_it_declares
 from tests.contract.exceptions import unexcused
 from tests.contract.isolation import isolated
 from tests.contract.operations import Operation
@@ -36,6 +37,10 @@ def test_the_documents_are_declared(module: Module, package: ModuleType) -> None
 
 def test_the_settings_are_documented(module: Module) -> None:
     assert list(declaration.documents_its_settings(module)) == []
+
+
+def test_the_codes_of_errors_are_declared(module: Module) -> None:
+    assert [*declares_the_codes_it_uses(module), *uses_the_codes_it_declares(module)] == []
 
 
 def test_the_problems_are_explained(module: Module) -> None:

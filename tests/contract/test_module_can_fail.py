@@ -1,6 +1,7 @@
 """Each contract on declarations and responses finds a deliberate violation."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import date
 from secrets import token_hex
@@ -32,6 +33,7 @@ from tests.contract.behaviour import (
 )
 from tests.contract.conftest import started
 from tests.contract.declaration import MongoDatabase
+from tests.contract.error_codes import declares_the_codes_it_uses, uses_the_codes_it_declares
 from tests.contract.isolation import MODULES, isolated
 from tests.contract.messages import explains_wrong_values
 from tests.contract.operations import Operation, operations_of
@@ -103,6 +105,16 @@ def test_a_name_that_another_module_imports_but_is_not_listed_is_found() -> None
     vars(students).update({"module": 1, "__all__": ["module"]})
     missing = list(declaration.lists_its_public_names(Module(name="students"), students))
     assert "does not list StudentDocument in __all__, which another module imports" in missing
+
+
+def test_codes_that_are_not_declared_or_not_used_are_found() -> None:
+    codes = {"mark_type": "It is used by students.", "unheard_of": "No error has it."}
+    students = Module(name="students", error_codes=codes)
+    assert list(uses_the_codes_it_declares(students)) == [
+        "declares the code unheard_of, which no error has: remove it from error_codes"
+    ]
+    line = r"uses the code mark_\w+ at modules/students/\S+, line \d+: explain it in error_codes"
+    assert [gap for gap in declares_the_codes_it_uses(Module(name="students")) if re.fullmatch(line, gap)]
 
 
 def test_a_document_of_another_module_is_found() -> None:

@@ -1,6 +1,11 @@
 """The exceptions of the module from the contract."""
 
+from modules.transfers.columns.cell_values import CODES
+from modules.transfers.error_codes import ERROR_CODES
 from tests.contract.exceptions import Exempt
+
+# Codes that depend on the cell or on the column.
+COMPUTED_CODES = {*CODES, *(code for code in ERROR_CODES if code.startswith("column_")), "erased"}
 
 EXCEPTIONS = (
     Exempt("POST /imports/preview", "takes_idempotency_keys", "It stores nothing."),
