@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.api.error_codes import ERROR_CODES
+from core.api.validation_messages import SENTENCES
 from core.module import Module
 from tests.contract.event_loop import place
 from tests.contract.exceptions import computed_codes_of
@@ -53,6 +54,6 @@ def declares_the_codes_it_uses(module: Module) -> Iterator[str]:
 
 def uses_the_codes_it_declares(module: Module) -> Iterator[str]:
     """Check that a module's source names each code that it declares, unless the code is computed."""
-    used = {code for code, _ in codes_in(ROOT / "modules")} | computed_codes_of(module.name)
+    used = {*(code for code, _ in codes_in(ROOT / "modules")), *SENTENCES, *computed_codes_of(module.name)}
     for code in sorted(module.error_codes.keys() - used):
         yield f"declares the code {code}, which no error has: remove it from error_codes"
