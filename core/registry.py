@@ -9,9 +9,12 @@ import ast
 import difflib
 import importlib
 import logging
+import re
+import sys
 import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +34,7 @@ GROUP = "student_api.modules"
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """Where the code of a module is: its package and that package's folder. `where` names it in errors."""
 
     package: str
@@ -42,6 +45,16 @@ class _Source:
 def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[Module]:
     """Return the declaration of each folder in `package` and of each entry point, sorted by name, without the
     `disabled` modules and those that import one of them. Raise `StartupError` if a module is invalid."""
+    sources = sources_of_modules(package)
+    off = _disabled_with_importers(sources, disabled) if disabled else set()
+    modules = [_load(sources[name], name) for name in sorted(sources) if name not in off]
+    for module in modules:
+        _check_imports(module.name, sources)
+    return modules
+
+
+def sources_of_modules(package: str = "modules") -> dict[str, Source]:
+    """Return where the code of each module is, by the module's name."""
     sources = dict(_sources_in(package))
     for name, source in _installed_sources():
         if name in sources:
@@ -49,11 +62,10 @@ def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[M
                 f"The module {name} exists twice: {sources[name].where}, and {source.where}. Rename one of them."
             )
         sources[name] = source
-    off = _disabled_with_importers(sources, disabled) if disabled else set()
-    return [_load(sources[name], name) for name in sorted(sources) if name not in off]
+    return sources
 
 
-def _sources_in(package: str) -> Iterator[tuple[str, _Source]]:
+def _sources_in(package: str) -> Iterator[tuple[str, Source]]:
     """Yield the name and the source of each folder in a package."""
     root = Path(importlib.import_module(package).__path__[0])
     for stray in root.glob("*.py"):
@@ -62,10 +74,10 @@ def _sources_in(package: str) -> Iterator[tuple[str, _Source]]:
     for folder in root.iterdir():
         if folder.is_dir() and folder.name[0] not in "._":
             name = folder.name
-            yield name, _Source(f"{package}.{name}", folder, f"{package}/{name}/__init__.py")
+            yield name, Source(f"{package}.{name}", folder, f"{package}/{name}/__init__.py")
 
 
-def _installed_sources() -> Iterator[tuple[str, _Source]]:
+def _installed_sources() -> Iterator[tuple[str, Source]]:
     """Yield the name and the source of each module that an installed distribution has an entry point for."""
     for entry in entry_points(group=GROUP):
         distribution = entry.dist.name if entry.dist else "an unknown distribution"
@@ -73,7 +85,7 @@ def _installed_sources() -> Iterator[tuple[str, _Source]]:
         folder = _folder_of(entry)
         if folder is None:
             raise StartupError(f"{where} is not a package. Let the entry point name a folder with an __init__.py.")
-        yield entry.name, _Source(entry.module, folder, where)
+        yield entry.name, Source(entry.module, folder, where)
 
 
 def _folder_of(entry: EntryPoint) -> Path | None:
@@ -85,7 +97,7 @@ def _folder_of(entry: EntryPoint) -> Path | None:
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
-def _disabled_with_importers(sources: Mapping[str, _Source], disabled: Collection[str]) -> set[str]:
+def _disabled_with_importers(sources: Mapping[str, Source], disabled: Collection[str]) -> set[str]:
     """Return the names of the disabled modules and of those that import them."""
     unknown = set(disabled) - set(sources)
     if unknown:
@@ -93,7 +105,7 @@ def _disabled_with_importers(sources: Mapping[str, _Source], disabled: Collectio
         raise StartupError(
             f"Unknown modules in MODULES_DISABLED: {', '.join(sorted(unknown))}. Known modules: {known}."
         )
-    needs = {name: _used_by(source, sources) - {name} for name, source in sources.items()}
+    needs = {name: {other for other, _, _ in _imports(name, sources)} for name in sources}
     off = set(disabled)
     while more := {name for name in needs if name not in off and needs[name] & off}:
         for name in sorted(more):
@@ -102,43 +114,59 @@ def _disabled_with_importers(sources: Mapping[str, _Source], disabled: Collectio
     return off
 
 
-def _used_by(source: _Source, sources: Mapping[str, _Source]) -> set[str]:
-    """Return the names of the modules that the files of a module import."""
-    names = _imported_names(source.folder)
-    return {
-        other
-        for other, used in sources.items()
-        if any(name == used.package or name.startswith(f"{used.package}.") for name in names)
-    }
+def imported(name: str, sources: Mapping[str, Source]) -> set[tuple[str, str]]:
+    """Return the imports of a module's files from other modules, each as the other module's name and the rest of the
+    dotted name, which is empty for the module itself."""
+    return {(other, rest) for other, rest, _ in _imports(name, sources)}
 
 
-def imported(package: str, folder: Path) -> set[tuple[str, str]]:
-    """Return the imports of a folder's files from other modules of `package`, each as the module's name and the rest of
-    the dotted name, which is empty for the module itself."""
-    prefix = f"{package}."
-    names = _imported_names(folder)
-    inside = [name.removeprefix(prefix).partition(".") for name in names if name.startswith(prefix)]
-    return {(module, rest) for module, _, rest in inside if module != folder.name}
+def _imports(name: str, sources: Mapping[str, Source]) -> Iterator[tuple[str, str, str]]:
+    """Yield each import of a module from another one as in `imported`, with its file and line."""
+    own = sources[name]
+    others = {other: source.package for other, source in sources.items() if other != name}
+    roots = {package.rpartition(".")[0] or package for package in others.values()}
+    mention = re.compile(rf"\b({'|'.join(map(re.escape, roots))})(?!\.{own.folder.name}\b)|\.\.".encode())
+    for file in sorted(own.folder.rglob("*.py")):
+        parts = (*own.package.split("."), *file.relative_to(own.folder).parts)
+        text = file.read_bytes()
+        for dotted, line in _names(text, parts[:-1]) if mention.search(text) else ():  # parsing all takes 0.1 s
+            for other, package in others.items():
+                if f"{dotted}.".startswith(f"{package}."):
+                    yield other, dotted[len(package) + 1 :], f"{'/'.join(parts)}, line {line}"
 
 
-def _imported_names(folder: Path) -> set[str]:
-    """Return the dotted names that a folder's files import."""
-    found = set()
-    for file in folder.rglob("*.py"):
-        try:
-            tree = ast.parse(file.read_bytes())
-        except SyntaxError:
-            continue  # importing the file reports the error
-        for node in ast.walk(tree):
-            match node:
-                case ast.Import(names):
-                    found |= {alias.name for alias in names}
-                case ast.ImportFrom(str(origin), names):
-                    found |= {f"{origin}.{alias.name}" for alias in names}
+@cache
+def _names(source: bytes, package: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Return the absolute names that a file of `package` imports, each with its line."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []  # importing the file reports the error
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                found += [(alias.name, node.lineno) for alias in names]
+            case ast.ImportFrom(origin, names, level):
+                above = package[: len(package) - level + 1] if level else ()
+                start = [*above, *([origin] if origin else [])]
+                found += [(".".join([*start, alias.name]), node.lineno) for alias in names]
     return found
 
 
-def _load(source: _Source, name: str) -> Module:
+def _check_imports(name: str, sources: Mapping[str, Source]) -> None:
+    """Raise `StartupError` if a module's file imports what another module's `__all__` does not name."""
+    for other, rest, where in _imports(name, sources):
+        package = sources[other].package
+        used = sys.modules.get(package)
+        if used and rest not in ("", "*", *getattr(used, "__all__", ())):
+            raise StartupError(
+                f"{where}: {package}.{rest} is internal to the module {other}. "
+                f"Instead, use {package}.__all__: from {package} import …"
+            )
+
+
+def _load(source: Source, name: str) -> Module:
     where = source.where
     if not name.isidentifier():
         raise StartupError(f"{where} has an invalid name: {name}. Use only letters, digits and '_' in it.")
@@ -147,9 +175,12 @@ def _load(source: _Source, name: str) -> Module:
     except StartupError as error:
         raise StartupError(f"{where} declares an invalid module. {error}") from error
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        # The module's own line says more than that of a library that it called.
+        last = next((frame for frame in reversed(frames) if str(source.folder) in frame.filename), frames[-1])
         place = f"{last.filename}, line {last.lineno}"
-        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {error} ({place})") from error
+        reason = " ".join(str(error).split())
+        raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {reason} ({place})") from error
     if not isinstance(module, Module):
         raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")
     if module.name != name:

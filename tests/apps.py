@@ -16,6 +16,7 @@ from core.app import create_app
 from core.module import Module
 from core.registry import discover
 from core.settings import Settings
+from tests import kit
 from tests.exchanges import HOOKS
 
 Document = dict[str, Any]
@@ -102,12 +103,15 @@ class Apps:
         else:
             self._running[-1].restore()
         client = self._running[-1].new_client()
+        kit.opened(client, self._database)
         self._clients.append(client)
         return client
 
     def end_test(self) -> None:
         """Close the clients of a test, and stop the apps that the next test cannot use."""
         for client in reversed(self._clients):
+            app: Any = client.app
+            app.dependency_overrides.clear()
             client.close()
         self._clients.clear()
         if len(self._running) > 1 or not all(map(self._can_be_kept, self._running)):

@@ -94,6 +94,10 @@ def test_the_page_works_as_written(checkout: Path) -> None:
         answer = run(checkout, step.text) if step.kind == "sh" else change(checkout, step.text)
         assert normalized(answer) == normalized(step.shown), step.text
 
+    (example,) = re.findall(r"```python\n(from tests\.kit .*?)```", PAGE, re.DOTALL)
+    (checkout / "tests" / "courses" / "test_page.py").write_text(example)
+    assert "2 passed" in run(checkout, ".venv/bin/python -m pytest -q -n 0 tests/courses/test_page.py")
+
     server = launch(checkout, "main.py")
     try:
         script = f"\nprintf {BETWEEN!r}\n".join(step.text for step in after)

@@ -72,7 +72,7 @@ KINDS: list[type[Settings | ModuleSettings]] = [Settings, *settings_of_modules()
 def test_env_example_contains_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     env = tmp_path / ".env"
-    env.write_text(re.sub(r"^#([A-Z_]+=)", r"\1", example, flags=re.MULTILINE))
+    env.write_text(re.sub(r"^#([A-Z0-9_]+=)", r"\1", example, flags=re.MULTILINE))
     defaults = [kind() for kind in KINDS]
 
     for kind in KINDS:

@@ -1,4 +1,7 @@
-"""`python -m core openapi`: writes the OpenAPI document, and a baseline of it for each version of the API."""
+"""`python -m core openapi`: writes the files that are generated from the code.
+
+They are the OpenAPI document, a baseline of it for each version of the API, and the pages of settings.
+"""
 
 import argparse
 import json
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.app import create_app
+from core.cli import settings as settings_pages
 from core.command import Command
 from core.registry import discover
 from core.settings import Settings
@@ -50,13 +54,14 @@ def generated() -> dict[str, Any]:
 
 
 async def _refresh(_: argparse.Namespace) -> str:
-    names = ", ".join(str(file.relative_to(ROOT)) for file in write_files(generated(), ROOT))
+    files = [*write_files(generated(), ROOT), *settings_pages.write_files(ROOT)]
+    names = ", ".join(str(file.relative_to(ROOT)) for file in files)
     return f"Wrote {names}. The version is {VERSION}: a change that breaks clients needs a new version."
 
 
 command = Command(
     name="openapi",
-    help="write openapi.json, and the baseline for compatibility checks if the version is new",
+    help="write openapi.json, its baseline if the version is new, and the pages of settings",
     add_arguments=lambda _: None,
     run=_refresh,
     database=False,

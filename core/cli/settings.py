@@ -85,11 +85,16 @@ def _written(value: Any) -> str:
     return str(value)
 
 
-async def _refresh(_: argparse.Namespace) -> str:
-    wanted = files()
-    for file, text in wanted.items():
+def write_files(root: Path = ROOT) -> list[Path]:
+    """Write the files whose texts are not up to date, and return them."""
+    old = {file: text for file, text in files(root).items() if not file.exists() or file.read_text("utf-8") != text}
+    for file, text in old.items():
         file.write_text(text, encoding="utf-8")
-    return f"Wrote {', '.join(str(file.relative_to(ROOT)) for file in wanted)}."
+    return list(old)
+
+
+async def _refresh(_: argparse.Namespace) -> str:
+    return f"Wrote {', '.join(str(file.relative_to(ROOT)) for file in write_files()) or 'nothing: no setting changed'}."
 
 
 command = Command(

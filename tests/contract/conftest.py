@@ -14,11 +14,15 @@ from core.settings import Settings
 from modules.auth import login_throttle
 from tests.apps import Document, documents_of
 from tests.conftest import configured
+from tests.contract.behaviour import refuses_a_wrong_body, refuses_wrong_parameters
 from tests.contract.declaration import MongoDatabase
 from tests.contract.isolation import MODULES, all_used_by, isolated
-from tests.contract.live import Session, create
-from tests.contract.operations import operations_of
+from tests.contract.lists import create_several, read_pages
+from tests.contract.live import Session, create, send_everything
+from tests.contract.operations import Operation, operations_of
+from tests.contract.traffic import Traffic
 from tests.core.stubs import SIGNED_IN
+from tests.queries import SentCommands, recorded
 
 
 @pytest.fixture(scope="module", params=MODULES, ids=lambda module: module.name)
@@ -33,9 +37,16 @@ def database(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> MongoDatab
     return mongodb[f"contract_{worker_id}"]
 
 
+@pytest.fixture(scope="module")
+def operations(module: Module) -> list[Operation]:
+    return operations_of(module)
+
+
 @contextmanager
-def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
-    """Start an app of only this module, and yield a signed-in client.
+def started(
+    module: Module, database: MongoDatabase, mongodb_url: str, sent: SentCommands | None = None
+) -> Iterator[TestClient]:
+    """Start an app of only this module, and yield a signed-in client. `sent` records the app's database commands.
 
     The database contains what the modules that it uses create by their examples, and nothing else.
     """
@@ -44,7 +55,7 @@ def started(module: Module, database: MongoDatabase, mongodb_url: str) -> Iterat
         if used.name in all_used_by(module.name):
             with _opened(used, mongodb_url, database.name) as client:
                 create(Session(client, database), operations_of(used))
-    with _opened(module, mongodb_url, database.name) as client:
+    with recorded(sent or SentCommands()), _opened(module, mongodb_url, database.name) as client:
         yield client
 
 
@@ -55,16 +66,24 @@ def _opened(module: Module, mongodb_url: str, database: str) -> AbstractContextM
 @contextmanager
 def started_with(modules: Sequence[Module], mongodb_url: str, database: str) -> Iterator[TestClient]:
     given = {"mongodb_url": mongodb_url, "mongodb_database": database, "log_level": "WARNING"}
-    app = create_app(configured(Settings.model_validate(given), bcrypt_cost=4), modules)
+    app = create_app(
+        configured(Settings.model_validate(given), bcrypt_cost=4, registrations_per_address=10_000), modules
+    )
     with TestClient(app, raise_server_exceptions=False, headers=SIGNED_IN) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
+def traffic(operations: list[Operation]) -> Traffic:
+    """Return what the running app does while it answers requests."""
+    return Traffic(operations)
+
+
+@pytest.fixture(scope="module")
 def _at_start(
-    module: Module, database: MongoDatabase, mongodb_url: str
+    module: Module, traffic: Traffic, database: MongoDatabase, mongodb_url: str
 ) -> Iterator[tuple[TestClient, dict[str, list[Document]]]]:
-    with started(module, database, mongodb_url) as client:
+    with started(module, database, mongodb_url, traffic.sent) as client, traffic.of(client):
         yield client, documents_of(database)
 
 
@@ -73,13 +92,28 @@ def running(_at_start: tuple[TestClient, dict[str, list[Document]]]) -> TestClie
     return _at_start[0]
 
 
-@pytest.fixture
-def restored(_at_start: tuple[TestClient, dict[str, list[Document]]], database: MongoDatabase) -> TestClient:
-    """Return the client of the running app, after its database was made what it was at the start."""
+@pytest.fixture(scope="module")
+def session(
+    operations: list[Operation], _at_start: tuple[TestClient, dict[str, list[Document]]], database: MongoDatabase
+) -> Session:
+    """Make the database what it was at the start, and send all documented requests, and many wrong ones."""
     client, documents = _at_start
     for name in database.list_collection_names():
         database[name].delete_many({})
     for name, stored in documents.items():
         database[name].insert_many(stored)
     login_throttle._blocked.clear()  # what the process remembers of the counters that were there
-    return client
+    session = Session(client, database)
+    observe(session, operations)
+    return session
+
+
+def observe(session: Session, operations: list[Operation]) -> None:
+    """Send what the contracts on traffic look at: all documented requests, pages of lists, and wrong types."""
+    send_everything(session, operations)
+    create(Session(session.client, session.database), operations)
+    create_several(session.client, operations)
+    read_pages(session.client, operations)
+    for operation in operations:
+        for contract in (refuses_wrong_parameters, refuses_a_wrong_body):
+            list(contract(operation, session.client))

@@ -1,5 +1,6 @@
 """Contracts on a module's declaration. Each contract yields a sentence for each violation."""
 
+import re
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
@@ -8,23 +9,42 @@ from beanie import Document
 from pymongo import IndexModel
 from pymongo.database import Database
 
+from core.cli import openapi
+from core.cli import settings as settings_pages
+from core.conflicts import check_conflicts
 from core.database.bulk import collection_name
+from core.errors import StartupError
 from core.module import Module
 from core.operations.health import service
+from core.pages.problem_catalog import problem_types
+from core.settings import variables
 from tests.contract.isolation import MODULES, imports_of
 from tests.processes import ROOT
+
+PAGE, EXAMPLE = settings_pages.files()
 
 MongoDatabase = Database[dict[str, Any]]
 
 
 def is_declared(module: Module, package: ModuleType) -> Iterator[str]:
     """Check that the folder, its tests and the declaration have the same name, and that there is a description."""
-    if package.__name__ != f"modules.{module.name}":
+    is_folder = package.__name__.startswith("modules.")  # others are installed, with tests of their own
+    if is_folder and package.__name__ != f"modules.{module.name}":
         yield f"is named {module.name}, but its package is {package.__name__}"
-    if not (ROOT / "tests" / module.name).is_dir():
+    if is_folder and not (ROOT / "tests" / module.name).is_dir():
         yield f"has no tests/{module.name}/"
     if not module.description.endswith("."):
         yield "has no description that ends with a full stop"
+
+
+def has_no_conflicts(module: Module) -> Iterator[str]:
+    """Check that no other module has a name, collection, setting, command or route of this one."""
+    for other in MODULES:
+        if other.name != module.name:
+            try:
+                check_conflicts([other, module])
+            except StartupError as error:
+                yield str(error)
 
 
 def lists_its_public_names(module: Module, package: ModuleType) -> Iterator[str]:
@@ -61,6 +81,26 @@ def _documents_of(package: ModuleType, parent: type[Document] = Document) -> Ite
         if document.__module__.startswith(f"{package.__name__}.") and ".migrations." not in document.__module__:
             yield document
         yield from _documents_of(package, document)
+
+
+def documents_its_settings(module: Module) -> Iterator[str]:
+    """Check that each setting has a description, and that the generated pages have the current table of settings."""
+    if module.settings is None:
+        return
+    for variable, name in variables(module.settings).items():
+        if not module.settings.model_fields[name].description:
+            yield f"has no docstring below the setting {variable}"
+    for file, text in ((PAGE, settings_pages.page([module])), (EXAMPLE, settings_pages.example([module]))):
+        table = text[text.index(f"The module {module.name}") :]
+        if table not in file.read_text(encoding="utf-8"):
+            yield f"is not in {file.relative_to(ROOT)} with its current settings. Run: .venv/bin/{openapi.COMMAND}"
+
+
+def explains_its_problems(module: Module) -> Iterator[str]:
+    """Check that each problem type says in its docstring what it means, and then what a client can do."""
+    for problem in problem_types([module]).values():
+        if not re.fullmatch(r"[A-Z].+\.", problem.meaning()) or not re.fullmatch(r"[A-Z`].+\.", problem.remedy()):
+            yield f"has a problem {problem.__name__} whose docstring lacks its meaning or what a client can do"
 
 
 def owns_its_collections(modules: Sequence[Module], database: MongoDatabase) -> Iterator[str]:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from core.identity import Principal
 from core.module import Module
-from core.registry import discover, imported
+from core.registry import discover, imported, sources_of_modules
 from tests.core.stubs import authenticate
-from tests.processes import ROOT
 
 MODULES = discover()
+SOURCES = sources_of_modules()
 
 
 def isolated(module: Module) -> list[Module]:
@@ -44,4 +44,4 @@ def all_used_by(name: str, known: frozenset[str] = frozenset()) -> frozenset[str
 
 def imports_of(name: str) -> set[tuple[str, str]]:
     """Return what a module's files import: pairs of another module and a name in it, empty for the module itself."""
-    return imported("modules", ROOT / "modules" / name)
+    return imported(name, SOURCES) if name in SOURCES else set()

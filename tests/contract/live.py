@@ -6,7 +6,7 @@ No response may contain an internal field or an internal id.
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +19,6 @@ from tests.contract.behaviour import address
 from tests.contract.documentation import INTERNAL_FIELDS
 from tests.contract.example_requests import RequestArguments, bodies_of, requests_of
 from tests.contract.operations import Operation
-
-NEEDING_MORE = {
-    "DELETE /me": "the password, which the example of POST /me/password has changed",
-    "POST /password-reset": "a code that an admin has just created",
-    "POST /imports/{import_id}/resume": "an import that was interrupted",
-}
-"""The operations whose example cannot succeed after those of the others, with what they need."""
 
 INTERNAL_FIELD_WORD = re.compile(rf"(?<!\w)({'|'.join(sorted(INTERNAL_FIELDS))})(?!\w)")
 
@@ -74,6 +67,10 @@ class Session:
             found = self.database[name].distinct("_id")
             self.ids |= {str(one) for one in found if isinstance(one, ObjectId)}
 
+    def of_operation(self, operation: Operation) -> list[tuple[RequestArguments, Response]]:
+        """Return the requests to an operation, each with the response."""
+        return [(sent, answer) for asked, sent, answer in self.answers if str(asked) == str(operation)]
+
     def learn_public(self, operations: Sequence[Operation]) -> None:
         """Remember each `_id` that is the public name of a document.
 
@@ -93,6 +90,9 @@ def _ids_in_path(operation: Operation) -> Iterator[str]:
         examples = one["schema"].get("examples") or [""]
         if operation.path.endswith(f"{{{one['name']}}}") and ObjectId.is_valid(examples[0]):
             yield one["name"]
+
+
+Contract = Callable[[Operation, Session], Iterator[str]]
 
 
 def create(session: Session, operations: Sequence[Operation]) -> None:
@@ -124,33 +124,25 @@ def send_everything(session: Session, operations: Sequence[Operation]) -> None:
     session.learn_public(operations)
 
 
-def gaps(session: Session, operations: Sequence[Operation]) -> list[str]:
-    """Return what the responses exposed, and the routes that failed or answered no example with success."""
+def exposes_nothing_internal(operation: Operation, session: Session) -> Iterator[str]:
+    """Check that no response has an internal field or an internal id, and that none with personal data may be cached.
+    Internal ids are known only when all requests have been sent."""
     secret = session.ids - session.public
-    exposed = {
-        f"{operation}: exposes {leak}"
-        for operation, _, answer in session.answers
-        for leak in _leaks(operation, answer, secret)
-    }
-    failed = {
-        f"{operation}: answers {answer.status_code}"
-        for operation, _, answer in session.answers
-        if answer.is_server_error
-    }
-    unknown = {
-        f"{operation}: answers none of its examples with success"
-        for operation in operations
-        if str(operation) not in NEEDING_MORE and not _all_succeed(session, operation)
-    }
-    return sorted(exposed | failed | unknown)
+    answers = [answer for _, answer in session.of_operation(operation)]
+    leaks = {leak for answer in answers for leak in _leaks(operation, answer, secret)}
+    yield from (f"exposes {leak}" for leak in sorted(leaks))
 
 
-def _all_succeed(session: Session, operation: Operation) -> bool:
-    """Return whether the documented request of each media type was answered with success, alone or with parameters."""
-    succeeded = [sent for asked, sent, answer in session.answers if str(asked) == str(operation) and answer.is_success]
+def answers_its_examples(operation: Operation, session: Session) -> Iterator[str]:
+    """Check that the documented request of each media type was answered with success, alone or with parameters."""
+    succeeded = [sent for sent, answer in session.of_operation(operation) if answer.is_success]
     # A text in parentheses stands for a binary file.
     bodies = [body for body in bodies_of(operation) if not body.get("content", b"").startswith(b"(")]
-    return all(any(_has_body(sent, body) for sent in succeeded) for body in bodies)
+    if not all(any(_has_body(sent, body) for sent in succeeded) for body in bodies):
+        yield "answers none of its examples with success"
+
+
+CONTRACTS: tuple[Contract, ...] = (exposes_nothing_internal, answers_its_examples)
 
 
 def _has_body(request: RequestArguments, body: RequestArguments) -> bool:

@@ -49,7 +49,10 @@ class NoteWrite(RequestBody):
 
 
 class NoteNotFound(NotFound):
-    """There is no such note."""
+    """There is no such note.
+
+    Find its number in the list.
+    """
 
 
 TeacherOnly = at_least(Role.TEACHER)

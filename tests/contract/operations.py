@@ -1,35 +1,43 @@
 """The routes of a module, as the generated OpenAPI document describes them."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import iter_route_contexts
-from hypothesis.vendor.pretty import RepresentationPrinter
 
 from core.app import create_app
 from core.module import Module
 from core.settings import Settings
+from tests.contract.event_loop import place
 from tests.contract.isolation import isolated
+
+if TYPE_CHECKING:
+    from hypothesis.vendor.pretty import RepresentationPrinter
 
 Schema = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path of a module. `spec` is its part of the document; it is empty if there is none."""
+    """One method of one path of a module. `spec` is its part of the document; it is empty if there is none.
+
+    `where` is the file and line of its function.
+    """
 
     module: str
     method: str
     path: str
     public: bool
     document: dict[str, Any] = field(repr=False)
+    where: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
-    def _repr_pretty_(self, printer: RepresentationPrinter, _cycle: bool) -> None:
+    def _repr_pretty_(self, printer: "RepresentationPrinter", _cycle: bool) -> None:
         """Print only the name in messages of Hypothesis, which does not read `repr=False`."""
         printer.text(str(self))
 
@@ -80,4 +88,9 @@ def _operations(module: Module, document: dict[str, Any]) -> Iterator[Operation]
         for route in iter_route_contexts(router.routes if router else ()):
             path = re.sub(r":\w+\}", "}", route.path or "")
             for method in sorted(route.methods or ()):
-                yield Operation(module.name, method, path, public, document)
+                yield Operation(module.name, method, path, public, document, _where(route.endpoint))
+
+
+def _where(endpoint: Any) -> str:
+    code = inspect.unwrap(endpoint).__code__
+    return place(code.co_filename, code.co_firstlineno)

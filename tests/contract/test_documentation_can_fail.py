@@ -162,3 +162,15 @@ def test_a_badly_documented_route_is_found(declare: notes.Declare, gap: str) -> 
 def test_a_module_without_a_description_is_found() -> None:
     module = notes.notes_module(description="")
     assert "GET /notes: its tag has no description" in gaps(module)
+
+
+def test_a_public_route_is_found() -> None:
+    def declare(_: ProtectedRouter, public: APIRouter) -> None:
+        @public.get("/board")
+        async def read_board() -> notes.NoteRead:
+            """Read the board."""
+            return notes.NoteRead(text="")
+
+    assert "GET /board: is public: if it must be, say why in the module's exceptions" in gaps(
+        notes.notes_module(declare)
+    )

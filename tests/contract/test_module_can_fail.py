@@ -33,6 +33,7 @@ from tests.contract.behaviour import (
 )
 from tests.contract.conftest import started
 from tests.contract.declaration import MongoDatabase
+from tests.contract.error_codes import declares_the_codes_it_uses, uses_the_codes_it_declares
 from tests.contract.isolation import MODULES, isolated
 from tests.contract.messages import explains_wrong_values
 from tests.contract.operations import Operation, operations_of
@@ -52,6 +53,18 @@ def test_a_module_without_a_description_is_found() -> None:
     assert "has no description that ends with a full stop" in list(
         declaration.is_declared(notes.notes_module(description=""), package())
     )
+
+
+def test_a_conflict_with_another_module_is_found() -> None:
+    def declare(router: ProtectedRouter, _: APIRouter) -> None:
+        @router.get("/students/top")
+        async def read_top() -> notes.NoteRead:
+            """Read the note about the best student."""
+            return notes.NoteRead(text="a")
+
+    (conflict,) = declaration.has_no_conflicts(notes.notes_module(declare))
+    assert "GET /students/top of notes matches paths that GET /students/{roll_no} of students" in conflict
+    assert list(declaration.has_no_conflicts(VALID)) == []
 
 
 class Undeclared(Document):
@@ -108,6 +121,16 @@ def test_a_name_that_another_module_imports_but_is_not_listed_is_found() -> None
     vars(students).update({"module": 1, "__all__": ["module"]})
     missing = list(declaration.lists_its_public_names(Module(name="students"), students))
     assert "does not list StudentDocument in __all__, which another module imports" in missing
+
+
+def test_codes_that_are_not_declared_or_not_used_are_found() -> None:
+    codes = {"mark_type": "It is used by students.", "unheard_of": "No error has it."}
+    students = Module(name="students", error_codes=codes)
+    assert list(uses_the_codes_it_declares(students)) == [
+        "declares the code unheard_of, which no error has: remove it from error_codes"
+    ]
+    line = r"uses the code mark_\w+ at modules/students/\S+, line \d+: explain it in error_codes"
+    assert [gap for gap in declares_the_codes_it_uses(Module(name="students")) if re.fullmatch(line, gap)]
 
 
 def test_a_document_of_another_module_is_found() -> None:

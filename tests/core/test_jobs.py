@@ -21,7 +21,7 @@ from core.operations.jobs import MAX_FAILURES, JobRunner, running_jobs
 from core.settings import Settings
 from tests.conftest import AppClient
 from tests.core.stubs import stub
-from tests.jobs import run_job
+from tests.kit import run_job
 from tests.measured import told
 
 pytestmark = pytest.mark.anyio

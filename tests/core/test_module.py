@@ -564,3 +564,40 @@ def test_a_lifespan_that_fails_at_shutdown_is_named(settings: Settings, caplog: 
     with pytest.raises(ZeroDivisionError), TestClient(app):
         pass
     assert "The lifespan of the module two failed at shutdown" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from {name}.a.service import read",
+        "import {name}.a.service",
+        "from {name}.a import service",
+        "from ..a.service import read",
+        "from .. import b\nfrom ..a import hidden",
+        "def later():\n    from {name}.a import hidden",
+    ],
+)
+def test_an_import_of_another_modules_inside_is_refused(package: Package, line: str) -> None:
+    name = package({letter: DECLARED.format(name=letter) for letter in "ab"})
+    root = Path(importlib.import_module(name).__path__[0])
+    (root / "b" / "service.py").write_text(line.format(name=name))
+    lines = line.count("\n") + 1
+
+    with pytest.raises(StartupError, match=rf"^{name}/b/service\.py, line {lines}: .*use {name}\.a\.__all__"):
+        discover(name)
+
+
+def test_public_names_of_another_module_may_be_imported(package: Package) -> None:
+    a = DECLARED.format(name="a") + "__all__ = ['module', 'read']\n"
+    name = package({"a": a, "b": DECLARED.format(name="b")})
+    root = Path(importlib.import_module(name).__path__[0])
+    (root / "b" / "service.py").write_text(
+        f"import {name}.a\nfrom {name} import a\nfrom {name}.a import read\nfrom . import x\nfrom ..b import y\n"
+    )
+    assert len(discover(name)) == 2
+
+
+def test_the_line_of_the_module_is_named_when_a_library_raises(package: Package) -> None:
+    text = DECLARED.format(name="x") + "import json\n\njson.loads('{')\n"
+    with pytest.raises(StartupError, match=r"x/__init__\.py, line 5\)"):
+        discover(package({"x": text}))

@@ -30,6 +30,9 @@ FILES = {
 # Names of very different lengths, so that long lines would be wrapped differently; one singular is a Python keyword.
 GENERATED = ["ax1s", "classes", "extra_curricular_activities", "x" * 29 + "s"]
 
+UNUSED = "umbrella_stands"
+"""A name that no module of this checkout has, unlike `courses`, which the tutorial creates."""
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
@@ -180,13 +183,13 @@ def test_no_other_file_is_changed(tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path)
     before = files_below(checkout)
 
-    done = run_python(checkout, "-m", "core", "new-module", "courses")
+    done = run_python(checkout, "-m", "core", "new-module", UNUSED)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(part in done.stdout for part in ("modules/courses/", "tests/courses/"))
+    assert all(part in done.stdout for part in (f"modules/{UNUSED}/", f"tests/{UNUSED}/"))
     after = files_below(checkout)
     assert after.items() >= before.items()
-    assert after.keys() - before.keys() == {file.replace("{}", "courses") for file in FILES}
+    assert after.keys() - before.keys() == {file.replace("{}", UNUSED) for file in FILES}
     assert not [path for path in after if b"lost" in after[path].lower() and path not in before]
 
 
@@ -200,7 +203,7 @@ def test_it_needs_no_database_and_reports_errors_in_one_line(tmp_path: Path) -> 
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert name in done.stderr
     assert files_below(checkout) == before
-    assert run_python(checkout, "-m", "core", "new-module", "courses").returncode == 0
+    assert run_python(checkout, "-m", "core", "new-module", UNUSED).returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 from pydantic_settings import BaseSettings  # noqa: TC002
 
-from core.cli.settings import COMMAND, files
+from core.cli.openapi import COMMAND
+from core.cli.settings import files
 from core.settings import Settings
 from tests.conftest import settings_of_modules
 

@@ -9,7 +9,7 @@ import core.database.client
 from modules.students.models import StudentDocument
 from modules.students.records import store
 from tests.conftest import AppClient, sign_in
-from tests.students.test_indexes import SentCommands
+from tests.queries import SentCommands
 
 WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/students", {"roll_no": "S1", "name": "n", "branch": "b", "marks": {"math": 1}}),

@@ -23,7 +23,7 @@ from modules.students.erasure import service as erasure
 from modules.students.records import integrity
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
-from tests.jobs import run_job, without_jobs
+from tests.kit import run_job, without_jobs
 from tests.processes import until
 from tests.servers import PATIENCE
 from tests.students.follower import paused

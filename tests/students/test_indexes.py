@@ -1,20 +1,18 @@
 """No command of the student routes reads a whole collection: the real mongod explains each of them."""
 
 from collections.abc import Callable, Iterator
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, permutations, product
 from typing import Any
 
 import pytest
 from beanie import Document
-from bson import CodecOptions, DatetimeConversion, ObjectId, json_util
+from bson import ObjectId, json_util
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from pymongo import IndexModel, MongoClient
-from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-import core.database.client
 from core.identity import Role
 from core.settings import Settings
 from modules.students import module
@@ -24,26 +22,8 @@ from modules.students.records import store as records
 from modules.students.records.write_batch import Outcome, Write, write_all
 from tests.auth.people import Person, make
 from tests.conftest import AppClient
+from tests.queries import Command, SentCommands, explained, plans, recorded, steps
 from tests.students.listing import store
-
-Command = dict[str, Any]
-
-# The commands that have a query plan, each with the field of its statements if it can have several.
-PLANNED: dict[str, str | None] = {
-    "find": None,
-    "aggregate": None,
-    "count": None,
-    "distinct": None,
-    "findAndModify": None,
-}
-PLANNED |= {"update": "updates", "delete": "deletes"}
-UNPLANNED = {"insert", "getMore", "killCursors", "ping", "endSessions"}
-
-# The fields that the driver adds to a command, and that `explain` does not accept.
-ADDED = {"lsid", "$clusterTime", "$db", "$readPreference", "txnNumber", "writeConcern", "maxTimeMS", "readConcern"}
-
-# The index bounds of a plan may be dates that Python cannot represent.
-PLAN_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 # All kinds of commands that the routes send. The test fails if one of them was not sent.
 KINDS = {
@@ -65,35 +45,6 @@ KINDS = {
 
 # Indexes of students that only other modules' queries use.
 FOR_OTHERS = {"by_total", "by_average", "by_identity"}
-
-
-@dataclass
-class SentCommands(CommandListener):
-    """Records each command that is sent, with the route that sent it."""
-
-    route: str = ""
-    commands: list[tuple[str, str, Command]] = field(default_factory=list)
-
-    def started(self, event: CommandStartedEvent) -> None:
-        if self.route:
-            self.commands.append((self.route, event.command_name, deepcopy(dict(event.command))))
-
-    def succeeded(self, event: object) -> None:
-        """Do nothing: `started` has recorded the command."""
-
-    def failed(self, event: object) -> None:
-        """Do nothing: `started` has recorded the command."""
-
-    def statements(self) -> Iterator[tuple[str, Command]]:
-        """Yield each statement that can be explained, with its route."""
-        for route, name, command in self.commands:
-            if name not in PLANNED:
-                assert name in UNPLANNED, name
-                continue
-            plain = {key: value for key, value in command.items() if key not in ADDED}
-            several = PLANNED[name]
-            for statement in plain[several] if several else [None]:
-                yield route, plain | ({several: [statement]} if several else {})
 
 
 @dataclass
@@ -124,9 +75,9 @@ def sent() -> SentCommands:
 
 
 @pytest.fixture
-def client(no_app: None, open_client: AppClient, sent: SentCommands, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    monkeypatch.setitem(core.database.client._CLIENT_OPTIONS, "event_listeners", [sent])
-    return open_client()
+def client(no_app: None, open_client: AppClient, sent: SentCommands) -> Iterator[TestClient]:
+    with recorded(sent):
+        yield open_client()
 
 
 @pytest.fixture
@@ -264,31 +215,7 @@ def lose_a_race(script: Script) -> None:
 @pytest.fixture
 def explain(mongodb_url: str, database_name: str) -> Iterator[Callable[[Command], Any]]:
     with MongoClient[dict[str, Any]](mongodb_url) as client:
-        yield lambda command: client[database_name].command(
-            "explain", command, verbosity="queryPlanner", codec_options=PLAN_CODEC
-        )
-
-
-def plans(explained: Any, *others: str) -> Iterator[Any]:
-    """Yield the winning plans of an explanation, at any depth, and those with other names."""
-    if isinstance(explained, list):
-        for one in explained:
-            yield from plans(one, *others)
-    elif isinstance(explained, dict):
-        for name, value in explained.items():
-            yield from [value] if name in ("winningPlan", *others) else plans(value, *others)
-
-
-def steps(plan: Any) -> Iterator[tuple[str, str]]:
-    """Yield the stages of a plan, each with the index that it reads, if any."""
-    if isinstance(plan, list):
-        for one in plan:
-            yield from steps(one)
-    elif isinstance(plan, dict):
-        if isinstance(stage := plan.get("stage"), str):
-            yield stage, plan.get("indexName", "")
-        for value in plan.values():
-            yield from steps(value)
+        yield partial(explained, client[database_name])
 
 
 def test_a_query_without_an_index_would_be_noticed(script: Script, explain: Callable[[Command], Any]) -> None:

@@ -21,7 +21,7 @@ from modules.students import STUDENTS, StudentCopy
 from modules.students.changes import delivery
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
-from tests.jobs import without_jobs
+from tests.kit import without_jobs
 from tests.processes import ROOT
 from tests.students import attendance
 from tests.students.attendance import OF_STUDENTS, Attendance, module

@@ -23,10 +23,13 @@ PATIENCE = 900 + 60 * int(EXAMPLES)
 
 @pytest.mark.needs("schemathesis")
 def test_whatever_is_asked_is_answered_as_documented(tmp_path: Path) -> None:
+    config = tmp_path / "schemathesis.toml"
+    of_modules = sorted(set(CONFIG.parents[1].glob("*/schemathesis.toml")) - {CONFIG})
+    config.write_text("\n".join(file.read_text(encoding="utf-8") for file in (CONFIG, *of_modules)))
     with school(tmp_path, **FOR_TESTERS) as server:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
                 *("run", f"{server.url}/openapi.json", "--max-examples", EXAMPLES, "--no-color"),
             ],
             cwd=ROOT,

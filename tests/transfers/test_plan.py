@@ -13,8 +13,8 @@ from core.errors import Unavailable
 from modules.transfers.imports import import_job, new_subjects, plan, row_reader
 from modules.transfers.models import Import
 from modules.transfers.plans import pages
-from tests.students.test_indexes import plans as winning_plans
-from tests.students.test_indexes import steps
+from tests.queries import plans as winning_plans
+from tests.queries import steps
 from tests.transfers.helpers import JSON, NDJSON, add, counts, imported, lines, read_table, send, students, table
 from tests.transfers.test_import_model import ROLLS, ROW, STUDENT, SUBJECTS
 

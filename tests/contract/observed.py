@@ -1,0 +1,145 @@
+"""Contracts on what an app does while it answers the documented requests. Each yields a sentence for each violation."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from tests.contract.behaviour import is_problem
+from tests.contract.operations import Operation
+from tests.contract.traffic import Traffic
+from tests.queries import Command, explained, plans, steps
+
+MongoDatabase = Database[dict[str, Any]]
+Contract = Callable[[Operation, Traffic, MongoDatabase], Iterator[str]]
+
+
+def does_not_fail(operation: Operation, traffic: Traffic, _: MongoDatabase) -> Iterator[str]:
+    """Check that no request is answered with 500. The response of a wrong type is an error, too."""
+    if any(answer.status_code == 500 for answer in traffic.of_operation(operation)):
+        error = traffic.failures.get(str(operation), "see the log")
+        wrong_type = ": return what the annotation of the function says" if "ResponseValidation" in error else ""
+        yield f"answers 500{wrong_type}: {error}"
+
+
+def declares_its_responses(operation: Operation, traffic: Traffic, _: MongoDatabase) -> Iterator[str]:
+    """Check that each status, and each type of problem, that was answered is documented."""
+    answered = {
+        (answer.status_code, answer.json()["type"] if is_problem(answer) else "")
+        for answer in traffic.of_operation(operation)
+        if answer.request.method != "HEAD"
+    }
+    for status, type_ in sorted(answered):
+        declared = operation.responses.get(str(status))
+        if declared is None or (type_ and type_ not in _types_in(declared)):
+            yield f"answers {status} {type_ or 'without a problem'}, undeclared: add it to the route's responses=…"
+
+
+def _types_in(response: dict[str, Any]) -> set[str]:
+    media = response.get("content", {}).get("application/problem+json", {})
+    values = [media.get("example"), *(one.get("value") for one in media.get("examples", {}).values())]
+    return {value["type"] for value in values if value}
+
+
+def finds_by_indexes(operation: Operation, traffic: Traffic, database: MongoDatabase) -> Iterator[str]:
+    """Check that no command reads a whole collection."""
+    for command, plan in _plans(operation, traffic, database):
+        if "COLLSCAN" in dict(steps(list(plans(plan)))):
+            yield (
+                f"reads all of {_collection(command)} to find by {_fields(_filter(command))}: "
+                "declare an index that begins with these fields"
+            )
+
+
+def sorts_by_indexes(operation: Operation, traffic: Traffic, database: MongoDatabase) -> Iterator[str]:
+    """Check that no command sorts in memory what an index could have in order."""
+    for command, plan in _plans(operation, traffic, database):
+        # MongoDB may prefer to sort a few documents, even if an index has them in order.
+        choices = [
+            one for found in plans(plan, "rejectedPlans") for one in (found if isinstance(found, list) else [found])
+        ]
+        if choices and all("SORT" in dict(steps(one)) for one in choices):
+            yield (
+                f"sorts {_collection(command)} by {_fields(_sort(command))} in memory: "
+                "declare an index of these fields in this order"
+            )
+
+
+def _plans(operation: Operation, traffic: Traffic, database: MongoDatabase) -> Iterator[tuple[Command, Command]]:
+    """Yield each command of an operation once, with its explanation. Commands that differ in values only are one."""
+    statements = {_shape(one): one for route, one in traffic.sent.statements() if route == str(operation)}
+    for statement in statements.values():
+        try:
+            yield statement, explained(database, statement)
+        except OperationFailure as error:
+            if "$changeStream" not in str(statement):
+                raise AssertionError(f"{operation}: {statement} cannot be explained: {error}") from error
+
+
+def _shape(value: Any) -> str:
+    def shape(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {name: shape(inner) for name, inner in part.items()}
+        if isinstance(part, list):
+            return sorted({json.dumps(shape(inner)) for inner in part})
+        return part if isinstance(part, str) and part.startswith("$") else type(part).__name__
+
+    collection = _collection(value)
+    return f"{collection} {json.dumps(shape(value))} {_fields(_sort(value))}"
+
+
+def _collection(command: Command) -> str:
+    return str(next(iter(command.values())))
+
+
+def _stage(command: Command, name: str) -> dict[str, Any]:
+    return next((stage[name] for stage in command.get("pipeline", ()) if name in stage), {})
+
+
+def _filter(command: Command) -> dict[str, Any]:
+    several = command.get("updates") or command.get("deletes")
+    found = several[0]["q"] if several else command.get("filter") or command.get("query") or _stage(command, "$match")
+    return dict(found)
+
+
+def _sort(command: Command) -> dict[str, Any]:
+    return dict(command.get("sort") or _stage(command, "$sort"))
+
+
+def _fields(named: dict[str, Any]) -> str:
+    return ", ".join(named) or "nothing"
+
+
+def leaves_the_event_loop_free(operation: Operation, traffic: Traffic, _: MongoDatabase) -> Iterator[str]:
+    """Check that no request holds the event loop for 100 ms: nothing else is served meanwhile."""
+    if str(operation) in traffic.held:
+        where = traffic.held[str(operation)] or operation.where
+        yield f"holds the event loop for 100 ms at {where}: await it, or run it by asyncio.to_thread"
+
+
+def fills_its_pages(operation: Operation, traffic: Traffic, _: MongoDatabase) -> Iterator[str]:
+    """Check that a page with a link to the next one has as many items as the request asked for."""
+    for answer in traffic.of_operation(operation):
+        limit = answer.request.url.params.get("limit", "")
+        if answer.status_code == 200 and "next" in answer.links and limit.isdecimal():
+            items = _items(answer.json())
+            if len(items) < int(limit):
+                yield f"answers {len(items)} items to limit={limit} with a next page: fill the page before it ends"
+
+
+def _items(body: Any) -> list[Any]:
+    if isinstance(body, dict):
+        return next((part for part in body.values() if isinstance(part, list)), [])
+    return body if isinstance(body, list) else []
+
+
+CONTRACTS: tuple[Contract, ...] = (
+    does_not_fail,
+    declares_its_responses,
+    finds_by_indexes,
+    sorts_by_indexes,
+    leaves_the_event_loop_free,
+    fills_its_pages,
+)

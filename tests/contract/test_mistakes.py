@@ -1,0 +1,274 @@
+"""Mistakes that a module easily makes: the start or the contract finds each, with the file, the line and the remedy.
+
+`tests/core/test_module.py` tests one more: an import of another module's inside.
+"""
+
+import importlib
+import re
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.app import create_app
+from core.errors import StartupError
+from core.module import Module
+from core.registry import discover
+from core.settings import Settings
+from tests.contract import documentation, observed
+from tests.contract.conftest import observe, started
+from tests.contract.declaration import MongoDatabase, documents_its_settings
+from tests.contract.exceptions import unexcused
+from tests.contract.isolation import MODULES
+from tests.contract.live import Session
+from tests.contract.operations import operations_of
+from tests.contract.traffic import Traffic
+
+Write = Callable[..., Module]
+
+FILES = {
+    "__init__.py": """
+from core.module import Module
+from {package}.gadgets.models import Gadget
+from {package}.gadgets.router import router
+
+__all__ = ["module"]
+
+module = Module(name="gadgets", description="Gadgets.", router=router, documents=(Gadget,))
+""",
+    "models.py": """
+from beanie import Document
+from pymongo import IndexModel
+
+class Gadget(Document):
+    name: str = "a"
+    rank: int = 0
+
+    class Settings:
+        name = "gadgets"
+        indexes = [IndexModel("name", name="by_name")]
+""",
+    "router.py": """
+import time
+from typing import Annotated
+
+from fastapi import HTTPException, Query, Request, Response
+
+from core.errors import Conflict
+from core.routing import ProtectedRouter
+from {package}.gadgets.models import Gadget
+
+router = ProtectedRouter()
+
+@router.get("/gadgets")
+async def list_(rank: Annotated[int, Query(examples=[1])] = 1) -> list[str]:
+    '''List gadgets.'''
+    {body}
+""",
+}
+
+ROUTE = r"GET /gadgets \(\S+/gadgets/router\.py, line 12\): "
+"""What a finding about the route begins with."""
+
+VALID = "return [one.name for one in await Gadget.find().sort('name').to_list()]"
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Return a function that writes a module `gadgets` in a new package and loads it. The body of its route, and whole
+    files, can be given."""
+    package = f"package_{uuid.uuid4().hex}"
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(body: str = VALID, **files: str) -> Module:
+        folder = tmp_path / package / "gadgets"
+        folder.mkdir(parents=True)
+        (folder.parent / "__init__.py").touch()
+        given = {f"{name}.py": text for name, text in files.items()}
+        for name, text in (FILES | given).items():
+            (folder / name).write_text(text.lstrip().replace("{body}", body).replace("{package}", package))
+        importlib.invalidate_caches()
+        (module,) = discover(package)
+        return module
+
+    yield write
+    for loaded in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[loaded]
+
+
+@pytest.fixture
+def found(write: Write, database: MongoDatabase, mongodb_url: str) -> Callable[..., list[str]]:
+    """Return a function that writes the module, and returns what the contract finds."""
+
+    def found(body: str = VALID, **files: str) -> list[str]:
+        module = write(body, **files)
+        operations = operations_of(module)
+        traffic = Traffic(operations)
+        with started(module, database, mongodb_url, traffic.sent) as client, traffic.of(client):
+            observe(Session(client, database), operations)
+            return [
+                line
+                for contract in observed.CONTRACTS
+                for one in operations
+                for line in unexcused(
+                    module.name, contract.__name__, [(one, gap) for gap in contract(one, traffic, database)]
+                )
+            ]
+
+    return found
+
+
+def test_a_valid_module_is_not_reported(found: Callable[..., list[str]]) -> None:
+    assert found() == []
+
+
+SETTINGS = """
+from core.settings import ModuleSettings
+
+class GadgetSettings(ModuleSettings, env_prefix="MARKS_"):
+    max: int = 3
+"""
+
+DECLARES_SETTINGS = """
+from core.module import Module
+from {package}.gadgets.settings import GadgetSettings
+
+__all__ = ["module"]
+
+module = Module(name="gadgets", settings=GadgetSettings)
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "named", "remedy"),
+    [
+        ({"router": FILES["router.py"].replace("/gadgets", "/students/top")}, "router.py", "Change the path"),
+        ({"models": FILES["models.py"].replace('"gadgets"', '"students"')}, "models.py", "Rename one of them"),
+        ({"settings": SETTINGS, "__init__": DECLARES_SETTINGS}, "settings.py", "Rename one of them"),
+    ],
+    ids=["a route of another module", "a collection of another module", "a setting of another module"],
+)
+def test_what_another_module_has_is_refused_at_start(
+    write: Write, files: dict[str, str], named: str, remedy: str
+) -> None:
+    with pytest.raises(StartupError) as raised:
+        create_app(Settings(), [*MODULES, write(**files)])
+
+    message = str(raised.value)
+    assert re.search(rf"gadgets/{re.escape(named)}\W+(line )?\d+", message), message
+    assert remedy in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (
+            "return [1]",
+            ROUTE + r"answers 500: return what the .* of the function says: ResponseValidation.*",
+        ),
+        (
+            "raise RuntimeError('oh')",
+            r"GET /gadgets \(.*\): answers 500: RuntimeError: oh \(\S+/gadgets/router\.py, line 15\)",
+        ),
+        (
+            "return [one.name for one in await Gadget.find().sort('rank').to_list()]",
+            ROUTE + r"sorts gadgets by rank in memory: declare an index of these fields .*",
+        ),
+        (
+            "return [one.name for one in await Gadget.find({'rank': rank}).sort('name').to_list()]\n",
+            None,
+        ),
+        (
+            "return [one.name for one in await Gadget.find({'rank': rank}).to_list()]",
+            ROUTE + r"reads all of gadgets to find by rank: declare an index .*",
+        ),
+        (
+            "time.sleep(0.15)\n    return []",
+            ROUTE + r"holds the event loop for 100 ms at \S+/gadgets/router\.py, line 15: await it, .*",
+        ),
+        (
+            "return Response(status_code=202)",
+            ROUTE + r"answers 202 without a problem, undeclared: add it to the route's .*",
+        ),
+        (
+            "raise Conflict('Taken.')",
+            ROUTE + r"answers 409 /problems/conflict, undeclared: add it to the route's .*",
+        ),
+    ],
+    ids=[
+        "return value of a wrong type",
+        "exception",
+        "sort without an index",
+        "sort by an index",
+        "filter without an index",
+        "blocking call",
+        "undeclared status",
+        "undeclared problem",
+    ],
+)
+def test_a_mistake_in_a_route_is_found(found: Callable[..., list[str]], body: str, line: str | None) -> None:
+    lines = found(body)
+    if line is None:
+        assert lines == []
+    else:
+        assert [one for one in lines if re.fullmatch(line, one)], lines
+
+
+def test_a_return_type_that_no_response_can_have_is_refused_at_start(write: Write) -> None:
+    router = FILES["router.py"].replace("@router", "class Plain: ...\n\n@router").replace("list[str]", "Plain")
+    with pytest.raises(StartupError) as raised:
+        write(router=router)
+    message = str(raised.value)
+    assert re.search(r"gadgets\.router\.Plain'> is a valid Pydantic .*/gadgets/router\.py, line 14\)$", message), (
+        message
+    )
+    assert "\n" not in message
+
+
+def test_a_blocking_call_in_a_helper_is_found_there(found: Callable[..., list[str]]) -> None:
+    helper = "import time\n\ndef look() -> None:\n    for _ in range(3):\n        time.sleep(0.06)\n"
+    (line,) = found("from {package}.gadgets import helper\n    helper.look()\n    return []", helper=helper)
+    assert re.search(r"holds the event loop for 100 ms at \S+/gadgets/helper\.py, line 5: ", line)
+
+
+LIST = (
+    FILES["router.py"].partition("@router.get")[0]
+    + '''
+from core.api import LINK, CursorNotFound, PageQuery, problem_responses
+
+@router.get("/gadgets", responses={200: {"headers": LINK}, **problem_responses(CursorNotFound)})
+async def list_(query: Annotated[PageQuery, Query()], response: Response) -> list[str]:
+    """List gadgets."""
+    response.headers["Link"] = '</gadgets?limit=1>; rel="next"'
+    return []
+'''
+)
+
+
+def test_a_page_that_is_cut_short_is_found(found: Callable[..., list[str]]) -> None:
+    (line,) = found(router=LIST)
+    assert "answers 0 items to limit=1 with a next page: fill the page" in line
+
+
+def gaps(contract: documentation.Contract, module: Module) -> list[str]:
+    return documentation.violations(contract, operations_of(module))
+
+
+def test_a_parameter_without_an_example_is_found(write: Write) -> None:
+    router = FILES["router.py"].replace("rank: Annotated[int, Query(examples=[1])] = 1", "rank: str")
+    assert "GET /gadgets: has no example of its parameter rank" in gaps(
+        documentation.has_examples, write(router=router)
+    )
+
+
+def test_settings_that_are_not_in_the_pages_are_found(write: Write) -> None:
+    module = write(settings=SETTINGS, __init__=DECLARES_SETTINGS)
+    lines = list(documents_its_settings(module))
+    assert lines[0] == "has no docstring below the setting MARKS_MAX"
+    assert [re.sub(r"is not in (\S+) .*Run: ", r"\1: ", line) for line in lines[1:]] == [
+        "docs/settings.md: .venv/bin/python -m core openapi",
+        ".env.example: .venv/bin/python -m core openapi",
+    ]

@@ -1,0 +1,85 @@
+"""What an app does while it answers the requests of the contract: its responses, errors, commands and delays."""
+
+import logging
+import re
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx2 import Request, Response
+
+from tests.contract.event_loop import LoopWatch, is_own, place
+from tests.contract.operations import Operation
+from tests.queries import SentCommands
+
+_PARAMETER = r"\{\w+\}"
+
+
+@dataclass(eq=False)
+class Traffic(logging.Handler):
+    """The requests to an app, by operation.
+
+    sent      the commands to the database
+    answers   the responses, each with its operation
+    failures  for each operation that failed: the exception, with the file and line of the module
+    held      for each operation that held the event loop: the line of the module
+    """
+
+    operations: Sequence[Operation]
+    sent: SentCommands = field(default_factory=SentCommands)
+    answers: list[tuple[Operation, Response]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        logging.Handler.__init__(self, logging.ERROR)
+        self._patterns = [(one, re.compile(re.sub(_PARAMETER, ".+", one.path))) for one in self.operations]
+
+    @contextmanager
+    def of(self, client: TestClient) -> Iterator[None]:
+        """Observe the requests of a client, whose app must send its commands to `sent`."""
+        watch = LoopWatch(client, lambda: self.sent.route)
+        self.held = watch.held
+        client.event_hooks = {"request": [self._begin], "response": [self._end]}
+        logging.getLogger().addHandler(self)
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.stop()
+            logging.getLogger().removeHandler(self)
+
+    def of_operation(self, operation: Operation) -> list[Response]:
+        """Return the responses of an operation."""
+        return [answer for asked, answer in self.answers if asked == operation]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember the exception of a request."""
+        if self.sent.route and record.exc_info and record.exc_info[1]:
+            self.failures[self.sent.route] = _described(record.exc_info[1])
+
+    def _begin(self, request: Request) -> None:
+        operation = self._operation_of(request)
+        self.sent.route = str(operation) if operation else ""
+
+    def _end(self, response: Response) -> None:
+        operation = self._operation_of(response.request)
+        if operation:
+            self.answers.append((operation, response))
+        self.sent.route = ""
+
+    def _operation_of(self, request: Request) -> Operation | None:
+        method = "GET" if request.method == "HEAD" else request.method
+        path = request.url.path
+        found = [one for one, pattern in self._patterns if one.method == method and pattern.fullmatch(path)]
+        # The longest text outside of parameters: /imports/preview rather than /imports/{import_id}.
+        return max(found, key=lambda one: len(re.sub(_PARAMETER, "", one.path)), default=None)
+
+
+def _described(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
+    where: Any = f" ({place(frames[-1].filename, frames[-1].lineno or 0)})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{where}"

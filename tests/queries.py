@@ -1,0 +1,97 @@
+"""The commands that an app sends to MongoDB, and the plans by which MongoDB would carry them out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from bson import CodecOptions, DatetimeConversion
+from pymongo.database import Database
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+import core.database.client
+
+Command = dict[str, Any]
+
+# The commands that have a query plan, each with the field of its statements if it can have several.
+PLANNED: dict[str, str | None] = {
+    "find": None,
+    "aggregate": None,
+    "count": None,
+    "distinct": None,
+    "findAndModify": None,
+}
+PLANNED |= {"update": "updates", "delete": "deletes"}
+UNPLANNED = {"insert", "getMore", "killCursors", "ping", "endSessions"}
+
+# The fields that the driver adds to a command, and that `explain` does not accept.
+ADDED = {"lsid", "$clusterTime", "$db", "$readPreference", "txnNumber", "writeConcern", "maxTimeMS", "readConcern"}
+
+# The index bounds of a plan may be dates that Python cannot represent.
+PLAN_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+
+
+@dataclass
+class SentCommands(CommandListener):
+    """Records each command that is sent, with the route that sent it."""
+
+    route: str = ""
+    commands: list[tuple[str, str, Command]] = field(default_factory=list)
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if self.route:
+            self.commands.append((self.route, event.command_name, deepcopy(dict(event.command))))
+
+    def succeeded(self, event: object) -> None:
+        """Do nothing: `started` has recorded the command."""
+
+    def failed(self, event: object) -> None:
+        """Do nothing: `started` has recorded the command."""
+
+    def statements(self) -> Iterator[tuple[str, Command]]:
+        """Yield each statement that can be explained, with its route."""
+        for route, name, command in self.commands:
+            if name not in PLANNED:
+                assert name in UNPLANNED, name
+                continue
+            plain = {key: value for key, value in command.items() if key not in ADDED}
+            several = PLANNED[name]
+            for statement in plain[several] if several else [None]:
+                yield route, plain | ({several: [statement]} if several else {})
+
+
+@contextmanager
+def recorded(sent: SentCommands) -> Iterator[None]:
+    """Let the clients that are opened meanwhile report their commands to `sent`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(core.database.client._CLIENT_OPTIONS, "event_listeners", [sent])
+        yield
+
+
+def explained(database: Database[dict[str, Any]], command: Command) -> dict[str, Any]:
+    """Return how MongoDB would carry out a command."""
+    return database.command("explain", command, verbosity="queryPlanner", codec_options=PLAN_CODEC)
+
+
+def plans(explained: Any, *others: str) -> Iterator[Any]:
+    """Yield the winning plans of an explanation, at any depth, and those with other names."""
+    if isinstance(explained, list):
+        for one in explained:
+            yield from plans(one, *others)
+    elif isinstance(explained, dict):
+        for name, value in explained.items():
+            yield from [value] if name in ("winningPlan", *others) else plans(value, *others)
+
+
+def steps(plan: Any) -> Iterator[tuple[str, str]]:
+    """Yield the stages of a plan, each with the index that it reads, if any."""
+    if isinstance(plan, list):
+        for one in plan:
+            yield from steps(one)
+    elif isinstance(plan, dict):
+        if isinstance(stage := plan.get("stage"), str):
+            yield stage, plan.get("indexName", "")
+        for value in plan.values():
+            yield from steps(value)
