@@ -20,6 +20,8 @@ from core.references import Reference
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
+_STORABLE = {"Decimal": "DecimalField of core.api", "time": "TimeOfDay of core.api"}
+
 HealthCheck = Callable[[], Awaitable[None]]
 """Return if the module is healthy; raise an exception otherwise."""
 
@@ -143,7 +145,7 @@ class Module:
     def _check_documents(self) -> None:
         for document in self.documents:
             for path, kind in unstorable_fields(document).items():
-                remedy = "DecimalAnnotation of beanie" if kind == "Decimal" else "another type"
+                remedy = _STORABLE.get(kind, "another type")
                 raise StartupError(
                     f"{place_of(document)}: the field {path} of {document.__name__} has a type that cannot be stored "
                     f"and read again: {kind}. Use {remedy}, or add an encoder to `bson_encoders` in its Settings."
