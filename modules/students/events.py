@@ -20,7 +20,7 @@ class ErasedStudent:
 
 ERASED = Event[ErasedStudent]("erased")
 """A student is being erased. The handler deletes the module's data of the student; before that, the erasure is not
-final. A handler uses only the database: it is also called while the service starts."""
+final."""
 
 CHANGED = Event[Sequence[StudentSnapshot]]("changed")
 """Students were created, changed, renamed, deleted (`deleted_at` is set) or restored. The handler gets each in the

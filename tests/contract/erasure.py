@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from core.module import Module
 from tests.contract.declaration import MongoDatabase
+from tests.contract.example_requests import requests_of
 from tests.contract.isolation import MODULES, all_used_by
 from tests.contract.live import Session, create
 from tests.contract.operations import operations_of
@@ -31,10 +32,14 @@ def with_all_used(module: Module) -> list[Module]:
 def keeps_nothing_of_erased_students(
     modules: Sequence[Module], client: TestClient, database: MongoDatabase
 ) -> Iterator[str]:
-    """Create what the examples of all these modules create, erase each student, and yield each collection that still
+    """Store what the examples of all these modules store, erase each student, and yield each collection that still
     has the `_id` of one."""
     for module in modules:
-        create(Session(client, database), operations_of(module))
+        session, operations = Session(client, database), operations_of(module)
+        create(session, operations)
+        for operation in operations:
+            if operation.method == "PUT":
+                session.send(operation, next(requests_of(operation)))
     students = list(database[STUDENTS].find())
     for student in students:
         answer = client.delete(f"/students/{student['roll_no']}", params={"purge": "true"})
