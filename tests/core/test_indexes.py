@@ -24,7 +24,7 @@ class Attendance(Document):
     room: Indexed(str, DESCENDING)  # type: ignore[valid-type]  # Beanie's own notation
 
     class Settings:
-        name = "attendance"
+        name = "indexed_attendance"
         indexes = [
             IndexModel([("student", 1), ("day", 1)], name="once_a_day", unique=True),
             IndexModel([("day", 1), ("student", 1)], name="by_day"),
