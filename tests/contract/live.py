@@ -44,7 +44,8 @@ class Session:
         answer = self.client.request(operation.method, address(operation, **self._names(operation)), **request)
         self.answers.append((operation, answer))
         self._learn_names(operation, answer.headers.get("Location", ""))
-        self._learn_ids()
+        if operation.method != "GET":
+            self._learn_ids()
 
     def _names(self, operation: Operation) -> dict[str, str]:
         return {one["name"]: self.names[one["name"]] for one in operation.parameters if one["name"] in self.names}
@@ -97,9 +98,9 @@ def send_everything(session: Session, operations: Sequence[Operation]) -> None:
     readers = [operation for operation in operations if operation.method == "GET"]
     writers = [operation for operation in operations if operation.method != "GET"]
     for writer in sorted(writers, key=lambda operation: (operation.method == "DELETE", not operation.public)):
+        create(session, operations)
+        session.learn_public(operations)
         for request in requests_of(writer):
-            create(session, operations)
-            session.learn_public(operations)
             session.send(writer, request)
         for reader in readers:
             session.send(reader, next(requests_of(reader)))
