@@ -6,6 +6,7 @@ brings.
 """
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -48,9 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run a named file or test in this process: to start other processes takes longer than most files."""
+    """Run a named file or test in this process: to start other processes takes longer than most files.
+
+    For the rest there is one process more than processors, as each waits for mongod for a third of its time.
+    """
     if _names_only_folders(config):
-        return None
+        return (os.cpu_count() or 1) + 1
     config.option.dist = "no"
     return 0
 

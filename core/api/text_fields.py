@@ -122,19 +122,21 @@ class DocumentedPattern:
 # The part of `Printable` that a portable pattern can express: no unprintable characters, except for blanks at the ends,
 # which are trimmed.
 _TRIMMED = r"[ \t-\r]*"
-NOT_FIRST, _LAST = rf"\s{_NOT_VISIBLE}{UNPRINTABLE}", rf"\s{UNPRINTABLE}"
+NOT_FIRST = rf"\s{_NOT_VISIBLE}{UNPRINTABLE}"
+"""The characters that a line cannot begin with in a documented pattern, written as in a class of characters."""
+_NOT_LAST = rf"\s{UNPRINTABLE}"
 
 
 def printable_pattern(most: int, *, besides: str = "", first: str = "") -> str:
     """Return the pattern of a line of up to `most` printable characters, as `trimmed` leaves it, for a longer pattern.
     It has none of the characters `besides`, and does not begin with one of `first`; both are written as in a class of
     characters."""
-    return f"[^{first}{besides}{NOT_FIRST}]([^{besides}{UNPRINTABLE}]{{0,{most - 2}}}[^{besides}{_LAST}])?"
+    return f"[^{first}{besides}{NOT_FIRST}]([^{besides}{UNPRINTABLE}]{{0,{most - 2}}}[^{besides}{_NOT_LAST}])?"
 
 
 def whole_printable_pattern(*, besides: str = "", first: str = "") -> str:
     """Return the pattern of a whole text that is such a line once it is trimmed. Its length is documented besides."""
-    line = f"[^{first}{besides}{NOT_FIRST}]([^{besides}{UNPRINTABLE}]*[^{besides}{_LAST}])?"
+    line = f"[^{first}{besides}{NOT_FIRST}]([^{besides}{UNPRINTABLE}]*[^{besides}{_NOT_LAST}])?"
     return f"^{_TRIMMED}{line}{_TRIMMED}$"
 
 

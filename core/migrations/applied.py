@@ -24,7 +24,7 @@ _POLL_SECONDS = 1.0
 class AppliedMigration(Document):
     """A migration that has been applied to the database, identified by its name."""
 
-    id: str  # type: ignore[assignment]  # such as `students/m0001_keys`
+    id: str  # type: ignore[assignment]  # a name such as `students/m0001_keys`, no ObjectId
     at: datetime = Field(default_factory=utc_now)
 
     class Settings:

@@ -19,11 +19,6 @@ Stored = list[dict[str, Any]]
 
 
 @pytest.fixture
-def admin(client: TestClient, settings: Settings) -> Person:
-    return make(client, settings, "root", Role.ADMIN)
-
-
-@pytest.fixture
 def alice(client: TestClient, settings: Settings) -> Person:
     return make(client, settings, "alice", Role.TEACHER)
 
@@ -58,7 +53,7 @@ def test_a_one_time_code_is_made_once_and_never_stored(
 
 def test_the_key_of_one_code_is_refused_for_another_user(client: TestClient, admin: Person, alice: Person) -> None:
     assert post(admin, RESET).status_code == 200
-    assert problem(post(admin, "/users/root/password-reset")) == (422, "/problems/key-reused")
+    assert problem(post(admin, "/users/principal/password-reset")) == (422, "/problems/key-reused")
 
 
 def test_a_token_is_renewed_once_and_never_stored(alice: Person, keys: Any) -> None:

@@ -50,7 +50,8 @@ class Session:
             self.listed |= {
                 name: text for item in answer.json() for name, text in dict(item).items() if isinstance(text, str)
             }
-        self._learn_ids()
+        if operation.method != "GET":
+            self._learn_ids()
 
     def _names(self, operation: Operation) -> dict[str, str]:
         known = self.listed | self.names if operation.method == "GET" else self.names
@@ -111,9 +112,9 @@ def send_everything(session: Session, operations: Sequence[Operation]) -> None:
     readers = [operation for operation in operations if operation.method == "GET"]
     writers = [operation for operation in operations if operation.method != "GET"]
     for writer in sorted(writers, key=lambda operation: (operation.method == "DELETE", not operation.public)):
+        create(session, operations)
+        session.learn_public(operations)
         for request in requests_of(writer):
-            create(session, operations)
-            session.learn_public(operations)
             session.send(writer, request)
         for reader in readers:
             session.send(reader, next(requests_of(reader)))

@@ -210,7 +210,7 @@ def public_fields(rows: list[Row]) -> list[Row]:
 
 
 @given(drawn=students, query=queries, limit=st.integers(2, 9))
-@settings(deterministic, max_examples=80)
+@settings(deterministic, max_examples=40)
 def test_all_pages_together_are_the_list_of_the_model(
     client: TestClient, drawn: list[Row], query: Query, limit: int
 ) -> None:

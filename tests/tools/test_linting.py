@@ -1,4 +1,4 @@
-"""The document of the API in other tools: Spectral has nothing to say, and Postman makes a collection of it."""
+"""The API's document in other tools: Spectral finds no fault in it, and Postman makes a collection of it."""
 
 import json
 import re
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 RULES = {"extends": ["spectral:oas"]}
 
-# What Spectral says and is not changed, by the rule and its message without the name of a role, with the reason.
+# What Spectral reports and we leave as it is, with the reason: a rule and its message, without the name of the role.
 EXCEPTIONS = {
     ("info-contact", 'Info object must have "contact" object.'): "The people to ask are those of each school.",
     (
