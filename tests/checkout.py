@@ -1,5 +1,6 @@
 """Copy the files of this checkout, for tests that would change them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,5 +26,8 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def run_python(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run Python with these arguments in that folder."""
-    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    """Run Python with these arguments in that folder, without coverage, which would be that of the copy."""
+    environment = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes import ROOT
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
 
 
 def lint_imports(folder: Path) -> "subprocess.CompletedProcess[str]":

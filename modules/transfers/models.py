@@ -54,9 +54,10 @@ class Import(Document):
     `offset` the number of bytes read up to it: of the file, or of the CSV that a workbook is converted to, which has
     `text_size` bytes. `errors_stored` is the number of failed rows that are stored (all of
     them if it is absent), and `errors_bytes` the size of their cells. `alive_at` is the time of the last heartbeat.
-    `turn` is a fencing token: each claim increments it, so that a process that lost its claim can no longer update the
-    import. `key` is computed by `core.routing.hashed_key`. `subjects_before` are the subjects in which a stored student
-    had a mark when the import began (None before that, and after its end), and `new_subjects` the others in the file.
+    `turn` is a fencing token: each claim and each release increments it, so that a process that lost its claim can no
+    longer update the import. `key` is computed by `core.routing.hashed_key`. `subjects_before` are the subjects in
+    which a stored student had a mark when the import began (None before that, and after its end), and `new_subjects`
+    the others in the file.
     """
 
     by: str

@@ -11,7 +11,7 @@ from tests.measured import REQUESTS, scraped
 from tests.processes import ROOT, kill, until
 from tests.servers import Server, launch, serve
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
 
 HEALTHZ = {"method": "GET", "route": "/healthz", "status": "200"}
 
@@ -107,22 +107,21 @@ def files_with_name(shared: Path, name: str) -> list[Path]:
     return [file for folder in folders(shared) for file in folder.glob(name)]
 
 
-def test_a_restarted_server_counts_from_zero(tmp_path: Path, shared: Path) -> None:
-    for _ in range(2):
-        with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
-            ask(server, 20)
-            assert scraped(server.url, REQUESTS, **HEALTHZ) == 20
-        assert folders(shared) == []
-
-
-def test_metrics_of_a_killed_server_are_ignored_and_removed(tmp_path: Path, shared: Path) -> None:
-    with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
+def test_each_server_counts_from_zero(tmp_path: Path, shared: Path) -> None:
+    """The second server starts after one that has stopped, and the third one after one that was killed."""
+    options, where = ["--workers", "2"], {"TMPDIR": str(shared)}
+    with serve(tmp_path, *options, **where) as server:
         ask(server, 20)
+    assert folders(shared) == []
+
+    with serve(tmp_path, *options, **where) as server:
+        ask(server, 20)
+        assert scraped(server.url, REQUESTS, **HEALTHZ) == 20
         (old,) = folders(shared)
         server.kill()
     assert old.exists()
 
-    with serve(tmp_path, "--workers", "2", TMPDIR=str(shared)) as server:
+    with serve(tmp_path, *options, **where) as server:
         assert scraped(server.url, REQUESTS, **HEALTHZ) == 0
         assert old not in folders(shared)
 

@@ -20,7 +20,7 @@ from tests.servers import Server, serve
 
 pytestmark = pytest.mark.process
 
-KILLS = int(os.environ.get("FAILOVER_KILLS", "5"))
+KILLS = int(os.environ.get("FAILOVER_KILLS", "3"))
 HANGS = int(os.environ.get("FAILOVER_HANGS", "1"))
 
 

@@ -24,7 +24,7 @@ from tests.tools.school import ADMIN, FOR_TESTERS, PASSWORD, Accounts, data_faul
 
 pytestmark = pytest.mark.process
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 
 # The number of requests of one operation before those of the next one.

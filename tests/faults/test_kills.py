@@ -21,7 +21,7 @@ from tests.servers import Server, launch, serve
 
 pytestmark = pytest.mark.process
 
-KILLS = int(os.environ.get("API_KILLS", "20"))
+KILLS = int(os.environ.get("API_KILLS", "8"))
 MAIN = str(ROOT / "main.py")
 UVICORN = ["-m", "uvicorn", "main:app", "--app-dir", str(ROOT), "--timeout-graceful-shutdown", "10"]
 

@@ -43,13 +43,16 @@ class School:
         sign_in_at(self.client)
 
     def restart(self, end: Callable[[Server], object] = Server.kill) -> None:
-        """Kill the server and start the next one. Heartbeats are set to expired, so that the test need not wait."""
+        """Kill the server and start the next one. Heartbeats are set to expired, so that the test need not wait.
+
+        This is done at the end, because the database may still execute a command of the killed server.
+        """
         end(self.server)
         self.client.close()
-        working = {"state": {"$in": ["receiving", "running", "undoing"]}}
-        self.database["imports"].update_many(working, {"$set": {"alive_at": EXPIRED}})
         self.server = start(self.folder, self.app)
         self.connect()
+        working = {"state": {"$in": ["receiving", "running", "undoing"]}}
+        self.database["imports"].update_many(working, {"$set": {"alive_at": EXPIRED}})
 
     def clear(self) -> None:
         """Delete all students and imports."""

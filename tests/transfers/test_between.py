@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import pytest
@@ -152,6 +153,27 @@ def test_a_server_that_lost_its_import_to_another_writes_no_more(
     undone = teacher.post(f"/imports/{report['id']}/undo").json()
     assert (undone["restored"], undone["kept"]) == (1, ["S1"])
     assert set(students(teacher)) == {"S1"}
+
+
+def test_a_late_heartbeat_does_not_revive_an_import_that_was_released(
+    teacher: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that was sent before its task was cancelled may be executed later."""
+    jobs: list[Import] = []
+
+    async def fail(_: object, of: Import) -> None:
+        jobs.append(of)
+        raise Unavailable("The database is unreachable.")
+
+    monkeypatch.setattr(import_job, "write", fail)
+    assert send(teacher, "roll_no,name,branch\nS1,First,A\n", on_error="skip").status_code == 503
+    (job,) = jobs
+
+    assert teacher.portal
+    with pytest.raises(Unavailable):
+        teacher.portal.call(partial(job.update_fields, alive_at=utc_now()))
+
+    assert teacher.get(f"/imports/{job.id}").json()["state"] == "interrupted"
 
 
 def test_a_late_write_of_a_lost_command_is_part_of_the_import(

@@ -20,7 +20,7 @@ from tests.transfers.killed import (
     prepare,
 )
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
 
 ROWS = 6_000
 

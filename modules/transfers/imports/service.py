@@ -125,8 +125,13 @@ def _conflicting_state(job: Import) -> str:
 
 
 async def release(job: Import) -> None:
-    """Mark an import as no longer running, so that another process can claim it."""
-    await job.update_fields(alive_at=datetime.fromtimestamp(0, UTC))
+    """Mark an import as no longer running, so that another process can claim it.
+
+    This begins a new turn. Otherwise, an update that was sent before its task was cancelled could be executed after
+    this one, and the import would look alive.
+    """
+    released = {"$set": {"alive_at": datetime.fromtimestamp(0, UTC)}, "$inc": {"turn": 1}}
+    await collection(Import).update_one({"_id": job.id, "turn": job.turn}, released)
 
 
 async def report(job: Import) -> ImportRead:

@@ -1,0 +1,8 @@
+"""Fixtures of the tests that put a service under load or kill it."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _untraced(untraced: None) -> None:
+    """Start all servers without coverage."""
