@@ -160,19 +160,34 @@ def test_a_failed_delivery_is_repeated_later(
 def test_a_call_that_a_dead_process_has_begun_is_repeated_after_its_lease(
     client: TestClient, database: Database[JSON]
 ) -> None:
-    followers = database["student_change_followers"]
+    leases = database["leases"]
     create(client, "S1")
     deliver(client)
     create(client, "S2")
-    lease = {"lease": "of a dead process", "expires_at": datetime.now(UTC) + timedelta(minutes=1)}
-    followers.update_one({"_id": "notes"}, {"$set": lease})
+    lease = {"owner": "a dead process", "expires_at": datetime.now(UTC) + timedelta(minutes=1)}
+    assert leases.update_one({"_id": "students/changes for notes"}, {"$set": lease}).matched_count
 
     deliver(client)
     assert Notes.calls == [["S1"]]
-    followers.update_one({"_id": "notes"}, {"$set": {"expires_at": EPOCH}})
+    leases.update_one({"_id": "students/changes for notes"}, {"$set": {"expires_at": EPOCH}})
     deliver(client)
 
     assert Notes.calls == [["S1"], ["S2"]]
+
+
+def test_a_process_that_was_paused_does_not_set_the_position_back(
+    client: TestClient, database: Database[JSON]
+) -> None:
+    create(client, "S1")
+
+    with paused(client, Note, "save", lambda: deliver(client)) as finish:
+        database["leases"].update_one({"_id": "students/changes for notes"}, {"$set": {"expires_at": EPOCH}})
+        create(client, "S2")
+        deliver(client)
+        finish()
+
+    (follower,) = database["student_change_followers"].find({"_id": "notes"})
+    assert follower["position"] == 2
 
 
 def test_a_purge_deletes_what_a_module_has_stored(client: TestClient, admin: Person, database: Database[JSON]) -> None:
