@@ -22,8 +22,11 @@ from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
 import core.database.client
+from core.conflicts import check_conflicts
 from core.database.embedded import find_mongod, run_embedded
+from core.errors import StartupError
 from core.module import Module
+from core.operations.health import service
 from core.registry import discover
 from core.settings import ModuleSelection, ModuleSettings, Settings, variables
 from modules.auth import login_throttle
@@ -57,6 +60,19 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return (os.cpu_count() or 1) + 1
     config.option.dist = "no"
     return 0
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop the run, with one line, if a module keeps the service from starting: each test would print the same error.
+
+    Do this before test processes are started.
+    """
+    if hasattr(session.config, "workerinput"):
+        return
+    try:
+        check_conflicts([*discover(), service])
+    except StartupError as error:
+        pytest.exit(f"The service cannot start. {error}", pytest.ExitCode.TESTS_FAILED)
 
 
 def _names_only_folders(config: pytest.Config) -> bool:
