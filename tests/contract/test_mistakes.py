@@ -174,6 +174,14 @@ def test_what_another_module_has_is_refused_at_start(
             r"GET /gadgets \(.*\): answers 500: RuntimeError: oh \(\S+/gadgets/router\.py, line 15\)",
         ),
         (
+            "from pymongo.errors import AutoReconnect\n    raise AutoReconnect",
+            ROUTE + r"answers 503: see the log",
+        ),
+        (
+            "return Response(status_code=599)",
+            ROUTE + r"answers 599: see the log",
+        ),
+        (
             "return [one.name for one in await Gadget.find().sort('rank').to_list()]",
             ROUTE + r"sorts gadgets by rank in memory: declare an index of these fields .*",
         ),
@@ -201,6 +209,8 @@ def test_what_another_module_has_is_refused_at_start(
     ids=[
         "return value of a wrong type",
         "exception",
+        "error of the driver",
+        "error by a status",
         "sort without an index",
         "sort by an index",
         "filter without an index",
