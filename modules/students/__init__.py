@@ -2,6 +2,7 @@
 
 from core.module import Module
 from modules.students import migrations
+from modules.students.commands import forget_module
 from modules.students.demo import demo
 from modules.students.error_codes import ERROR_CODES
 from modules.students.events import CHANGED, ERASED, ErasedStudent
@@ -73,6 +74,7 @@ module = Module(
     lifespan=lifespan,
     jobs=jobs,
     data_check=data_check,
+    commands=(forget_module,),
     error_codes=ERROR_CODES,
     demo=demo,
 )

@@ -1,6 +1,7 @@
 """Modules that follow students: their handlers are called until they succeed, in order, and alone."""
 
 import asyncio
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from beanie import Document, PydanticObjectId
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
+from core.command import CommandError
 from core.events import Follow
 from core.identity import Role
 from core.module import Module
@@ -19,6 +21,7 @@ from core.registry import discover
 from core.settings import Settings
 from modules.students import CHANGED, ERASED, ErasedStudent, StudentSnapshot, following
 from modules.students.changes import delivery
+from modules.students.commands import forget_module
 from modules.students.erasure import service as erasure
 from modules.students.records import integrity
 from tests.auth.people import Person, make
@@ -265,6 +268,27 @@ def test_a_purge_waits_for_a_module_that_is_switched_off(
     assert names(database) == []
     assert again.portal
     assert again.portal.call(findings) == []
+
+
+def test_an_erasure_does_not_wait_for_a_module_that_was_deleted(
+    client: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    create(client, "S1")
+    with broken():
+        assert admin.ask("DELETE", PURGE).status_code == 202
+    assert client.portal
+    (finding,) = client.portal.call(findings)
+    assert finding.endswith("run: python -m core forget-module notes")
+
+    assert "no longer wait for the module notes" in client.portal.call(forget_module.run, Namespace(name="notes"))
+
+    assert "notes" not in database["erasure_followers"].distinct("_id")
+    assert database["student_change_followers"].count_documents({}) == 0
+    client.portal.call(erasure.finish_erasures)
+    assert len(admin.ask("GET", "/erasures").json()) == 1
+    for name, error in (("notes", "No module notes has followed"), ("transfers", "modules/transfers/__init__.py")):
+        with pytest.raises(CommandError, match=error):
+            client.portal.call(forget_module.run, Namespace(name=name))
 
 
 async def findings() -> list[str]:

@@ -67,6 +67,12 @@ async def register() -> None:
         await collection(ChangeFollower).update_one({"_id": module}, {"$setOnInsert": new}, upsert=True)
 
 
+async def unregister(module: str) -> bool:
+    """Delete the position of a module, and return whether it had one."""
+    deleted = await collection(ChangeFollower).delete_one({"_id": module})
+    return bool(deleted.deleted_count)
+
+
 async def deliver() -> bool:
     """Deliver the next changes to each module that follows them in this app. Return whether more are available.
 

@@ -50,6 +50,14 @@ async def register() -> None:
         await collection(ErasureFollower).replace_one({"_id": module}, {"_id": module}, upsert=True)
 
 
+async def unregister(module: str) -> bool:
+    """Let no erasure wait for a module any longer, also none that has begun. Return whether any could have."""
+    known = await collection(ErasureFollower).delete_one({"_id": module})
+    waiting = {**_UNFINISHED, "erasing.waits_for": module}
+    changed = await collection(StudentDocument).update_many(waiting, {"$pull": {"erasing.waits_for": module}})
+    return bool(known.deleted_count or changed.modified_count)
+
+
 async def erase(roll_no: str, writer: Writer) -> Erasing | None:
     """Erase the student, deleted or not, and the whole history. Return None if the erasure is finished, or what is
     stored of it if modules have not deleted their data of the student yet; it is continued later.
