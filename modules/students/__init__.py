@@ -5,7 +5,7 @@ from modules.students import migrations
 from modules.students.commands import forget_module
 from modules.students.demo import demo
 from modules.students.error_codes import ERROR_CODES
-from modules.students.events import CHANGED, ERASED, ErasedStudent
+from modules.students.events import CHANGED, ERASED, GONE, ErasedStudent
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
 from modules.students.following import jobs, lifespan
@@ -34,6 +34,7 @@ from modules.students.settings import MarkSettings
 __all__ = [
     "CHANGED",
     "ERASED",
+    "GONE",
     "STUDENTS",
     "DocumentedMark",
     "ErasedStudent",
