@@ -83,8 +83,8 @@ class Apps:
     """The apps of one test process.
 
     A start takes as long as a dozen requests, so the app of one test is used again by the next one that asks for the
-    same settings and the discovered modules. Only one app is kept: documents are bound to the database of the app that
-    was started last.
+    same settings, and for the discovered modules or the same tuple of others, which a file of tests declares once. Only
+    one app is kept: documents are bound to the database of the app that was started last.
     """
 
     def __init__(self, mongodb_url: str, database: Database[Document]) -> None:
@@ -125,10 +125,11 @@ class Apps:
     def _can_be_kept(self, app: RunningApp) -> bool:
         url = app.settings.mongodb_url
         is_ours = url is not None and url.get_secret_value() == self._mongodb_url
-        return is_ours and app.modules is None and app.began_empty and app.is_idle()
+        is_reusable = app.modules is None or isinstance(app.modules, tuple)
+        return is_ours and is_reusable and app.began_empty and app.is_idle()
 
     def _fits(self, settings: Settings, modules: Sequence[Module] | None) -> bool:
-        if modules is not None or not self._running:
+        if not self._running or self._running[-1].modules is not modules:
             return False
         return _values(self._running[-1].settings) == _values(settings) and self._running[-1].is_current()
 

@@ -240,7 +240,7 @@ def no_app(_apps: Apps) -> Iterator[None]:
 def open_client(settings: Settings, _apps: Apps) -> Iterator[AppClient]:
     """Yield a function that opens clients of running apps: `open_client(modules=…, marks_max=…)`.
 
-    The app of an earlier test is used again if it has the same settings.
+    The app of an earlier test is used again if it has the same settings, and the same tuple of modules, if any.
     """
 
     def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:

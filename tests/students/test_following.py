@@ -68,9 +68,8 @@ class Notes:
         await Note.find({"_id": student.id}).delete()
 
 
-def notes() -> Module:
-    follows = (Follow(ERASED, Notes.forget), Follow(CHANGED, Notes.refresh))
-    return Module(name="notes", documents=(Note,), follows=follows)
+NOTES = Module(name="notes", documents=(Note,), follows=(Follow(ERASED, Notes.forget), Follow(CHANGED, Notes.refresh)))
+MODULES = (*without_jobs(), NOTES)
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def client(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> TestClien
     """Return a client of the service with the module, whose changes are delivered only by `deliver`."""
     monkeypatch.setattr(Notes, "broken", False)
     monkeypatch.setattr(Notes, "calls", [])
-    return sign_in(open_client(modules=[*without_jobs(), notes()]))
+    return sign_in(open_client(modules=MODULES))
 
 
 @pytest.fixture
@@ -178,9 +177,7 @@ def test_a_call_that_a_dead_process_has_begun_is_repeated_after_its_lease(
     assert Notes.calls == [["S1"], ["S2"]]
 
 
-def test_a_process_that_was_paused_does_not_set_the_position_back(
-    client: TestClient, database: Database[JSON]
-) -> None:
+def test_a_process_that_was_paused_does_not_set_the_position_back(client: TestClient, database: Database[JSON]) -> None:
     create(client, "S1")
 
     with paused(client, Note, "save", lambda: deliver(client)) as finish:
@@ -261,7 +258,7 @@ def test_a_purge_waits_for_a_module_that_is_switched_off(
     assert answer.json()["erasure_id"] in finding
     assert "waits for the module notes, which is switched off" in finding
 
-    again = open_client(modules=[*discover(), notes()])
+    again = open_client(modules=[*discover(), NOTES])
     run_job(again, erasure.finish_erasures)
 
     assert again.get(answer.headers["Location"], headers=without.headers).json()["finished"] is True

@@ -31,6 +31,7 @@ from tests.students.follower import paused
 from tests.transfers.helpers import database_of
 
 JSON = dict[str, Any]
+MODULES = (*without_jobs(), module)
 PAGE = (ROOT / "docs" / "adding-a-module.md").read_text(encoding="utf-8")
 
 
@@ -43,7 +44,7 @@ def database(settings: Settings) -> Iterator[Database[JSON]]:
 @pytest.fixture
 def client(open_client: AppClient) -> TestClient:
     """Return a client of the service with the module, whose changes are delivered only by `deliver`."""
-    return sign_in(open_client(modules=[*without_jobs(), module]))
+    return sign_in(open_client(modules=MODULES))
 
 
 @pytest.fixture
