@@ -128,10 +128,12 @@ def test_the_service_works_as_declared(
 def test_the_sample_calls_of_the_documentation_work(
     module: Module, operations: list[Operation], running: TestClient, database: MongoDatabase
 ) -> None:
-    gaps = []
+    gaps, is_changed = [], True
     for operation in operations:
-        live.create(live.Session(running, database), operations)
+        if is_changed:
+            live.create(live.Session(running, database), operations)
         gaps += [(operation, gap) for gap in accepts_its_sample_call(operation, running)]
+        is_changed = operation.method != "GET"
     assert unexcused(module.name, accepts_its_sample_call.__name__, gaps) == []
 
 
