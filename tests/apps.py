@@ -5,6 +5,7 @@ import logging
 import operator
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from anyio.from_thread import BlockingPortal
@@ -134,9 +135,13 @@ class Apps:
         return _values(self._running[-1].settings) == _values(settings) and self._running[-1].is_current()
 
 
+_discovered = cache(discover)
+"""The modules of the service. Their discovery reads all their files, which takes longer than most tests."""
+
+
 def _values(settings: Settings) -> dict[type[BaseSettings], dict[str, Any]]:
     """Return all settings, including those of modules that have not been read so far."""
-    settings.read_parts([module.settings for module in discover() if module.settings])
+    settings.read_parts([module.settings for module in _discovered() if module.settings])
     return {type(part): part.__dict__ for part in settings.parts}
 
 
@@ -150,6 +155,6 @@ def _bindings(modules: Sequence[Module] | None) -> list[object]:
     """Return the collections that the documents are bound to."""
     return [
         document.get_motor_collection()
-        for module in (discover() if modules is None else modules)
+        for module in (_discovered() if modules is None else modules)
         for document in module.documents
     ]

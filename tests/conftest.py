@@ -75,6 +75,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(f"The service cannot start. {error}", pytest.ExitCode.TESTS_FAILED)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Save a run without Hypothesis its import, which takes half a second, and which its plugin does at the end."""
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and not plugins.hasplugin("dsession"):  # that is where others run the tests
+        plugins.unregister(name="hypothesispytest")
+
+
 def _names_only_folders(config: pytest.Config) -> bool:
     return all(Path(argument).is_dir() for argument in config.args)
 
