@@ -50,6 +50,7 @@ class Owners(Generic[Copy]):
     not_found   the problem if there is no record with a public key
     changed     the event of changes, with the changed records
     erased      the event of an erasure, with an object that has the `_id` of the record as `id`
+    gone        the event that records with these `_id`s were erased some time ago, for what was left of them
     """
 
     name: str
@@ -60,6 +61,7 @@ class Owners(Generic[Copy]):
     not_found: type[NotFound]
     changed: Event[Any]
     erased: Event[Any]
+    gone: Event[Collection[ObjectId]]
 
     def indexes(self, *then: str, unique: bool = False) -> list[IndexModel]:
         """Return the indexes of a document whose records belong to these owners: by owner and `then` by other fields of
@@ -91,8 +93,11 @@ class Reference(Generic[Copy]):
 
     @property
     def follows(self) -> tuple[Follow[Any], ...]:
-        """What the module of the document does when owners change or are erased."""
-        return Follow(self.owners.erased, self._forget), Follow(self.owners.changed, self._refresh_changed)
+        """What the module of the document does when owners change or are erased. A record that is inserted after the
+        erasure is deleted by `confirm` or, if the process dies before that, after the event `gone`."""
+        owners = self.owners
+        forget = (Follow(owners.erased, self._forget), Follow(owners.gone, self._delete))
+        return *forget, Follow(owners.changed, self._refresh_changed)
 
     def check(self) -> None:
         """Raise `StartupError` if the document lacks the field, or an index by owner."""
@@ -138,7 +143,7 @@ class Reference(Generic[Copy]):
         while versions:
             found = await self.owners.find_by_id(versions)
             if missing := versions.keys() - found.keys():
-                await collection(self.document).delete_many({self._id: {"$in": list(missing)}})
+                await self._delete(missing)
                 gone |= missing
             newer = [copy for key, copy in found.items() if copy.version > versions[key]]
             await self._refresh(newer)
@@ -175,7 +180,10 @@ class Reference(Generic[Copy]):
         return f"{self.owners.name}.id"
 
     async def _forget(self, erased: Any) -> None:
-        await collection(self.document).delete_many({self._id: erased.id})
+        await self._delete([erased.id])
+
+    async def _delete(self, owners: Collection[ObjectId]) -> None:
+        await collection(self.document).delete_many({self._id: {"$in": list(owners)}})
 
     async def _refresh_changed(self, changed: Sequence[Any]) -> None:
         await self._refresh(map(self.owners.copy_of, changed))

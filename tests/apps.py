@@ -5,6 +5,7 @@ import logging
 import operator
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from anyio.from_thread import BlockingPortal
@@ -83,8 +84,8 @@ class Apps:
     """The apps of one test process.
 
     A start takes as long as a dozen requests, so the app of one test is used again by the next one that asks for the
-    same settings and the discovered modules. Only one app is kept: documents are bound to the database of the app that
-    was started last.
+    same settings, and for the discovered modules or the same tuple of others, which a file of tests declares once. Only
+    one app is kept: documents are bound to the database of the app that was started last.
     """
 
     def __init__(self, mongodb_url: str, database: Database[Document]) -> None:
@@ -125,17 +126,22 @@ class Apps:
     def _can_be_kept(self, app: RunningApp) -> bool:
         url = app.settings.mongodb_url
         is_ours = url is not None and url.get_secret_value() == self._mongodb_url
-        return is_ours and app.modules is None and app.began_empty and app.is_idle()
+        is_reusable = app.modules is None or isinstance(app.modules, tuple)
+        return is_ours and is_reusable and app.began_empty and app.is_idle()
 
     def _fits(self, settings: Settings, modules: Sequence[Module] | None) -> bool:
-        if modules is not None or not self._running:
+        if not self._running or self._running[-1].modules is not modules:
             return False
         return _values(self._running[-1].settings) == _values(settings) and self._running[-1].is_current()
 
 
+_discovered = cache(discover)
+"""The modules of the service. Their discovery reads all their files, which takes longer than most tests."""
+
+
 def _values(settings: Settings) -> dict[type[BaseSettings], dict[str, Any]]:
     """Return all settings, including those of modules that have not been read so far."""
-    settings.read_parts([module.settings for module in discover() if module.settings])
+    settings.read_parts([module.settings for module in _discovered() if module.settings])
     return {type(part): part.__dict__ for part in settings.parts}
 
 
@@ -149,6 +155,6 @@ def _bindings(modules: Sequence[Module] | None) -> list[object]:
     """Return the collections that the documents are bound to."""
     return [
         document.get_motor_collection()
-        for module in (discover() if modules is None else modules)
+        for module in (_discovered() if modules is None else modules)
         for document in module.documents
     ]

@@ -22,8 +22,11 @@ from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
 import core.database.client
+from core.conflicts import check_conflicts
 from core.database.embedded import find_mongod, run_embedded
+from core.errors import StartupError
 from core.module import Module
+from core.operations.health import service
 from core.registry import discover
 from core.settings import ModuleSelection, ModuleSettings, Settings, variables
 from modules.auth import login_throttle
@@ -57,6 +60,26 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return (os.cpu_count() or 1) + 1
     config.option.dist = "no"
     return 0
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop the run, with one line, if a module keeps the service from starting: each test would print the same error.
+
+    Do this before test processes are started.
+    """
+    if hasattr(session.config, "workerinput"):
+        return
+    try:
+        check_conflicts([*discover(), service])
+    except StartupError as error:
+        pytest.exit(f"The service cannot start. {error}", pytest.ExitCode.TESTS_FAILED)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Save a run without Hypothesis its import, which takes half a second, and which its plugin does at the end."""
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and not plugins.hasplugin("dsession"):  # that is where others run the tests
+        plugins.unregister(name="hypothesispytest")
 
 
 def _names_only_folders(config: pytest.Config) -> bool:
@@ -232,7 +255,7 @@ def no_app(_apps: Apps) -> Iterator[None]:
 def open_client(settings: Settings, _apps: Apps) -> Iterator[AppClient]:
     """Yield a function that opens clients of running apps: `open_client(modules=…, marks_max=…)`.
 
-    The app of an earlier test is used again if it has the same settings.
+    The app of an earlier test is used again if it has the same settings, and the same tuple of modules, if any.
     """
 
     def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:

@@ -30,6 +30,7 @@ from core.api.optimistic_locking import (
 from core.api.pagination import LINK, Cursor, CursorNotFound, Listing, PageQuery, decode_cursor, encode_cursor
 from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
 from core.api.request_body import RequestBody
+from core.api.storable_values import check_storable
 from core.api.text_fields import (
     NOT_FIRST,
     UNPRINTABLE,
@@ -86,6 +87,7 @@ __all__ = [
     "also_as_merge_patch",
     "as_problem",
     "change_if",
+    "check_storable",
     "code_of",
     "day_sort_key",
     "decimal_sort_key",

@@ -41,13 +41,17 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """The status of the service and of the resources that it needs."""
+    """The status of the service and of the resources that it needs: `degraded` if it can handle requests although a job
+    of a module keeps failing."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok", "checks": {"database": "ok"}}]})
 
     checks: Annotated[
         dict[str, str],
-        Field(description="Check results: `ok` for the database and for each module with a check."),
+        Field(
+            description="Check results: `ok` for the database and for each module with a check, and `failing` for each "
+            "job that keeps failing."
+        ),
     ]
 
 
@@ -64,7 +68,8 @@ async def healthz() -> Health:
 async def readyz(request: Request) -> Readiness:
     """Check whether the service can handle requests.
 
-    Queries MongoDB, runs the health checks of the modules, and looks at their jobs.
+    Queries MongoDB, runs the health checks of the modules, and looks at their jobs. A job that keeps failing does
+    not make the service unready: requests are still answered.
     """
     request.app.state.availability.check_reachable()
     try:
@@ -75,10 +80,13 @@ async def readyz(request: Request) -> Readiness:
     checks: dict[str, HealthCheck] = request.app.state.health_checks
     results = await asyncio.gather(*(_is_healthy(name, check) for name, check in checks.items()))
     failed = [name for name, is_healthy in zip(checks, results, strict=True) if not is_healthy]
-    failed += [job.name for job in request.app.state.jobs if job.is_failing()]
     if failed:
         raise Unavailable(f"Failed health checks: {', '.join(failed)}.")
-    return Readiness(checks={"database": "ok", **dict.fromkeys(checks, "ok")})
+    failing = [job.name for job in request.app.state.jobs if job.is_failing()]
+    return Readiness(
+        status="degraded" if failing else "ok",
+        checks={"database": "ok", **dict.fromkeys(checks, "ok"), **dict.fromkeys(failing, "failing")},
+    )
 
 
 async def _is_healthy(name: str, check: HealthCheck) -> bool:

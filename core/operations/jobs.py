@@ -21,7 +21,7 @@ RETRY_SECONDS = 10.0
 """The pause after a failed run, unless the job's own pause is shorter."""
 
 MAX_FAILURES = 3
-"""After this many failed runs in a row, `/readyz` fails until a run succeeds."""
+"""After this many failed runs in a row, `/readyz` names the job until a run succeeds."""
 
 STEADY_SECONDS = 30.0
 """An endless job that has been running for this long counts as successful."""

@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.api import ANY_ROUTE, PROTECTED_ROUTE, operation_id, with_problems
@@ -18,6 +19,7 @@ from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
 from core.identity import Role, authorize, current_user
 from core.routing.deprecation import Deprecation
 from core.routing.idempotency import PARAMETER, PROBLEMS, Handler, carried_out_once
+from core.routing.parameter_values import check_values, parsers_of
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -48,7 +50,8 @@ class _Overrides:
 
 
 class CheckedRoute(APIRoute):
-    """A route that rejects unsupported media types and repeated query parameters, and announces its deprecation.
+    """A route that rejects unsupported media types, repeated query parameters and values of parameters that MongoDB
+    cannot store, and announces its deprecation.
 
     The framework would silently use the last value of a parameter that takes one value.
     """
@@ -77,8 +80,9 @@ class CheckedRoute(APIRoute):
         self.media_types = _media_types(self)
         self.reads_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
         parameters = list(_query_parameters(self.dependant))
-        self.single_parameters = frozenset(name for name, type_ in parameters if not holds_many(type_))
+        self.single_parameters = frozenset(name for name, field in parameters if not holds_many(field.annotation))
         self.known_names = {"query": [name for name, _ in parameters], "body": list(_body_names(self))}
+        self.parsers = parsers_of([*parameters, *_path_parameters(self.dependant)])
         handle = self.wrapped(super().get_route_handler())
 
         async def handle_prechecked(request: Request) -> Response:
@@ -94,6 +98,8 @@ class CheckedRoute(APIRoute):
             _check_encoding(request)
         _check_media_type(request, self.media_types)
         _check_query(request, self.single_parameters)
+        if self.parsers:
+            check_values([*request.path_params.items(), *request.query_params.multi_items()], self.parsers)
 
     def wrapped(self, handle: Handler) -> Handler:
         """Return the handler of requests that have passed `precheck`; `handle` is the framework's."""
@@ -222,12 +228,18 @@ def _check_encoding(request: Request) -> None:
         raise UnsupportedMediaType(detail, headers={"Accept-Encoding": "identity"})
 
 
-def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the type of each query parameter."""
+def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the name and the field of each query parameter."""
     for parameter in dependant.query_params:
-        yield from _fields(parameter.field_info.annotation) or [(parameter.alias, parameter.field_info.annotation)]
+        yield from _fields(parameter.field_info.annotation) or [(parameter.alias, parameter.field_info)]
     for dependency in dependant.dependencies:
         yield from _query_parameters(dependency)
+
+
+def _path_parameters(dependant: Dependant) -> Iterator[tuple[str, FieldInfo]]:
+    yield from ((parameter.alias, parameter.field_info) for parameter in dependant.path_params)
+    for dependency in dependant.dependencies:
+        yield from _path_parameters(dependency)
 
 
 def _body_names(route: APIRoute) -> Iterator[str]:
@@ -235,11 +247,11 @@ def _body_names(route: APIRoute) -> Iterator[str]:
         yield from (name for name, _ in _fields(route.body_field.field_info.annotation))
 
 
-def _fields(model: Any) -> list[tuple[str, Any]]:
-    """Return the name and the type of each field of a model; nothing for another type."""
+def _fields(model: Any) -> list[tuple[str, FieldInfo]]:
+    """Return the name and the field of each field of a model; nothing for another type."""
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
-    return [(field.alias or name, field.annotation) for name, field in model.model_fields.items()]
+    return [(field.alias or name, field) for name, field in model.model_fields.items()]
 
 
 def holds_many(type_: Any) -> bool:

@@ -2,9 +2,10 @@
 
 from core.module import Module
 from modules.students import migrations
+from modules.students.commands import forget_module
 from modules.students.demo import demo
 from modules.students.error_codes import ERROR_CODES
-from modules.students.events import CHANGED, ERASED, ErasedStudent
+from modules.students.events import CHANGED, ERASED, GONE, ErasedStudent
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
 from modules.students.following import jobs, lifespan
@@ -33,6 +34,7 @@ from modules.students.settings import MarkSettings
 __all__ = [
     "CHANGED",
     "ERASED",
+    "GONE",
     "STUDENTS",
     "DocumentedMark",
     "ErasedStudent",
@@ -73,6 +75,7 @@ module = Module(
     lifespan=lifespan,
     jobs=jobs,
     data_check=data_check,
+    commands=(forget_module,),
     error_codes=ERROR_CODES,
     demo=demo,
 )

@@ -1,6 +1,6 @@
 """The events of students that other modules follow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bson import ObjectId
@@ -21,6 +21,11 @@ class ErasedStudent:
 ERASED = Event[ErasedStudent]("erased")
 """A student is being erased. The handler deletes the module's data of the student; before that, the erasure is not
 final."""
+
+GONE = Event[Collection[ObjectId]]("gone")
+"""Students were erased some time ago: the `_id`s of the last 1,000, at startup and hourly. A request that ran during an
+erasure may have inserted something afterwards, and its process may have died before it looked whether the student still
+exists. The handler deletes it. It does not run instead of a handler of `ERASED`."""
 
 CHANGED = Event[Sequence[StudentSnapshot]]("changed")
 """Students were created, changed, renamed, deleted (`deleted_at` is set) or restored. The handler gets each in the

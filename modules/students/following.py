@@ -10,10 +10,9 @@ from modules.students.erasure import service as erasure
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """Store which modules follow students before any job or request needs it, and delete leftovers of erasures."""
+    """Store which modules follow students before any job or request needs it."""
     await erasure.register()
     await delivery.register()
-    await erasure.sweep()
     yield
 
 
@@ -24,4 +23,4 @@ async def deliver_changes() -> None:
 
 
 # In each process, because another one may run without a module that follows students.
-jobs = (Every(1, deliver_changes), Every(30, erasure.finish_erasures))
+jobs = (Every(1, deliver_changes), Every(30, erasure.finish_erasures), Every(3600, erasure.sweep))

@@ -269,16 +269,12 @@ class ErasureFollower(Document):
 class ChangeFollower(Document):
     """The position in the feed of a module that follows the changes of students.
 
-    position    the number of the last entry that the module's handler has handled
-    lease       the id of the call of its handlers that is in progress, or was the last one
-    expires_at  when the next call may begin: at the end of that call, or at this time if its process has died
-    retry_at    when the handler is called again after it has failed
+    position  the number of the last entry that the module's handler has handled
+    retry_at  when the handler is called again after it has failed
     """
 
     id: str  # type: ignore[assignment]  # the module's name instead of an ObjectId
     position: int = 0
-    lease: str = ""
-    expires_at: datetime
     retry_at: datetime
 
     class Settings:

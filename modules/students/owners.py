@@ -7,7 +7,7 @@ from bson import ObjectId
 
 from core.database import collection, read_majority
 from core.references import OwnerCopy, Owners
-from modules.students.events import CHANGED, ERASED
+from modules.students.events import CHANGED, ERASED, GONE
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.store import StudentNotFound
 
@@ -57,5 +57,6 @@ STUDENTS = Owners(
     not_found=StudentNotFound,
     changed=CHANGED,
     erased=ERASED,
+    gone=GONE,
 )
 """Students, for records of other modules that belong to one: `Reference(Attendance, STUDENTS)`."""

@@ -17,6 +17,7 @@ from tests.measured import REQUESTS, told
 Contract = Callable[[Operation, TestClient], Iterator[str]]
 
 WRONG = "wrong type"
+TOO_LARGE = str(2**63)
 NO_TAG = "wrong tag"
 
 
@@ -31,15 +32,13 @@ def refuses_invalid_tokens(operation: Operation, client: TestClient) -> Iterator
 
 
 def refuses_wrong_parameters(operation: Operation, client: TestClient) -> Iterator[str]:
-    """Check that a parameter of the wrong type is a 422 that names it."""
+    """Check that a parameter of the wrong type, or a number that MongoDB cannot store, is a 422 that names it."""
     for parameter in operation.parameters:
-        wrong = _wrong_value(operation, parameter)
-        if wrong is None:
-            continue
-        answer = _ask_with(operation, client, parameter, wrong)
-        named = [error.get("parameter") for error in answer.json().get("errors", [])] if is_problem(answer) else []
-        if answer.status_code != 422 or parameter["name"] not in named:
-            yield f"answers {answer.status_code} as {_kind(answer)} to a wrong {parameter['name']}"
+        for wrong in _wrong_values(operation, parameter):
+            answer = _ask_with(operation, client, parameter, wrong)
+            named = [error.get("parameter") for error in answer.json().get("errors", [])] if is_problem(answer) else []
+            if answer.status_code != 422 or parameter["name"] not in named:
+                yield f"answers {answer.status_code} as {_kind(answer)} to {parameter['name']}={wrong}"
 
 
 def _ask_with(operation: Operation, client: TestClient, parameter: dict[str, Any], wrong: str) -> Response:
@@ -52,11 +51,20 @@ def _ask_with(operation: Operation, client: TestClient, parameter: dict[str, Any
     )
 
 
-def _wrong_value(operation: Operation, parameter: dict[str, Any]) -> str | None:
-    """Return a value that is invalid for the parameter, or None if any text is valid."""
+def _wrong_values(operation: Operation, parameter: dict[str, Any]) -> Iterator[str]:
+    """Yield values that are invalid for the parameter: none if any text is valid."""
     if parameter["name"] in ("If-Match", "If-None-Match"):
-        return NO_TAG
-    return None if _takes_any_text(operation, parameter["schema"]) else WRONG
+        yield NO_TAG
+    elif not _takes_any_text(operation, parameter["schema"]):
+        yield WRONG
+        if parameter["in"] != "header" and _is_integer(operation, parameter["schema"]):
+            yield TOO_LARGE
+
+
+def _is_integer(operation: Operation, reference: Schema) -> bool:
+    schema = operation.resolved(reference)
+    parts = [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())]
+    return schema.get("type") == "integer" or any(_is_integer(operation, part) for part in parts)
 
 
 def _takes_any_text(operation: Operation, reference: Schema) -> bool:

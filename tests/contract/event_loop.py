@@ -20,7 +20,7 @@ MAX_SECONDS = 0.1
 _INTERVAL = 0.005
 
 # On a busy machine, the event loop can be late because its thread gets no time. The thread that watches gets none
-# either then, so a loop counts as held only if the watch has seen it this often, always busy.
+# either then, so a loop counts as held only if the watch has seen it this often, always busy, with a module's function.
 _MIN_SEEN = 8
 
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], str(ROOT / "core"))
@@ -71,7 +71,7 @@ class LoopWatch(threading.Thread):
         while not answered.wait(_INTERVAL) and not self._stopped.is_set():
             places.append(_place_of(sys._current_frames().get(self._thread)))
             route = self._route()
-            is_late = time.monotonic() - begun > MAX_SECONDS and len(places) >= _MIN_SEEN
+            is_late = time.monotonic() - begun > MAX_SECONDS and len(list(filter(None, places))) >= _MIN_SEEN
             # A function of a library in C may keep all other threads waiting, this one included.
             if route and (is_late or time.clock_gettime(self._clock) - used > MAX_SECONDS):
                 seen = Counter(filter(None, places)).most_common(1)

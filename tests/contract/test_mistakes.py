@@ -55,6 +55,7 @@ import time
 from typing import Annotated
 
 from fastapi import HTTPException, Query, Request, Response
+from pymongo.errors import AutoReconnect
 
 from core.errors import Conflict
 from core.routing import ProtectedRouter
@@ -68,9 +69,6 @@ async def list_(rank: Annotated[int, Query(examples=[1])] = 1) -> list[str]:
     {body}
 """,
 }
-
-ROUTE = r"GET /gadgets \(\S+/gadgets/router\.py, line 12\): "
-"""What a finding about the route begins with."""
 
 VALID = "return [one.name for one in await Gadget.find().sort('name').to_list()]"
 
@@ -120,10 +118,6 @@ def found(write: Write, database: MongoDatabase, mongodb_url: str) -> Callable[.
     return found
 
 
-def test_a_valid_module_is_not_reported(found: Callable[..., list[str]]) -> None:
-    assert found() == []
-
-
 SETTINGS = """
 from core.settings import ModuleSettings
 
@@ -162,59 +156,78 @@ def test_what_another_module_has_is_refused_at_start(
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(
-    ("body", "line"),
-    [
-        (
-            "return [1]",
-            ROUTE + r"answers 500: return what the .* of the function says: ResponseValidation.*",
-        ),
-        (
-            "raise RuntimeError('oh')",
-            r"GET /gadgets \(.*\): answers 500: RuntimeError: oh \(\S+/gadgets/router\.py, line 15\)",
-        ),
-        (
-            "return [one.name for one in await Gadget.find().sort('rank').to_list()]",
-            ROUTE + r"sorts gadgets by rank in memory: declare an index of these fields .*",
-        ),
-        (
-            "return [one.name for one in await Gadget.find({'rank': rank}).sort('name').to_list()]\n",
-            None,
-        ),
-        (
-            "return [one.name for one in await Gadget.find({'rank': rank}).to_list()]",
-            ROUTE + r"reads all of gadgets to find by rank: declare an index .*",
-        ),
-        (
-            "time.sleep(0.15)\n    return []",
-            ROUTE + r"holds the event loop for 100 ms at \S+/gadgets/router\.py, line 15: await it, .*",
-        ),
-        (
-            "return Response(status_code=202)",
-            ROUTE + r"answers 202 without a problem, undeclared: add it to the route's .*",
-        ),
-        (
-            "raise Conflict('Taken.')",
-            ROUTE + r"answers 409 /problems/conflict, undeclared: add it to the route's .*",
-        ),
-    ],
-    ids=[
-        "return value of a wrong type",
-        "exception",
-        "sort without an index",
-        "sort by an index",
-        "filter without an index",
-        "blocking call",
-        "undeclared status",
-        "undeclared problem",
-    ],
-)
-def test_a_mistake_in_a_route_is_found(found: Callable[..., list[str]], body: str, line: str | None) -> None:
-    lines = found(body)
-    if line is None:
-        assert lines == []
-    else:
-        assert [one for one in lines if re.fullmatch(line, one)], lines
+MISTAKES = {
+    "return value of a wrong type": (
+        "return [1]",
+        "answers 500: return what the annotation of the function says: ResponseValidation.*",
+    ),
+    "exception": (
+        "raise RuntimeError('oh')",
+        r"answers 500: RuntimeError: oh \(\S+/gadgets/router\.py, line {line}\)",
+    ),
+    "error of the driver": (
+        "raise AutoReconnect",
+        "answers 503: see the log",
+    ),
+    "error by a status": (
+        "return Response(status_code=599)",
+        "answers 599: see the log",
+    ),
+    "sort without an index": (
+        "return [one.name for one in await Gadget.find().sort('rank').to_list()]",
+        "sorts gadgets by rank in memory: declare an index of these fields .*",
+    ),
+    "sort by an index": (
+        "return [one.name for one in await Gadget.find({'rank': rank}).sort('name').to_list()]",
+        None,
+    ),
+    "filter without an index": (
+        "return [one.name for one in await Gadget.find({'rank': rank}).to_list()]",
+        "reads all of gadgets to find by rank: declare an index .*",
+    ),
+    "blocking call": (
+        "time.sleep(0.15); return []",
+        r"holds the event loop for 100 ms at \S+/gadgets/router\.py, line {line}: await it, .*",
+    ),
+    "blocking call in a helper": (
+        "from {package}.gadgets import helper; helper.look(); return []",
+        r"holds the event loop for 100 ms at \S+/gadgets/helper\.py, line 5: .*",
+    ),
+    "undeclared status": (
+        "return Response(status_code=202)",
+        "answers 202 without a problem, undeclared: add it to the route's .*",
+    ),
+    "undeclared problem": (
+        "raise Conflict('Taken.')",
+        "answers 409 /problems/conflict, undeclared: add it to the route's .*",
+    ),
+    "none": (VALID, None),
+}
+"""The bodies of routes, each with what the contract finds: nothing, or a line in which `{line}` is the body's line."""
+
+HELPER = "import time\n\ndef look() -> None:\n    for _ in range(3):\n        time.sleep(0.06)\n"
+
+
+def test_each_mistake_in_a_route_is_found_there(found: Callable[..., list[str]]) -> None:
+    head, _, route = FILES["router.py"].lstrip().partition("@router.get")
+    router = head
+    expected: dict[str, str | None] = {}
+    for number, (name, (body, finding)) in enumerate(MISTAKES.items()):
+        declared = f"@router.get{route}".replace("/gadgets", f"/gadgets/{number}").replace("list_", f"list_{number}")
+        router += declared.replace("{body}", body)
+        line = router.count("\n")  # that of the body, which ends with the only line break after it
+        where = rf"GET /gadgets/{number} \(\S+/gadgets/router\.py, line {line - 3}\): "
+        expected[name] = finding and where + finding.replace("{line}", str(line))
+
+    lines = found(router=router, helper=HELPER)
+
+    assert {name: lines for name, line in expected.items() if line and not _are_matched(lines, line)} == {}
+    right = [str(number) for number, (_, finding) in enumerate(MISTAKES.values()) if finding is None]
+    assert [line for line in lines if line.split()[1].rpartition("/")[2] in right] == []
+
+
+def _are_matched(lines: list[str], pattern: str) -> bool:
+    return any(re.fullmatch(pattern, line) for line in lines)
 
 
 def test_a_return_type_that_no_response_can_have_is_refused_at_start(write: Write) -> None:
@@ -222,16 +235,10 @@ def test_a_return_type_that_no_response_can_have_is_refused_at_start(write: Writ
     with pytest.raises(StartupError) as raised:
         write(router=router)
     message = str(raised.value)
-    assert re.search(r"gadgets\.router\.Plain'> is a valid Pydantic .*/gadgets/router\.py, line 14\)$", message), (
+    assert re.search(r"gadgets\.router\.Plain'> is a valid Pydantic .*/gadgets/router\.py, line 15\)$", message), (
         message
     )
     assert "\n" not in message
-
-
-def test_a_blocking_call_in_a_helper_is_found_there(found: Callable[..., list[str]]) -> None:
-    helper = "import time\n\ndef look() -> None:\n    for _ in range(3):\n        time.sleep(0.06)\n"
-    (line,) = found("from {package}.gadgets import helper\n    helper.look()\n    return []", helper=helper)
-    assert re.search(r"holds the event loop for 100 ms at \S+/gadgets/helper\.py, line 5: ", line)
 
 
 LIST = (

@@ -20,6 +20,7 @@ from core.api.validation_messages import SENTENCES
 from core.module import Module
 from core.routing.deprecation import deprecation
 from core.routing.router import ProtectedRouter
+from tests.conftest import AppClient
 from tests.contract import behaviour, declaration, notes
 from tests.contract.behaviour import (
     announces_deprecation,
@@ -37,6 +38,7 @@ from tests.contract.error_codes import declares_the_codes_it_uses, uses_the_code
 from tests.contract.isolation import MODULES, isolated
 from tests.contract.messages import explains_wrong_values
 from tests.contract.operations import Operation, operations_of
+from tests.core.stubs import SIGNED_IN
 
 VALID = notes.notes_module()
 REFUSALS = [refuses_invalid_tokens, refuses_wrong_parameters, refuses_a_wrong_body, refuses_an_unknown_encoding]
@@ -145,29 +147,42 @@ def test_an_isolated_module_has_the_documents_of_the_modules_that_it_uses() -> N
     assert all(companion.documents and not companion.router for companion in companions)
 
 
+def _refuse_nothing(router: ProtectedRouter, public: APIRouter) -> None:
+    @public.get("/open/{number}")
+    async def read_open(number: str, request: Request) -> Response:
+        """Read anything."""
+        await request.body()
+        return Response("all of it", headers={"Cache-Control": "max-age=60"})
+
+    public.add_api_route("/open/{number}", read_open, methods=["PUT", "POST"])
+
+    @public.post("/random/{number}")
+    async def draw(number: str) -> str:
+        """Draw a random text."""
+        return token_hex()
+
+
+INVALID = tuple(isolated(notes.notes_module(_refuse_nothing)))
+
+
 @pytest.fixture
-def invalid_app(database: MongoDatabase, mongodb_url: str) -> Iterator[TestClient]:
-    """Start an app of a module that lacks an index, uses another module's collection, and refuses no request."""
-
-    def declare(router: ProtectedRouter, public: APIRouter) -> None:
-        @public.get("/open/{number}")
-        async def read_open(number: str, request: Request) -> Response:
-            """Read anything."""
-            await request.body()
-            return Response("all of it", headers={"Cache-Control": "max-age=60"})
-
-        public.add_api_route("/open/{number}", read_open, methods=["PUT", "POST"])
-
-        @public.post("/random/{number}")
-        async def draw(number: str) -> str:
-            """Draw a random text."""
-            return token_hex()
-
-    with started(notes.notes_module(declare, documents=(WithTwoIndexes,)), database, mongodb_url) as client:
-        yield client
+def invalid_app(open_client: AppClient) -> TestClient:
+    """Return a client of an app of a module that refuses no request."""
+    client = open_client(modules=INVALID)
+    client.headers |= SIGNED_IN
+    return client
 
 
-def test_a_missing_index_is_found(invalid_app: TestClient, database: MongoDatabase) -> None:
+@pytest.fixture
+def with_indexes(database: MongoDatabase, mongodb_url: str) -> Iterator[None]:
+    """Start an app of a module with two documents, in the database of the contract."""
+    module = notes.notes_module(documents=(notes.Note, WithTwoIndexes))
+    with started(module, database, mongodb_url):
+        yield
+
+
+@pytest.mark.usefixtures("with_indexes")
+def test_a_missing_index_is_found(database: MongoDatabase) -> None:
     module = notes.notes_module(documents=(WithTwoIndexes,))
     assert list(declaration.has_its_indexes(module, database)) == []
     database["doubled"].drop_index("unique")
@@ -176,16 +191,19 @@ def test_a_missing_index_is_found(invalid_app: TestClient, database: MongoDataba
     assert list(declaration.has_its_indexes(module, database)) == ["has no index unique in the collection doubled"]
 
 
-def test_an_index_with_other_options_is_found(invalid_app: TestClient, database: MongoDatabase) -> None:
+@pytest.mark.usefixtures("with_indexes")
+def test_an_index_with_other_options_is_found(database: MongoDatabase) -> None:
+    database["notes"].drop_index("text_unique")
     database["notes"].create_index("text", name="text_unique")
     assert list(declaration.has_its_indexes(VALID, database)) == [
         "has an index text_unique in the collection notes with undeclared options"
     ]
 
 
-def test_an_undeclared_collection_is_found(invalid_app: TestClient, database: MongoDatabase) -> None:
+@pytest.mark.usefixtures("with_indexes")
+def test_an_undeclared_collection_is_found(database: MongoDatabase) -> None:
     database["extra"].insert_one({})
-    module = notes.notes_module(documents=(WithTwoIndexes,))
+    module = notes.notes_module(documents=(notes.Note, WithTwoIndexes))
     assert list(declaration.owns_its_collections([module], database)) == [
         "creates the collection extra, which it does not declare"
     ]
@@ -203,6 +221,16 @@ def test_a_route_that_refuses_nothing_is_found(contract: behaviour.Contract, inv
     (replace,) = [operation for operation in operations_of(VALID) if operation.method == "PUT"]
     for path in ("/open/{number}", "/nowhere/{number}"):
         assert list(contract(moved_to(path, replace), invalid_app)), path
+
+
+def test_a_number_that_cannot_be_stored_but_is_accepted_is_found(invalid_app: TestClient) -> None:
+    (read,) = [operation for operation in operations_of(VALID) if str(operation) == "GET /notes/{number}"]
+    gaps = list(refuses_wrong_parameters(moved_to("/open/{number}", read), invalid_app))
+    assert [gap.partition(" to ")[2] for gap in gaps] == [
+        "number=wrong type",
+        "number=9223372036854775808",
+        "If-None-Match=wrong tag",
+    ]
 
 
 def test_a_route_that_ignores_idempotency_keys_is_found(invalid_app: TestClient) -> None:

@@ -262,6 +262,7 @@ def start_again(client: TestClient) -> None:
     async def start() -> None:
         async with following.lifespan():
             await erasure.finish_erasures()
+            await erasure.sweep()
 
     assert client.portal
     client.portal.call(start)

@@ -1,6 +1,7 @@
 """Modules that follow students: their handlers are called until they succeed, in order, and alone."""
 
 import asyncio
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from beanie import Document, PydanticObjectId
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
+from core.command import CommandError
 from core.events import Follow
 from core.identity import Role
 from core.module import Module
@@ -19,6 +21,7 @@ from core.registry import discover
 from core.settings import Settings
 from modules.students import CHANGED, ERASED, ErasedStudent, StudentSnapshot, following
 from modules.students.changes import delivery
+from modules.students.commands import forget_module
 from modules.students.erasure import service as erasure
 from modules.students.records import integrity
 from tests.auth.people import Person, make
@@ -65,9 +68,8 @@ class Notes:
         await Note.find({"_id": student.id}).delete()
 
 
-def notes() -> Module:
-    follows = (Follow(ERASED, Notes.forget), Follow(CHANGED, Notes.refresh))
-    return Module(name="notes", documents=(Note,), follows=follows)
+NOTES = Module(name="notes", documents=(Note,), follows=(Follow(ERASED, Notes.forget), Follow(CHANGED, Notes.refresh)))
+MODULES = (*without_jobs(), NOTES)
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def client(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> TestClien
     """Return a client of the service with the module, whose changes are delivered only by `deliver`."""
     monkeypatch.setattr(Notes, "broken", False)
     monkeypatch.setattr(Notes, "calls", [])
-    return sign_in(open_client(modules=[*without_jobs(), notes()]))
+    return sign_in(open_client(modules=MODULES))
 
 
 @pytest.fixture
@@ -160,19 +162,32 @@ def test_a_failed_delivery_is_repeated_later(
 def test_a_call_that_a_dead_process_has_begun_is_repeated_after_its_lease(
     client: TestClient, database: Database[JSON]
 ) -> None:
-    followers = database["student_change_followers"]
+    leases = database["leases"]
     create(client, "S1")
     deliver(client)
     create(client, "S2")
-    lease = {"lease": "of a dead process", "expires_at": datetime.now(UTC) + timedelta(minutes=1)}
-    followers.update_one({"_id": "notes"}, {"$set": lease})
+    lease = {"owner": "a dead process", "expires_at": datetime.now(UTC) + timedelta(minutes=1)}
+    assert leases.update_one({"_id": "students/changes for notes"}, {"$set": lease}).matched_count
 
     deliver(client)
     assert Notes.calls == [["S1"]]
-    followers.update_one({"_id": "notes"}, {"$set": {"expires_at": EPOCH}})
+    leases.update_one({"_id": "students/changes for notes"}, {"$set": {"expires_at": EPOCH}})
     deliver(client)
 
     assert Notes.calls == [["S1"], ["S2"]]
+
+
+def test_a_process_that_was_paused_does_not_set_the_position_back(client: TestClient, database: Database[JSON]) -> None:
+    create(client, "S1")
+
+    with paused(client, Note, "save", lambda: deliver(client)) as finish:
+        database["leases"].update_one({"_id": "students/changes for notes"}, {"$set": {"expires_at": EPOCH}})
+        create(client, "S2")
+        deliver(client)
+        finish()
+
+    (follower,) = database["student_change_followers"].find({"_id": "notes"})
+    assert follower["position"] == 2
 
 
 def test_a_purge_deletes_what_a_module_has_stored(client: TestClient, admin: Person, database: Database[JSON]) -> None:
@@ -243,13 +258,34 @@ def test_a_purge_waits_for_a_module_that_is_switched_off(
     assert answer.json()["erasure_id"] in finding
     assert "waits for the module notes, which is switched off" in finding
 
-    again = open_client(modules=[*discover(), notes()])
+    again = open_client(modules=[*discover(), NOTES])
     run_job(again, erasure.finish_erasures)
 
     assert again.get(answer.headers["Location"], headers=without.headers).json()["finished"] is True
     assert names(database) == []
     assert again.portal
     assert again.portal.call(findings) == []
+
+
+def test_an_erasure_does_not_wait_for_a_module_that_was_deleted(
+    client: TestClient, admin: Person, database: Database[JSON]
+) -> None:
+    create(client, "S1")
+    with broken():
+        assert admin.ask("DELETE", PURGE).status_code == 202
+    assert client.portal
+    (finding,) = client.portal.call(findings)
+    assert finding.endswith("run: python -m core forget-module notes")
+
+    assert "no longer wait for the module notes" in client.portal.call(forget_module.run, Namespace(name="notes"))
+
+    assert "notes" not in database["erasure_followers"].distinct("_id")
+    assert database["student_change_followers"].count_documents({}) == 0
+    client.portal.call(erasure.finish_erasures)
+    assert len(admin.ask("GET", "/erasures").json()) == 1
+    for name, error in (("notes", "No module notes has followed"), ("transfers", "modules/transfers/__init__.py")):
+        with pytest.raises(CommandError, match=error):
+            client.portal.call(forget_module.run, Namespace(name=name))
 
 
 async def findings() -> list[str]:

@@ -19,6 +19,7 @@ from core.references import Reference
 from core.settings import Settings
 from modules.students import STUDENTS, StudentCopy
 from modules.students.changes import delivery
+from modules.students.erasure import service as erasure
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
 from tests.kit import without_jobs
@@ -30,6 +31,7 @@ from tests.students.follower import paused
 from tests.transfers.helpers import database_of
 
 JSON = dict[str, Any]
+MODULES = (*without_jobs(), module)
 PAGE = (ROOT / "docs" / "adding-a-module.md").read_text(encoding="utf-8")
 
 
@@ -42,7 +44,7 @@ def database(settings: Settings) -> Iterator[Database[JSON]]:
 @pytest.fixture
 def client(open_client: AppClient) -> TestClient:
     """Return a client of the service with the module, whose changes are delivered only by `deliver`."""
-    return sign_in(open_client(modules=[*without_jobs(), module]))
+    return sign_in(open_client(modules=MODULES))
 
 
 @pytest.fixture
@@ -175,6 +177,24 @@ def test_a_record_that_is_inserted_after_the_erasure_is_refused(
 
     assert (refused.status_code, refused.json()["type"]) == (404, "/problems/student-not-found")
     assert database["attendance"].count_documents({}) == 0
+
+
+def test_a_record_that_a_dying_process_has_left_after_the_erasure_is_deleted_later(
+    client: TestClient, admin: Person, database: Database[JSON], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "S1", "S2")
+    attend(client, "S2")
+
+    with paused(client, Attendance, "insert", lambda: attend(client, "S1")) as finish:
+        assert admin.ask("DELETE", "/students/S1?purge=true").status_code == 204
+        monkeypatch.setattr(Reference, "confirm", None)
+        assert finish().status_code == 500
+    assert database["attendance"].count_documents({}) == 2
+
+    assert client.portal
+    client.portal.call(erasure.sweep)
+
+    assert [record["student"]["roll_no"] for record in database["attendance"].find()] == ["S2"]
 
 
 def test_a_record_that_is_inserted_after_a_change_was_delivered_has_the_new_values(client: TestClient) -> None:

@@ -7,30 +7,30 @@ process dies in between, the next one calls the handler again with the same stud
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
-from typing import Any, Self
-from uuid import uuid4
+from typing import Any, TypeVar
 
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from core.clock import utc_now
-from core.database import as_unavailable, collection, operation_timeout, read_majority
+from core.database import Lease, as_unavailable, collection, operation_timeout, read_majority
 from core.errors import Unavailable
 from core.events import Handler
 from modules.students.changes.service import entries_after
 from modules.students.events import CHANGED
 from modules.students.models import ChangeFollower, StudentDocument, StudentSnapshot
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 BATCH = 100
 
-LEASE = timedelta(seconds=60)
 CALL_SECONDS = 45.0
-"""How long a call may take. It is less than the lease, so that a process that was paused does not call too late."""
+"""How long a call may take. It is less than a lease lasts, which is not renewed, so that a process that was paused does
+not call too late."""
 
 RETRY = timedelta(seconds=30)
 """How long a module is not called after its handler has failed."""
@@ -39,34 +39,20 @@ WAIT_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class _Lease:
-    """The right to call the handlers of a module, which is at this position of the feed."""
+async def _acquire(module: str) -> Lease | None:
+    """Return the right to call the handlers of a module; None if a call is in progress."""
+    return await Lease.try_acquire(f"students/changes for {module}")
 
-    module: str
-    id: str
-    position: int
 
-    @classmethod
-    async def acquire(cls, module: str) -> Self | None:
-        """Return the lease; None if another call of the module's handlers is in progress."""
-        now, lease = utc_now(), uuid4().hex
-        found = await collection(ChangeFollower).find_one_and_update(
-            {"_id": module, "expires_at": {"$lte": now}}, {"$set": {"lease": lease, "expires_at": now + LEASE}}
-        )
-        return cls(module, lease, found["position"]) if found else None
-
-    async def call(self, work: Callable[[], Awaitable[int]]) -> None:
-        """Call `work`, which returns the module's new position, and release the lease, also after an error. Raise
-        `TimeoutError` if it takes longer than `CALL_SECONDS`."""
-        position = self.position
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                with operation_timeout(CALL_SECONDS):
-                    position = await work()
-        finally:
-            released: dict[str, Any] = {"position": position, "expires_at": utc_now()}
-            await collection(ChangeFollower).update_one({"_id": self.module, "lease": self.id}, {"$set": released})
+async def _call(lease: Lease, work: Awaitable[T]) -> T:
+    """Await a call of a module's handlers, return its result, and release the lease, also after an error. Raise
+    `TimeoutError` if the call takes longer than `CALL_SECONDS`."""
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            with operation_timeout(CALL_SECONDS):
+                return await work
+    finally:
+        await lease.release()
 
 
 def _is_outage(error: Exception) -> bool:
@@ -77,8 +63,14 @@ def _is_outage(error: Exception) -> bool:
 async def register() -> None:
     """Store a position for each module that follows the changes for the first time: the beginning of the feed."""
     for module in CHANGED.followers():
-        new = {"position": 0, "lease": "", "expires_at": utc_now(), "retry_at": utc_now()}
+        new = {"position": 0, "retry_at": utc_now()}
         await collection(ChangeFollower).update_one({"_id": module}, {"$setOnInsert": new}, upsert=True)
+
+
+async def unregister(module: str) -> bool:
+    """Delete the position of a module, and return whether it had one."""
+    deleted = await collection(ChangeFollower).delete_one({"_id": module})
+    return bool(deleted.deleted_count)
 
 
 async def deliver() -> bool:
@@ -102,17 +94,21 @@ async def _deliver_to(module: str, handle: Handler[Sequence[StudentSnapshot]]) -
     follower = await ChangeFollower.get(module)
     if follower is None or follower.retry_at > utc_now() or not (await entries_after(follower.position, 1)).students:
         return False
-    lease = await _Lease.acquire(module)
-    if lease is None:
-        return False
-    entries = await entries_after(lease.position, BATCH)
+    lease = await _acquire(module)
+    return lease is not None and await _call(lease, _deliver_next(module, handle))
 
-    async def work() -> int:
-        if students := await _students(entries.students):
-            await handle(students)
-        return entries.last
 
-    await lease.call(work)
+async def _deliver_next(module: str, handle: Handler[Sequence[StudentSnapshot]]) -> bool:
+    """Deliver the changes after the module's position, which is read again now that no other process can change it.
+    Return whether more are available."""
+    follower = await ChangeFollower.get(module)
+    assert follower, "positions are never deleted while the module runs"
+    entries = await entries_after(follower.position, BATCH)
+    if students := await _students(entries.students):
+        await handle(students)
+    # Unless the process was paused for so long that another one has taken over.
+    unchanged = {"_id": module, "position": follower.position}
+    await collection(ChangeFollower).update_one(unchanged, {"$set": {"position": entries.last}})
     return entries.more
 
 
@@ -132,18 +128,12 @@ async def call_alone(module: str, handle: Handler[Any], happened: object) -> Non
     if module not in CHANGED.followers():
         await handle(happened)
         return
-    lease = await _wait_for(module)
-
-    async def work() -> int:
-        await handle(happened)
-        return lease.position
-
-    await lease.call(work)
+    await _call(await _wait_for(module), handle(happened))
 
 
-async def _wait_for(module: str) -> _Lease:
+async def _wait_for(module: str) -> Lease:
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-    while (lease := await _Lease.acquire(module)) is None:
+    while (lease := await _acquire(module)) is None:
         if asyncio.get_running_loop().time() > deadline:
             raise Unavailable(f"The module {module} is still following earlier changes.")
         await asyncio.sleep(_POLL_SECONDS)

@@ -7,6 +7,7 @@ from functools import partial
 from secrets import token_urlsafe
 from typing import Any
 
+from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from core.api import UNCONDITIONAL, change_if, retry_conflicts
@@ -15,7 +16,7 @@ from core.errors import NotFound, Unavailable
 from core.routing import forget_responses
 from modules.students.changes import delivery
 from modules.students.changes import service as changes
-from modules.students.events import ERASED, ErasedStudent
+from modules.students.events import ERASED, GONE, ErasedStudent
 from modules.students.models import (
     Erased,
     Erasing,
@@ -29,7 +30,7 @@ from modules.students.models import (
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 
-# How many of the newest erasures are checked for leftovers at startup.
+# How many of the newest erasures are checked for leftovers.
 _MAX_SWEPT = 1000
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,14 @@ async def register() -> None:
     later."""
     for module in ERASED.followers():
         await collection(ErasureFollower).replace_one({"_id": module}, {"_id": module}, upsert=True)
+
+
+async def unregister(module: str) -> bool:
+    """Let no erasure wait for a module any longer, also none that has begun. Return whether any could have."""
+    known = await collection(ErasureFollower).delete_one({"_id": module})
+    waiting = {**_UNFINISHED, "erasing.waits_for": module}
+    changed = await collection(StudentDocument).update_many(waiting, {"$pull": {"erasing.waits_for": module}})
+    return bool(known.deleted_count or changed.modified_count)
 
 
 async def erase(roll_no: str, writer: Writer) -> Erasing | None:
@@ -162,10 +171,13 @@ async def finish_erasures() -> None:
 
 
 async def sweep() -> None:
-    """Delete versions of erased students: a write may have copied one into the history during the erasure, and its
-    process may have died before it deleted the copy."""
-    erased = [erasure.id for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
-    await StudentVersion.find({"student": {"$in": erased}}).delete()
+    """Delete what was inserted for erased students during their erasures, by processes that died before they deleted
+    it: versions that a write has copied into the history, and records of modules that follow `GONE`."""
+    erased = [ObjectId(erasure.id) for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
+    if erased:
+        await StudentVersion.find({"student": {"$in": erased}}).delete()
+        for handle in GONE.followers().values():
+            await handle(erased)
 
 
 async def get(erasure_id: str) -> Erased:

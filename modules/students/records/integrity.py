@@ -48,7 +48,8 @@ async def _unfinished_erasures() -> AsyncIterator[str]:
         for module in student["erasing"]["waits_for"]:
             yield (
                 f"The erasure {student['erasing'].get('erasure_id', student['_id'])} waits for the module {module}, "
-                "which is switched off, or fails to delete its data of the student. Start the service with this module."
+                "which is switched off, or fails to delete its data of the student. Start the service with it, "
+                f"or if it was deleted for good, run: python -m core forget-module {module}"
             )
 
 

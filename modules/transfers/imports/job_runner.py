@@ -3,6 +3,11 @@
 An import holds a slot from the first byte of its upload to the end of its job. A user gets fewer slots than jobs can
 run at once, so that one user cannot block all others. An upload alone does not count as a running job, because it may
 last for days.
+
+None of this is a job of the module (`core.module.Every`), which the service repeats. An import and its heartbeats are
+begun by a request or a command, for one import, and end with it: a command runs no jobs, a user waits for the result,
+and a heartbeat that outlives its import would make it look alive. An import that was interrupted is not resumed by
+itself either, because its user may prefer to undo it.
 """
 
 import asyncio
