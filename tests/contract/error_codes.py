@@ -53,6 +53,10 @@ def declares_the_codes_it_uses(module: Module) -> Iterator[str]:
 
 def uses_the_codes_it_declares(module: Module) -> Iterator[str]:
     """Check that a module's source names each code that it declares, unless the code is computed."""
-    used = {*(code for one in SOURCES.values() for code, _ in codes_in(one.folder)), *SENTENCES, *computed_codes_of(module.name)}
+    used = {
+        *(code for one in SOURCES.values() for code, _ in codes_in(one.folder)),
+        *SENTENCES,
+        *computed_codes_of(module.name),
+    }
     for code in sorted(module.error_codes.keys() - used):
         yield f"declares the code {code}, which no error has: remove it from error_codes"

@@ -24,7 +24,7 @@ class Attendance(Document):
     room: Indexed(str, DESCENDING)  # type: ignore[valid-type]  # Beanie's own notation
 
     class Settings:
-        name = "attendance"
+        name = "indexed_attendance"
         indexes = [
             IndexModel([("student", 1), ("day", 1)], name="once_a_day", unique=True),
             IndexModel([("day", 1), ("student", 1)], name="by_day"),
@@ -98,9 +98,11 @@ def test_two_indexes_that_the_server_takes_for_one_prevent_the_start(open_client
 def test_a_unique_index_that_stored_records_violate_prevents_the_start(
     open_client: AppClient, settings: Settings, mongodb: MongoClient[dict[str, Any]]
 ) -> None:
-    stored = mongodb[settings.mongodb_database].attendance
+    stored = mongodb[settings.mongodb_database].indexed_attendance
     stored.drop()
     stored.insert_many({"student": "hunter2", "day": "mon", "place": str(number)} for number in range(2))
-    with pytest.raises(StartupError, match=r"index once_a_day of the collection attendance .* same values$") as raised:
+    with pytest.raises(
+        StartupError, match=r"index once_a_day of the collection indexed_attendance .* same values$"
+    ) as raised:
         open_client([stub(documents=(Attendance,))])
     assert "hunter2" not in str(raised.value)

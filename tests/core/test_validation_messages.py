@@ -35,7 +35,11 @@ KINDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("json-or-python", "lax-or-strict", "model-field", "nullable"), ()),
 }
 CONSTRAINTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "str": {"min_length": ("string_too_short",), "max_length": ("string_too_long",), "pattern": ("pattern",)},
+    "str": {
+        "min_length": ("string_too_short",),
+        "max_length": ("string_too_long",),
+        "pattern": ("string_pattern_mismatch",),
+    },
     "list": {"min_length": ("too_short",), "max_length": ("too_long",)},
     "dict": {"min_length": ("too_short",), "max_length": ("too_long",)},
     "decimal": {

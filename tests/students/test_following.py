@@ -128,9 +128,7 @@ def test_a_module_gets_every_change_once_in_order(client: TestClient, monkeypatc
     assert Notes.calls == [["S3", "S1"], ["S2"], ["S1"], ["S4"]]
 
 
-def test_changes_are_delivered_without_being_asked_for(
-    open_client: AppClient, database: Database[JSON]
-) -> None:
+def test_changes_are_delivered_without_being_asked_for(open_client: AppClient, database: Database[JSON]) -> None:
     reached = asyncio.Event()
 
     async def refresh(_: object) -> None:

@@ -23,10 +23,10 @@ from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
 from tests.kit import without_jobs
 from tests.processes import ROOT
+from tests.queries import plans, steps
 from tests.students import attendance
 from tests.students.attendance import OF_STUDENTS, Attendance, module
 from tests.students.follower import paused
-from tests.students.test_indexes import plans, steps
 from tests.transfers.helpers import database_of
 
 JSON = dict[str, Any]
