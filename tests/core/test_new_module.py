@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from beanie import Document
 
+from core.__main__ import main
 from core.cli.new_module.command import check_is_free
 from core.cli.new_module.names import Names, names_for
-from core.cli.new_module.writing import PLACES, write_module
+from core.cli.new_module.writing import PARTS, PLACES, write_module
 from core.command import CommandError
 from core.module import Module
 from core.registry import discover
@@ -29,6 +30,9 @@ FILES = {
 
 # Names of very different lengths, so that long lines would be wrapped differently; one singular is a Python keyword.
 GENERATED = ["ax1s", "classes", "extra_curricular_activities", "x" * 29 + "s"]
+
+COMPLETE = "library_loans"
+"""The module that is generated with all parts."""
 
 UNUSED = "umbrella_stands"
 """A name that no module of this checkout has, unlike `courses`, which the tutorial creates."""
@@ -193,6 +197,27 @@ def test_no_other_file_is_changed(tmp_path: Path) -> None:
     assert not [path for path in after if b"lost" in after[path].lower() and path not in before]
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_can_be_chosen_alone(part: str, checkout: Path) -> None:
+    write_module(names_for(COMPLETE), checkout, [part])
+
+    written = {file: text.decode() for file, text in files_below(checkout).items()}
+    (argument,) = re.findall(
+        r"(migrations|settings|jobs|references|commands)=", written[f"modules/{COMPLETE}/__init__.py"]
+    )
+    assert argument.rstrip("s") == part.rstrip("s")
+    assert all(compile(text, file, "exec") and "# with" not in text for file, text in written.items())
+    others = {file.format(*[COMPLETE] * 2) for file in FILES}
+    assert written.keys() >= others
+    assert all(file in others or part in file for file in written)
+
+
+def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["new-module", UNUSED, "--with", "job,jobs"])
+    assert "jobs is unknown; choose from reference, job," in capsys.readouterr().err
+
+
 def test_it_needs_no_database_and_reports_errors_in_one_line(tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path)
     (checkout / ".env").write_text("MONGODB_URL=mongodb://127.0.0.1:1\n")
@@ -212,13 +237,16 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
     for name in GENERATED:
         write_module(names_for(name), checkout)
+    write_module(names_for(COMPLETE), checkout, PARTS)
+    done = run_python(checkout, "-m", "core", "openapi")
+    assert done.returncode == 0, done.stderr
     return checkout
 
 
 @pytest.mark.needs("ruff", "mypy")
 @pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=" ".join)
 def test_the_generated_code_passes_the_checks(generated: Path, command: list[str]) -> None:
-    done = run_python(generated, "-m", *command, *(f"{place}/{name}" for place in PLACES for name in GENERATED))
+    done = run_python(generated, "-m", *command, *(f"{place}/{name}" for place in PLACES for name in (*GENERATED, COMPLETE)))
     assert done.returncode == 0, done.stdout
 
 
@@ -229,7 +257,7 @@ def test_the_generated_code_keeps_the_import_rules(generated: Path) -> None:
 
 
 def test_the_generated_tests_pass_and_so_does_the_contract(generated: Path) -> None:
-    names = GENERATED[1:3]
+    names = [*GENERATED[1:3], COMPLETE]
     tests = [f"tests/{name}" for name in names]
     chosen = " or ".join(names)
     done = run_python(generated, "-m", "pytest", "-q", "-n", "0", *tests, "tests/contract", "-k", chosen)

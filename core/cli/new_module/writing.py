@@ -2,9 +2,10 @@
 
 import ast
 import builtins
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,13 +14,18 @@ from core.command import CommandError
 
 TEMPLATE = Path(__file__).parent / "template"
 PLACES = ("modules", "tests")
+PARTS = ("reference", "job", "settings", "command", "migration")
+"""What a new module can have besides records and routes. In the template, `# with PART` ends each line that belongs to
+one, and `# without PART` each line that it replaces; a file whose first line is `# with PART` belongs to it as a whole."""
+
+_CONDITION = re.compile(r" *# (with|without) (\w+)$")
 
 
-def write_module(names: Names, root: Path) -> None:
-    """Write `modules/NAME` and `tests/NAME` below `root`. Raise `CommandError` on failure; then nothing is written."""
+def write_module(names: Names, root: Path, parts: Collection[str] = ()) -> None:
+    """Write `modules/NAME` and `tests/NAME` with these parts below `root`. Raise `CommandError` on failure; then nothing is written."""
     _check_is_free(names, root)
     try:
-        with _draft(names, root) as draft:
+        with _draft(names, root, parts) as draft:
             _move(draft, names, root)
     except OSError as error:
         raise CommandError(f"Nothing was written: {error.strerror}: {error.filename}") from error
@@ -44,17 +50,34 @@ def _identifiers() -> set[str]:
 
 
 @contextmanager
-def _draft(names: Names, root: Path) -> Iterator[Path]:
+def _draft(names: Names, root: Path, parts: Collection[str]) -> Iterator[Path]:
     """Write the module to a temporary folder below `root`, on the same file system, so that it can be moved."""
     draft = Path(tempfile.mkdtemp(prefix=".new-module-", dir=root))
     try:
         for file in sorted(TEMPLATE.rglob("*.py")):
-            target = draft / names.put_into(str(file.relative_to(TEMPLATE)))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(names.put_into(file.read_text(encoding="utf-8")), encoding="utf-8")
+            text = _with_parts(file.read_text(encoding="utf-8"), parts)
+            if text is not None:
+                target = draft / names.put_into(str(file.relative_to(TEMPLATE)))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(names.put_into(text), encoding="utf-8")
         yield draft
     finally:
         shutil.rmtree(draft)
+
+
+def _with_parts(text: str, parts: Collection[str]) -> str | None:
+    """Return the text of a template with these parts only; None if the file belongs to another one."""
+    first, _, rest = text.partition("\n")
+    if found := _CONDITION.fullmatch(first):
+        return rest if found[2] in parts else None
+    kept = []
+    for line in text.splitlines():
+        condition = _CONDITION.search(line)
+        if condition is None:
+            kept.append(line)
+        elif (condition[2] in parts) == (condition[1] == "with"):
+            kept.append(line[: condition.start()])
+    return "".join(f"{line}\n" for line in kept)
 
 
 def _move(draft: Path, names: Names, root: Path) -> None:

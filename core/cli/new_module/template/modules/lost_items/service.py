@@ -7,7 +7,8 @@ from pymongo.errors import DuplicateKeyError
 from core.api import Preconditions, write_current
 from core.database import Page, Window
 from core.errors import Conflict, FieldError, NotFound
-from modules.lost_items.models import LostItem
+from modules.lost_items.models import LostItem  # without reference
+from modules.lost_items.models import OF_STUDENTS, LostItem  # with reference
 from modules.lost_items.schemas import (
     LostItemCreate,
     LostItemReplace,
@@ -35,11 +36,15 @@ class LostItemCodeTaken(Conflict):
 async def create(data: LostItemCreate) -> LostItem:
     """Store a new lost item. Raise `LostItemCodeTaken`.
 
+    Raise `InvalidRequest` if there is no such student.  # with reference
     The unique index prevents two concurrent requests from both succeeding.
     """
-    record = LostItem(**data.model_dump())
+    record = LostItem(**data.model_dump())  # without reference
+    student = await OF_STUDENTS.owner(data.roll_no, pointer="#/roll_no")  # with reference
+    record = LostItem(**data.model_dump(exclude={"roll_no"}), student=student)  # with reference
     try:
-        return await record.insert()
+        return await record.insert()  # without reference
+        return await OF_STUDENTS.insert(record)  # with reference
     except DuplicateKeyError:
         errors = [FieldError(code="exists", detail="This code is already taken.", pointer="#/code")]
         detail = f"The code {data.code} belongs to another lost item."
@@ -47,14 +52,17 @@ async def create(data: LostItemCreate) -> LostItem:
 
 
 async def list_(window: Window) -> Page[LostItem]:
-    """Return one page of lost items."""
-    found = LostItem.find(window.filter).sort(window.sort)
-    return window.page(await found.limit(window.limit + 1).to_list())
+    """Return one page of lost items."""  # without reference
+    found = LostItem.find(window.filter).sort(window.sort)  # without reference
+    return window.page(await found.limit(window.limit + 1).to_list())  # without reference
+    """Return one page of lost items, without those of deleted students."""  # with reference
+    return await OF_STUDENTS.page(window, OF_STUDENTS.where())  # with reference
 
 
 async def get(code: str) -> LostItem:
     """Return the lost item with this code. Raise `LostItemNotFound`."""
-    record = await LostItem.find_one(LostItem.code == code)
+    record = await LostItem.find_one(LostItem.code == code)  # without reference
+    record = await LostItem.find_one({"code": code, **OF_STUDENTS.where()})  # with reference
     if record is None:
         raise LostItemNotFound(f"There is no lost item {code}.")
     return record

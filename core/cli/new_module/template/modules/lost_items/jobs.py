@@ -1,0 +1,18 @@
+# with job
+"""The jobs of lost items."""
+
+import logging
+
+from core.database import collection
+from core.module import Every
+from modules.lost_items.models import LostItem
+
+log = logging.getLogger(__name__)
+
+
+async def log_the_count() -> None:
+    """Log how many lost items there are."""
+    log.info("Lost items: %d", await collection(LostItem).estimated_document_count())
+
+
+jobs = (Every(3600, log_the_count, once_per_service=True),)
