@@ -20,7 +20,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="the module's name: the plural of its records, such as open_days")
     parser.add_argument("--singular", help="the singular (default: derived from the plural)")
     parser.add_argument(
-        "--with", dest="parts", type=_parts, default=(), metavar="PARTS", help=f"any of {','.join(PARTS)}"
+        "--with",
+        dest="parts",
+        type=_parts,
+        default=(),
+        metavar="PARTS",
+        help=f"what else the module has, with tests; any of {','.join(PARTS)}",
     )
 
 
@@ -36,10 +41,10 @@ async def _run(arguments: argparse.Namespace) -> str:
     check_is_free(names, [*discover(), service])
     root = Path(importlib.import_module("modules").__path__[0]).parent
     write_module(names, root, arguments.parts)
-    generated = "\nWrite the pages of settings: .venv/bin/python -m core openapi" if "settings" in arguments.parts else ""
+    first = "Document its settings: .venv/bin/python -m core settings\n" if "settings" in arguments.parts else ""
     return (
         f"Wrote modules/{names.plural}/ and tests/{names.plural}/; a record is called {names.one}.\n"
-        f"Run its tests: .venv/bin/python -m pytest tests/{names.plural} tests/contract -k {names.plural}{generated}"
+        f"{first}Run its tests: .venv/bin/python -m pytest tests/{names.plural} tests/contract -k {names.plural}"
     )
 
 

@@ -13,5 +13,10 @@ async def _count(_: argparse.Namespace) -> str:
 
 
 commands = (
-    Command(name="count-lost-items", help="count the lost items", add_arguments=lambda _: None, run=_count),
+    Command(
+        name="count-lost-items",
+        help="count the lost items",
+        add_arguments=lambda _: None,
+        run=_count,
+    ),
 )

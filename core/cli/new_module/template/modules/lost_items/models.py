@@ -15,11 +15,16 @@ class LostItem(Versioned):
     student: StudentCopy  # with reference
 
     class Settings:
-        """Has a unique index on the code, for lookups and lists."""
+        """Has a unique index on the code, for lookups and lists."""  # without reference
+        """Has a unique index on the code, and one for lists, which omit the records of deleted students."""  # with reference
 
         name = "lost_items"
         indexes = [IndexModel("code", name="code_unique", unique=True)]  # without reference
-        indexes = [IndexModel("code", name="code_unique", unique=True), *STUDENTS.indexes()]  # with reference
+        indexes = [  # with reference
+            IndexModel("code", name="code_unique", unique=True),  # with reference
+            IndexModel([("student.live", 1), ("code", 1)], name="by_live_and_code"),  # with reference
+            *STUDENTS.indexes(),  # with reference
+        ]  # with reference
   # with reference
     @property  # with reference
     def roll_no(self) -> str:  # with reference

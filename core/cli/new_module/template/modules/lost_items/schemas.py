@@ -40,9 +40,7 @@ class LostItemRead(BaseModel):
     """A stored lost item."""
 
     model_config = ConfigDict(from_attributes=True) | _example({"code": "A1", **_EXAMPLE, **_TIMES})  # without reference
-    model_config = ConfigDict(from_attributes=True) | _example(  # with reference
-        {"code": "A1", "roll_no": "S101", **_EXAMPLE, **_TIMES}  # with reference
-    )  # with reference
+    model_config = ConfigDict(from_attributes=True) | _example({"code": "A1", "roll_no": "S101", **_EXAMPLE, **_TIMES})  # with reference
 
     code: str
     roll_no: str  # with reference

@@ -9,7 +9,7 @@ from core.settings import ModuleSettings
 
 
 class LostItemSettings(ModuleSettings, env_prefix="LOST_ITEMS_"):
-    """The limit for lost items; `LostItemSettings.current().most` is its value."""
+    """The limits of lost items."""
 
-    most: Annotated[int, Field(ge=1)] = 10_000
-    """How many lost items there may be."""
+    max_name_length: Annotated[int, Field(ge=1, le=200)] = 200
+    """The largest number of characters in a name."""

@@ -1,17 +1,18 @@
 # with command
 """Tests of the terminal commands of lost items."""
 
-import pytest
+import argparse
+from typing import Any
+
 from fastapi.testclient import TestClient
+from pymongo import MongoClient
 
-from tests.conftest import sign_in
-from tests.lost_items.test_lost_items import create
-from tests.terminal import Terminal
-
-pytestmark = pytest.mark.process
+from core.settings import Settings
+from modules.lost_items.commands import commands
 
 
-def test_lost_items_are_counted(client: TestClient, terminal: Terminal) -> None:
-    create(sign_in(client))
-    done = terminal("count-lost-items")
-    assert (done.returncode, done.stdout) == (0, "Lost items: 1\n")
+def test_records_are_counted(client: TestClient, settings: Settings, mongodb: MongoClient[dict[str, Any]]) -> None:
+    mongodb[settings.mongodb_database]["lost_items"].insert_one({"code": "A1"})
+    (count,) = commands
+    assert client.portal
+    assert client.portal.call(count.run, argparse.Namespace()) == "Lost items: 1"
