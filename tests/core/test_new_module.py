@@ -33,7 +33,9 @@ FILES = {
 GENERATED: dict[str, Sequence[str]] = {"ax1s": (), "classes": (), "extra_curricular_activities": PARTS}
 CHECKED = {
     **GENERATED,
-    **{"x" * 29 + "s": (), "bx1s": PARTS, "y" * 29 + "s": PARTS},
+    "x" * 29 + "s": (),
+    "bx1s": PARTS,
+    "y" * 29 + "s": PARTS,
     **{f"{part}_boxes": [part] for part in PARTS},
 }
 
