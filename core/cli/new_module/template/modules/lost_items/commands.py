@@ -9,7 +9,8 @@ from modules.lost_items.models import LostItem
 
 
 async def _count(_: argparse.Namespace) -> str:
-    return f"Lost items: {await collection(LostItem).estimated_document_count()}"
+    count = await collection(LostItem).estimated_document_count()
+    return f"Lost items: {count}"
 
 
 commands = (

@@ -12,7 +12,8 @@ log = logging.getLogger(__name__)
 
 async def log_the_count() -> None:
     """Log how many lost items there are."""
-    log.info("Lost items: %d", await collection(LostItem).estimated_document_count())
+    count = await collection(LostItem).estimated_document_count()
+    log.info("Lost items: %d", count)
 
 
 jobs = (Every(3600, log_the_count, once_per_service=True),)
