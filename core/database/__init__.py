@@ -5,6 +5,7 @@ from core.database.batcher import Batcher
 from core.database.bulk import (
     ChangeStreamsUnsupported,
     bulk_update,
+    bulk_upsert,
     collection,
     collection_name,
     insert_ignoring_duplicates,
@@ -49,6 +50,7 @@ __all__ = [
     "as_unavailable",
     "beyond",
     "bulk_update",
+    "bulk_upsert",
     "check_disk_space",
     "collection",
     "collection_name",

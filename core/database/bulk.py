@@ -1,6 +1,8 @@
 """Operations on a document's collection that Beanie does not offer: bulk writes, change streams, majority reads."""
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any, TypeVar
 
 import pymongo
@@ -64,7 +66,11 @@ async def _without_timeout(step: Awaitable[T]) -> T:
         return await step
 
 
-async def insert_ignoring_duplicates(document: type[Document], rows: Sequence[dict[str, Any]]) -> set[int]:
+Row = dict[str, Any]
+"""A document as it is stored."""
+
+
+async def insert_ignoring_duplicates(document: type[Document], rows: Sequence[Row]) -> set[int]:
     """Insert many documents, in any order, with as few commands as possible. Return the positions of the rows that
     violate a unique index."""
     try:
@@ -99,6 +105,35 @@ async def _bulk_update_in_memory(target: Any, updates: Sequence[Update]) -> tupl
         except DuplicateKeyError:
             duplicates.add(position)
     return matched, duplicates
+
+
+async def bulk_upsert(
+    document: type[Document], rows: Sequence[Row], *, key: Sequence[str], update: Collection[str]
+) -> set[int]:
+    """Store many rows, in any order, with as few commands as possible. A row is inserted, unless a document has the
+    same values in the fields of its `key`, such as `student.id`; then only its fields `update` are set, in that
+    document. Return the positions of the rows that were inserted.
+
+    The fields of the key must be exactly those of a unique index. Then requests with the same rows at the same time
+    all succeed, as MongoDB repeats an upsert whose document another one inserted first:
+    https://www.mongodb.com/docs/manual/reference/method/db.collection.update/#upsert-with-duplicate-values. Raise
+    `BulkWriteError` if a row violates another unique index.
+    """
+    target = collection(document)
+    upserts = [_upsert_of(row, key, update) for row in rows]
+    if is_in_memory(target):
+        results = [await target.update_one(*upsert, upsert=True) for upsert in upserts]
+        return {position for position, result in enumerate(results) if result.upserted_id is not None}
+    if not upserts:
+        return set()
+    result = await target.bulk_write([UpdateOne(*upsert, upsert=True) for upsert in upserts], ordered=False)
+    return set(result.upserted_ids)
+
+
+def _upsert_of(row: Row, key: Sequence[str], update: Collection[str]) -> Update:
+    condition = {path: reduce(getitem, path.split("."), row) for path in key}
+    others = {name: value for name, value in row.items() if name not in update}
+    return condition, {"$set": {name: row[name] for name in update}, "$setOnInsert": others}
 
 
 def _duplicates(error: BulkWriteError) -> set[int]:

@@ -121,5 +121,5 @@ def has_its_indexes(module: Module, database: MongoDatabase) -> Iterator[str]:
             index = existing.get(wanted["name"])
             if index is None or index["key"] != list(wanted["key"].items()):
                 yield f"has no index {wanted['name']} in the collection {settings.name}"
-            elif any(index.get(option) != wanted[option] for option in wanted.keys() - {"name", "key"}):
+            elif any(index.get(option, False) != wanted[option] for option in wanted.keys() - {"name", "key"}):
                 yield f"has an index {wanted['name']} in the collection {settings.name} with undeclared options"

@@ -17,6 +17,7 @@ OPTIONAL = {"core.operations.trace_export"}
 # Names for modules that no module uses yet.
 FOR_MODULES = {
     "api": {"Choice", "Day", "DecimalField", "TimeOfDay", "day_sort_key", "decimal_sort_key"},
+    "database": {"bulk_upsert"},
     "metrics": {"Histogram"},
     "routing": {"deprecation"},
 }

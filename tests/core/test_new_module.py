@@ -1,14 +1,16 @@
 """Tests of `python -m core new-module`: the files that it writes, and the names that it refuses."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from beanie import Document
 
+from core.__main__ import main
 from core.cli.new_module.command import check_is_free
 from core.cli.new_module.names import Names, names_for
-from core.cli.new_module.writing import PLACES, write_module
+from core.cli.new_module.writing import PARTS, PLACES, write_module
 from core.command import CommandError
 from core.module import Module
 from core.registry import discover
@@ -28,7 +30,14 @@ FILES = {
 }
 
 # Names of very different lengths, so that long lines would be wrapped differently; one singular is a Python keyword.
-GENERATED = ["ax1s", "classes", "extra_curricular_activities", "x" * 29 + "s"]
+GENERATED: dict[str, Sequence[str]] = {"ax1s": (), "classes": (), "extra_curricular_activities": PARTS}
+CHECKED = {
+    **GENERATED,
+    "x" * 29 + "s": (),
+    "bx1s": PARTS,
+    "y" * 29 + "s": PARTS,
+    **{f"{part}_boxes": [part] for part in PARTS},
+}
 
 UNUSED = "umbrella_stands"
 """A name that no module of this checkout has, unlike `courses`, which the tutorial creates."""
@@ -193,6 +202,34 @@ def test_no_other_file_is_changed(tmp_path: Path) -> None:
     assert not [path for path in after if b"lost" in after[path].lower() and path not in before]
 
 
+@pytest.mark.parametrize("parts", [*([part] for part in PARTS), PARTS], ids="+".join)
+def test_the_parts_that_were_chosen_are_written_with_their_tests(parts: Sequence[str], checkout: Path) -> None:
+    write_module(names_for(UNUSED), checkout, parts)
+
+    written = {file: text.decode() for file, text in files_below(checkout).items()}
+    declared = re.findall(r"(migration|setting|job|reference|command)s?=", written[f"modules/{UNUSED}/__init__.py"])
+    assert sorted(declared) == sorted(part.removesuffix("s") for part in parts)
+    assert not [file for file, text in written.items() if "# with" in text or "lost" in text.lower()]
+    others = written.keys() - {file.replace("{}", UNUSED) for file in FILES}
+    assert len(written) == len(FILES) + len(others)
+    assert {part for part in PARTS for file in others if part in file} == {*parts}
+    assert {file for file in others if file.startswith("tests/")} == {
+        f"tests/{UNUSED}/test_{part.removesuffix('s')}s.py" for part in parts
+    }
+
+
+def test_only_names_that_the_chosen_parts_use_are_refused(checkout: Path) -> None:
+    with pytest.raises(CommandError, match="uses the name 'Reference' itself"):
+        write_module(names_for("references"), checkout, ["reference"])
+    write_module(names_for("references"), checkout)
+
+
+def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["new-module", UNUSED, "--with", "job,jobs"])
+    assert "jobs is unknown; choose from reference, job," in capsys.readouterr().err
+
+
 def test_it_needs_no_database_and_reports_errors_in_one_line(tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path)
     (checkout / ".env").write_text("MONGODB_URL=mongodb://127.0.0.1:1\n")
@@ -209,27 +246,41 @@ def test_it_needs_no_database_and_reports_errors_in_one_line(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the checkout with several new modules."""
+    checkout = copy_with(GENERATED, tmp_path_factory)
+    done = run_python(checkout, "-m", "core", "settings")
+    assert done.returncode == 0, done.stderr
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the checkout with many new modules, whose code is checked, but not run."""
+    return copy_with(CHECKED, tmp_path_factory)
+
+
+def copy_with(modules: Mapping[str, Sequence[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the checkout with new modules of these names and parts."""
     checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
-    for name in GENERATED:
-        write_module(names_for(name), checkout)
+    for name, parts in modules.items():
+        write_module(names_for(name), checkout, parts)
     return checkout
 
 
 @pytest.mark.needs("ruff", "mypy")
 @pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=" ".join)
-def test_the_generated_code_passes_the_checks(generated: Path, command: list[str]) -> None:
-    done = run_python(generated, "-m", *command, *(f"{place}/{name}" for place in PLACES for name in GENERATED))
+def test_the_generated_code_passes_the_checks(checked: Path, command: list[str]) -> None:
+    done = run_python(checked, "-m", *command, *(f"{place}/{name}" for place in PLACES for name in CHECKED))
     assert done.returncode == 0, done.stdout
 
 
-def test_the_generated_code_keeps_the_import_rules(generated: Path) -> None:
+def test_the_generated_code_keeps_the_import_rules(checked: Path) -> None:
     program = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
-    done = run_python(generated, "-c", program)
+    done = run_python(checked, "-c", program)
     assert done.returncode == 0, done.stdout
 
 
 def test_the_generated_tests_pass_and_so_does_the_contract(generated: Path) -> None:
-    names = GENERATED[1:3]
+    names = ["classes", "extra_curricular_activities"]
     tests = [f"tests/{name}" for name in names]
     chosen = " or ".join(names)
     done = run_python(generated, "-m", "pytest", "-q", "-n", "0", *tests, "tests/contract", "-k", chosen)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.cli.new_module.names import Names, names_for
-from core.cli.new_module.writing import write_module
+from core.cli.new_module.writing import PARTS, write_module
 from core.command import Command, CommandError
 from core.conflicts import declarations_of
 from core.module import Module
@@ -19,16 +19,32 @@ from core.registry import discover
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="the module's name: the plural of its records, such as open_days")
     parser.add_argument("--singular", help="the singular (default: derived from the plural)")
+    parser.add_argument(
+        "--with",
+        dest="parts",
+        type=_parts,
+        default=(),
+        metavar="PARTS",
+        help=f"what else the module has, with tests; any of {','.join(PARTS)}",
+    )
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    if unknown := set(parts) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))} is unknown; choose from {', '.join(PARTS)}")
+    return parts
 
 
 async def _run(arguments: argparse.Namespace) -> str:
     names = names_for(arguments.name, arguments.singular)
     check_is_free(names, [*discover(), service])
     root = Path(importlib.import_module("modules").__path__[0]).parent
-    write_module(names, root)
+    write_module(names, root, arguments.parts)
+    first = "Document its settings: .venv/bin/python -m core settings\n" if "settings" in arguments.parts else ""
     return (
         f"Wrote modules/{names.plural}/ and tests/{names.plural}/; a record is called {names.one}.\n"
-        f"Run its tests: .venv/bin/python -m pytest tests/{names.plural} tests/contract -k {names.plural}"
+        f"{first}Run its tests: .venv/bin/python -m pytest tests/{names.plural} tests/contract -k {names.plural}"
     )
 
 

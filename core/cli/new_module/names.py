@@ -47,10 +47,10 @@ class Names:
     def put_into(self, text: str) -> str:
         """Return a template's text with these names in place of the placeholder "lost item".
 
-        The placeholder has two words, because the forms differ: `lost_item` and `LostItem` in code, `lost-items` in
-        URLs, and `a lost item` in prose.
+        The placeholder has two words, because the forms differ: `lost_item` and `LostItem` in code, `LOST_ITEMS` in
+        settings, `lost-items` in URLs, and `a lost item` in prose.
         """
-        return _PLACEHOLDER.sub(self._replacement, text)
+        return _PLACEHOLDER.sub(self._replacement, text.replace("LOST_ITEMS", self.plural.upper()))
 
     def _replacement(self, match: re.Match[str]) -> str:
         article, first, separator, second, s = match.groups()

@@ -7,29 +7,35 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.conftest import AppClient, sign_in
+from tests.kit import students  # with reference
 
 URL = "/lost-items"
 ONE = f"{URL}/A1"
 CONTENT: dict[str, Any] = {"name": "The first lost item"}
+NEW: dict[str, Any] = {"code": "A1", "roll_no": "S001", **CONTENT}  # with reference
 
 
 @pytest.fixture
 def teacher(client: TestClient) -> TestClient:
+    students.make(client)  # with reference
     return sign_in(client)
 
 
 def create(teacher: TestClient, code: str = "A1") -> str:
     """Create a lost item, and return its entity tag."""
-    response = teacher.post(URL, json=CONTENT | {"code": code})
+    response = teacher.post(URL, json=CONTENT | {"code": code})  # without reference
+    response = teacher.post(URL, json=NEW | {"code": code})  # with reference
     assert response.status_code == 201, response.text
     return str(response.headers["ETag"])
 
 
 def test_create_and_read(teacher: TestClient) -> None:
-    created = teacher.post(URL, json=CONTENT | {"code": "A1"})
+    created = teacher.post(URL, json=CONTENT | {"code": "A1"})  # without reference
+    created = teacher.post(URL, json=NEW)  # with reference
 
     assert created.status_code == 201
-    assert created.json().keys() == {"code", *CONTENT, "created_at", "updated_at"}
+    assert created.json().keys() == {"code", *CONTENT, "created_at", "updated_at"}  # without reference
+    assert created.json().keys() == {*NEW, "created_at", "updated_at"}  # with reference
     assert created.json().items() >= CONTENT.items()
     read = teacher.get(created.headers["Location"])
     assert (read.status_code, read.json()) == (200, created.json())
@@ -38,7 +44,8 @@ def test_create_and_read(teacher: TestClient) -> None:
 
 def test_concurrent_creates_with_one_code_succeed_once(teacher: TestClient) -> None:
     with ThreadPoolExecutor() as pool:
-        responses = list(pool.map(lambda _: teacher.post(URL, json=CONTENT | {"code": "A1"}), range(4)))
+        responses = list(pool.map(lambda _: teacher.post(URL, json=CONTENT | {"code": "A1"}), range(4)))  # without reference
+        responses = list(pool.map(lambda _: teacher.post(URL, json=NEW), range(4)))  # with reference
 
     assert sorted(response.status_code for response in responses) == [201, 409, 409, 409]
     (refused, *_) = [response.json() for response in responses if response.status_code == 409]
@@ -48,7 +55,8 @@ def test_concurrent_creates_with_one_code_succeed_once(teacher: TestClient) -> N
 
 @pytest.mark.parametrize("wrong", [{"code": "a b"}, {"code": ".."}, {"name": ""}, {"name": None}, {"colour": "red"}])
 def test_an_invalid_field_is_reported(teacher: TestClient, wrong: dict[str, Any]) -> None:
-    response = teacher.post(URL, json={"code": "A1"} | CONTENT | wrong)
+    response = teacher.post(URL, json={"code": "A1"} | CONTENT | wrong)  # without reference
+    response = teacher.post(URL, json=NEW | wrong)  # with reference
 
     assert response.status_code == 422
     assert [error["pointer"] for error in response.json()["errors"]] == [f"#/{name}" for name in wrong]
@@ -87,6 +95,7 @@ def test_a_conditional_get_returns_304(teacher: TestClient) -> None:
 
 def test_if_match_can_be_required(open_client: AppClient) -> None:
     teacher = sign_in(open_client(require_if_match=True))
+    students.make(teacher)  # with reference
     tag = create(teacher)
 
     assert teacher.put(ONE, json=CONTENT).status_code == 428

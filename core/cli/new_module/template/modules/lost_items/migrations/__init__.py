@@ -1,0 +1,2 @@
+# with migration
+"""Migrations of lost items, in the order of their names."""
