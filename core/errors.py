@@ -158,7 +158,8 @@ class Conflict(Problem):
 
 class PreconditionFailed(Problem):
     """The record is not in the state that `If-Match` or `If-None-Match` requires. Read the record again, then decide
-    whether to repeat the change with its current `ETag`."""
+    whether to repeat the change with its current `ETag`. If a proxy has changed the entity tag, `detail` says so, and
+    what to send instead."""
 
     status = 412
     title = "Precondition failed"

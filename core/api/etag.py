@@ -10,6 +10,8 @@ from bson import ObjectId
 from core.errors import PreconditionFailed
 
 _WEAK = "W/"
+# Apache and Caddy append the coding to the tag of a response that they compress, because it then has other bytes.
+_SUFFIXES = ("", "-gzip", "-br", "-zstd", "-deflate")
 _DIGEST_BYTES = 15
 # Some clients remove the quotation marks of a tag. Without them, only what can be a tag of this service is accepted.
 _BARE = f"[A-Za-z0-9_-]{{{_DIGEST_BYTES * 4 // 3}}}"
@@ -52,8 +54,21 @@ class EntityTags:
         return self.any or etag in self.tags
 
     def matches_weakly(self, etag: str) -> bool:
-        """Return whether this strong tag is listed, by weak comparison."""
-        return self.matches(etag) or _WEAK + etag in self.tags
+        """Return whether this tag is listed, by weak comparison, as it is or as a proxy has changed it."""
+        return self.any or not self.tags.isdisjoint(_changed_by_proxies(etag))
+
+
+def _changed_by_proxies(etag: str) -> set[str]:
+    """Return a tag in all forms in which proxies that compress responses send it to clients, and as it is."""
+    opaque = etag.removeprefix(_WEAK)[:-1]
+    return {f'{weak}{opaque}{suffix}"' for weak in ("", _WEAK) for suffix in _SUFFIXES}
+
+
+_CHANGED_TAG = (
+    "The record has not changed, but a proxy that compresses responses has made {sent} of its entity tag. In If-Match, "
+    "neither a weak tag (W/) nor one with a suffix matches (RFC 9110, section 13.1.1). Send If-Match: {etag}, and let "
+    "the proxy leave the ETag as it is."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,8 @@ class Preconditions:
         """Raise `PreconditionFailed` if the record's current tag does not meet the preconditions. The write that
         follows must require the version that was checked, so that check and write are atomic."""
         if self.if_match and not self.if_match.matches(etag):
+            if sent := self.if_match.tags & _changed_by_proxies(etag):
+                raise PreconditionFailed(_CHANGED_TAG.format(sent=min(sent), etag=etag), etag=etag)
             raise PreconditionFailed("The record has changed since you read it.", etag=etag)
         if self.if_none_match and self.if_none_match.matches_weakly(etag):
             raise PreconditionFailed("The record already exists.", etag=etag)

@@ -3,6 +3,10 @@
 Failed sign-ins are counted per user and address, and per address: an attacker who guesses a user's password from
 another address does not lock the user out. All attempts, including successful ones, are counted per address, because
 each attempt computes a hash: a single address must not use up the service's capacity.
+
+An account is named by its user name or its e-mail address. Failures are counted for each of these names, with 429 at
+the limit, and for both together. At that limit, the right password is treated as a wrong one, without 429: otherwise,
+failures with a user name would show whether an e-mail address belongs to the same account, and so that it has one.
 """
 
 import time
@@ -10,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
@@ -35,18 +40,34 @@ expires."""
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The counters of one sign-in attempt: keys in `login_failures`."""
+    """The counters of one attempt at a password: keys in `login_failures`. `shown` are those that reject the attempt
+    with `TooManyRequests` when they are full."""
 
+    name: str
     account: str
     address: str
+    shown: frozenset[str]
 
 
-async def begin(username: str) -> Attempt:
-    """Count an attempt of the caller at this user's password, and return its counters. Raise `TooManyRequests` after
-    too many attempts or failures."""
-    await count_attempt()
+class Standing(NamedTuple):
+    """Whether the name or the account of an attempt has failures, and whether the account has too many of them: then
+    the attempt must fail as with a wrong password."""
+
+    has_failures: bool
+    is_blocked: bool
+
+
+async def begin(name: str, account: str, *, signed_in: bool = False) -> Attempt:
+    """Return the counters of an attempt at the password of an account, by the `name` that was sent. Without such an
+    account, both are the same. A caller who is `signed_in` is told if the account is blocked.
+
+    Call `count_attempt` before. Raise `TooManyRequests` after too many failures.
+    """
     address = counted_address(current_request().address)
-    attempt = Attempt(account=_key("account", username.lower(), address), address=_key("address", address))
+    by_name, by_account = (_key(kind, text, address) for kind, text in (("name", name), ("account", account)))
+    by_address = _key("address", address)
+    shown = {by_name, by_address, *([by_account] if signed_in else [])}
+    attempt = Attempt(by_name, by_account, by_address, frozenset(shown))
     await check_not_blocked(attempt)
     return attempt
 
@@ -95,15 +116,15 @@ def counted_address(address: str) -> str:
     return str(IPv6Address(int(parsed) >> 64 << 64)) if isinstance(parsed, IPv6Address) else address
 
 
-async def check_not_blocked(attempt: Attempt) -> bool:
-    """Raise `TooManyRequests` if one of the attempt's counters has reached its limit. Return whether the account's
-    counter has any failures."""
+async def check_not_blocked(attempt: Attempt) -> Standing:
+    """Raise `TooManyRequests` if one of the attempt's shown counters has reached its limit. Return the standing of the
+    account."""
     limits, now = _limits(attempt), utc_now()
     counters = await LoginFailures.find({"_id": {"$in": list(limits)}, "expires_at": {"$gt": now}}).to_list()
-    full = [counter.expires_at for counter in counters if counter.failures >= limits[counter.id]]
-    if full:
-        await reject_with_delay(_too_many("Too many failed sign-ins.", max(full)))
-    return any(counter.id == attempt.account for counter in counters)
+    full = {counter.id: counter.expires_at for counter in counters if counter.failures >= limits[counter.id]}
+    if shown := full.keys() & attempt.shown:
+        await reject_with_delay(_too_many("Too many failed sign-ins.", max(full[key] for key in shown)))
+    return Standing(any(counter.id != attempt.address for counter in counters), attempt.account in full)
 
 
 def _too_many(detail: str, until: datetime) -> TooManyRequests:
@@ -113,16 +134,17 @@ def _too_many(detail: str, until: datetime) -> TooManyRequests:
 
 async def count_failure(attempt: Attempt) -> None:
     """Add one failure to each of the attempt's counters. Raise `TooManyRequests` if concurrent attempts have reached a
-    limit before this one."""
-    counts = [(await _increment(key), limit) for key, limit in _limits(attempt).items()]
-    full = [expires_at for (count, expires_at), limit in counts if count > limit]
+    shown limit before this one."""
+    counts = {key: await _increment(key) for key in _limits(attempt)}
+    full = [counts[key][1] for key in attempt.shown if counts[key][0] > _limits(attempt)[key]]
     if full:
         await reject_with_delay(_too_many("Too many failed sign-ins.", max(full)))
 
 
 def _limits(attempt: Attempt) -> dict[str, int]:
     settings = AuthSettings.current()
-    return {attempt.account: settings.login_failures, attempt.address: settings.login_failures_per_address}
+    of_account = dict.fromkeys((attempt.name, attempt.account), settings.login_failures)
+    return of_account | {attempt.address: settings.login_failures_per_address}
 
 
 async def _increment(key: str) -> tuple[int, datetime]:
@@ -149,5 +171,5 @@ async def _increment(key: str) -> tuple[int, datetime]:
 
 
 async def forget_failures(attempt: Attempt) -> None:
-    """Reset the account's failures after the correct password."""
-    await LoginFailures.find({"_id": attempt.account}).delete()
+    """Reset the account's failures, and those with this name, after the correct password."""
+    await LoginFailures.find({"_id": {"$in": [attempt.name, attempt.account]}}).delete()

@@ -17,7 +17,9 @@ class User(Document):
     """An account.
 
     `username_key` and `email_key` are lower-case forms with unique indexes, so that names are unique regardless of
-    case. `password` is a bcrypt hash. `secret_key` signs only this user's tokens, and `key_version` counts its changes.
+    case. `password` is a bcrypt hash of the password in the form that `prepared_password` returns, or if
+    `password_prepared` is not set, as it was typed, which earlier versions hashed. `secret_key` signs only this user's
+    tokens, and `key_version` counts its changes.
     `reset_hash` is the hash of a one-time code, which is removed when the key changes.
     """
 
@@ -29,6 +31,7 @@ class User(Document):
     email: str
     email_key: str
     password: Secret
+    password_prepared: bool = False
     secret_key: Secret
     key_version: int = 0
     role: Role = Role.TEACHER

@@ -82,10 +82,12 @@ async def register(data: UserCreate) -> UserRead:
     ),
 )
 async def login(form: Annotated[SignIn, Form()]) -> Token:
-    """Sign in with user name and password, and get an access token.
+    """Sign in with user name or e-mail address and password, and get an access token.
 
     Sign-ins are rate-limited within `LOGIN_WINDOW_MINUTES` (5) minutes. After `LOGIN_FAILURES` (5) wrong passwords for
-    a user name, the user name is blocked for this IP address. The IP address is blocked after
+    a user, the user is blocked for this IP address. The user name or e-mail address with which they were sent gets 429.
+    The other one gets 401, even with the right password, as nobody must learn which of them belong together. The IP
+    address is blocked after
     `LOGIN_FAILURES_PER_ADDRESS` (20) wrong passwords, or after `LOGIN_ATTEMPTS_PER_ADDRESS` (300) attempts, including
     successful ones.
     """

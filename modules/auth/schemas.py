@@ -2,11 +2,12 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -19,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from core.api import DocumentedPattern, Email, RequestBody
 from core.identity import Role
 from core.security import MAX_PASSWORD_BYTES, is_hashable
+from modules.auth.preparation import prepared_password, prepared_username
 
 MIN_PASSWORD_CHARACTERS = 8
 
@@ -36,6 +38,10 @@ def is_username(text: str) -> bool:
     return re.fullmatch(_USERNAME, text, re.ASCII) is not None
 
 
+def _prepare_username(username: Any) -> Any:
+    return prepared_username(username) if isinstance(username, str) else username
+
+
 def _check_username(username: str) -> str:
     if not is_username(username):
         raise PydanticCustomError(
@@ -47,7 +53,7 @@ def _check_username(username: str) -> str:
 
 
 def _check_password(password: SecretStr) -> SecretStr:
-    text = password.get_secret_value()
+    text = prepared_password(password.get_secret_value())
     if len(text) < MIN_PASSWORD_CHARACTERS:
         raise PydanticCustomError("password_short", "A password must have at least 8 characters.")
     if not is_hashable(text):
@@ -55,7 +61,7 @@ def _check_password(password: SecretStr) -> SecretStr:
             "password_bytes",
             "A password must have at most 72 bytes (72 ASCII letters or 18 emoji) and no NUL character.",
         )
-    return password
+    return SecretStr(text)
 
 
 def _check_grant_type(grant_type: str) -> str:
@@ -66,6 +72,7 @@ def _check_grant_type(grant_type: str) -> str:
 
 Username = Annotated[
     str,
+    BeforeValidator(_prepare_username),
     AfterValidator(_check_username),
     WithJsonSchema({"type": "string", "pattern": f"^{_USERNAME}$", "examples": ["alice"]}),
 ]
@@ -212,7 +219,10 @@ class SignIn(BaseModel):
         DocumentedPattern("^(password)?$"),
         Field(description="Must be `password` if present."),
     ] = ""
-    username: str
+    username: Annotated[
+        str,
+        Field(description="The user name or the e-mail address; case, and blanks at the ends, are ignored."),
+    ]
     password: SecretStr
     scope: Annotated[str, Field(description="Optional: the user's role determines the permissions of the token.")] = ""
     client_id: Annotated[str, Field(description="Ignored.")] = ""

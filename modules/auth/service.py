@@ -10,11 +10,12 @@ from pymongo.errors import DuplicateKeyError
 from core.database import duplicate_field
 from core.errors import Conflict, FieldError, InvalidRequest, Problem, TooManyRequests, Unauthenticated, Unavailable
 from core.identity import Principal, Role
-from core.security import new_secret_key
+from core.security import is_hashable, new_secret_key
 from modules.auth import account_store, admin_roster, audit, login_throttle, password_hashing, tokens, usernames
 from modules.auth.audit import Event
 from modules.auth.metrics import WRONG_PASSWORD
 from modules.auth.models import User
+from modules.auth.preparation import LoginName, prepared_password, prepared_username
 from modules.auth.schemas import AccountDeletion, EmailChange, PasswordChange, Token, UserCreate, is_username
 from modules.auth.settings import AuthSettings
 
@@ -41,8 +42,8 @@ class RegistrationClosed(Problem):
 
 
 class WrongCredentials(Unauthenticated):
-    """The user name or the password is wrong, or the account is deactivated. Check both values. If you have forgotten
-    the password, an admin can create a code for `POST /password-reset`."""
+    """The user name, the e-mail address or the password is wrong, or the account is deactivated. Check what you have
+    sent. If you have forgotten the password, an admin can create a code for `POST /password-reset`."""
 
     title = "Wrong user name or password"
     example = {"error": "invalid_grant", "error_description": title}
@@ -73,6 +74,7 @@ async def create(data: UserCreate, role: Role, *, registering: bool = False) -> 
         email=data.email,
         email_key=data.email.lower(),
         password=hashed,
+        password_prepared=True,
         secret_key=new_secret_key(),
         role=role,
     )
@@ -113,32 +115,59 @@ def _taken(field: str | None) -> Conflict:
     return EmailTaken(errors=[FieldError(code="exists", detail="This e-mail address is taken.", pointer="#/email")])
 
 
-async def sign_in(username: str, password: str) -> Token:
-    """Return an access token for the user with this password. Raise `TooManyRequests` after too many attempts or
-    failures, and `WrongCredentials`, after the same time for an unknown user, a wrong password and an inactive
-    account."""
-    attempt = await login_throttle.begin(username)
-    user = await find(username)
-    correct = await password_hashing.matches(password, user.password if user else None)
+async def sign_in(text: str, password: str) -> Token:
+    """Return an access token for the user with this user name or e-mail address, and this password. Raise
+    `TooManyRequests` after too many attempts or failures, and `WrongCredentials`, after the same time for an unknown
+    user, a wrong password and an inactive account."""
+    await login_throttle.count_attempt()
+    name = LoginName.of(text)
+    user = await _named(name)
+    attempt = await login_throttle.begin(name.key, user.username_key if user else name.key)
+    correct = await password_hashing.matches(_as_hashed(password, user), user.password if user else None)
     # Check again: among many concurrent guesses, those beyond the limit must not reveal which password is correct.
-    failed = await login_throttle.check_not_blocked(attempt)
-    if user is None or not correct or not user.active:
+    standing = await login_throttle.check_not_blocked(attempt)
+    if user is None or not correct or not user.active or standing.is_blocked:
         WRONG_PASSWORD.inc()
-        await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None)
+        detail = "blocked after failures with another name" if standing.is_blocked else None
+        await audit.record(Event.SIGN_IN_FAILED, who=None, whom=user.username if user else None, detail=detail)
         await login_throttle.count_failure(attempt)
         raise WrongCredentials
-    if failed:
+    if standing.has_failures:
         await login_throttle.forget_failures(attempt)
-    if password_hashing.needs_renewal(user.password):
-        with suppress(TooManyRequests, Unavailable):  # the next sign-in renews it
-            await account_store.change(user, {"password": await password_hashing.hash_of(password)})
+    with suppress(TooManyRequests, Unavailable):  # the next sign-in renews it
+        await _renew_hash(user, password)
     await audit.record(Event.SIGNED_IN, who=user.username, whom=user.username)
     return tokens.issue(user)
 
 
+async def _named(name: LoginName) -> User | None:
+    if name.field == "email_key":
+        return await User.find_one(User.email_key == name.key)
+    return await find(name.key) if name.field else None
+
+
+def _as_hashed(password: str, user: User | None) -> str:
+    """Return a password in the form in which the account's password was hashed. It is compared in one form only: a
+    second comparison would double the work of each attempt."""
+    return prepared_password(password) if user is None or user.password_prepared else password
+
+
+async def _renew_hash(user: User, password: str) -> None:
+    """Replace the hash of a correct password if its cost is low, or if it is that of the password as it was typed."""
+    prepared = prepared_password(password)
+    if not is_hashable(prepared):  # in NFC, a few characters are longer than as they were typed
+        return
+    changes: dict[str, object] = {} if user.password_prepared else {"password_prepared": True}
+    if password_hashing.needs_renewal(user.password) or _as_hashed(password, user) != prepared:
+        changes["password"] = await password_hashing.hash_of(prepared)
+    if changes:
+        await account_store.change(user, changes)
+
+
 async def find(username: str) -> User | None:
     """Return the account with this name, ignoring case; None if there is none or the name is invalid."""
-    return await User.find_one(User.username_key == username.lower()) if is_username(username) else None
+    name = prepared_username(username)
+    return await User.find_one(User.username_key == name.lower()) if is_username(name) else None
 
 
 async def account_of(principal: Principal) -> User:
@@ -192,8 +221,9 @@ async def _confirm_password(principal: Principal, password: SecretStr, purpose: 
     counted together with those to sign in.
     """
     user = await account_of(principal)
-    attempt = await login_throttle.begin(user.username)
-    correct = await password_hashing.matches(password.get_secret_value(), user.password)
+    await login_throttle.count_attempt()
+    attempt = await login_throttle.begin(user.username_key, user.username_key, signed_in=True)
+    correct = await password_hashing.matches(_as_hashed(password.get_secret_value(), user), user.password)
     await login_throttle.check_not_blocked(attempt)  # as in `sign_in`
     if not correct:
         WRONG_PASSWORD.inc()
@@ -209,7 +239,8 @@ async def set_password(user: User, password: str, *, given: Mapping[str, object]
     """Replace an account's password and key if its fields are as `given`; return None if the account has changed since
     it was read. Raise `InvalidRequest` for a weak password."""
     hashed = await password_hashing.hash_new(password, "#/new_password", user.username, user.email)
-    return await account_store.change(user, {"password": hashed, "secret_key": new_secret_key()}, given=given)
+    changes = {"password": hashed, "password_prepared": True, "secret_key": new_secret_key()}
+    return await account_store.change(user, changes, given=given)
 
 
 async def sign_out_everywhere(principal: Principal) -> None:

@@ -42,7 +42,7 @@ class AuthSettings(ModuleSettings):
     """
 
     login_failures: Annotated[int, Field(ge=1)] = 5
-    """The number of failed sign-ins that blocks a user name for the address that they came from."""
+    """The number of failed sign-ins that blocks a user for the address that they came from."""
 
     login_failures_per_address: Annotated[int, Field(ge=1)] = 20
     """The number of failed sign-ins that blocks an address, whatever the user names. Raise it for a school behind one

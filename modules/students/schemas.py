@@ -1,7 +1,8 @@
 """Request and response bodies of the routes of student records."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -34,7 +35,11 @@ def _example(example: dict[str, JsonValue]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
-class _StudentContent(RequestBody):
+class _StudentBody(RequestBody):
+    read_only: ClassVar[Mapping[str, Any]] = {"created_at": datetime, "updated_at": datetime, "etag": str}
+
+
+class _StudentContent(_StudentBody):
     model_config = _example(_EXAMPLE)
 
     name: PrintableLine
@@ -50,9 +55,9 @@ class StudentCreate(_StudentContent):
     roll_no: RollNo
 
 
-def _optional_field(description: str) -> Any:
+def _optional_field(description: str, **extra: JsonValue) -> Any:
     # The field is optional but not nullable: its default None only means "left out", and is not documented.
-    return Field(default=None, description=description)
+    return Field(default=None, description=description, json_schema_extra=extra)
 
 
 _SAME_ROLL_NO = "Optional. Must equal the roll number in the URL."
@@ -64,7 +69,7 @@ class StudentReplace(_StudentContent):
     roll_no: RollNo = _optional_field(_SAME_ROLL_NO)
 
 
-class StudentPatch(RequestBody):
+class StudentPatch(_StudentBody):
     """A JSON merge patch (RFC 7396). Fields that are left out are not changed."""
 
     model_config = _example({"marks": {"math": 93, "physics": None}})
@@ -100,8 +105,8 @@ class StudentRead(BaseModel):
     name: str
     branch: str
     marks: dict[str, int | float]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Annotated[datetime, Field(json_schema_extra={"readOnly": True})]
+    updated_at: Annotated[datetime, Field(json_schema_extra={"readOnly": True})]
 
 
 class StudentListItem(StudentRead):
@@ -109,7 +114,9 @@ class StudentListItem(StudentRead):
 
     model_config = _example(_READ_EXAMPLE | {"etag": ETAG_EXAMPLE})
 
-    etag: str = _optional_field("The student's `ETag`, to be sent as `If-Match`. It is there if `fields` names it.")
+    etag: str = _optional_field(
+        "The student's `ETag`, to be sent as `If-Match`. It is there if `fields` names it.", readOnly=True
+    )
 
 
 class FieldChange(BaseModel):

@@ -52,6 +52,7 @@ def insert_user(client: TestClient, settings: Settings, name: str, role: Role) -
             email=email,
             email_key=email.lower(),
             password=_hash_of(PASSWORD, AuthSettings.current().bcrypt_cost),
+            password_prepared=True,
             secret_key=new_secret_key(),
             role=role,
         )

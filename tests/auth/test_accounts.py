@@ -48,7 +48,7 @@ def test_the_error_names_a_taken_username_or_email(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *[("username", value) for value in ("al", "a" * 65, ".alice", "al ice", "alíce", None)],
+        *[("username", value) for value in ("al", "a" * 65, ".alice", "al ice", "alíce", "al@x.org", None)],
         ("password", "secure\ud800123"),
         *[
             ("email", value)

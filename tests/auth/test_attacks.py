@@ -666,13 +666,10 @@ PRIVILEGED_FIELDS = {
 }
 
 LOOKALIKES = {
-    "full-width letters": "\uff41\uff4c\uff49\uff43\uff45",
-    "one full-width letter": "alic\uff45",
     "a Cyrillic a": "\u0430lice",
     "a dotless i": "al\u0131ce",
     "a capital I with a dot": "AL\u0130CE",
     "a ligature": "\ufb01ona",
-    "a Kelvin sign": "\u212aelvin",
     "a long s": "ro\u017fe",
     "a combining accent": "alice\u0301",
     "a precomposed accent": "alic\u00e9",
@@ -682,11 +679,19 @@ LOOKALIKES = {
     "a zero-width joiner": "al\u200dice",
     "a soft hyphen": "al\u00adice",
     "a right-to-left override": "\u202eecila",
-    "a non-breaking space": "alice\u00a0",
-    "a space": "alice ",
-    "a line feed": "alice\n",
+    "a space": "al ice",
+    "a line feed": "al\nice",
     "a NUL": "alice\0",
     "a lone surrogate": "alice\ud800",
+}
+
+SAME_NAMES = {
+    **{variant: variant for variant in ("ALICE", "aLICE", "alicE")},
+    "full-width letters": "\uff41\uff4c\uff49\uff43\uff45",
+    "one full-width letter": "alic\uff45",
+    "a non-breaking space at the end": "alice\u00a0",
+    "a space at the end": "alice ",
+    "a line feed at the end": "alice\n",
 }
 
 BAD_PASSWORDS = {
@@ -785,10 +790,10 @@ ATTACKS: dict[str, Attack] = {
         for name, lookalike in LOOKALIKES.items()
     },
     **{
-        f"a case variant {variant}": Attack(
-            409, "POST", "/register", registration(username=variant), None, "username-taken", "#/username"
+        f"the same name with {name}": Attack(
+            409, "POST", "/register", registration(username=same), None, "username-taken", "#/username"
         )
-        for variant in ("ALICE", "aLICE", "alicE")
+        for name, same in SAME_NAMES.items()
     },
     "a case variant of an e-mail address": Attack(
         409, "POST", "/register", registration(email="ALICE@Example.COM"), None, "email-taken", "#/email"
@@ -953,11 +958,11 @@ def test_without_trusted_proxies_no_header_changes_the_client_address(stage: Sta
 
     events = list(stage.database.auth_events.find({"whom": name, "event": "sign_in_failed"}))
     assert [event["address"] for event in events] == ["127.0.0.1"] * 3
-    # One new counter has the account's three failures. The address's counter may be new or from an earlier test.
+    # Two new counters have the account's three failures. The address's counter may be new or from an earlier test.
     counters = {counter["_id"] for counter in failed_before}
     new = [counter["failures"] for counter in stage.database.login_failures.find() if counter["_id"] not in counters]
-    assert 3 in new
-    assert len(new) <= 2
+    assert new.count(3) >= 2
+    assert len(new) <= 3
 
 
 # --- Secrets in responses, logs and the database ------------------------------------------------------------------

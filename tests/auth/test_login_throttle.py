@@ -60,6 +60,37 @@ def test_case_variants_of_a_name_are_counted_together(teacher: Person) -> None:
     assert [sign_in(teacher.client, name, "wrong").status_code for name in names] == [401] * 5 + [429]
 
 
+@pytest.mark.parametrize("order", ["nnnnnneeeeee", "nenenenenene", "nnneeennneee", "eeeeeennnnnn"])
+def test_failures_by_name_and_by_address_count_together_and_do_not_show_it(teacher: Person, order: str) -> None:
+    client, transcripts = teacher.client, []
+    for number, name in enumerate(("teacher", "nobody")):
+        texts = {"n": name, "e": f"{name}@example.com"}
+        answers = [sign_in(client, texts[each], "wrong", f"192.0.2.{number}") for each in order]
+        transcripts.append([(answer.status_code, answer.json()["title"]) for answer in answers])
+
+    assert transcripts[0] == transcripts[1]
+    for text in ("teacher", "teacher@example.com"):
+        assert sign_in(client, text, PASSWORD, "192.0.2.0").status_code == 429
+    assert sign_in(client, "teacher@example.com", PASSWORD, "192.0.2.9").status_code == 200
+
+
+def test_after_five_failures_by_name_and_by_address_the_right_password_is_a_wrong_one(teacher: Person) -> None:
+    client, texts = teacher.client, ("teacher", "teacher@example.com", " TEACHER", "Teacher@Example.com ", "teacher")
+    for text in texts:
+        assert sign_in(client, text, "wrong").status_code == 401
+
+    assert [sign_in(client, text, PASSWORD).status_code for text in texts[:2]] == [401, 401]
+    assert sign_in(client, "teacher@example.com", PASSWORD, "192.0.2.2").status_code == 200
+
+
+def test_failures_by_address_block_a_change_of_the_password(teacher: Person) -> None:
+    for _ in range(5):
+        assert sign_in(teacher.client, "teacher@example.com", "wrong", "127.0.0.1").status_code == 401
+
+    body = {"current_password": PASSWORD, "new_password": "Sanddorn-9-Geysir"}
+    assert teacher.ask("POST", "/me/password", body).status_code == 429
+
+
 def test_an_address_that_tries_many_names_is_blocked(teacher: Person) -> None:
     statuses = [sign_in(teacher.client, f"user{number}", "wrong").status_code for number in range(21)]
 
@@ -76,10 +107,10 @@ def test_one_ipv6_network_counts_as_one_address(teacher: Person) -> None:
 
 
 def test_the_right_password_resets_the_counter(teacher: Person) -> None:
-    for _ in range(3):
+    for name in ("teacher", "teacher@example.com", "teacher"):
         for _ in range(4):
-            assert sign_in(teacher.client, "teacher", "wrong").status_code == 401
-        assert sign_in(teacher.client, "teacher", PASSWORD).status_code == 200
+            assert sign_in(teacher.client, name, "wrong").status_code == 401
+        assert sign_in(teacher.client, name, PASSWORD).status_code == 200
 
 
 def test_a_block_ends_with_its_window(teacher: Person) -> None:
@@ -117,8 +148,8 @@ def test_concurrent_failures_are_all_counted(teacher: Person) -> None:
         return sorted(counter.failures for counter in await LoginFailures.find({}).to_list())[1:]
 
     assert teacher.client.portal
-    account, address, attempts = teacher.client.portal.call(counts)
-    assert account == address >= 5
+    name, account, address, attempts = teacher.client.portal.call(counts)
+    assert name == account == address >= 5
     assert attempts == 20
 
 

@@ -61,6 +61,34 @@ def test_other_tags_need_their_quotes(header: str) -> None:
     assert not re.search(TAGS_PATTERN, header)
 
 
+CHANGED = ['W/"{}"', "W/{}", '"{}-gzip"', 'W/"{}-gzip"', '"{}-br"', '"{}-zstd"', '"x", W/"{}"']
+
+
+@pytest.mark.parametrize("form", CHANGED)
+def test_a_tag_that_a_proxy_has_changed_matches_weakly_and_its_412_says_so(form: str) -> None:
+    etag, tags = f'"{BARE}"', EntityTags.parse(form.format(BARE))
+    assert not tags.matches(etag)
+    assert tags.matches_weakly(etag)
+    assert tags.matches_weakly(f"W/{etag}")
+
+    sent = form.format(BARE).rpartition(" ")[2].replace(f"/{BARE}", f"/{etag}")
+    for known, sentences in ((etag, (f"has made {sent} of", f"If-Match: {etag}")), (A, ("has changed since",))):
+        with pytest.raises(PreconditionFailed) as raised:
+            Preconditions(tags).check(known)
+        assert all(sentence in str(raised.value.detail) for sentence in sentences)
+        assert raised.value.headers == {"ETag": known}
+    with pytest.raises(PreconditionFailed):
+        Preconditions(if_none_match=tags).check(etag)
+    Preconditions(if_none_match=tags).check(A)
+
+
+@pytest.mark.parametrize(
+    "header", [f'"{BARE}-gzip-br"', f'"{BARE}gzip"', f'"{BARE}-GZIP"', '"-gzip"', f'"x{BARE}-gzip"']
+)
+def test_other_tags_are_those_of_other_states(header: str) -> None:
+    assert not EntityTags.parse(header).matches_weakly(f'"{BARE}"')
+
+
 def test_a_long_list_is_read_in_no_time() -> None:
     assert EntityTags.parse(", ".join([A] * 5000)).matches(A)
     with pytest.raises(ValueError, match="entity tags"):

@@ -170,6 +170,15 @@ def test_request_bodies_have_no_defaults(document: Json) -> None:
     assert document["components"]["schemas"]["ImportRead"]["properties"]["findings"]["default"] == []
 
 
+def test_fields_that_requests_cannot_set_are_read_only(document: Json) -> None:
+    read_only = ["created_at", "updated_at", "etag"]
+    of_bodies = dict.fromkeys(("StudentCreate", "StudentReplace", "StudentPatch"), read_only)
+    for name, expected in {**of_bodies, "StudentRead": read_only[:2], "StudentListItem": read_only}.items():
+        schema = document["components"]["schemas"][name]
+        assert [field for field, member in schema["properties"].items() if member.get("readOnly")] == expected, name
+        assert name not in of_bodies or not set(read_only) & set(schema.get("required", ())), name
+
+
 def test_the_list_of_students_has_one_schema(document: Json) -> None:
     content = document["paths"]["/students"]["get"]["responses"]["200"]["content"]
     schema = content["application/json"]["schema"]

@@ -86,6 +86,26 @@ def test_put_accepts_the_same_roll_number_and_refuses_another(client: TestClient
     assert client.get("/students/S102").status_code == 404
 
 
+def test_what_was_read_can_be_changed_and_sent_back(client: TestClient) -> None:
+    create(client)
+    (listed,) = client.get("/students?fields=roll_no,name,branch,marks,created_at,updated_at,etag").json()
+    values: list[Any] = [None, 5, "#REF!", [{}]]
+    read_only = [client.get("/students/S101").json(), listed]
+    read_only += [dict.fromkeys(("created_at", "updated_at", "etag"), value) for value in values]
+
+    for number, sent in enumerate(read_only):
+        body = ASHA | sent | {"name": f"Name {number}"}
+        made = client.post("/students", json=body | {"roll_no": f"N{number}"})
+        replaced = client.put("/students/S101", json=body)
+        patched = client.patch("/students/S101", json=sent | {"branch": f"Branch {number}"})
+        answers = (made, replaced, patched, client.get("/students/S101"))
+        assert [answer.status_code for answer in answers] == [201, 200, 200, 200], sent
+        assert made.json()["created_at"] != listed["created_at"] == patched.json()["created_at"]
+        assert answers[-1].json() == patched.json()
+        assert (replaced.json()["name"], patched.json()["branch"]) == (f"Name {number}", f"Branch {number}")
+    assert client.get("/students/S101/history").json()[0]["version"] == 1 + 2 * len(read_only)
+
+
 def test_a_deleted_student_is_not_found_and_its_etag_is_not_reused(either: TestClient) -> None:
     create(either)
     tag = either.get("/students/S101").headers["etag"]

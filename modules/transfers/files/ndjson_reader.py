@@ -4,14 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import TextIO
 
+from modules.students import StudentPatch
 from modules.transfers.files.table import Row, RowError
 from modules.transfers.files.text import Lines
 
 # Parsing JSON holds the GIL. A student with 100 subjects and every character escaped is shorter.
 MAX_OBJECT = 200_000
 MAX_MEMBERS = 100
-# Fields of a student in responses, which cannot be set.
-_READ_ONLY = ("created_at", "updated_at")
 
 
 def read_ndjson(file: TextIO) -> Iterator[Row | None]:
@@ -40,5 +39,5 @@ def _object(row: Row, text: str) -> Row:
     if len(content) > MAX_MEMBERS:
         row.errors.append(RowError("", "", "extra_forbidden", f"This object has {len(content)} members."))
         return row
-    row.content = {name: value for name, value in content.items() if name not in _READ_ONLY}
+    row.content = {name: value for name, value in content.items() if name not in StudentPatch.read_only}
     return row
