@@ -92,14 +92,14 @@ async def _both(roll_no: str, into: str, expects: Preconditions) -> tuple[Studen
     record = await store.get_majority(roll_no)
     expects.check(record.etag)
     if into == roll_no:
-        raise _wrong_survivor(code="merge_self", detail="A record cannot be merged into itself.")
+        raise _error("merge_self", "A record cannot be merged into itself.")
     try:
         return record, await store.get_majority(into)
     except StudentNotFound as error:
-        raise _wrong_survivor(code="unknown_reference", detail=error.detail or error.title) from None
+        raise _error("unknown_reference", error.detail or error.title) from None
 
 
-def _wrong_survivor(*, code: str, detail: str) -> InvalidRequest:
+def _error(code: str, detail: str) -> InvalidRequest:
     return InvalidRequest(errors=[FieldError(code=code, detail=detail, pointer="#/into")])
 
 
@@ -107,7 +107,7 @@ def _joined(record: StudentSnapshot, survivor: StudentSnapshot, data: StudentMer
     """Return the content of both records. Where they differ, the choices of the request decide."""
     theirs, ours = ({name: getattr(one, name) for name in _CONTENT} for one in (record, survivor))
     if len(record.absorbed) + len(survivor.absorbed) >= MAX_ABSORBED:
-        raise _wrong_survivor(code="merge_many", detail=f"At most {MAX_ABSORBED} records can be merged into one.")
+        raise _error("merge_many", f"At most {MAX_ABSORBED} records can be merged into one.")
     conflicts = {
         field: FieldConflict(field=field, into=our, from_=their)
         for field, our, their in differences(ours, theirs)
@@ -126,7 +126,7 @@ def _joined(record: StudentSnapshot, survivor: StudentSnapshot, data: StudentMer
     try:
         check_number_of_subjects(joined["marks"])
     except PydanticCustomError as error:
-        raise _wrong_survivor(code=error.type, detail="The student would have too many subjects.") from None
+        raise _error(error.type, "The student would have too many subjects.") from None
     return joined
 
 
