@@ -11,6 +11,7 @@ from pymongo.database import Database
 
 from core.identity import Role
 from core.settings import Settings
+from modules.students import following
 from modules.students.merging import service as merging
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
@@ -120,6 +121,19 @@ def test_a_former_holder_is_restored_once_the_number_is_free_and_can_be_erased(
     assert content(client, "S1") == OLD
     assert [one["name"] for one in database.student_history.find()] == ["Old Child"] * 2
     assert admin.ask("GET", "/students/S1/former").json() == []
+
+
+def test_the_index_of_older_releases_is_dropped(client: TestClient, database: Database[JSON]) -> None:
+    database.students.create_index("roll_no", name="roll_no_unique", unique=True)
+
+    async def start() -> None:
+        async with following.lifespan():
+            pass
+
+    assert client.portal
+    client.portal.call(start)
+
+    assert "roll_no_unique" not in database.students.index_information()
 
 
 def test_the_undo_of_an_import_leaves_the_earlier_holder_readable(client: TestClient, admin: Person) -> None:
