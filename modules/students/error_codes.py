@@ -6,11 +6,15 @@ ERROR_CODES = {
     "bound_value": "The bound of a mark is not a single number, such as `40` or `72.5`.",
     "fields": "The list names something that is not a field of a student.",
     "many_words": "The search has more words than allowed.",
+    "holder_purge": "A former holder of a roll number is deleted already. Add `purge=true` to erase it.",
     "mark_decimals": "The mark has more than two decimals. Round it; imports do so with `decimals=round`.",
     "mark_range": "The mark is below 0 or above the highest mark, which `detail` states. If a column of a file has "
     "another highest mark, name it with `scale`.",
     "mark_type": "The value is not a number. Leave the mark out if there is none; in imports, `absent` lists the words "
     "for that.",
+    "merge_choice": "The two records do not have different values in this field, or the choice is none for this field.",
+    "merge_many": "So many records cannot be merged into one.",
+    "merge_self": "A record cannot be merged into itself.",
     "no_words": "The search has no letter and no digit.",
     "roll_no_url": "The roll number differs from that in the URL. Leave it out, or use the operation that renames.",
     "sort": "The list names something that students cannot be sorted by; `detail` states what they can be sorted by.",

@@ -79,7 +79,8 @@ def subject_of(text: str) -> str:
         raise PydanticCustomError(first["type"], "{why}", context) from None
 
 
-def _check_mark(mark: Any) -> int | float:
+def check_mark(mark: Any) -> int | float:
+    """Return a valid mark. Raise `PydanticCustomError` for any other value."""
     if isinstance(mark, bool) or not isinstance(mark, int | float):
         raise PydanticCustomError(
             "mark_type", "A mark must be a number, such as 85 or 72.5. Leave it out if there is none."
@@ -105,7 +106,7 @@ class DocumentedMark:
         }
 
 
-Mark = Annotated[int | float, PlainValidator(_check_mark), DocumentedMark()]
+Mark = Annotated[int | float, PlainValidator(check_mark), DocumentedMark()]
 """A finite number from 0 to `MARKS_MAX`, with at most two decimals. Integers stay integers."""
 
 

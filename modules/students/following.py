@@ -1,16 +1,28 @@
 """The work for the modules that follow students: what is done at startup, and the jobs."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from pymongo.errors import OperationFailure
+
+from core.database import collection
 from core.module import Every
 from modules.students.changes import delivery
 from modules.students.erasure import service as erasure
+from modules.students.merging import service as merging
+from modules.students.models import StudentDocument
+
+_OLD_INDEX = "roll_no_unique"
 
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """Store which modules follow students before any job or request needs it."""
+    """Store which modules follow students before any job or request needs it, and delete the index of older releases
+    that allowed a roll number only once, also for deleted students."""
+    students = collection(StudentDocument)
+    if _OLD_INDEX in await students.index_information():
+        with suppress(OperationFailure):  # another process was faster; while the index is there, creations may fail
+            await students.drop_index(_OLD_INDEX)
     await erasure.register()
     await delivery.register()
     yield
@@ -23,4 +35,9 @@ async def deliver_changes() -> None:
 
 
 # In each process, because another one may run without a module that follows students.
-jobs = (Every(1, deliver_changes), Every(30, erasure.finish_erasures), Every(3600, erasure.sweep))
+jobs = (
+    Every(1, deliver_changes),
+    Every(30, erasure.finish_erasures),
+    Every(30, merging.settle_all),
+    Every(3600, erasure.sweep),
+)

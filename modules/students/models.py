@@ -1,8 +1,10 @@
 """The stored documents: students, their earlier versions, the feed of changes and the audit of erasures."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any, Self
 
 from beanie import Document, PydanticObjectId
@@ -117,14 +119,51 @@ class Erasing(Erased):
     waits_for: list[str] = []
 
 
+class PendingMerge(BaseModel):
+    """A merge, or its undo, that is not finished: what the survivor's next version has."""
+
+    at: datetime = Field(default_factory=utc_now)
+    undo: bool = False
+    by: str
+    content: dict[str, Any]
+    absorbed: list[PydanticObjectId]
+    identities: list[str]
+
+
+class Merge(BaseModel):
+    """What a record that was merged into another one, the survivor, stores of that.
+
+    source    the `source` of the versions that the merge made
+    into      the survivor's `_id`
+    version   the survivor's version with the content of both
+    pending   what is still to be done
+    """
+
+    source: str
+    into: PydanticObjectId
+    version: int
+    pending: PendingMerge | None = None
+
+
+def public_key(student: ObjectId) -> str:
+    """Return the public name of a record, by which it can be told from others that had its roll number."""
+    return urlsafe_b64encode(blake2b(student.binary, digest_size=12).digest()).decode()
+
+
 class StudentSnapshot(StudentVersionData):
     """A student's current record, deleted or not, in memory.
 
-    If `erasing` is set, the student is being erased, and callers treat the record as not found.
+    erasing   set while the student is being erased; callers treat the record as not found
+    former    the record's own `_id` if it is deleted and its roll number was given to another student, else None
+    merge     set if the record was merged into another one; it then is deleted, too
+    absorbed  the `_id`s of the records that were merged into this one, directly or not, newest first
     """
 
     id: PydanticObjectId | None
     erasing: Erasing | None = None
+    former: PydanticObjectId | None = None
+    merge: Merge | None = None
+    absorbed: list[PydanticObjectId] = []
     keys: Keys = Field(default_factory=keys_of)
     unsequenced: bool = True
     """Whether this version has no number in the feed of changes yet; the stored field is removed when it gets one."""
@@ -141,6 +180,8 @@ class StudentSnapshot(StudentVersionData):
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """Return the student of a MongoDB document, without validation: stored values were validated when written."""
         read = {"id": stored["_id"], "action": Action(stored["action"]), "keys": Keys.model_construct(**stored["keys"])}
+        if merge := stored.get("merge"):
+            read["merge"] = Merge.model_validate(merge)
         return cls.model_construct(**{**stored, **read})
 
     @classmethod
@@ -168,7 +209,8 @@ class StudentSnapshot(StudentVersionData):
             "updated_at": utc_now(),
             "source": None,
         }
-        successor = self._made({"id": self.id, **self.record(), **made, **changes})
+        kept = {"id": self.id, "former": self.former, "merge": self.merge, "absorbed": self.absorbed}
+        successor = self._made({**kept, **self.record(), **made, **changes})
         successor.keys.add_former(self.keys.identities)
         return successor
 
@@ -197,7 +239,7 @@ class StudentDocument(Document, StudentSnapshot):
 
         name = "students"
         indexes = [
-            IndexModel("roll_no", name="roll_no_unique", unique=True),
+            IndexModel([("roll_no", 1), ("former", 1)], name="holder_unique", unique=True),
             IndexModel([("keys.live", 1), ("roll_no", 1)], name="by_roll_no"),
             IndexModel([("name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_name"),
             IndexModel([("branch", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch"),
@@ -214,6 +256,7 @@ class StudentDocument(Document, StudentSnapshot):
             IndexModel([("marks.$**", 1)], name="by_mark"),
             IndexModel("unsequenced", name="unsequenced", sparse=True),
             IndexModel("erasing.at", name="erasing", sparse=True),
+            IndexModel("merge.pending.at", name="merging", sparse=True),
         ]
 
 
@@ -227,6 +270,19 @@ class StudentVersion(StudentVersionData, Document):
 
         name = "student_history"
         indexes = [IndexModel([("student", 1), ("version", 1)], name="version_unique", unique=True)]
+
+
+class FormerNumber(Document):
+    """The student who had a roll number last, and was given another one. It is read only while nobody has this one."""
+
+    id: str  # type: ignore[assignment]  # the roll number instead of an ObjectId
+    student: PydanticObjectId
+
+    class Settings:
+        """Collection name and indexes. The index finds the numbers of a student who is erased."""
+
+        name = "student_former_numbers"
+        indexes = [IndexModel("student", name="by_student")]
 
 
 class Change(Document):

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from core.api import Cursor, PageQuery
 from modules.students.listing.filters import MAX_ROLL_NUMBERS, Selection
-from modules.students.schemas import StudentListItem, StudentRead
+from modules.students.schemas import KEY, StudentListItem, StudentRead
 
 FIELDS = tuple(StudentRead.model_fields)
 """The fields that a list returns by default."""
@@ -26,20 +26,46 @@ def _check_fields(fields: str | None) -> str | None:
     return fields
 
 
-class DeleteQuery(BaseModel):
-    """Query parameters of a deletion."""
+Holder = Annotated[
+    str | None,
+    Field(
+        max_length=32,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="The `key` of a former holder of the roll number, if that one is meant, as in "
+        "`GET /students/{roll_no}/former`. Requires the role `admin`.",
+        examples=[KEY],
+    ),
+]
+
+
+class HolderQuery(BaseModel):
+    """The query parameter that names a former holder of a roll number."""
 
     model_config = ConfigDict(extra="forbid")
+
+    holder: Holder = None
+
+
+class HistoryQuery(HolderQuery, PageQuery):
+    """Query parameters of a history."""
+
+
+class DeleteQuery(HolderQuery):
+    """Query parameters of a deletion."""
 
     purge: Annotated[
         bool, Field(description="Erase the record and its history permanently. Requires the role `admin`.")
     ] = False
 
+    @model_validator(mode="after")
+    def _check_holder(self) -> Self:
+        if self.holder and not self.purge:
+            raise PydanticCustomError("holder_purge", "A former holder is deleted already; add purge=true to erase it.")
+        return self
 
-class RestoreQuery(BaseModel):
+
+class RestoreQuery(HolderQuery):
     """Query parameters of a restoration."""
-
-    model_config = ConfigDict(extra="forbid")
 
     version: Annotated[
         int | None,

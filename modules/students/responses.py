@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from pydantic_core import to_json
 
 from core.api import Expected, location, url_path
@@ -17,6 +17,16 @@ from modules.students.schemas import StudentRead
 WRITER = at_least(Role.TEACHER)
 
 RollNoInPath = Annotated[RollNo, Path(description="The student's roll number.")]
+
+
+Continue = Annotated[
+    bool,
+    Query(
+        alias="continue",
+        description="If a deleted student has the roll number, create that one again, with its history, instead of a "
+        "new one.",
+    ),
+]
 
 
 async def _writer(user: CurrentUser, expects: Expected) -> Writer:

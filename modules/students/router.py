@@ -36,14 +36,16 @@ from modules.students.listing import pages
 from modules.students.listing.pages import Row
 from modules.students.listing.reader import StudentReader
 from modules.students.marks_router import router as marks_router
+from modules.students.merging.router import router as merging_router
 from modules.students.models import Erasing
 from modules.students.query import ETAG_FIELD, DeleteQuery, StudentQuery
 from modules.students.records import store
-from modules.students.records.store import RollNoTaken, StudentNotFound, Writer
+from modules.students.records.store import RollNoTaken, StudentMerged, StudentNotFound, Writer
 from modules.students.responses import (
     CONDITIONAL,
     LOCATION,
     WRITER,
+    Continue,
     CurrentWriter,
     RollNoInPath,
     answer,
@@ -74,14 +76,15 @@ TOTAL = header("Total-Count", "The number of students that match the filters. Pr
     status_code=201,
     response_model=StudentRead,
     dependencies=[WRITER],
-    responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken)},
+    responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken, StudentMerged)},
 )
-async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Response:
+async def create(user: CurrentUser, data: StudentCreate, request: Request, continues: Continue = False) -> Response:
     """Create a student.
 
-    If a deleted student has this roll number, that student is created again and keeps the history.
+    If a deleted student has this roll number, the new one still begins a record and a history of its own, unless
+    `continue=true`: then that student is created again, and keeps the history.
     """
-    student = await service.create(data, Writer(user.username))
+    student = await service.create(data, Writer(user.username), continues=continues)
     return with_location(read(student, 201), student, request)
 
 
@@ -153,15 +156,22 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
     responses={
         200: {"headers": ETAG},
         201: {"description": "Created.", "model": StudentRead, "headers": LOCATION | ETAG},
-        **problem_responses(*CONDITIONAL, OtherRollNo),
+        **problem_responses(*CONDITIONAL, OtherRollNo, StudentMerged),
     },
 )
-async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentReplace, request: Request) -> Response:
+async def replace(
+    writer: CurrentWriter,
+    roll_no: RollNoInPath,
+    data: StudentReplace,
+    request: Request,
+    continues: Continue = False,
+) -> Response:
     """Replace a student's record.
 
-    With `If-None-Match: *`, create the student instead; the request fails if the student exists.
+    With `If-None-Match: *`, create the student instead, as `POST /students` does; the request fails if the student
+    exists.
     """
-    student, created = await service.put(roll_no, data, writer)
+    student, created = await service.put(roll_no, data, writer, continues=continues)
     return with_location(read(student, 201), student, request) if created else read(student)
 
 
@@ -194,7 +204,7 @@ async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch
             "headers": ERASURE_LOCATION,
         },
         204: {"headers": DELETED_ETAG},
-        **problem_responses(*CONDITIONAL),
+        **problem_responses(*CONDITIONAL, StudentMerged),
     },
 )
 async def delete(
@@ -209,11 +219,12 @@ async def delete(
     The history is kept, and `POST /students/{roll_no}/restore` restores the student. The `ETag` is that of the deleted
     state. With `purge=true`, an admin erases the record, its history and everything that other modules of the service
     store about the student permanently, even if the student is already deleted. The response is 202 if a module cannot
-    delete its data now: the service continues later, and `Location` has the state.
+    delete its data now: the service continues later, and `Location` has the state. What was merged into the record is
+    erased with it. With `holder`, a former holder of the roll number is erased; this needs `purge=true`.
     """
     if query.purge:
         user.require(Role.ADMIN)
-        unfinished = await erasure.erase(roll_no, writer)
+        unfinished = await erasure.erase(roll_no, writer, query.holder)
         return _erasing(unfinished, request) if unfinished else Response(status_code=204)
     student = await service.delete(roll_no, writer)
     return Response(status_code=204, headers={"ETag": student.etag})
@@ -242,5 +253,6 @@ async def rename(writer: CurrentWriter, roll_no: RollNoInPath, data: Rename, req
 
 router.include_router(marks_router)
 router.include_router(history_router)
+router.include_router(merging_router)
 router.include_router(changes_router)
 router.include_router(erasure_router)

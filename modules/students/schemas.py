@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from core.api import ETAG_EXAMPLE, PrintableLine, RequestBody
 from modules.students.fields import Mark, Marks, MarksPatch, RollNo
-from modules.students.models import Action, Erased, Erasing, StudentVersionData
+from modules.students.models import Action, Erased, Erasing, StudentSnapshot, StudentVersionData, public_key
 
 _EXAMPLE: dict[str, JsonValue] = {
     "name": "Asha Rao",
@@ -20,7 +20,7 @@ _TIMES: dict[str, JsonValue] = {
     "updated_at": "2026-11-22T09:30:00.125000Z",
 }
 _READ_EXAMPLE: dict[str, JsonValue] = {"roll_no": "S101", **_EXAMPLE, **_TIMES}
-_KEY = "b0c1k5yVdHV1c3RlZA"
+KEY = "b0c1k5yVdHV1c3RlZA"
 ERASURE_ID_EXAMPLE = "bm9ib2R5LWlzLWhl"
 _ERASURE_EXAMPLE: dict[str, JsonValue] = {
     "erasure_id": ERASURE_ID_EXAMPLE,
@@ -153,7 +153,7 @@ class VersionSummary(BaseModel):
     by: str
     source: Annotated[
         str | None,
-        Field(description="The bulk operation, such as an import, that created this version."),
+        Field(description="The operation on several students, such as an import, that created this version."),
     ]
     changes: list[FieldChange]
 
@@ -192,6 +192,35 @@ class VersionRead(BaseModel):
         )
 
 
+class FormerHolder(BaseModel):
+    """A deleted student whose roll number was given to another student."""
+
+    model_config = _example(
+        {
+            "key": KEY,
+            "roll_no": "S101",
+            "name": "Asha Rao",
+            "branch": "Computer Science",
+            "created_at": _TIMES["created_at"],
+            "deleted_at": _TIMES["updated_at"],
+        }
+    )
+
+    key: Annotated[str, Field(description="Identifies the student permanently, as in `GET /changes`.")]
+    roll_no: str
+    name: str
+    branch: str
+    created_at: datetime
+    deleted_at: datetime | None
+
+    @classmethod
+    def of(cls, student: StudentSnapshot) -> Self:
+        """Return the representation of a stored student."""
+        assert student.id, "only a stored record has a key"
+        fields = student.model_dump(include=set(cls.model_fields))
+        return cls(key=public_key(student.id), **fields)
+
+
 class ChangedStudent(BaseModel):
     """The current state of a student who was created, changed or deleted.
 
@@ -210,7 +239,7 @@ class ChangesRead(BaseModel):
     model_config = _example(
         {
             "changes": [
-                {"key": _KEY, "roll_no": "S101", "deleted": False, "student": _READ_EXAMPLE},
+                {"key": KEY, "roll_no": "S101", "deleted": False, "student": _READ_EXAMPLE},
                 {"key": "Zm9yZ290dGVuIG9uZQ", "roll_no": "S7", "deleted": True, "student": None},
             ],
             "next": "eIm0sPZ3MTI",

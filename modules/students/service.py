@@ -28,22 +28,27 @@ class OtherRollNo(Conflict):
     title = "Other roll number"
 
 
-async def create(data: StudentCreate, writer: Writer) -> StudentSnapshot:
-    """Insert a new student; a deleted student with the same roll number is created again and keeps its history.
+async def create(data: StudentCreate, writer: Writer, *, continues: bool = False) -> StudentSnapshot:
+    """Insert a new student, with a history of its own. With `continues`, a deleted student with the same roll number is
+    created again instead, and keeps its history.
 
-    The unique index ensures that only one of two concurrent requests succeeds. Raise `RollNoTaken`, or `Unavailable`
-    while a student with this roll number is being erased.
+    The unique index ensures that only one of two concurrent requests succeeds. Raise `RollNoTaken`, `StudentMerged`,
+    or `Unavailable` while a student with this roll number is being erased or merged.
     """
     student = StudentSnapshot.new(writer.name, **data.model_dump())
 
     async def attempt() -> StudentSnapshot | None:
+        if continues:
+            with suppress(StudentNotFound):  # nobody has the number, or that student is being erased
+                return await _create_again(student)
         if await write(Write(None, student)) is Outcome.MADE:
             return student
-        with suppress(StudentNotFound):  # that student is being erased: try the insert again
-            return await _create_again(student)
+        with suppress(StudentNotFound):  # that student is being erased or merged, or has just been: try again
+            await store.get(data.roll_no)
+            raise taken(data.roll_no)
         return None
 
-    return await retry_conflicts(attempt, f"The student {data.roll_no} is being erased.")
+    return await retry_conflicts(attempt, f"The student {data.roll_no} is being erased or merged.")
 
 
 async def _create_again(new: StudentSnapshot) -> StudentSnapshot:
@@ -67,7 +72,9 @@ async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Student
     return await store.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
 
 
-async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[StudentSnapshot, bool]:
+async def put(
+    roll_no: str, data: StudentReplace, writer: Writer, *, continues: bool = False
+) -> tuple[StudentSnapshot, bool]:
     """Create the student if the request has `If-None-Match: *`; otherwise, or if the student exists, call `replace`.
 
     Return the student, and whether it was created.
@@ -78,7 +85,7 @@ async def put(roll_no: str, data: StudentReplace, writer: Writer) -> tuple[Stude
     _check_same_roll_no(roll_no, data.roll_no)
     new = StudentCreate(roll_no=roll_no, **data.model_dump(exclude={"roll_no"}))
     try:
-        return await create(new, writer), True
+        return await create(new, writer, continues=continues), True
     except RollNoTaken:
         return await replace(roll_no, data, writer), False
 

@@ -89,8 +89,9 @@ class Options(BaseModel):
     """The options of an import.
 
     With `remove_blanks`, a blank cell removes the stored mark; with `skip_cells`, a cell that is no mark loses only its
-    mark; with `exact_identity`, similar roll numbers and names are not doubted. `ignored_rows` are the lines of rows
-    that are no students. `sheet` is the name or the number of a workbook's sheet.
+    mark; with `exact_identity`, similar roll numbers and names are not doubted; with `continue_deleted`, deleted
+    students are created again. `ignored_rows` are the lines of rows that are no students. `sheet` is the name or the
+    number of a workbook's sheet.
     """
 
     mode: Mode = Mode.UPSERT
@@ -99,6 +100,7 @@ class Options(BaseModel):
     skip_cells: bool = False
     remove_blanks: bool = False
     exact_identity: bool = False
+    continue_deleted: bool = False
     sheet: str | None = None
     encoding: str | None = None
     columns: ColumnOptions = ColumnOptions()

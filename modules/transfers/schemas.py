@@ -184,6 +184,7 @@ class ImportRead(BaseModel):
                     "on_error": "skip",
                     "blank": "keep",
                     "identity": "check",
+                    "deleted": "new",
                     "filename": "class-7b.xlsx",
                     "sheet": "Class 7B",
                     "size": 61234,
@@ -219,6 +220,7 @@ class ImportRead(BaseModel):
     on_error: OnError
     blank: Literal["keep", "remove"]
     identity: Literal["check", "exact"]
+    deleted: Literal["new", "continue"]
     filename: str | None
     sheet: Annotated[str | None, Field(description="The sheet of a workbook that was read.")] = None
     size: Annotated[int | None, Field(description="The size of the file in bytes.")]
@@ -288,6 +290,7 @@ class ImportRead(BaseModel):
             on_error=_on_error(job.options),
             blank="remove" if job.options.remove_blanks else "keep",
             identity="exact" if job.options.exact_identity else "check",
+            deleted="continue" if job.options.continue_deleted else "new",
             filename=job.filename,
             sheet=job.sheet,
             size=job.size,

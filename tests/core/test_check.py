@@ -51,8 +51,8 @@ def test_printed_settings_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_index_problems_are_reported(terminal: Terminal, stored: Any) -> None:
     stored.students.drop_index("by_name")
-    stored.students.drop_index("roll_no_unique")
-    stored.students.create_index("roll_no", name="roll_no_unique")
+    stored.students.drop_index("holder_unique")
+    stored.students.create_index("roll_no", name="holder_unique")
     stored.students.create_index("colour", name="of_nobody")
     (branch,) = [index for index in declared_indexes(StudentDocument) if index.document["name"] == "by_branch"]
     stored.students.drop_index("by_branch")
@@ -60,7 +60,7 @@ def test_index_problems_are_reported(terminal: Terminal, stored: Any) -> None:
     done = terminal("check")
     assert done.returncode == 1
     wrong = "\n".join(line for line in done.stdout.splitlines() if line.startswith("Problem: "))
-    assert [name in wrong for name in ("by_name", "roll_no_unique", "of_nobody")] == [True, True, False]
+    assert [name in wrong for name in ("by_name", "holder_unique", "of_nobody")] == [True, True, False]
     assert "lacks the index by_branch. Drop the same index with another name, renamed." in wrong
     assert "of_nobody" in done.stdout
     assert "by_name" not in stored.students.index_information(), "the check must not create indexes"

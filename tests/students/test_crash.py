@@ -172,7 +172,14 @@ WRITES = [
     Write("rename", create_live, "POST", "/students/{0}/rename", {"roll_no": "{0}-new"}, "renamed"),
     Write("delete", create_live, "DELETE", "/students/{0}", None, "deleted"),
     Write("restore", create_deleted, "POST", "/students/{0}/restore", None, "restored"),
-    Write("create again", create_deleted, "POST", "/students", FRESH | {"roll_no": "{0}", "branch": "Art"}, "created"),
+    Write(
+        "create again",
+        create_deleted,
+        "POST",
+        "/students?continue=true",
+        FRESH | {"roll_no": "{0}", "branch": "Art"},
+        "created",
+    ),
 ]
 
 

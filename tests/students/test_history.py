@@ -71,7 +71,7 @@ def make_versions_of_all_kinds(client: TestClient) -> list[JSON]:
         ("POST", "/students/S2/rename", {"roll_no": "S1"}, "renamed", [change("roll_no", "S2", "S1")]),
         ("POST", "/students/S1/restore?version=2", None, "restored", []),
         ("DELETE", "/students/S1", None, "deleted", []),
-        ("POST", "/students", ASHA | {"branch": "Art"}, "created", []),
+        ("POST", "/students?continue=true", ASHA | {"branch": "Art"}, "created", []),
     ]
     by_version = {
         5: [
@@ -275,10 +275,14 @@ def test_restoring_a_live_student_needs_a_version(client: TestClient) -> None:
     assert actions(client) == [(1, "created")]
 
 
-def test_a_student_created_again_continues_the_version_numbers(either: TestClient) -> None:
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_student_created_again_can_continue_the_version_numbers(either: TestClient, method: str) -> None:
     either.delete("/students/S1")
 
-    create(either, name="Asha R.", marks={})
+    body = ASHA | {"name": "Asha R.", "marks": {}}
+    path = "/students" if method == "POST" else "/students/S1"
+    answer = either.request(method, f"{path}?continue=true", json=body, headers={"If-None-Match": "*"})
+    assert answer.status_code == 201
 
     assert actions(either) == [(3, "created"), (2, "deleted"), (1, "created")]
     assert either.get("/students/S1").json()["marks"] == {}

@@ -17,6 +17,7 @@ from core.identity import Role
 from core.settings import Settings
 from modules.students import module
 from modules.students.listing import pages
+from modules.students.merging import service as merging
 from modules.students.models import Action, StudentDocument
 from modules.students.records import store as records
 from modules.students.records.write_batch import Outcome, Write, write_all
@@ -38,6 +39,9 @@ KINDS = {
     ("update", "idempotency_keys"),
     ("update", "imports"),
     ("update", "import_changes"),
+    ("find", "student_former_numbers"),
+    ("update", "student_former_numbers"),
+    ("delete", "student_former_numbers"),
     ("delete", "import_files"),
     ("distinct", "import_errors"),
     ("distinct", "import_plans"),
@@ -121,7 +125,7 @@ FILTERS = [
 
 # Filters, each with the indexes that find its students.
 SELECTIVE = {
-    "roll_no=S001&roll_no=S100": {"by_roll_no", "roll_no_unique"},
+    "roll_no=S001&roll_no=S100": {"by_roll_no", "holder_unique"},
     "where=branch=B1|branch=B2": {"by_branch"},
     "where=branch!=B1": {"by_branch"},
     "where=name=Name1 O'Neil": {"by_name"},
@@ -168,11 +172,34 @@ def change_students(script: Script) -> None:
     script.ask("POST", "/students/{roll_no}/restore", roll_no="B")
     script.ask("POST", "/students/{roll_no}/restore", "?version=2", roll_no="B")
     script.ask("DELETE", "/students/{roll_no}", roll_no="B")
-    script.ask("POST", "/students", json={"roll_no": "B", **body})
+    script.ask("POST", "/students", "?continue=true", json={"roll_no": "B", **body})
     script.ask("GET", "/students/{roll_no}", roll_no="B")
     script.page_through("/students/{roll_no}/history", "?limit=3", roll_no="B")
     script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="2")
     script.ask("GET", "/students/{roll_no}/history/{version}", roll_no="B", version="10")
+
+
+def have_several_records(script: Script) -> None:
+    """Give a number again, follow an old one, and merge two records."""
+    body = {"name": "n", "branch": "b", "marks": {"math": 1}}
+    for _ in range(3):
+        script.ask("POST", "/students", json={"roll_no": "C", **body})
+        script.ask("DELETE", "/students/{roll_no}", roll_no="C")
+    script.page_through("/students/{roll_no}/former", "?limit=1", roll_no="C")
+    newest, oldest = script.ask("GET", "/students/{roll_no}/former", roll_no="C").json()
+    script.ask("GET", "/students/{roll_no}/history", f"?holder={oldest['key']}", roll_no="C")
+    script.ask("POST", "/students/{roll_no}/restore", f"?holder={oldest['key']}", roll_no="C")
+    script.ask("DELETE", "/students/{roll_no}", f"?purge=true&holder={newest['key']}", roll_no="C")
+    script.sent.route = "GET /students/{roll_no}"
+    assert script.admin.ask("GET", "/students/A").json()["moved_to"] == "B"
+    script.ask("POST", "/students/{roll_no}/merge", json={"into": "B"}, roll_no="C")
+    script.ask("POST", "/students/{roll_no}/merge/undo", roll_no="B")
+    script.ask("POST", "/students/{roll_no}/merge", json={"into": "B"}, roll_no="C")
+    script.sent.route = "GET /students/{roll_no}"
+    assert script.admin.ask("GET", "/students/C").json()["moved_to"] == "B"
+    assert script.admin.client.portal
+    script.admin.client.portal.call(merging.settle_all)
+    script.ask("DELETE", "/students/{roll_no}", "?purge=true", roll_no="B")
 
 
 def create_by_put(script: Script) -> None:
@@ -241,6 +268,7 @@ def test_every_query_of_every_route_uses_an_index(
     list_students(script)
     list_students_with_many_sets_of_subjects(script, monkeypatch)
     change_students(script)
+    have_several_records(script)
     create_by_put(script)
     follow_changes(script)
     erase_students(script)

@@ -314,15 +314,18 @@ def test_the_error_for_a_duplicate_roll_number_names_both_lines(teacher: TestCli
     assert students(teacher)["S1"]["name"] == "First"
 
 
-def test_deleted_students_are_created_again(any_teacher: TestClient) -> None:
+@pytest.mark.parametrize(("deleted", "versions"), [("new", [1]), ("continue", [3, 2, 1])])
+def test_the_number_of_a_deleted_student_can_be_imported(
+    any_teacher: TestClient, deleted: str, versions: list[int]
+) -> None:
     add(any_teacher, "S1", "Old", math=5, music=6)
     assert any_teacher.delete("/students/S1").status_code == 204
 
-    report = imported(any_teacher, "roll_no,name,branch,math\nS1,New,Art,\n", mode="insert")
+    report = imported(any_teacher, "roll_no,name,branch,math\nS1,New,Art,\n", mode="insert", deleted=deleted)
 
-    assert counts(report) == (1, 1, 0, 0, 0)
+    assert (counts(report), report["deleted"]) == ((1, 1, 0, 0, 0), deleted)
     assert students(any_teacher) == {"S1": student("New", "Art")}
-    assert [one["version"] for one in any_teacher.get("/students/S1/history").json()] == [3, 2, 1]
+    assert [one["version"] for one in any_teacher.get("/students/S1/history").json()] == versions
 
 
 def test_history_and_changes_contain_what_an_import_wrote(any_teacher: TestClient) -> None:

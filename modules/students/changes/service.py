@@ -9,10 +9,8 @@ that a reader has seen before, and a reader who has seen number n finds every la
 in between, `unsequenced` stays set: the student gets another number, and the feed returns the current state again.
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 from bson import ObjectId
@@ -21,7 +19,7 @@ from pymongo.errors import BulkWriteError
 from core.api import CursorNotFound, decode_cursor, encode_cursor
 from core.database import collection, read_majority
 from core.errors import Unavailable
-from modules.students.models import Change, StudentDocument, StudentSnapshot
+from modules.students.models import Change, StudentDocument, StudentSnapshot, public_key
 from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
 
 _SCOPE = "changes of students"
@@ -138,15 +136,11 @@ def _changed(student_id: ObjectId, students: dict[ObjectId, _Stored]) -> Changed
     student = students.get(student_id)
     live = student is not None and student["deleted_at"] is None
     return ChangedStudent(
-        key=_key(student_id),
+        key=public_key(student_id),
         roll_no=student["roll_no"] if student else None,
         deleted=not live,
         student=StudentRead.model_validate(student) if live else None,
     )
-
-
-def _key(student_id: ObjectId) -> str:
-    return urlsafe_b64encode(blake2b(student_id.binary, digest_size=12).digest()).decode()
 
 
 def _read_token(token: str) -> int:

@@ -17,15 +17,18 @@ from core.routing import forget_responses
 from modules.students.changes import delivery
 from modules.students.changes import service as changes
 from modules.students.events import ERASED, GONE, ErasedStudent
+from modules.students.merging import service as merging
 from modules.students.models import (
     Erased,
     Erasing,
     Erasure,
     ErasureFollower,
+    FormerNumber,
     Keys,
     StudentDocument,
     StudentSnapshot,
     StudentVersion,
+    public_key,
 )
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
@@ -59,28 +62,29 @@ async def unregister(module: str) -> bool:
     return bool(known.deleted_count or changed.modified_count)
 
 
-async def erase(roll_no: str, writer: Writer) -> Erasing | None:
-    """Erase the student, deleted or not, and the whole history. Return None if the erasure is finished, or what is
-    stored of it if modules have not deleted their data of the student yet; it is continued later.
+async def erase(roll_no: str, writer: Writer, holder: str | None = None) -> Erasing | None:
+    """Erase the student, deleted or not, and the whole history; with `holder`, the former holder of the roll number
+    with this public key. Return None if the erasure is finished, or what is stored of it if modules have not deleted
+    their data of the student yet; it is continued later.
 
     First, the student is deleted normally and added to the feed of changes, which cannot report the deletion once the
     record is gone. Then one command empties the record and sets `erasing`: from then on nothing else reads or writes
     the record, and an interrupted erasure can be completed later. Then the responses stored for repeated requests are
     deleted, and the modules that follow `ERASED` delete their data of the student. Finally the history and the record,
-    which contain the names and roll numbers, are deleted.
+    which contain the names and roll numbers, are deleted. The records that were merged into this one are erased first.
 
     Raise the errors of `store.change`.
     """
-    begun = await StudentDocument.find_one({"roll_no": roll_no, **_UNFINISHED})
-    if begun:
-        return await _finish(begun, resumed=True)
+    for begun in await StudentDocument.find({"roll_no": roll_no, **_UNFINISHED}).to_list():
+        if (begun.former and public_key(begun.former)) == holder:
+            return await _finish(begun, resumed=True)
     student: StudentSnapshot | None = None
     expects = writer.expects
 
     async def attempt() -> StudentDocument | None:
         nonlocal student, expects
         edit = partial(_deleted, by=writer.name, same=student)
-        student = await store.change(roll_no, edit, expects, also_deleted=True)
+        student = await store.change(roll_no, edit, expects, also_deleted=True, holder=holder)
         await changes.add_to_feed(student)
         expects = UNCONDITIONAL  # if the student is restored meanwhile: the preconditions were met on the first attempt
         return await _claim(student, writer.name)
@@ -99,7 +103,7 @@ async def _claim(student: StudentSnapshot, by: str) -> StudentDocument | None:
     # The filter matches all followers, and lets the query use the index.
     known = {stored.id for stored in await ErasureFollower.find({"_id": {"$gt": ""}}).to_list()}
     erasing = Erasing(who=by, erasure_id=_new_id(), waits_for=sorted(known | ERASED.followers().keys()))
-    nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump()}
+    nothing = {"name": "", "branch": "", "marks": {}, "keys": Keys().model_dump(), "merge": None}
     emptied = {"$set": {**nothing, "erasing": erasing.model_dump()}, "$inc": {"version": 1}}
     return await change_if(StudentDocument, {"_id": student.id, "version": student.version}, emptied)
 
@@ -112,10 +116,12 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     """Complete an erasure, and return None. If a module is not running, or its handler fails, return what is stored of
     the erasure: it stays unfinished."""
     assert student.erasing, "only a student who is being erased is removed"
+    await merging.settle_all(student.id)  # which may need the history, or take a record out of `absorbed`
+    left = [module for one in student.absorbed for module in await _erase_merged(one, student.erasing.who)]
     person = await _identifiers(student)
     if not resumed:
         await forget_responses()
-    if left := await _let_modules_forget(student, student.erasing.waits_for, person):
+    if left := sorted({*left, *await _let_modules_forget(student, student.erasing.waits_for, person)}):
         if student.erasing.erasure_id is None:  # a version before 0.3 began the erasure
             student.erasing.erasure_id = _new_id()
             await _update(student, {"$set": {"erasing.erasure_id": student.erasing.erasure_id}})
@@ -126,9 +132,20 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     await history.delete()
     with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
         await Erasure(id=student.id, **student.erasing.model_dump(exclude={"waits_for"})).insert()
+    # The entry of the number itself names who had it before this student.
+    await collection(FormerNumber).delete_many({"$or": [{"student": student.id}, {"_id": student.roll_no}]})
     await student.delete()
     await history.delete()  # versions that a concurrent write copied meanwhile
     return None
+
+
+async def _erase_merged(student_id: ObjectId, by: str) -> list[str]:
+    """Erase a record that was merged into one that is being erased. Return the modules that this waits for."""
+    while (found := await StudentDocument.get(student_id)) and not found.erasing:
+        await changes.add_to_feed(found)
+        await _claim(found, by)
+    unfinished = found and await _finish(found, resumed=True)
+    return unfinished.waits_for if unfinished else []
 
 
 async def _let_modules_forget(student: StudentDocument, modules: Sequence[str], person: ErasedStudent) -> list[str]:
@@ -172,10 +189,12 @@ async def finish_erasures() -> None:
 
 async def sweep() -> None:
     """Delete what was inserted for erased students during their erasures, by processes that died before they deleted
-    it: versions that a write has copied into the history, and records of modules that follow `GONE`."""
+    it: versions that a write has copied into the history, former roll numbers, and records of modules that follow
+    `GONE`."""
     erased = [ObjectId(erasure.id) for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
     if erased:
-        await StudentVersion.find({"student": {"$in": erased}}).delete()
+        for document in (StudentVersion, FormerNumber):
+            await collection(document).delete_many({"student": {"$in": erased}})
         for handle in GONE.followers().values():
             await handle(erased)
 

@@ -7,9 +7,10 @@ from beanie import PydanticObjectId
 from core.database import Page, Window
 from core.errors import Conflict, NotFound
 from modules.students.field_changes import differences
-from modules.students.models import Action, StudentSnapshot, StudentVersion, StudentVersionData
+from modules.students.models import Action, StudentDocument, StudentSnapshot, StudentVersion, StudentVersionData
 from modules.students.records import store
 from modules.students.records.store import Writer
+from modules.students.records.write_batch import give_up_numbers
 from modules.students.schemas import FieldChange, VersionSummary
 
 
@@ -25,12 +26,13 @@ class NotDeleted(Conflict):
     title = "Not deleted"
 
 
-async def list_(roll_no: str, window: Window) -> Page[VersionSummary]:
-    """Return one page of the versions of a student, deleted or not. Raise `StudentNotFound`.
+async def list_(roll_no: str, window: Window, holder: str | None = None) -> Page[VersionSummary]:
+    """Return one page of the versions of a student, deleted or not; with `holder`, of the former holder of the roll
+    number with this public key. Raise `StudentNotFound`.
 
     Versions have no gaps, so a page is a range of numbers.
     """
-    student = await store.get_also_deleted(roll_no)
+    student = await store.get_also_deleted(roll_no, holder)
     lowest, highest = _range(window, student.version)
     records = await _between(student, lowest - 1, highest)  # one more, to compute the changes of the lowest
     pairs = zip([None, *records], records, strict=False)
@@ -58,10 +60,10 @@ async def _between(student: StudentSnapshot, lowest: int, highest: int) -> list[
     return [*past, student] if lowest <= student.version <= highest else [*past]
 
 
-async def get(roll_no: str, version: int) -> tuple[StudentVersionData, PydanticObjectId]:
-    """Return one version of a student, deleted or not, and the student's `_id`. Raise `StudentNotFound` or
+async def get(roll_no: str, version: int, holder: str | None = None) -> tuple[StudentVersionData, PydanticObjectId]:
+    """Return one version of a student, as in `list_`, and the student's `_id`. Raise `StudentNotFound` or
     `VersionNotFound`."""
-    student = await store.get_also_deleted(roll_no)
+    student = await store.get_also_deleted(roll_no, holder)
     assert student.id
     found = await _between(student, version, version)
     if not found:
@@ -69,25 +71,34 @@ async def get(roll_no: str, version: int) -> tuple[StudentVersionData, PydanticO
     return found[0], student.id
 
 
-async def restore(roll_no: str, version: int | None, writer: Writer) -> StudentSnapshot:
+async def restore(roll_no: str, version: int | None, writer: Writer, holder: str | None = None) -> StudentSnapshot:
     """Restore a deleted student, or with `version` the name, branch and marks of that version, deleted or not.
 
-    Raise `NotDeleted`, `VersionNotFound`, and the errors of `store.change`.
+    With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up. Raise
+    `NotDeleted`, `VersionNotFound`, and the errors of `store.change`.
     """
-    past = None if version is None else await get(roll_no, version)
+    past = None if version is None else await get(roll_no, version, holder)
+    if holder is not None and (await store.get_also_deleted(roll_no, holder)).merge is None:
+        await give_up_numbers([roll_no])
 
     def edit(student: StudentSnapshot) -> StudentSnapshot:
         if past is None:
             if student.deleted_at is None:
                 raise NotDeleted(f"The student {roll_no} is not deleted.")
-            return student.successor(Action.RESTORED, writer.name, deleted_at=None)
+            return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None)
         record, owner = past
         if owner != student.id:
             raise VersionNotFound(f"This version belongs to another student who had the roll number {roll_no} before.")
         content = record.model_dump(include={"name", "branch", "marks"})
-        return student.successor(Action.RESTORED, writer.name, deleted_at=None, **content)
+        return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, **content)
 
-    return await store.change(roll_no, edit, writer.expects, also_deleted=True)
+    return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)
+
+
+async def former_holders(roll_no: str, window: Window) -> Page[StudentDocument]:
+    """Return one page of the deleted students whose roll number was given to another student."""
+    query = {"$and": [store.former_holders(roll_no), window.filter]} if window.filter else store.former_holders(roll_no)
+    return window.page(await StudentDocument.find(query).sort(window.sort).limit(window.limit + 1).to_list())
 
 
 def _summary(before: StudentVersionData | None, record: StudentVersionData) -> VersionSummary:

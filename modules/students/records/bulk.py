@@ -52,7 +52,8 @@ class StudentBulkStore:
     @staticmethod
     async def find(roll_nos: Collection[str]) -> dict[str, StudentSnapshot]:
         """Return the students with these roll numbers, including deleted ones, by roll number."""
-        found = read_majority(StudentDocument).find({"roll_no": {"$in": list(roll_nos)}, "erasing": None})
+        wanted = {"roll_no": {"$in": list(roll_nos)}, "former": None, "erasing": None}
+        found = read_majority(StudentDocument).find(wanted)
         return {stored["roll_no"]: StudentSnapshot.of(stored) for stored in await found.to_list(None)}
 
     @staticmethod
@@ -102,7 +103,7 @@ class StudentBulkStore:
         return {ObjectId(version.student): version for version in found}
 
     def created(self, content: dict[str, Any]) -> Write:
-        """Return the write of a new student; `content` must be validated."""
+        """Return the write of a new student; `content` must be validated. A deleted one gives up the roll number."""
         return Write(None, StudentSnapshot.new(self.by, self.source, **content))
 
     def changed(self, current: StudentSnapshot, content: dict[str, Any]) -> Write:

@@ -1,9 +1,12 @@
 """Batched writes of students that keep the earlier versions: a batch takes at most three commands.
 
-A new student is inserted. To replace a student, the current version is copied to the history first; then the next
-version replaces it, provided that it still is the current one. A process that dies between the two leaves only a
-superfluous copy of a version that is still the current one. This is harmless: the history is read only up to the
-version before the current one, and the next write finds the copy already made.
+A new student is inserted. If a deleted one has the roll number, that record gives it up first, which takes three more
+commands; a process that dies before the insert leaves a number that nobody has.
+
+To replace a student, the current version is copied to the history first; then the next version replaces it, provided
+that it still is the current one. A process that dies between the two leaves only a superfluous copy of a version that
+is still the current one. This is harmless: the history is read only up to the version before the current one, and the
+next write finds the copy already made.
 """
 
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ from enum import Enum, auto
 from bson import ObjectId
 
 from core.database import Batcher, bulk_update, collection, insert_ignoring_duplicates
-from modules.students.models import StudentDocument, StudentSnapshot, StudentVersion
+from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, StudentVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Outcome(Enum):
 
     MADE        it was made
     CONFLICT    a concurrent write was faster: another version is the current one
-    TAKEN       another student has the roll number
+    TAKEN       another student has the roll number, who is not deleted, or is being erased or merged
     """
 
     MADE = auto()
@@ -55,16 +58,35 @@ _Outcomes = dict[ObjectId | None, Outcome]
 async def _create(writes: Sequence[Write]) -> _Outcomes:
     if not writes:
         return {}
-    taken = await insert_ignoring_duplicates(
-        StudentDocument, [{"_id": one.successor.id, **one.successor.stored()} for one in writes]
-    )
-    return {one.successor.stamp: Outcome.TAKEN if index in taken else Outcome.MADE for index, one in enumerate(writes)}
+    refused = await _insert(writes)
+    if refused and await give_up_numbers([one.successor.roll_no for one in refused]):
+        refused = await _insert(refused)
+    made: _Outcomes = {one.successor.stamp: Outcome.MADE for one in writes}
+    return made | {one.successor.stamp: Outcome.TAKEN for one in refused}
+
+
+async def _insert(writes: Sequence[Write]) -> list[Write]:
+    """Insert new students, and return the writes whose roll number is taken."""
+    rows = [{"_id": one.successor.id, **one.successor.stored()} for one in writes]
+    taken = await insert_ignoring_duplicates(StudentDocument, rows)
+    return [one for index, one in enumerate(writes) if index in taken]
+
+
+async def give_up_numbers(roll_nos: Sequence[str]) -> bool:
+    """Let deleted students give up these roll numbers; return whether any did. They keep their records and histories,
+    which `former` tells from those of the students who get the numbers."""
+    free = {"former": None, "erasing": None, "merge.pending.at": {"$exists": False}}
+    wanted = {"roll_no": {"$in": roll_nos}, "keys.live": False, **free}
+    found = await collection(StudentDocument).find(wanted, {"version": 1}).to_list(None)
+    updates = [({**free, **one}, {"$set": {"former": one["_id"]}}) for one in found]  # `one` has `_id` and `version`
+    return bool(updates) and (await bulk_update(StudentDocument, updates))[0] > 0
 
 
 async def _replace(writes: Sequence[Write]) -> _Outcomes:
     if not writes:
         return {}
     await _copy_to_history([one.current for one in writes if one.current])
+    await _leave_numbers([one for one in writes if one.current and one.current.roll_no != one.successor.roll_no])
     updates = [
         ({"_id": one.successor.id, "version": one.successor.version - 1}, {"$set": one.successor.stored()})
         for one in writes
@@ -84,6 +106,15 @@ async def _copy_to_history(students: Sequence[StudentSnapshot]) -> None:
     )
 
 
+async def _leave_numbers(renames: Sequence[Write]) -> None:
+    """Store who had these roll numbers, before the students get others: a failed rename leaves an entry for a number
+    that its student still has, which is not read."""
+    for one in renames:
+        assert one.current
+        entry = {"_id": one.current.roll_no, "student": one.successor.id}
+        await collection(FormerNumber).replace_one({"_id": one.current.roll_no}, entry, upsert=True)
+
+
 async def _made(writes: Sequence[Write]) -> set[ObjectId | None]:
     """Return the stamps of the replacements that were made: those found in the current versions or in the history."""
     ids = [one.successor.id for one in writes]
@@ -91,7 +122,8 @@ async def _made(writes: Sequence[Write]) -> set[ObjectId | None]:
     current = await collection(StudentDocument).find(query, {"stamp": 1}).to_list(None)
     gone = set(ids) - {row["_id"] for row in current}
     if gone:  # erased meanwhile, possibly before the copies were made, which would then remain
-        await StudentVersion.find({"student": {"$in": list(gone)}}).delete()
+        for document in (StudentVersion, FormerNumber):
+            await collection(document).delete_many({"student": {"$in": list(gone)}})
     clauses = [{"student": one.successor.id, "version": one.successor.version} for one in writes]
     past = await collection(StudentVersion).find({"$or": clauses}, {"stamp": 1}).to_list(None)
     return {row.get("stamp") for row in [*current, *past]}

@@ -54,6 +54,13 @@ class ImportQuery(ReadingQuery):
             "a student of its own, and each name is right."
         ),
     ] = "check"
+    deleted: Annotated[
+        Literal["new", "continue"],
+        Field(
+            description="What a row with the roll number of a deleted student does. `new`: it begins a new record; "
+            "`continue`: it creates that student again, with the history."
+        ),
+    ] = "new"
 
     @property
     def options(self) -> Options:
@@ -70,6 +77,7 @@ class ImportQuery(ReadingQuery):
             ignored_rows=self.ignore_rows,
             sheet=self.sheet,
             exact_identity=self.identity == "exact",
+            continue_deleted=self.deleted == "continue",
         )
 
 

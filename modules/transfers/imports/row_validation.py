@@ -171,7 +171,8 @@ def validate_row(
     if errors:
         return RowResult(row, RowOutcome.FAILED, errors=errors)
     if not live:
-        return RowResult(row, RowOutcome.CREATED, current, content, errors=row.cell_errors)
+        continued = current if job.options.continue_deleted and current and not current.merge else None
+        return RowResult(row, RowOutcome.CREATED, continued, content, errors=row.cell_errors)
     changes = list(differences({name: getattr(current, name) for name in content}, content))
     if not changes:
         return RowResult(row, RowOutcome.UNCHANGED, errors=row.cell_errors)

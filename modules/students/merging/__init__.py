@@ -1,0 +1,1 @@
+"""Merging two records of one student, and undoing that."""

@@ -1,0 +1,252 @@
+"""Merging a record into another one, the survivor, when one student has two; and undoing that.
+
+Two documents change, each by an atomic command, so a merge has three steps. First, the next version of the record is
+written: it is deleted, and stores what is still to be done (`merge.pending`). Nothing else changes it from then on.
+Then the survivor gets the content of both, provided that it still is in the version that was read. Last, `pending` is
+removed; if the survivor has changed, the record is restored instead. An undo stores `pending` first, too, then the
+survivor gets back its content, then the record is restored. `settle` continues after any of these steps, so whoever
+finds a merge that a crash interrupted can finish it; the versions of the survivor tell by their `source` what is done.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+from bson import ObjectId
+from pydantic_core import PydanticCustomError
+
+from core.api import UNCONDITIONAL, Preconditions, change_if, retry_conflicts
+from core.database import Filter, collection, read_majority
+from core.errors import Conflict, FieldError, InvalidRequest
+from modules.students.field_changes import differences
+from modules.students.fields import check_number_of_subjects
+from modules.students.identities import identity_key
+from modules.students.merging.schemas import FieldConflict, MergeProblem, StudentMerge
+from modules.students.models import (
+    Action,
+    Merge,
+    PendingMerge,
+    StudentDocument,
+    StudentSnapshot,
+    StudentVersion,
+)
+from modules.students.records import store
+from modules.students.records.store import StudentNotFound, Writer
+from modules.students.records.write_batch import Outcome, Write, write
+
+_CONTENT = ("name", "branch", "marks")
+_UNFINISHED: Filter = {"merge.pending.at": {"$exists": True}, "erasing": None}
+_UNDO = "undo of "
+
+MAX_ABSORBED = 100
+"""How many records may be merged into one, directly or not: the survivor stores their `_id`s."""
+
+
+class MergeConflict(Conflict):
+    """The two records have different values in the same fields. `conflicts` lists them: choose one of the values for
+    each, in `choose`, and send the request again."""
+
+    title = "Merge conflict"
+    extension = MergeProblem
+    example = {"conflicts": [{"field": "marks.math", "into": 91, "from": 78.5}]}
+
+
+class NothingToUndo(Conflict):
+    """This student's last change is not a merge that can be undone. A merge can be undone until the student changes, or
+    the roll number of the merged record is given to another student; `detail` states the reason."""
+
+    title = "Nothing to undo"
+
+
+async def merge(roll_no: str, data: StudentMerge, writer: Writer) -> StudentSnapshot:
+    """Merge the record with this roll number into another one, and return that one.
+
+    The preconditions are checked on the merged record. Raise `StudentNotFound`, `PreconditionFailed`, `MergeConflict`,
+    and `InvalidRequest` if `data` names no other student, chooses for a field that is not in conflict, or if the
+    student would have too many subjects.
+    """
+    expects = writer.expects
+
+    async def attempt() -> StudentSnapshot | None:
+        nonlocal expects
+        record, survivor = await _both(roll_no, data.into, expects)
+        assert record.id
+        assert survivor.id
+        pending = PendingMerge(
+            by=writer.name,
+            content=_joined(record, survivor, data),
+            absorbed=[record.id, *record.absorbed, *survivor.absorbed],
+            identities=survivor.keys.add_former(record.keys.identities).identities,
+        )
+        begun = Merge(source=f"merge {ObjectId()}", into=survivor.id, version=survivor.version + 1, pending=pending)
+        claimed = record.deleted(writer.name, begun.source)
+        claimed.merge = begun
+        if await write(Write(record, claimed)) is not Outcome.MADE:
+            return None
+        expects = UNCONDITIONAL  # if the survivor has changed: the preconditions were met on the first attempt
+        return await _find(begun.into) if await settle(claimed) else None
+
+    return await retry_conflicts(attempt)
+
+
+async def _both(roll_no: str, into: str, expects: Preconditions) -> tuple[StudentSnapshot, StudentSnapshot]:
+    record = await store.get_majority(roll_no)
+    expects.check(record.etag)
+    if into == roll_no:
+        raise _error("merge_self", "A record cannot be merged into itself.")
+    try:
+        return record, await store.get_majority(into)
+    except StudentNotFound as error:
+        raise _error("unknown_reference", error.detail or error.title) from None
+
+
+def _error(code: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(errors=[FieldError(code=code, detail=detail, pointer="#/into")])
+
+
+def _joined(record: StudentSnapshot, survivor: StudentSnapshot, data: StudentMerge) -> dict[str, Any]:
+    """Return the content of both records. Where they differ, the choices of the request decide."""
+    theirs, ours = ({name: getattr(one, name) for name in _CONTENT} for one in (record, survivor))
+    if len(record.absorbed) + len(survivor.absorbed) >= MAX_ABSORBED:
+        raise _error("merge_many", f"At most {MAX_ABSORBED} records can be merged into one.")
+    conflicts = {
+        field: FieldConflict(field=field, into=our, from_=their)
+        for field, our, their in differences(ours, theirs)
+        if our is not None and their is not None
+    }
+    _check_choices(conflicts, data)
+    joined = {**ours, "marks": {**theirs["marks"], **ours["marks"]}}
+    for field, conflict in conflicts.items():
+        choice = data.choose[field]
+        value = conflict.into if choice == "into" else conflict.from_ if choice == "from" else choice
+        name, _, subject = field.partition(".")
+        if subject:
+            joined["marks"][subject] = value
+        else:
+            joined[name] = value
+    try:
+        check_number_of_subjects(joined["marks"])
+    except PydanticCustomError as error:
+        raise _error(error.type, "The student would have too many subjects.") from None
+    return joined
+
+
+def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge) -> None:
+    """Raise `InvalidRequest` for choices that decide nothing, and `MergeConflict` if one is missing."""
+    wrong = [
+        _wrong_choice(field, "The two records do not have different values in this field.")
+        for field in data.choose
+        if field not in conflicts
+    ]
+    wrong += [
+        _wrong_choice(field, "Choose `into` or `from`.")
+        for field in ("name", "branch")
+        if field in conflicts and not isinstance(data.choose.get(field, ""), str)
+    ]
+    if wrong:
+        raise InvalidRequest(errors=wrong)
+    left = [conflict for field, conflict in conflicts.items() if field not in data.choose]
+    if left:
+        listed = [conflict.model_dump(by_alias=True) for conflict in left]
+        detail = f"The records differ in {', '.join(conflict.field for conflict in left)}."
+        raise MergeConflict(detail, extensions={"conflicts": listed})
+
+
+def _wrong_choice(field: str, detail: str) -> FieldError:
+    pointer = "#/choose/" + quote(field.replace("~", "~0").replace("/", "~1"), safe="~")
+    return FieldError(code="merge_choice", detail=detail, pointer=pointer)
+
+
+async def undo(roll_no: str, writer: Writer) -> StudentSnapshot:
+    """Undo the merge that was the last change of this student, and return the student. The merged record is restored.
+
+    The preconditions are checked on the survivor. Raise `StudentNotFound`, `PreconditionFailed` and `NothingToUndo`.
+    """
+    expects = writer.expects
+
+    async def attempt() -> StudentSnapshot | None:
+        nonlocal expects
+        survivor = await store.get_majority(roll_no)
+        expects.check(survivor.etag)
+        record, merged = await _last_merged(survivor)
+        if merged.pending:  # its last step is left, or another undo has begun
+            await settle(record)
+            return None
+        merged.pending = await _undoing(record, survivor, writer.name)
+        state = {"_id": record.id, "version": record.version, "former": None, "merge.pending.at": {"$exists": False}}
+        if not await change_if(StudentDocument, state, {"$set": {"merge.pending": merged.pending.model_dump()}}):
+            return None
+        expects = UNCONDITIONAL
+        return await _find(merged.into) if await settle(record) else None
+
+    return await retry_conflicts(attempt)
+
+
+async def _last_merged(survivor: StudentSnapshot) -> tuple[StudentSnapshot, Merge]:
+    """Return the record that the survivor's current version was merged from."""
+    record = await _find(survivor.absorbed[0]) if survivor.absorbed else None
+    if record is None or record.merge is None or record.merge.source != survivor.source:
+        raise NothingToUndo(f"The last change of the student {survivor.roll_no} is not a merge.")
+    if record.former:
+        raise NothingToUndo(f"The roll number {record.roll_no} was given to another student.")
+    return record, record.merge
+
+
+async def _undoing(record: StudentSnapshot, survivor: StudentSnapshot, by: str) -> PendingMerge:
+    before = await StudentVersion.find_one({"student": survivor.id, "version": survivor.version - 1})
+    assert before, "a replaced version is in the history"
+    gone = {record.id, *record.absorbed}
+    own, *former = survivor.keys.identities
+    return PendingMerge(
+        undo=True,
+        by=by,
+        content={name: getattr(before, name) for name in _CONTENT},
+        absorbed=[one for one in survivor.absorbed if one not in gone],
+        identities=[own, *(key for key in former if key != identity_key(record.roll_no))],
+    )
+
+
+async def settle(record: StudentSnapshot) -> bool:
+    """Finish a merge or an undo that a record has begun, and return whether it was made. If the survivor has changed
+    first, take it back. It can be called by several processes at the same time."""
+    merge = record.merge
+    assert merge, "only a merged record is settled"
+    assert merge.pending, "only an unfinished merge is settled"
+    made = await _write_survivor(merge, merge.pending)
+    if made is merge.pending.undo:
+        source = _UNDO + merge.source
+        restored = record.successor(Action.RESTORED, merge.pending.by, merge=None, deleted_at=None, source=source)
+        await write(Write(record, restored))  # a conflict: another process has done it
+    else:
+        state = {"_id": record.id, "version": record.version, "merge.pending.at": merge.pending.at}
+        await change_if(StudentDocument, state, {"$set": {"merge.pending": None}})
+    return made
+
+
+async def _write_survivor(merge: Merge, pending: PendingMerge) -> bool:
+    version = merge.version + pending.undo
+    source = _UNDO + merge.source if pending.undo else merge.source
+    survivor = await _find(merge.into)
+    if survivor and survivor.version == version - 1:
+        action = Action.RESTORED if pending.undo else Action.UPDATED
+        following = survivor.successor(action, pending.by, source=source, absorbed=pending.absorbed, **pending.content)
+        following.keys.identities = pending.identities
+        if await write(Write(survivor, following)) is Outcome.MADE:
+            return True
+    found = await collection(StudentDocument).find_one({"_id": merge.into, "version": version}, {"source": 1})
+    return bool(found and found["source"] == source) or await _is_past(merge.into, version, source)
+
+
+async def _is_past(student: ObjectId, version: int, source: str) -> bool:
+    return await StudentVersion.find_one({"student": student, "version": version, "source": source}) is not None
+
+
+async def _find(student: ObjectId) -> StudentSnapshot | None:
+    stored = await read_majority(StudentDocument).find_one({"_id": student, "erasing": None})
+    return StudentSnapshot.of(stored) if stored else None
+
+
+async def settle_all(survivor: ObjectId | None = None) -> None:
+    """Settle the merges and undos that a crash interrupted: all, or those of one survivor."""
+    query = _UNFINISHED if survivor is None else {**_UNFINISHED, "merge.into": survivor}
+    async for stored in read_majority(StudentDocument).find(query):
+        await settle(StudentSnapshot.of(stored))
