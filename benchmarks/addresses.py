@@ -17,7 +17,7 @@ from modules.students.query import StudentQuery
 LIMIT = 100
 FEWEST = 100 * LIMIT
 
-SORTS = ("roll_no", "name", "-branch", "marks.math", "-marks.math,name")
+SORTS = ("roll_no", "natural", "name", "-branch", "marks.math", "-marks.math,name")
 SELECTIONS = {
     "q, 50 hits": {"q": RARE_NAME},
     "q, a sixth are hits": {"q": "a"},
@@ -80,7 +80,8 @@ def pages(school: School, sort: str) -> dict[str, str]:
 
 def nth(school: School, order: tuple[SortKey, ...], skipped: int) -> dict[str, Any]:
     """Return the student after `skipped` others. This scans and sorts the collection, so that it needs no index."""
-    found = school.database.students.find({"keys.live": True}, {key.path: 1 for key in order})
+    fields = {path: 1 for key in order for path in (key.path, key.shown)}
+    found = school.database.students.find({"keys.live": True}, fields)
     (student,) = found.hint([("$natural", 1)]).sort(sort_of(order)).skip(skipped).limit(1)
     return student
 

@@ -78,7 +78,7 @@ def mark(points: float, chance: random.Random) -> int | float:
 
 def deleted(chance: random.Random) -> Row:
     """Return the fields that differ in a deleted student, for one student in a hundred."""
-    gone = {"live": False, "words": [], "subjects": None, "total": None, "average": None}
+    gone = {"live": False, "terms": [], "subjects": None, "total": None, "average": None}
     return {"keys": gone, "deleted_at": "then"} if chance.random() < 0.01 else {}
 
 

@@ -151,10 +151,12 @@ def keys_of(student: dict[str, Any]) -> dict[str, Any]:
     """Return the fields for the service's indexes, given an ASCII name and at least one mark."""
     marks = student["marks"]
     total = sum(round(mark * 100) for mark in marks.values())
-    words = f"{student['name']} {student['roll_no']}".lower().split()
+    terms = f"{student['name']} {student['roll_no']}".lower().split()
     summary = {"subjects": ".".join(sorted(marks)), "total": total, "average": total / len(marks)}
     identity = re.sub(r"(?<!\d)0+(?=\d)", "", student["roll_no"].lower())
-    return {"live": True, "words": words, **summary, "identities": [identity]}
+    name, last = student["name"].lower(), student["name"].lower().rpartition(" ")
+    sort_keys = {"natural": student["roll_no"], "name": name, "last_name": f"{last[2]} {last[0]}"}
+    return {"live": True, "terms": terms, **summary, "identities": [identity], **sort_keys}
 
 
 async def patch(request: Request) -> Response:

@@ -11,7 +11,8 @@ from bson import ObjectId
 
 from modules.students.identities import identity_key
 from modules.students.models import SUBJECT_SEPARATOR, Action
-from modules.students.search_terms import words_of
+from modules.students.search_terms import terms_of
+from modules.students.sort_keys import last_name_key, name_key, natural_key
 
 Row = dict[str, Any]
 
@@ -50,7 +51,7 @@ _FIRST_DAY = datetime(2020, 9, 1, 8, tzinfo=UTC)
 
 def _names(beginnings: str, ends: str) -> list[_Named]:
     names = ("".join(parts) for parts in product(beginnings.split(), ends.split()))
-    return [(name, words_of(name)) for name in dict.fromkeys(names)]
+    return [(name, terms_of(name)) for name in dict.fromkeys(names)]
 
 
 def _marks(chance: random.Random) -> dict[str, int | float]:
@@ -77,7 +78,7 @@ def students(size: int) -> Iterator[Row]:
     order, so that no list has an advantage."""
     chance = random.Random(size)  # noqa: S311  # no secret; the same students in each run
     first, last = _names(_FIRST_BEGINNINGS, _FIRST_ENDS), _names(_LAST_BEGINNINGS, _LAST_ENDS)
-    rare = (RARE_NAME, words_of(RARE_NAME))
+    rare = (RARE_NAME, terms_of(RARE_NAME))
     step = next(prime for prime in (7919, 104_729, 1_299_709) if gcd(prime, size) == 1)
     for turn in range(size):
         given, family = chance.choice(first), chance.choice(last)
@@ -106,10 +107,13 @@ def _student(number: str, name: _Named, branch: str, marks: dict[str, int | floa
         "erasing": None,
         "keys": {
             "live": True,
-            "words": list(dict.fromkeys([*name[1], number.lower()])),
+            "terms": list(dict.fromkeys([*name[1], number.lower()])),
             "subjects": SUBJECT_SEPARATOR.join(sorted(marks)),
             "total": total if marks else None,
             "average": total / len(marks) if marks else None,
             "identities": [identity_key(number)],
+            "natural": natural_key(number),
+            "name": name_key(name[0]),
+            "last_name": last_name_key(name[0]),
         },
     }

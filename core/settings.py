@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.collation import LANGUAGES, ROOT
 from core.errors import StartupError
 from core.ip_addresses import unmapped_network
 
@@ -61,6 +62,12 @@ def _check_length(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
         raise _invalid(f"a secret must have at least {MIN_SECRET_CHARACTERS} characters")
     return secret
+
+
+def _check_language(language: str) -> str:
+    if language not in LANGUAGES:
+        raise _invalid(f"it must be one of {', '.join(LANGUAGES)}")
+    return language
 
 
 LongSecret = Annotated[SecretStr, AfterValidator(_check_length)]
@@ -112,6 +119,10 @@ class Settings(ModuleSelection):
 
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """The number of processes that serve. One for each core is a good start."""
+
+    locale: Annotated[str, AfterValidator(_check_language)] = ROOT
+    """The language in whose alphabetical order names are sorted, such as `da` or `sv`. `root` is the order of the
+    Unicode Collation Algorithm, which suits most languages. Another value needs `python -m core migrate`."""
 
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     """The largest request body, in bytes. A larger one gets 413."""

@@ -175,7 +175,7 @@ STUDENTS: list[Case] = [
         "",
         [
             (
-                "sort: Sort by roll_no, name, branch, created_at, updated_at, marks.SUBJECT. "
+                "sort: Sort by roll_no, natural, name, last_name, branch, created_at, updated_at, marks.SUBJECT. "
                 "Prefix '-' for descending order."
             ),
             "q: Search for at least one letter or digit.",

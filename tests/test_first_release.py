@@ -17,7 +17,13 @@ from tests.terminal import Terminal
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_app")]
 
-MIGRATIONS = ["auth/m0001_roles", "students/m0001_versions", "students/m0002_identities"]
+MIGRATIONS = [
+    "auth/m0001_roles",
+    "students/m0001_versions",
+    "students/m0002_identities",
+    "students/m0003_search_terms",
+    "students/m0004_sort_keys",
+]
 
 WRITTEN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 CHANGED = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
@@ -56,7 +62,7 @@ def migrated(first_release: Database[dict[str, Any]], terminal: Terminal, open_c
     done = terminal("migrate")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [f"Running {name}" for name in MIGRATIONS]
-    assert done.stdout == "Migrations run: 3. The database is up to date.\n"
+    assert done.stdout == "Migrations run: 5. The database is up to date.\n"
     return signed_in(open_client())
 
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from core.api.documented_responses import header
 from core.api.text_fields import DocumentedPattern
-from core.database import Order, Page, Position, SortKey, Window, position_of
+from core.database import Order, Page, SortKey, Window, value_of
 from core.errors import FieldError, NotFound
 
 _CHECK_BYTES = 6
@@ -106,8 +106,8 @@ class Listing:
             yield _link(request, "first", None)
 
     def _cursor(self, record: Any, *, backwards: bool) -> str:
-        position: Position = position_of(self.order, record)
-        values = [None if value is None else key.write(value) for key, value in zip(self.order, position, strict=True)]
+        shown = [(key, value_of(record, key.shown)) for key in self.order]
+        values = [None if value is None else key.write(value) for key, value in shown]
         return encode_cursor(self.name, json.dumps([backwards, *values], ensure_ascii=False, separators=(",", ":")))
 
 

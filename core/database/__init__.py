@@ -29,6 +29,7 @@ from core.database.keyset import (
     position_of,
     reversed_order,
     sort_of,
+    value_of,
 )
 from core.database.lease import Lease, LeaseLost
 from core.database.storable_types import unstorable_fields
@@ -71,5 +72,6 @@ __all__ = [
     "translate_driver_errors",
     "unreachable",
     "unstorable_fields",
+    "value_of",
     "watch_ids",
 ]

@@ -33,6 +33,8 @@ class SortKey:
     """One key of a sort order.
 
     path        the stored field
+    source      the stored field that `parse` makes the value of `path` from, if that is a sort key. Cursors have the
+                values of this field, which are shorter, and reveal nothing else.
     nullable    whether records may lack the field; such records sort before all others, as in MongoDB
     parse       parses a value from a cursor; raises `ValueError` if the value is not valid
     write       formats a value for a cursor
@@ -43,6 +45,12 @@ class SortKey:
     nullable: bool = False
     parse: Callable[[str], Any] = _plain
     write: Callable[[Any], str] = str
+    source: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The stored field whose values cursors have."""
+        return self.source or self.path
 
     def reversed(self) -> "SortKey":
         """Return the same key in the opposite direction."""
@@ -86,10 +94,11 @@ def beyond(order: Order, position: Position) -> Filter:
 
 def position_of(order: Order, record: Any) -> Position:
     """Return the values of the sort keys in a record, which is a mapping from MongoDB or a Beanie document."""
-    return tuple(_value(record, key.path) for key in order)
+    return tuple(value_of(record, key.path) for key in order)
 
 
-def _value(record: Any, path: str) -> Any:
+def value_of(record: Any, path: str) -> Any:
+    """Return the value of a field in such a record, or None."""
     for step in path.split("."):
         if record is None or isinstance(record, Mapping):
             record = record.get(step) if record is not None else None

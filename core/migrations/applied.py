@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -22,9 +22,10 @@ _POLL_SECONDS = 1.0
 
 
 class AppliedMigration(Document):
-    """A migration that has been applied to the database, identified by its name."""
+    """A migration that has been applied to the database, identified by its name, and what it depended on."""
 
     id: str  # type: ignore[assignment]  # a name such as `students/m0001_keys`, no ObjectId
+    depends_on: str = ""
     at: datetime = Field(default_factory=utc_now)
 
     class Settings:
@@ -44,10 +45,20 @@ class Migration:
     def steps(self) -> list[Any]:
         """Beanie's migrations in the class `Forward`, in source order. Raise `StartupError` if there is no such
         class."""
-        forward = getattr(importlib.import_module(self.source), "Forward", None)
+        return [step for step in vars(self._forward).values() if isinstance(step, BaseMigrationController)]
+
+    @property
+    def depends_on(self) -> str:
+        """What the result depends on, such as a setting: if it has changed, the migration runs again."""
+        depends_on: Callable[[], str] | None = getattr(self._forward, "depends_on", None)
+        return depends_on() if depends_on else ""
+
+    @property
+    def _forward(self) -> type:
+        forward: type | None = getattr(importlib.import_module(self.source), "Forward", None)
         if forward is None:
             raise StartupError(f"The migration {self.source} has no class Forward.")
-        return [step for step in vars(forward).values() if isinstance(step, BaseMigrationController)]
+        return forward
 
 
 def migrations_of(module: Module) -> list[Migration]:
@@ -80,19 +91,20 @@ async def mark_unneeded(database: Database, modules: Sequence[Module]) -> list[M
 async def _compare(database: Database, modules: Sequence[Module]) -> tuple[list[Migration], list[Migration]]:
     """Return the migrations to be run, and those that are not needed because there is no data."""
     await database.bind([AppliedMigration])
-    applied = {migration.id for migration in await AppliedMigration.find_all().to_list()}
+    applied = {migration.id: migration.depends_on for migration in await AppliedMigration.find_all().to_list()}
     _refuse_newer(applied, modules)
     due, unneeded = list[Migration](), list[Migration]()
     for module in modules:
-        missing = [migration for migration in migrations_of(module) if migration.name not in applied]
+        migrations = migrations_of(module)
+        missing = [one for one in migrations if one.name not in applied or applied[one.name] != one.depends_on]
         (due if missing and await _has_data(database, module, missing) else unneeded).extend(missing)
     return due, unneeded
 
 
-def _refuse_newer(applied: set[str], modules: Sequence[Module]) -> None:
+def _refuse_newer(applied: Iterable[str], modules: Sequence[Module]) -> None:
     known = {migration.name for module in modules for migration in migrations_of(module)}
     ours = {module.name for module in modules}
-    unknown = sorted(name for name in applied - known if name.partition("/")[0] in ours)
+    unknown = sorted(name for name in set(applied) - known if name.partition("/")[0] in ours)
     if unknown:
         raise StartupError(
             f"The database is newer than this code: it has the migrations {', '.join(unknown)}. Start the release that "
@@ -111,7 +123,7 @@ async def _has_data(database: Database, module: Module, missing: Sequence[Migrat
 
 async def mark_applied(migration: Migration) -> None:
     """Store that a migration has been applied."""
-    await AppliedMigration(id=migration.name).save()
+    await AppliedMigration(id=migration.name, depends_on=migration.depends_on).save()
 
 
 async def check(database: Database, modules: Sequence[Module], wait_seconds: float) -> None:

@@ -11,6 +11,7 @@ from modules.students.changes import delivery
 from modules.students.erasure import service as erasure
 from modules.students.merging import service as merging
 from modules.students.models import StudentDocument
+from modules.students.sort_keys import name_key
 
 _OLD_INDEX = "roll_no_unique"
 
@@ -19,6 +20,7 @@ _OLD_INDEX = "roll_no_unique"
 async def lifespan() -> AsyncIterator[None]:
     """Store which modules follow students before any job or request needs it, and delete the index of older releases
     that allowed a roll number only once, also for deleted students."""
+    name_key("")  # loads the alphabetical order, which takes 0.2 seconds, before the first write needs it
     students = collection(StudentDocument)
     if _OLD_INDEX in await students.index_information():
         with suppress(OperationFailure):  # another process was faster; while the index is there, creations may fail

@@ -16,7 +16,8 @@ from core.api import strong_etag
 from core.clock import utc_now
 from core.middleware import current_request
 from modules.students.identities import identity_key
-from modules.students.search_terms import words_of
+from modules.students.search_terms import terms_of
+from modules.students.sort_keys import last_name_key, name_key, natural_key
 
 
 class Action(StrEnum):
@@ -60,24 +61,32 @@ SUBJECT_SEPARATOR = "."
 
 
 class Keys(BaseModel):
-    """Values for the indexes, derived from the rest of the record. All are empty for a deleted student.
+    """Values for the indexes, made from the rest of the record. All but the sort keys are empty for a deleted student.
 
     live        whether the student is not deleted
-    words       the search terms of name and roll number
+    terms       the search terms of name and roll number
     subjects    the names of the subjects with a mark, sorted and joined. A school has few distinct combinations, which
                 makes it fast to find the students without a mark in a subject.
     total       the sum of the marks in hundredths, an exact integer; None without marks
     average     the total divided by the number of marks, in hundredths. Equal averages have equal floats, because
                 division rounds correctly. None without marks.
     identities  the identity key of the roll number, then those of up to `MAX_FORMER` earlier ones, newest first
+    natural     the sort key of the roll number
+    name        the sort key of the name
+    last_name   the sort key of the name from its last word on
+
+    A list skips deleted students by its index: without sort keys, all of them would be in one place, to skip at once.
     """
 
     live: bool = False
-    words: list[str] = []
+    terms: list[str] = []
     subjects: str | None = None
     total: int | None = None
     average: float | None = None
     identities: list[str] = []
+    natural: str = ""
+    name: str = ""
+    last_name: str = ""
 
     def add_former(self, identities: Sequence[str]) -> Self:
         """Add the identity keys of earlier versions, unless the student is deleted, and return this object."""
@@ -88,17 +97,24 @@ class Keys(BaseModel):
 
 def keys_of(record: Mapping[str, Any]) -> Keys:
     """Return the index values of a record, given as a mapping of its fields, without those of earlier versions."""
+    name, roll_no = record["name"], record["roll_no"]
+    sort_keys: dict[str, Any] = {
+        "natural": natural_key(roll_no),
+        "name": name_key(name),
+        "last_name": last_name_key(name),
+    }
     if record["deleted_at"] is not None:
-        return Keys()
+        return Keys(**sort_keys)
     marks = record["marks"]
     total = sum(round(mark * 100) for mark in marks.values())
     return Keys.model_construct(
         live=True,
-        words=words_of(f"{record['name']} {record['roll_no']}"),
+        terms=terms_of(f"{name} {roll_no}"),
         subjects=SUBJECT_SEPARATOR.join(sorted(marks)),
         total=total if marks else None,
         average=total / len(marks) if marks else None,
-        identities=[identity_key(record["roll_no"])],
+        identities=[identity_key(roll_no)],
+        **sort_keys,
     )
 
 
@@ -245,13 +261,16 @@ class StudentDocument(Document, StudentSnapshot):
             IndexModel([("branch", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch"),
             # Beanie treated indexes on the same fields as equal, whatever their directions: `_id` made this one differ.
             IndexModel([("branch", -1), ("roll_no", 1), ("keys.live", 1), ("_id", 1)], name="by_branch_falling"),
-            IndexModel([("branch", 1), ("name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch_and_name"),
+            IndexModel([("keys.natural", 1), ("roll_no", 1), ("keys.live", 1)], name="by_natural_roll_no"),
+            IndexModel([("keys.name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_name_key"),
+            IndexModel([("keys.last_name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_last_name_key"),
+            IndexModel([("branch", 1), ("keys.name", 1), ("roll_no", 1), ("keys.live", 1)], name="by_branch_and_key"),
             IndexModel([("created_at", 1), ("roll_no", 1), ("keys.live", 1)], name="by_created_at"),
             IndexModel([("updated_at", 1), ("roll_no", 1), ("keys.live", 1)], name="by_updated_at"),
             IndexModel([("keys.subjects", 1), ("roll_no", 1), ("keys.live", 1)], name="by_subjects"),
             IndexModel([("keys.total", -1), ("roll_no", 1), ("keys.live", 1)], name="by_total"),
             IndexModel([("keys.average", -1), ("roll_no", 1), ("keys.live", 1)], name="by_average"),
-            IndexModel([("keys.words", 1), ("roll_no", 1)], name="by_word"),
+            IndexModel([("keys.terms", 1), ("roll_no", 1)], name="by_term"),
             IndexModel("keys.identities", name="by_identity"),
             IndexModel([("marks.$**", 1)], name="by_mark"),
             IndexModel("unsequenced", name="unsequenced", sparse=True),

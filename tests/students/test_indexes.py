@@ -104,6 +104,7 @@ def script(client: TestClient, settings: Settings, sent: SentCommands) -> Script
 
 
 FIELDS = ["roll_no", "name", "branch", "created_at", "updated_at", "marks.math", "marks.1"]
+FURTHER_SORTS = ["natural", "-natural", "last_name", "-last_name", "-marks.1,-natural", "branch,last_name"]
 FILTERS = [
     "branch=B1",
     "branch=B1&branch=B3",
@@ -116,6 +117,7 @@ FILTERS = [
     "updated_since=2099-01-01T00:00:00Z",
     "q=name1",
     "q=name1 neil s0",
+    "q=o'neil-x",
     "branch=B2&missing=1&marks.math.gte=5&updated_since=2020-01-01T00:00:00Z&q=s",
     "roll_no=S001&roll_no=S100&roll_no=S399&roll_no=none",
     "where=branch=B1|branch=B3&where=branch!=B3",
@@ -134,6 +136,8 @@ SELECTIVE = {
     "where=marks.math!=90": {"by_mark"},
     "where=marks.math<5": {"by_mark"},
     "where=missing=math": {"by_subjects"},
+    "q=o'neil": {"by_term"},
+    "q=o'n-e il&where=branch=B1|name=x": {"by_term", "by_branch", "by_name"},
     "where=marks.math>90|marks.1<=5|name=x|missing=1|branch!=B1": {"by_mark", "by_name", "by_subjects", "by_branch"},
 }
 
@@ -144,7 +148,7 @@ def list_students(script: Script) -> None:
     sorts = [direction + name for direction, name in product(directions, FIELDS)]
     for (first, second), (one, two) in zip(permutations(FIELDS, 2), cycle(product(directions, directions))):
         sorts.append(f"{one}{first},{two}{second}")
-    for sort in sorts:
+    for sort in [*sorts, *FURTHER_SORTS]:
         script.page_through("/students", f"?limit=5&sort={sort}")
     for chosen in FILTERS:
         for sort in ("roll_no", "-name", "marks.math", "-marks.math,name", "branch,-updated_at"):
@@ -297,12 +301,12 @@ def test_every_query_of_every_route_uses_an_index(
 def test_a_list_in_the_order_of_an_index_is_not_sorted(
     script: Script, sent: SentCommands, explain: Callable[[Command], Any]
 ) -> None:
-    for sort in ("roll_no", "-roll_no", "name", "branch", "created_at", "updated_at"):
+    for sort in ("roll_no", "-roll_no", "natural", "name", "last_name", "branch", "created_at", "updated_at"):
         script.page_through("/students", f"?limit=5&sort={sort}")
     sent.route = ""
 
     statements = [command for _, command in sent.statements() if command.get("find") == "students"]
-    assert len(statements) == 18
+    assert len(statements) == 24
     for command in statements:
         assert "SORT" not in dict(steps(list(plans(explain(command))))), command
 

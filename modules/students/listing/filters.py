@@ -19,12 +19,13 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from core.api import PrintableLine
 from core.database import Order
+from core.settings import current_settings
 from modules.students.fields import RollNo, Subject
 from modules.students.listing.conditions import MARKS, MISSING, AnyOf, Condition
 from modules.students.listing.mark_bounds import BOUNDS, MarkBounds
-from modules.students.listing.sorting import SORT_PATTERN, check_sort, in_utc, order_of
+from modules.students.listing.sorting import SORT_PATTERN, check_sort, in_utc, is_by_language, order_of
 from modules.students.listing.where import Where
-from modules.students.search_terms import words_of
+from modules.students.search_terms import prefixes_of
 
 MAX_WORDS = 10
 # A word can have several parts, such as the two of "½".
@@ -52,12 +53,13 @@ _QUERY_PATTERN = (
 def _check_query(text: str | None) -> str | None:
     if text is not None and not re.search(f"[^{_NO_LETTERS}]", text):
         raise PydanticCustomError("no_words", "Search for at least one letter or digit.")
-    if text is not None and not (re.search(_QUERY_PATTERN, text) and len(words_of(text)) <= _MAX_PARTS):
+    if text is not None and not (re.search(_QUERY_PATTERN, text) and len(prefixes_of(text)) <= _MAX_PARTS):
         raise PydanticCustomError("many_words", "Search for at most {most} words.", {"most": MAX_WORDS})
     return text
 
 
-_NOTHING = Condition("keys.words", "=", "")
+_TERMS = "keys.terms"
+_NOTHING = Condition(_TERMS, "=", "")
 
 
 class Selection(BaseModel):
@@ -70,9 +72,12 @@ class Selection(BaseModel):
         StringConstraints(max_length=200),
         AfterValidator(check_sort),
         Field(
-            description="One or two of `roll_no`, `name`, `branch`, `created_at`, `updated_at` and `marks.SUBJECT`, "
-            "separated by a comma; prefix `-` for descending order. Ties are sorted by roll number. A missing mark is "
-            "lower than any mark. Text is sorted by code point, so upper case comes first.",
+            description="One or two of `roll_no`, `natural`, `name`, `last_name`, `branch`, `created_at`, `updated_at` "
+            "and `marks.SUBJECT`, separated by a comma; prefix `-` for descending order. Ties are sorted by roll "
+            "number. A missing mark is lower than any mark.\n\n"
+            "`name` is in alphabetical order: Adam, del Martos, Émile, zoe. `last_name` is the last word of the name, "
+            "then the others. `natural` is the roll number with its digits as numbers: 2, 10, A2, A10. `roll_no` and "
+            "`branch` are sorted by code point, so upper case comes first.",
             examples=["-marks.math,name"],
             json_schema_extra={"pattern": SORT_PATTERN},
         ),
@@ -111,7 +116,8 @@ class Selection(BaseModel):
         AfterValidator(_check_query),
         Field(
             description="Search terms. Each must be a prefix of a word in the name or the roll number; case and "
-            "accents are ignored.",
+            "accents are ignored, and apostrophes and hyphens may be left out. A Chinese, Japanese or Korean name is "
+            "found by any part of it.",
             examples=["ash rao"],
             json_schema_extra={"pattern": _QUERY_PATTERN},
         ),
@@ -133,7 +139,9 @@ class Selection(BaseModel):
         # Left out if they are not given: cursors from before these parameters existed stay valid.
         newer = {field for field in ("where", "roll_no") if not getattr(self, field)}
         names = set(Selection.model_fields) - newer
-        return json.dumps(self.model_dump(mode="json", include=names), sort_keys=True)
+        # A cursor of another alphabetical order would skip students.
+        language = {"locale": current_settings().locale} if is_by_language(self.order) else {}
+        return json.dumps(self.model_dump(mode="json", include=names) | language, sort_keys=True)
 
     @property
     def order(self) -> Order:
@@ -149,15 +157,16 @@ class Selection(BaseModel):
             for field, values in (("branch", self.branch), ("roll_no", self.roll_no))
             if values
         ]
-        return (*single, *equal, *self.where)
+        searched = [tuple(Condition(_TERMS, "^", one) for one in prefixes) for prefixes in prefixes_of(self.q or "")]
+        # The database finds only the first alternatives by an index, so those that select the least come last.
+        searched.sort(key=len)
+        return (*single, *equal, *self.where, *searched)
 
     def _single_conditions(self) -> Iterator[Condition]:
-        if self.q:
-            # A deleted student has no search terms, so a search does not need to filter by `keys.live`.
-            words = [Condition("keys.words", "^", word) for word in words_of(self.q)]
-            yield from words or [_NOTHING]  # symbols such as "€" are not in any word
-        else:
+        if not self.q:  # a deleted student has no search terms
             yield Condition("keys.live", "=", True)
+        elif not prefixes_of(self.q):  # symbols such as "€" are not in any word
+            yield _NOTHING
         if self.updated_since:
             yield Condition("updated_at", ">=", self.updated_since)
         for name, value in self.marks.items():

@@ -32,7 +32,9 @@ MAX_SETS_BYTES = 1_000_000
 
 async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> Page[Row]:
     """Return one page of the selected students, with the stored `fields` and the fields of the sort order."""
-    chosen = {path.partition(".")[0]: 1 for path in [*fields, *(key.path for key in window.order)]}
+    sorted_by = {path for key in window.order for path in (key.path, key.shown)}
+    # Of `marks` all, because MongoDB refuses a projection of a field and of one inside it; of `keys`, only these.
+    chosen = {path if path.startswith("keys.") else path.partition(".")[0]: 1 for path in [*fields, *sorted_by]}
     projection = {"_id": 0} | chosen
     base, wanted = await filter_of(selection), window.limit + 1
     found: list[Row] = []

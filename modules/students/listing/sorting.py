@@ -1,6 +1,6 @@
 """Sort orders of a list of students."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from pydantic_core import PydanticCustomError
@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from core.database import Order, SortKey
 from modules.students.fields import subject_of, subject_pattern
 from modules.students.listing.conditions import MARKS
+from modules.students.sort_keys import last_name_key, name_key, natural_key
 
 
 def _number(text: str) -> float:
@@ -45,7 +46,22 @@ def _mark(path: str, descending: bool) -> SortKey:
     return SortKey(path, descending, nullable=True, parse=_number, write=repr)
 
 
-_SORTABLE = {"roll_no": _text, "name": _text, "branch": _text, "created_at": _time, "updated_at": _time}
+def _key(source: str, make: Callable[[str], str]) -> Callable[[str, bool], SortKey]:
+    """Return what makes the sort key of a text, which is stored."""
+    return lambda name, descending: SortKey(f"keys.{name}", descending, parse=make, source=source)
+
+
+_SORTABLE = {
+    "roll_no": _text,
+    "natural": _key("roll_no", natural_key),
+    "name": _key("name", name_key),
+    "last_name": _key("name", last_name_key),
+    "branch": _text,
+    "created_at": _time,
+    "updated_at": _time,
+}
+
+_BY_LANGUAGE = {"keys.name", "keys.last_name"}
 
 
 _KEY_PATTERN = rf"-?({'|'.join(_SORTABLE)}|marks\.{subject_pattern(',')})"
@@ -81,3 +97,8 @@ def order_of(sort: str) -> Order:
         if key.path == "roll_no":
             break
     return tuple(keys.values())
+
+
+def is_by_language(order: Order) -> bool:
+    """Return whether an order depends on the language of the setting `LOCALE`."""
+    return any(key.path in _BY_LANGUAGE for key in order)
