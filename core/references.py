@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pymongo import IndexModel
 
 from core.database import Filter, Page, SortKey, Window, collection, collection_name, object_id, read_majority
-from core.errors import FieldError, InvalidRequest, NotFound, StartupError
+from core.errors import FieldError, InvalidRequest, NotFound, Problem, StartupError
 from core.events import Event, Follow
 
 _BATCH = 500
@@ -118,19 +118,21 @@ class Reference(Generic[Copy]):
         found = (await self.owners.find([key])).get(key)
         if found is not None:
             return found
-        detail = f"There is no {self.owners.name} {key}."
-        if pointer is None:
-            raise self.owners.not_found(detail)
-        raise InvalidRequest(errors=[FieldError(code="unknown_reference", detail=detail, pointer=pointer)])
+        raise self._unknown(f"There is no {self.owners.name} {key}.", pointer)
 
-    async def insert(self, record: AnyDocument) -> AnyDocument:
-        """Insert a record that has a copy of its owner. Raise `not_found` if the owner has been erased meanwhile, and
-        `DuplicateKeyError`."""
+    async def insert(self, record: AnyDocument, *, pointer: str | None = None) -> AnyDocument:
+        """Insert a record that has a copy of its owner. Raise the error of `owner` if the owner has been erased
+        meanwhile, and `DuplicateKeyError`."""
         await record.insert()
         copy: Copy = getattr(record, self.owners.name)
         if await self.confirm([copy]):
-            raise self.owners.not_found(f"There is no longer such a {self.owners.name}.")
+            raise self._unknown(f"There is no longer such a {self.owners.name}.", pointer)
         return record
+
+    def _unknown(self, detail: str, pointer: str | None) -> Problem:
+        if pointer is None:
+            return self.owners.not_found(detail)
+        return InvalidRequest(errors=[FieldError(code="unknown_reference", detail=detail, pointer=pointer)])
 
     async def confirm(self, copies: Iterable[Copy]) -> set[ObjectId]:
         """Complete the insertion of records with these copies of their owners, by any command, after that command.

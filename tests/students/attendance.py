@@ -54,7 +54,8 @@ class AttendanceRead(BaseModel):
 async def create(data: AttendanceCreate) -> AttendanceRead:
     """Create a record."""
     student = await OF_STUDENTS.owner(data.roll_no, pointer="#/roll_no")
-    return AttendanceRead.of(await OF_STUDENTS.insert(Attendance(student=student, day=data.day)))
+    record = Attendance(student=student, day=data.day)
+    return AttendanceRead.of(await OF_STUDENTS.insert(record, pointer="#/roll_no"))
 
 
 class AttendanceQuery(PageQuery):

@@ -48,7 +48,7 @@ async def create(data: LostItemCreate) -> LostItem:
     record = LostItem(**data.model_dump(exclude={"roll_no"}), student=student)  # with reference
     try:
         return await record.insert()  # without reference
-        return await OF_STUDENTS.insert(record)  # with reference
+        return await OF_STUDENTS.insert(record, pointer="#/roll_no")  # with reference
     except DuplicateKeyError:
         errors = [FieldError(code="exists", detail="This code is already taken.", pointer="#/code")]
         detail = f"The code {data.code} belongs to another lost item."
