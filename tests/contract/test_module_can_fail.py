@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import pytest
 from beanie import Document
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.testclient import TestClient
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 from pymongo import IndexModel
 
@@ -29,6 +29,7 @@ from tests.contract.behaviour import (
     refuses_a_wrong_body,
     refuses_an_unknown_encoding,
     refuses_invalid_tokens,
+    refuses_unknown_parameters,
     refuses_wrong_parameters,
 )
 from tests.contract.conftest import started
@@ -39,7 +40,17 @@ from tests.contract.messages import explains_wrong_values
 from tests.contract.operations import Operation, operations_of
 
 VALID = notes.notes_module()
-REFUSALS = [refuses_invalid_tokens, refuses_wrong_parameters, refuses_a_wrong_body, refuses_an_unknown_encoding]
+REFUSALS = [
+    refuses_invalid_tokens,
+    refuses_wrong_parameters,
+    refuses_unknown_parameters,
+    refuses_a_wrong_body,
+    refuses_an_unknown_encoding,
+]
+
+
+class Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
 
 
 def package(**contents: Any) -> ModuleType:
@@ -151,7 +162,7 @@ def invalid_app(database: MongoDatabase, mongodb_url: str) -> Iterator[TestClien
 
     def declare(router: ProtectedRouter, public: APIRouter) -> None:
         @public.get("/open/{number}")
-        async def read_open(number: str, request: Request) -> Response:
+        async def read_open(number: str, query: Annotated[Anything, Query()], request: Request) -> Response:
             """Read anything."""
             await request.body()
             return Response("all of it", headers={"Cache-Control": "max-age=60"})
