@@ -29,6 +29,8 @@ from modules.students.records.write_batch import Write
 from modules.students.router import router
 from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
+from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.models import Subject as SubjectDocument
 
 __all__ = [
     "CHANGED",
@@ -51,6 +53,7 @@ __all__ = [
     "StudentSnapshot",
     "StudentVersionData",
     "Subject",
+    "SubjectCatalog",
     "Write",
     "differences",
     "folded",
@@ -69,7 +72,7 @@ module = Module(
     router=router,
     migrations=migrations,
     settings=MarkSettings,
-    documents=(StudentDocument, StudentVersion, Change, ChangeFollower, Erasure, ErasureFollower),
+    documents=(StudentDocument, StudentVersion, Change, ChangeFollower, Erasure, ErasureFollower, SubjectDocument),
     lifespan=lifespan,
     jobs=jobs,
     data_check=data_check,

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from core.module import Every
 from modules.students.changes import delivery
 from modules.students.erasure import service as erasure
+from modules.students.subjects import catalog
 
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
     """Store which modules follow students before any job or request needs it, and delete leftovers of erasures."""
+    catalog.forget()
     await erasure.register()
     await delivery.register()
     await erasure.sweep()
