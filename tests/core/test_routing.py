@@ -79,8 +79,14 @@ def test_a_parameter_with_one_value_cannot_be_repeated(query: str) -> None:
         ("/echo/a?%F0%9F%98%80=1", ["\U0001f600"], ""),
         ("/echo/a?=1", [""], ""),
         ("/written?limit=1", ["limit"], ""),
-        *((f"{path}?branch=8A", ["branch"], "") for path in ("/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc")),
-        *((f"{path}?q", ["q"], "") for path in ("/openapi.json", "/redoc.js", "/problems", "/problems/codes", "/problems/x")),
+        *(
+            (f"{path}?branch=8A", ["branch"], "")
+            for path in ("/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc")
+        ),
+        *(
+            (f"{path}?q", ["q"], "")
+            for path in ("/openapi.json", "/redoc.js", "/problems", "/problems/codes", "/problems/x")
+        ),
     ],
 )
 def test_a_parameter_that_a_route_does_not_have_is_refused(url: str, unknown: list[str], known: str) -> None:
