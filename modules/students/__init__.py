@@ -7,6 +7,7 @@ from modules.students.error_codes import ERROR_CODES
 from modules.students.events import CHANGED, ERASED, ErasedStudent
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
+from modules.students.figures import MarkFigures
 from modules.students.following import jobs, lifespan
 from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
@@ -29,6 +30,7 @@ from modules.students.records.write_batch import Write
 from modules.students.router import router
 from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
+from modules.students.stored_figures import FigureBasis
 from modules.students.subjects.catalog import SubjectCatalog
 from modules.students.subjects.models import Subject as SubjectDocument
 
@@ -40,6 +42,7 @@ __all__ = [
     "ErasedStudent",
     "FieldChange",
     "FieldDifference",
+    "MarkFigures",
     "MarkSettings",
     "RollNo",
     "Selection",
@@ -72,7 +75,16 @@ module = Module(
     router=router,
     migrations=migrations,
     settings=MarkSettings,
-    documents=(StudentDocument, StudentVersion, Change, ChangeFollower, Erasure, ErasureFollower, SubjectDocument),
+    documents=(
+        StudentDocument,
+        StudentVersion,
+        Change,
+        ChangeFollower,
+        Erasure,
+        ErasureFollower,
+        SubjectDocument,
+        FigureBasis,
+    ),
     lifespan=lifespan,
     jobs=jobs,
     data_check=data_check,

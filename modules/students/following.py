@@ -1,4 +1,4 @@
-"""The work for the modules that follow students: what is done at startup, and the jobs."""
+"""The work at startup and the jobs: for the modules that follow students, and for the figures of students."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from core.module import Every
 from modules.students.changes import delivery
 from modules.students.erasure import service as erasure
+from modules.students.stored_figures import update_figures
 from modules.students.subjects import catalog
 
 
@@ -25,5 +26,9 @@ async def deliver_changes() -> None:
         pass
 
 
-# In each process, because another one may run without a module that follows students.
-jobs = (Every(1, deliver_changes), Every(30, erasure.finish_erasures))
+# The first two in each process, because another one may run without a module that follows students.
+jobs = (
+    Every(1, deliver_changes),
+    Every(30, erasure.finish_erasures),
+    Every(5, update_figures, once_per_service=True),
+)
