@@ -80,7 +80,10 @@ class SubjectStatistics(Figures, SubjectName):
 
     model_config = _example({"subject": "math", **_FIGURES, "branches": None})
 
-    out_of: int | float = _if_told("The maximum of the subject. There if any subject has a maximum of its own.")
+    out_of: int | float = _if_told(
+        "The maximum of the subject, from which all figures are converted to the scale from 0 to `MARKS_MAX`. There if "
+        "any subject has a maximum of its own."
+    )
     branches: Annotated[
         list[BranchStatistics] | None,
         Field(description="The statistics of each branch with `by=branch`; otherwise null."),
