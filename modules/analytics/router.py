@@ -109,9 +109,10 @@ async def list_rankings(
     """Rank students by total, average or subject, best first.
 
     Students with equal values share a rank (1, 2, 2, 4) and are sorted by roll number. Sums are exact. An average is
-    the mean of the marks' shares of the maxima of their subjects. A changed maximum is in totals and averages within
-    half a minute. Students without a mark have no rank; `Unranked-Count` returns their number. A CSV or XLSX file has
-    the whole ranking; `limit` and `cursor` do not apply to it.
+    the mean of the marks' shares of the maxima of their subjects. Subjects with `counts_in_total: false` are in neither
+    total nor average. Both follow a changed subject within half a minute. Students without a mark have no rank;
+    `Unranked-Count` returns their number. A CSV or XLSX file has the whole ranking; `limit` and `cursor` do not apply
+    to it.
     """
     measure = measure_of(query.by)
     ranking = Ranking(measure, query.branch, MarkFigures(await SubjectCatalog.read()))

@@ -74,6 +74,9 @@ def test_stored_figures_follow_the_declarations(open_client: AppClient, monkeypa
     declare(client, "quiz")
     assert figures() == [(6900, 3450), (950, 950), (None, None)]
     assert stored("students") == before
+    declare(client, "project", max=30)
+    run_job(client)
+    assert stored("student_figures")[0]["pending"] == ["project", "quiz"]  # until both have been gone through twice
 
 
 def test_figures_that_another_process_stores_late_are_corrected(
