@@ -26,9 +26,5 @@ async def deliver_changes() -> None:
         pass
 
 
-# The first two in each process, because another one may run without a module that follows students.
-jobs = (
-    Every(1, deliver_changes),
-    Every(30, erasure.finish_erasures),
-    Every(5, update_figures, once_per_service=True),
-)
+# In each process, because another one may run without a module that follows students.
+jobs = (Every(1, deliver_changes), Every(30, erasure.finish_erasures), Every(5, update_figures))

@@ -14,7 +14,7 @@ from beanie import Document
 from pydantic import Field
 
 from core.clock import utc_now
-from core.database import bulk_update, read_majority
+from core.database import Lease, bulk_update, read_majority
 from modules.students.figures import MarkFigures
 from modules.students.models import StudentDocument
 from modules.students.subjects.catalog import SubjectCatalog
@@ -45,21 +45,44 @@ class FigureBasis(Document):
 
         name = "student_figures"
 
+    @property
+    def has_settled(self) -> bool:
+        """Whether every process knows of these weights."""
+        return utc_now() - self.since >= SETTLED_AFTER
+
 
 async def update_figures() -> None:
-    """Compute the figures of the students with marks in a subject whose weight has changed."""
+    """Compute the figures of the students with marks in a subject whose weight has changed, in one process at a time.
+
+    Without such a subject, this only reads two small collections.
+    """
+    basis, changed = await _changes()
+    if not changed and not (basis.pending and basis.has_settled):
+        return
+    if lease := await Lease.try_acquire("students/figures"):
+        try:
+            await lease.run_while_held(_update)
+        finally:
+            await lease.release()
+
+
+async def _changes() -> tuple[FigureBasis, set[str]]:
+    """Return the stored basis, and the subjects that have other weights now."""
     basis = await FigureBasis.get(_CURRENT) or FigureBasis()
     weights = _weights(MarkFigures(await SubjectCatalog.read()))
     changed = {name for name in weights | basis.weights if weights.get(name) != basis.weights.get(name)}
+    basis.weights = weights
+    return basis, changed
+
+
+async def _update() -> None:
+    basis, changed = await _changes()  # again: another process may have done it meanwhile
     if changed:
-        basis.weights, basis.since = weights, utc_now()
-        basis.pending = sorted(changed.union(basis.pending))
+        basis.since, basis.pending = utc_now(), sorted(changed.union(basis.pending))
         await basis.save()  # before the figures: a run that fails midway is repeated
-    elif not basis.pending or utc_now() - basis.since < SETTLED_AFTER:
-        return
     for subject in basis.pending:
         await _recompute(subject)
-    if not changed:
+    if not changed and basis.has_settled:
         basis.pending = []
         await basis.save()
 

@@ -44,8 +44,8 @@ KINDS = {
     ("distinct", "import_plans"),
 }
 
-# What the job that updates the figures sends when it begins.
-OF_THE_JOB = {("find", "student_figures"), ("findAndModify", "leases"), ("update", "leases"), ("find", "leases")}
+# What the job that updates the figures sends, at any time.
+OF_THE_JOB = {("find", "student_figures")}
 
 # Indexes of students that only other modules' queries use.
 FOR_OTHERS = {"by_total", "by_average", "by_identity"}
