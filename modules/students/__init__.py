@@ -30,7 +30,9 @@ from modules.students.router import router
 from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.models import MergedStudent, SubjectOperation
 from modules.students.subjects.models import Subject as SubjectDocument
+from modules.students.subjects.spelling import match as match_marks
 
 __all__ = [
     "CHANGED",
@@ -60,6 +62,7 @@ __all__ = [
     "identity_key",
     "is_one_edit",
     "joined_key",
+    "match_marks",
     "module",
     "subject_of",
     "subject_pattern",
@@ -72,7 +75,17 @@ module = Module(
     router=router,
     migrations=migrations,
     settings=MarkSettings,
-    documents=(StudentDocument, StudentVersion, Change, ChangeFollower, Erasure, ErasureFollower, SubjectDocument),
+    documents=(
+        StudentDocument,
+        StudentVersion,
+        Change,
+        ChangeFollower,
+        Erasure,
+        ErasureFollower,
+        SubjectDocument,
+        SubjectOperation,
+        MergedStudent,
+    ),
     lifespan=lifespan,
     jobs=jobs,
     data_check=data_check,

@@ -28,6 +28,7 @@ from modules.students.models import (
 )
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
+from modules.students.subjects.models import MergedStudent
 
 # How many of the newest erasures are checked for leftovers at startup.
 _MAX_SWEPT = 1000
@@ -118,6 +119,7 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
         await Erasure(id=student.id, **student.erasing.model_dump(exclude={"waits_for"})).insert()
     await student.delete()
+    await MergedStudent.find(MergedStudent.student == student.id).delete()
     await history.delete()  # versions that a concurrent write copied meanwhile
     return None
 
