@@ -270,16 +270,17 @@ async def _switch_back(operation: SubjectOperation) -> None:
 def _reversed(operation: SubjectOperation) -> SubjectOperation:
     """Return the renaming that undoes a renaming."""
     by = operation.undone_by or operation.by
-    return operation.model_copy(update={"subject": operation.target, "target": operation.subject, "by": by})
+    changes = {"subject": operation.target, "target": operation.subject, "by": by}
+    reversed_: SubjectOperation = operation.model_copy(update=changes)
+    return reversed_
 
 
 async def get(operation_id: str) -> SubjectOperation:
     """Return an operation. Raise `OperationNotFound`."""
-    found: SubjectOperation | None = None
-    if ObjectId.is_valid(operation_id):
-        found = await SubjectOperation.get(ObjectId(operation_id))
-    if found is None:
+    stored = await SubjectOperation.get(ObjectId(operation_id)) if ObjectId.is_valid(operation_id) else None
+    if stored is None:
         raise OperationNotFound(f"There is no operation {operation_id}.")
+    found: SubjectOperation = stored
     return found
 
 
