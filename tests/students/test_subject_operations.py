@@ -248,6 +248,7 @@ def test_what_cannot_be_renamed_or_merged_is_refused(client: TestClient) -> None
 
 def test_an_erasure_removes_a_student_from_the_log_of_a_merge(client: TestClient) -> None:
     create(client, "S1", math=1, maths=2)
+    create(client, "S2", maths=3)
     operation = begin(client, "math", "merge", into="maths", on_conflict="from")
     work(client)
     admin = people.admin(client)

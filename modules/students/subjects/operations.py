@@ -56,7 +56,8 @@ _LEASE = "subject operations"
 
 
 class SameSubject(Conflict):
-    """There is nothing to do: the subject is called so already, or both names are names of one subject."""
+    """The subject is called so already, or both names are names of one subject. There is nothing to do;
+    `GET /subjects/{subject}` has the names of the subject."""
 
     title = "Same subject"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from json import dumps
 from typing import Any
 
@@ -75,6 +75,14 @@ async def student_counts() -> Counter[str]:
     async for names, students in pages.counted_subject_sets():
         counts.update(dict.fromkeys(names, students))
     return counts
+
+
+async def remove_unused(names: Set[str]) -> None:
+    """Remove those of these subjects that nobody has declared, or has marks in any more."""
+    unused = names - (await student_counts()).keys() if names else names
+    if unused:
+        await collection(Subject).delete_many({"name": {"$in": list(unused)}, "declared": False})
+        catalog.forget()
 
 
 async def get(subject: str) -> tuple[Subject, int]:
