@@ -188,7 +188,7 @@ def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Itera
     for collection in mongodb[name].list_collection_names():
         mongodb[name][collection].delete_many({})
     login_throttle._blocked.clear()  # what a process remembers of the counters that were there
-    catalog.forget()
+    catalog.forget(entirely=True)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from tests.terminal import Terminal
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_app")]
 
-MIGRATIONS = ["auth/m0001_roles", "students/m0001_versions", "students/m0002_identities"]
+MIGRATIONS = ["auth/m0001_roles", "students/m0001_versions", "students/m0002_identities", "students/m0003_subjects"]
 
 WRITTEN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 CHANGED = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)

@@ -32,7 +32,9 @@ from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 from modules.students.stored_figures import FigureBasis
 from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.models import MergedStudent, SubjectOperation
 from modules.students.subjects.models import Subject as SubjectDocument
+from modules.students.subjects.spelling import match as match_marks
 
 __all__ = [
     "CHANGED",
@@ -63,6 +65,7 @@ __all__ = [
     "identity_key",
     "is_one_edit",
     "joined_key",
+    "match_marks",
     "module",
     "subject_of",
     "subject_pattern",
@@ -84,6 +87,8 @@ module = Module(
         ErasureFollower,
         SubjectDocument,
         FigureBasis,
+        SubjectOperation,
+        MergedStudent,
     ),
     lifespan=lifespan,
     jobs=jobs,

@@ -43,6 +43,7 @@ from modules.students.records.store import RollNoTaken, StudentNotFound, Writer
 from modules.students.responses import (
     CONDITIONAL,
     LOCATION,
+    SUBJECTS,
     WRITER,
     CurrentWriter,
     RollNoInPath,
@@ -59,8 +60,11 @@ from modules.students.schemas import (
     StudentPatch,
     StudentRead,
     StudentReplace,
+    StudentWritten,
 )
 from modules.students.service import OtherRollNo
+from modules.students.subjects.router import router as subjects_router
+from modules.students.subjects.spelling import accept_body
 
 router = ProtectedRouter()
 
@@ -72,8 +76,8 @@ TOTAL = header("Total-Count", "The number of students that match the filters. Pr
 @router.post(
     "/students",
     status_code=201,
-    response_model=StudentRead,
-    dependencies=[WRITER],
+    response_model=StudentWritten,
+    dependencies=[WRITER, SUBJECTS],
     responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken)},
 )
 async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Response:
@@ -81,8 +85,9 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request) -> Re
 
     If a deleted student has this roll number, that student is created again and keeps the history.
     """
+    data, stored_as = await accept_body(data)
     student = await service.create(data, Writer(user.username))
-    return with_location(read(student, 201), student, request)
+    return with_location(read(student, 201, stored_as), student, request)
 
 
 @router.get(
@@ -148,11 +153,11 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
 
 @router.put(
     "/students/{roll_no}",
-    response_model=StudentRead,
-    dependencies=[WRITER],
+    response_model=StudentWritten,
+    dependencies=[WRITER, SUBJECTS],
     responses={
         200: {"headers": ETAG},
-        201: {"description": "Created.", "model": StudentRead, "headers": LOCATION | ETAG},
+        201: {"description": "Created.", "model": StudentWritten, "headers": LOCATION | ETAG},
         **problem_responses(*CONDITIONAL, OtherRollNo),
     },
 )
@@ -161,14 +166,17 @@ async def replace(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentRep
 
     With `If-None-Match: *`, create the student instead; the request fails if the student exists.
     """
+    data, stored_as = await accept_body(data)
     student, created = await service.put(roll_no, data, writer)
-    return with_location(read(student, 201), student, request) if created else read(student)
+    if created:
+        return with_location(read(student, 201, stored_as), student, request)
+    return read(student, stored_as=stored_as)
 
 
 @router.patch(
     "/students/{roll_no}",
-    response_model=StudentRead,
-    dependencies=[WRITER],
+    response_model=StudentWritten,
+    dependencies=[WRITER, SUBJECTS],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, OtherRollNo)},
     openapi_extra=also_as_merge_patch(StudentPatch),
 )
@@ -178,7 +186,8 @@ async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch
     The body is a JSON merge patch (RFC 7396): fields that it leaves out are not changed, and a mark of null deletes the
     mark.
     """
-    return read(await service.patch(roll_no, data, writer))
+    data, stored_as = await accept_body(data)
+    return read(await service.patch(roll_no, data, writer), stored_as=stored_as)
 
 
 @router.delete(
@@ -244,3 +253,4 @@ router.include_router(marks_router)
 router.include_router(history_router)
 router.include_router(changes_router)
 router.include_router(erasure_router)
+router.include_router(subjects_router)

@@ -44,7 +44,7 @@ def declare(client: TestClient, name: str, **declared: Any) -> None:
 
     async def replace() -> None:
         await Subject.find(Subject.name == name).delete()
-        await Subject(name=name, keys=[spelling_key(name)], declared=True, **declared).insert()
+        await Subject(name=name, spellings=[spelling_key(name)], declared=True, **declared).insert()
         catalog.forget()
 
     client.portal.call(replace)

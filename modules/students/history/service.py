@@ -11,6 +11,7 @@ from modules.students.models import Action, StudentSnapshot, StudentVersion, Stu
 from modules.students.records import store
 from modules.students.records.store import Writer
 from modules.students.schemas import FieldChange, VersionSummary
+from modules.students.subjects.catalog import SubjectCatalog
 
 
 class VersionNotFound(NotFound):
@@ -75,16 +76,18 @@ async def restore(roll_no: str, version: int | None, writer: Writer) -> StudentS
     Raise `NotDeleted`, `VersionNotFound`, and the errors of `store.change`.
     """
     past = None if version is None else await get(roll_no, version)
+    known = await SubjectCatalog.read()
 
     def edit(student: StudentSnapshot) -> StudentSnapshot:
         if past is None:
             if student.deleted_at is None:
                 raise NotDeleted(f"The student {roll_no} is not deleted.")
-            return student.successor(Action.RESTORED, writer.name, deleted_at=None)
+            marks = known.respelled(student.marks)
+            return student.successor(Action.RESTORED, writer.name, deleted_at=None, marks=marks)
         record, owner = past
         if owner != student.id:
             raise VersionNotFound(f"This version belongs to another student who had the roll number {roll_no} before.")
-        content = record.model_dump(include={"name", "branch", "marks"})
+        content = record.model_dump(include={"name", "branch"}) | {"marks": known.respelled(record.marks)}
         return student.successor(Action.RESTORED, writer.name, deleted_at=None, **content)
 
     return await store.change(roll_no, edit, writer.expects, also_deleted=True)

@@ -18,6 +18,7 @@ from modules.students.figures import MarkFigures
 from modules.students.models import Change, Erasure, StudentDocument, StudentVersion, StudentVersionData, keys_of
 from modules.students.schemas import StudentCreate
 from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.spelling import match
 
 _BATCH = 500
 
@@ -30,6 +31,7 @@ _Stored = Mapping[str, Any]
 async def data_check() -> AsyncIterator[str]:
     """Yield a sentence for each defect: students that are invalid, have gaps in their history or are not in the feed of
     changes, versions and feed entries that belong to no student, and erasures that wait for a module."""
+    await SubjectCatalog.read()
     async for finding in _unfinished_erasures():
         yield finding
     async for batch in _batches(read_majority(StudentDocument).find({"erasing": None}).sort("_id", 1)):
@@ -132,11 +134,15 @@ def _shape(stored: _Stored) -> Iterator[str]:
 
 
 def _content(student: _Stored) -> Iterator[str]:
-    """Yield the values of a student that the API would reject."""
+    """Yield the values of a student that the API would reject, and subjects that have another name now."""
     try:
         StudentCreate.model_validate({name: student[name] for name in StudentCreate.model_fields})
     except ValidationError as error:
         yield from _sentences(error)
+        return
+    matched = match(student["marks"], SubjectCatalog.current())
+    yield from (f"marks.{error.subject}: {error.detail.rstrip('.')}" for error in matched.errors)
+    yield from (f"marks.{subject}: this subject is called {name}" for subject, name in matched.stored_as.items())
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:

@@ -7,17 +7,17 @@ as another process has changed it at most that much later.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from core.database import Batcher, collection
 from modules.students.settings import MarkSettings
-from modules.students.subjects.models import UNORDERED, Subject, spelling_key
+from modules.students.subjects.models import UNORDERED, ConflictRule, Subject, exact_key, spelling_key
 
 MAX_AGE_SECONDS = 1.0
 
-Value = TypeVar("Value")
+Mark = int | float
 
-_FIELDS = ("name", "title", "max", "order", "aliases", "counts_in_total", "keys")
+_FIELDS = ("name", "title", "max", "order", "aliases", "counts_in_total", "spellings", "merged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,9 @@ class SubjectCatalog:
     maxima      the highest mark by name, of the subjects that have one of their own: see `max_of`
     order       the place by name, of the subjects that have one: see `sorted`
     uncounted   the names of those that are no part of a total: see `counts`
+    by_key      the name of the subject of each key
+    highest_max the highest maximum that a subject has of its own
+    merged      the rules for marks in both of two merged subjects, by the name that was merged
     read_at     when reading began, on the clock of `time.monotonic`
     """
 
@@ -38,6 +41,8 @@ class SubjectCatalog:
     order: Mapping[str, int] = field(default_factory=dict)
     uncounted: frozenset[str] = frozenset()
     by_key: Mapping[str, str] = field(default_factory=dict)
+    highest_max: float = 0
+    merged: Mapping[str, ConflictRule] = field(default_factory=dict)
     read_at: float = float("-inf")
 
     @classmethod
@@ -60,36 +65,42 @@ class SubjectCatalog:
             maxima={row["name"]: row["max"] for row in rows if row["max"] is not None},
             order={row["name"]: row["order"] for row in rows if row["order"] != UNORDERED},
             uncounted=frozenset(row["name"] for row in rows if not row["counts_in_total"]),
-            by_key={key: row["name"] for row in rows for key in row["keys"]},
+            by_key={key: row["name"] for row in rows for key in row["spellings"]},
+            merged={subject: ConflictRule(rule) for row in rows for subject, rule in row.get("merged", {}).items()},
+            highest_max=max((row["max"] for row in rows if row["max"] is not None), default=0),
             read_at=read_at,
         )
 
     def find(self, subject: str) -> str | None:
         """Return the stored name of a subject, given in any spelling or by an alias; None if it is not stored."""
-        return subject if subject in self.names else self.by_key.get(spelling_key(subject))
+        if subject in self.names:
+            return subject
+        return self.by_key.get(exact_key(subject)) or self.by_key.get(spelling_key(subject))
 
     def name_of(self, subject: str) -> str:
         """Return the stored name of a subject, or the given spelling if it is not stored."""
         return self.find(subject) or subject
 
-    def respelled(self, marks: Mapping[str, Value]) -> dict[str, Value]:
-        """Return the marks of an earlier version under today's names of their subjects. Of two marks in what is now one
-        subject, the one under today's name is kept, or the first one."""
-        found: dict[str, Value] = {}
+    def respelled(self, marks: Mapping[str, Mark]) -> dict[str, Mark]:
+        """Return a student's stored marks, or those of an earlier version, under today's names of their subjects.
+
+        Of two marks in subjects that were merged, the rule of the merge decides which one is kept.
+        """
+        if marks.keys() <= self.names:  # much faster, and the usual case
+            return dict(marks)
+        found: dict[str, Mark] = {}
         for subject, mark in marks.items():
-            name = self.name_of(subject)
-            if name == subject or name not in found:
-                found[name] = mark
+            if (name := self.name_of(subject)) == subject or name not in marks.keys() | found.keys():
+                found.setdefault(name, mark)
+        for subject, mark in marks.items():
+            if (name := self.name_of(subject)) != subject:
+                found[name] = self.merged.get(subject, ConflictRule.INTO).kept(found[name], mark)
         return found
 
     def max_of(self, subject: str) -> float:
         """Return the highest mark in a subject, given by its stored name: its own, or `MARKS_MAX`."""
-        return self.maxima.get(subject, MarkSettings.current().max)
-
-    @property
-    def highest_max(self) -> float:
-        """The highest mark that any subject allows."""
-        return max([MarkSettings.current().max, *self.maxima.values()])
+        own = self.maxima.get(subject)
+        return MarkSettings.current().max if own is None else own
 
     def counts(self, subject: str) -> bool:
         """Return whether marks in a subject, given by its stored name, are part of a total."""
@@ -106,10 +117,10 @@ class SubjectCatalog:
 _current = SubjectCatalog()
 
 
-def forget() -> None:
-    """Read the subjects again before they are used the next time: after a write, or for another database."""
+def forget(*, entirely: bool = False) -> None:
+    """Read the subjects again before they are used the next time: after a write, or `entirely` for another database."""
     global _current  # noqa: PLW0603 (one catalogue for the process)
-    _current = replace(_current, read_at=float("-inf"))
+    _current = SubjectCatalog() if entirely else replace(_current, read_at=float("-inf"))
 
 
 async def _read(requests: Sequence[None]) -> list[SubjectCatalog]:
