@@ -26,7 +26,7 @@ from core.openapi import DESCRIPTION, install_document_route, install_openapi
 from core.operations import JobRunner, configure_logs, running, service, telemetry, tracer_provider_for
 from core.pages import install_docs, install_problem_pages
 from core.registry import configure, discover, get_authenticator
-from core.routing import install_route_table
+from core.routing import CheckedRoute, install_route_table
 from core.settings import Settings
 from core.version import VERSION
 
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None, modules: Sequence[Module] | Non
 def _fastapi_app(settings: Settings, modules: Sequence[Module], parts: Sequence[Module]) -> FastAPI:
     """Return the FastAPI application without routes."""
     traces = tracer_provider_for(settings)
-    return Application(
+    app = Application(
         title="Student Management API",
         description=DESCRIPTION,
         version=VERSION,
@@ -82,6 +82,8 @@ def _fastapi_app(settings: Settings, modules: Sequence[Module], parts: Sequence[
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.router.route_class = CheckedRoute  # of the pages; the routers of modules have classes of their own
+    return app
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

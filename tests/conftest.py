@@ -30,6 +30,7 @@ from core.operations.health import service
 from core.registry import discover
 from core.settings import ModuleSelection, ModuleSettings, Settings, variables
 from modules.auth import login_throttle
+from modules.students.subjects import catalog
 from tests import exchanges
 from tests.apps import Apps
 from tests.relay import Relay
@@ -218,6 +219,7 @@ def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Itera
     for collection in mongodb[name].list_collection_names():
         mongodb[name][collection].delete_many({})
     login_throttle._blocked.clear()  # what a process remembers of the counters that were there
+    catalog.forget(entirely=True)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ MIGRATIONS = [
     "students/m0002_identities",
     "students/m0003_search_terms",
     "students/m0004_sort_keys",
+    "students/m0005_subjects",
 ]
 
 WRITTEN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

@@ -28,7 +28,7 @@ from core.api.optimistic_locking import (
     write_current,
 )
 from core.api.pagination import LINK, Cursor, CursorNotFound, Listing, PageQuery, decode_cursor, encode_cursor
-from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers
+from core.api.problem_details import ProblemResponse, as_problem, install_error_handlers, json_pointer
 from core.api.request_body import RequestBody
 from core.api.storable_values import check_storable
 from core.api.text_fields import (
@@ -96,6 +96,7 @@ __all__ = [
     "encode_cursor",
     "header",
     "install_error_handlers",
+    "json_pointer",
     "location",
     "normalized",
     "not_modified",

@@ -144,7 +144,7 @@ def _field_error(error: Mapping[str, Any], known: Mapping[str, Sequence[str]]) -
         return FieldError(code=code, detail=number + detail, parameter=name)
     if error["type"] == "json_invalid":
         return FieldError(code=code, detail=f"{detail} The error is at character {path[0]}.", pointer="#")
-    return FieldError(code=code, detail=detail, pointer=_pointer(path))
+    return FieldError(code=code, detail=detail, pointer=json_pointer(path))
 
 
 def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:
@@ -157,7 +157,7 @@ def _is_about_key(path: Sequence[str | int], error: Mapping[str, Any]) -> bool:
     return marked and (error.get("input") in (path[-2], composed(path[-2])) or error["type"] == "string_unicode")
 
 
-def _pointer(path: Sequence[str | int]) -> str:
+def json_pointer(path: Sequence[str | int]) -> str:
     """Return a JSON Pointer as a URI fragment (RFC 6901, section 6)."""
     steps = (str(step)[:MAX_STEP].replace("~", "~0").replace("/", "~1") for step in path)
     return "#" + "".join("/" + quote(step, safe="~!$&'()*+,;=:@?", errors="replace") for step in steps)

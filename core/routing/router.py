@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -50,10 +51,10 @@ class _Overrides:
 
 
 class CheckedRoute(APIRoute):
-    """A route that rejects unsupported media types, repeated query parameters and values of parameters that MongoDB
-    cannot store, and announces its deprecation.
+    """A route that rejects unsupported media types, unknown and repeated query parameters, and values of parameters
+    that MongoDB cannot store, and announces its deprecation.
 
-    The framework would silently use the last value of a parameter that takes one value.
+    The framework would silently ignore an unknown parameter, and use the last value of one that takes one value.
     """
 
     deprecation_headers: Sequence[tuple[bytes, bytes]] = ()
@@ -83,6 +84,7 @@ class CheckedRoute(APIRoute):
         self.single_parameters = frozenset(name for name, field in parameters if not holds_many(field.annotation))
         self.known_names = {"query": [name for name, _ in parameters], "body": list(_body_names(self))}
         self.parsers = parsers_of([*parameters, *_path_parameters(self.dependant)])
+        self.has_own_policy = any(map(_has_own_policy, _query_models(self.dependant)))
         handle = self.wrapped(super().get_route_handler())
 
         async def handle_prechecked(request: Request) -> Response:
@@ -97,7 +99,10 @@ class CheckedRoute(APIRoute):
         if self.reads_body:
             _check_encoding(request)
         _check_media_type(request, self.media_types)
-        _check_query(request, self.single_parameters)
+        if request.scope["query_string"]:
+            _check_query(request, self.single_parameters)
+            if not self.has_own_policy:
+                _check_names(request, self.known_names["query"])
         if self.parsers:
             check_values([*request.path_params.items(), *request.query_params.multi_items()], self.parsers)
 
@@ -231,7 +236,8 @@ def _check_encoding(request: Request) -> None:
 def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, FieldInfo]]:
     """Yield the name and the field of each query parameter."""
     for parameter in dependant.query_params:
-        yield from _fields(parameter.field_info.annotation) or [(parameter.alias, parameter.field_info)]
+        info = parameter.field_info
+        yield from _fields(info.annotation) or [(_name_of(info, parameter.alias), info)]
     for dependency in dependant.dependencies:
         yield from _query_parameters(dependency)
 
@@ -242,6 +248,20 @@ def _path_parameters(dependant: Dependant) -> Iterator[tuple[str, FieldInfo]]:
         yield from _path_parameters(dependency)
 
 
+def _query_models(dependant: Dependant) -> Iterator[type[BaseModel]]:
+    for parameter in dependant.query_params:
+        if model := _model_of(parameter.field_info.annotation):
+            yield model
+    for dependency in dependant.dependencies:
+        yield from _query_models(dependency)
+
+
+def _has_own_policy(model: type[BaseModel]) -> bool:
+    """Return whether a model of query parameters says itself what becomes of unknown ones. If it forbids them, its
+    errors for them come together with those for wrong values."""
+    return model.model_config.get("extra") in ("allow", "forbid")
+
+
 def _body_names(route: APIRoute) -> Iterator[str]:
     if route.body_field is not None:
         yield from (name for name, _ in _fields(route.body_field.field_info.annotation))
@@ -249,9 +269,18 @@ def _body_names(route: APIRoute) -> Iterator[str]:
 
 def _fields(model: Any) -> list[tuple[str, FieldInfo]]:
     """Return the name and the field of each field of a model; nothing for another type."""
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    return [(field.alias or name, field) for name, field in model.model_fields.items()]
+    found = _model_of(model)
+    return [(_name_of(field, name), field) for name, field in found.model_fields.items()] if found else []
+
+
+def _model_of(type_: Any) -> type[BaseModel] | None:
+    """Return the model that a type is, or that an optional type may be; None for another type."""
+    models = (one for one in (type_, *get_args(type_)) if isinstance(one, type) and issubclass(one, BaseModel))
+    return next(models, None)
+
+
+def _name_of(field: FieldInfo, name: str) -> str:
+    return field.validation_alias if isinstance(field.validation_alias, str) else field.alias or name
 
 
 def holds_many(type_: Any) -> bool:
@@ -262,8 +291,6 @@ def holds_many(type_: Any) -> bool:
 
 
 def _check_query(request: Request, single: frozenset[str]) -> None:
-    if not single or not request.scope["query_string"]:
-        return
     counts = Counter(name for name, _ in request.query_params.multi_items())
     repeated = [name for name, count in counts.items() if count > 1 and name in single]
     if repeated:
@@ -272,6 +299,13 @@ def _check_query(request: Request, single: frozenset[str]) -> None:
                 FieldError(code="repeated", detail="This must be given only once.", parameter=name) for name in repeated
             ]
         )
+
+
+def _check_names(request: Request, known: Sequence[str]) -> None:
+    """Raise the framework's error, with pydantic's type, for each parameter that the route does not declare."""
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", name)} for name in unknown])
 
 
 def _roles(dependant: Dependant) -> Iterator[Role]:

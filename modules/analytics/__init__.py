@@ -1,6 +1,7 @@
 """Analytics of marks: statistics, rankings and report cards."""
 
 from core.module import Module
+from modules.analytics.error_codes import ERROR_CODES
 from modules.analytics.router import router
 from modules.analytics.settings import AnalyticsSettings
 
@@ -12,4 +13,5 @@ module = Module(
     position=40,
     router=router,
     settings=AnalyticsSettings,
+    error_codes=ERROR_CODES,
 )

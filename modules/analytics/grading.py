@@ -33,6 +33,12 @@ def bin_limits() -> list[float]:
 
 
 def grade_of(mark: Fraction) -> str:
-    """Return the best letter grade whose threshold the mark reaches. Thresholds are percentages of `MARKS_MAX`."""
+    """Return the best letter grade whose threshold the mark reaches. Thresholds are percentages of `MARKS_MAX`, and so
+    is the mark: one of a subject with another maximum must be converted first.
+
+    A threshold is the least mark that earns the grade, as that of an exam board
+    (https://www.aqa.org.uk/exams-administration/results-days/grade-boundaries-and-ums). Nothing is rounded up to it:
+    with a threshold of 80, an average of 79.995 is below.
+    """
     percentage = mark * 100 / highest_mark()
     return next(grade for grade, threshold in AnalyticsSettings.current().grades if percentage >= Fraction(threshold))

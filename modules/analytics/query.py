@@ -31,7 +31,12 @@ def _check_pass_mark(mark: float | None) -> float | None:
 
 PassMark = Annotated[
     float | None,
-    Field(ge=0, allow_inf_nan=False, description="The lowest mark that passes. The default is 40% of `MARKS_MAX`."),
+    Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="The lowest mark that passes. The default is 40% of `MARKS_MAX`. In a subject with a maximum of "
+        "its own, the same share of that passes.",
+    ),
     AfterValidator(_check_pass_mark),
     DocumentedMark(),
 ]
@@ -44,6 +49,20 @@ class ChartQuery(BaseModel):
 
     branch: Branches = []
     subject: Annotated[list[Subject], Field(max_length=MAX_CHOSEN, description="Only this subject. Repeatable.")] = []
+
+
+class ReportCardQuery(BaseModel):
+    """Query parameters of a report card."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    branch: Annotated[
+        PrintableLine | None,
+        Field(
+            description="The student's branch: also return the ranks, percentiles and means among its students.",
+            examples=["Computer Science"],
+        ),
+    ] = None
 
 
 class StatisticsQuery(ChartQuery, TableQuery):

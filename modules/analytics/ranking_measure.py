@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.database import Order, SortKey
-from modules.students import subject_of
+from modules.students import MarkFigures, subject_of
 
 MARKS = "marks."
 
@@ -33,6 +33,15 @@ class Measure:
     def subject(self) -> str | None:
         """The subject, or None for the total and the average."""
         return self.path.removeprefix(MARKS) if self.path.startswith(MARKS) else None
+
+    @property
+    def is_total(self) -> bool:
+        """Whether this is the total."""
+        return self == BY_TOTAL
+
+    def maximum(self, record: Mapping[str, Any], figures: MarkFigures) -> int | float:
+        """Return the highest value that the student of a record could have. For the total, the record needs marks."""
+        return figures.highest_total(record["marks"]) if self.is_total else figures.highest_mark(self.subject)
 
     @property
     def order(self) -> Order:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.database import Filter, Order, Page, Position, Window, collection, position_of, sort_of
@@ -12,7 +12,8 @@ from modules.analytics.mark_counts import students_in
 from modules.analytics.rank_counts import RankCounts
 from modules.analytics.ranking_measure import Measure
 from modules.analytics.schemas import RankedStudent
-from modules.students import StudentDocument
+from modules.analytics.standing import rank_after
+from modules.students import MarkFigures, StudentDocument
 
 Row = dict[str, Any]
 
@@ -25,6 +26,16 @@ class Ranking:
 
     measure: Measure
     branches: Sequence[str] = ()
+    figures: MarkFigures = field(default_factory=MarkFigures)
+
+    @property
+    def tells_maximum(self) -> bool:
+        """Whether the highest possible value must be told, because it is not the same in all rankings."""
+        return not self.figures.is_plain
+
+    def maximum(self, row: Row) -> int | float:
+        """Return the highest value that a ranked student could have: for the total, in the subjects with marks."""
+        return self.measure.maximum(row, self.figures)
 
     async def page(self, window: Window) -> tuple[Page[Row], list[RankedStudent], int]:
         """Return one page, as stored and as displayed, and the number of students without a value, who have no rank."""
@@ -96,7 +107,8 @@ class Ranking:
         return rows
 
     async def _find(self, query: Filter, order: Order, limit: int) -> list[Row]:
-        projection = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, self.measure.path: 1}
+        told = {"marks": 1} if self.measure.is_total and self.tells_maximum else {}
+        projection = {"_id": 0, "roll_no": 1, "name": 1, "branch": 1, self.measure.path: 1, **told}
         among = {"$and": [students_in(self.branches), {self.measure.path: {"$gte": 0}}, query]}
         cursor = collection(StudentDocument).find(among, projection).sort(sort_of(order)).limit(limit)
         rows: list[Row] = await cursor.to_list(None)
@@ -116,15 +128,16 @@ class Ranking:
         equal = Counter(values)
         if values:
             equal[values[0]], equal[values[-1]] = counted.equal_first, counted.equal_last
-        rank, before = counted.higher + 1, None
+        higher, before = counted.higher, None
         for row, value in zip(rows, values, strict=True):
             if before is not None and value != before:
-                rank += equal[before]
+                higher += equal[before]
             before = value
-            yield self._shown(row, rank, equal[value] > 1)
+            yield self._shown(row, rank_after(higher), equal[value] > 1)
 
     def _shown(self, row: Row, rank: int, tied: bool) -> RankedStudent:
         value = self.measure.shown(self.measure.stored(row))
+        told = {"out_of": self.maximum(row)} if self.tells_maximum else {}
         return RankedStudent(
-            rank=rank, tied=tied, roll_no=row["roll_no"], name=row["name"], branch=row["branch"], value=value
+            rank=rank, tied=tied, roll_no=row["roll_no"], name=row["name"], branch=row["branch"], value=value, **told
         )

@@ -9,12 +9,12 @@ from core.identity import CurrentUser
 from core.routing import ProtectedRouter
 from modules.analytics import report_cards, service
 from modules.analytics.chart import service as chart_service
-from modules.analytics.query import ChartQuery, RankingsQuery, StatisticsQuery
+from modules.analytics.query import ChartQuery, RankingsQuery, ReportCardQuery, StatisticsQuery
 from modules.analytics.ranking_measure import measure_of
 from modules.analytics.rankings import Ranking
 from modules.analytics.schemas import RankedStudent, ReportCard, StatisticsRead
-from modules.analytics.tables import RANKING_COLUMNS, ranking_table, statistics_table
-from modules.students import RollNo, StudentNotFound
+from modules.analytics.tables import ranking_columns, ranking_table, statistics_table
+from modules.students import MarkFigures, RollNo, StudentNotFound, SubjectCatalog
 from modules.transfers import TooManyStreams, check_fits, table_content, table_download
 
 router = ProtectedRouter()
@@ -61,9 +61,10 @@ async def statistics(
     """Retrieve the statistics of each subject: mean, standard deviation, quartiles, pass rate and histogram.
 
     With `by=branch`, the response also contains the statistics of each branch. All figures are computed exactly from
-    the current records, and rounded once at the end. Quartiles use the linear method (R's type 7, numpy's default); the
-    standard deviation is that of a sample. A requested subject without marks is returned with `n` 0. A response has at
-    most 2,000 rows: the number of subjects, or with `by=branch` the number of subjects times the number of branches.
+    the current records, and rounded once at the end. Marks in a subject with a maximum of its own are converted to the
+    scale from 0 to `MARKS_MAX`, on which `pass_mark` is. Quartiles use the linear method (R's type 7, numpy's default);
+    the standard deviation is that of a sample. A requested subject without marks is returned with `n` 0. A response has
+    at most 2,000 rows: the number of subjects, or with `by=branch` the number of subjects times the number of branches.
     A CSV or XLSX file has the same rows, with all figures but the histogram.
     """
     found = await service.statistics(query)
@@ -107,12 +108,14 @@ async def list_rankings(
 ) -> list[RankedStudent] | Response:
     """Rank students by total, average or subject, best first.
 
-    Students with equal values share a rank (1, 2, 2, 4) and are sorted by roll number. Sums are exact. Students without
-    a mark have no rank; `Unranked-Count` returns their number. A CSV or XLSX file has the whole ranking; `limit` and
-    `cursor` do not apply to it.
+    Students with equal values share a rank (1, 2, 2, 4) and are sorted by roll number. Sums are exact. An average is
+    the mean of the marks' shares of the maxima of their subjects. Subjects with `counts_in_total: false` are in neither
+    total nor average. Both follow a changed subject within half a minute. Students without a mark have no rank;
+    `Unranked-Count` returns their number. A CSV or XLSX file has the whole ranking; `limit` and `cursor` do not apply
+    to it.
     """
     measure = measure_of(query.by)
-    ranking = Ranking(measure, query.branch)
+    ranking = Ranking(measure, query.branch, MarkFigures(await SubjectCatalog.read()))
     if format_ := query.chosen(accept):
         return await _ranking_file(ranking, format_, query, request, user.username)
     listing = Listing(f"rankings {measure.path} {sorted(query.branch)}", measure.order)
@@ -125,7 +128,7 @@ async def list_rankings(
 async def _ranking_file(ranking: Ranking, format_: str, query: RankingsQuery, request: Request, user: str) -> Response:
     """Return the download of a whole ranking. Raise `InvalidRequest` if it is too long for the format."""
     ranked, unranked = await ranking.counts()
-    check_fits(format_, columns=len(RANKING_COLUMNS), rows=ranked)
+    check_fits(format_, columns=len(ranking_columns(ranking)), rows=ranked)
     file = table_download(request, user, ranking_table(ranking), format_, query.style)
     file.headers["Unranked-Count"] = str(unranked)
     return file
@@ -134,10 +137,13 @@ async def _ranking_file(ranking: Ranking, format_: str, query: RankingsQuery, re
 @router.get("/report-cards/{roll_no}", responses=problem_responses(StudentNotFound))
 async def get_report_card(
     roll_no: Annotated[RollNo, Path(description="The student's roll number.")],
+    query: Annotated[ReportCardQuery, Query()],
 ) -> ReportCard:
     """Get a student's report card: each mark with rank, percentile, class mean and grade.
 
     The class consists of all students with a mark in the subject. The percentile is the percentage of them with a lower
-    mark, plus half of those with the same mark.
+    mark, plus half of those with the same mark. With `branch`, `in_branch` has the same figures among the students of
+    the student's branch. Grades are earned by the share of the subject's maximum: 8 of 10 is 80 percent. The total is
+    the sum of the marks; where subjects have maxima of their own, it is told of how many, and of which subjects.
     """
-    return await report_cards.get(roll_no)
+    return await report_cards.get(roll_no, query.branch)

@@ -1,6 +1,6 @@
 """Response bodies of statistics, rankings and report cards."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -24,9 +24,18 @@ def _example(example: dict[str, JsonValue]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
+def _if_told(description: str) -> Any:
+    # Left out of the response, not null, unless there is something to tell.
+    return Field(default=None, exclude_if=lambda value: value is None, description=description)
+
+
 class Figures(BaseModel):
     """Statistics of a set of marks. Quartiles use the linear method (R's type 7, numpy's default). Figures that are not
-    defined without marks are null."""
+    defined without marks are null.
+
+    All are on the scale from 0 to `MARKS_MAX`. Marks in a subject with a maximum of its own are converted to it: 8 of
+    10 is 80 if `MARKS_MAX` is 100.
+    """
 
     n: Annotated[int, Field(description="The number of students with a mark.")]
     missing: Annotated[int, Field(description="The number of students without a mark.")]
@@ -71,6 +80,10 @@ class SubjectStatistics(Figures, SubjectName):
 
     model_config = _example({"subject": "math", **_FIGURES, "branches": None})
 
+    out_of: int | float = _if_told(
+        "The maximum of the subject, from which all figures are converted to the scale from 0 to `MARKS_MAX`. There if "
+        "any subject has a maximum of its own."
+    )
     branches: Annotated[
         list[BranchStatistics] | None,
         Field(description="The statistics of each branch with `by=branch`; otherwise null."),
@@ -117,6 +130,10 @@ class RankedStudent(BaseModel):
     value: Annotated[
         int | float, Field(description="The value that students are ranked by: the total, the average or the mark.")
     ]
+    out_of: int | float = _if_told(
+        "The highest possible value: of a total, the sum of the maxima of the subjects that it is made from. There if "
+        "subjects have maxima of their own, or do not count in the total."
+    )
 
 
 class Standing(BaseModel):
@@ -130,6 +147,8 @@ class Standing(BaseModel):
 
 
 _STANDING: dict[str, JsonValue] = {"rank": 12, "of": 1703, "percentile": 99.295361}
+_IN_BRANCH: dict[str, JsonValue] = {"rank": 2, "of": 31, "percentile": 95.16129}
+_ASKED_FOR = "With `branch`: the same among the students of the branch."
 
 
 class SubjectMark(SubjectName):
@@ -139,12 +158,30 @@ class SubjectMark(SubjectName):
     grade: Annotated[str, Field(description="The letter grade, by the thresholds of the setting `GRADES`.")]
 
 
+class BranchStanding(Standing):
+    """A rank among the students of a branch who have a value."""
+
+    model_config = _example(_IN_BRANCH)
+
+
+class SubjectBranchStanding(BranchStanding):
+    """The rank of a mark in a branch, and the branch's mean."""
+
+    model_config = _example({**_IN_BRANCH, "class_mean": 51.5})
+
+    class_mean: Annotated[float, Field(description="The mean of the marks of the branch in this subject.")]
+
+
 class SubjectReport(Standing, SubjectMark):
     """A mark on a report card, with grade, rank and class mean."""
 
     model_config = _example({"subject": "math", "mark": 91, "grade": "A", **_STANDING, "class_mean": 46.365238})
 
     class_mean: Annotated[float, Field(description="The mean of all students' marks in this subject.")]
+    out_of: int | float = _if_told("The maximum of the subject. There if any subject has a maximum of its own.")
+    percent: float = _if_told("The mark in percent of `out_of`, which the grade is made from.")
+    counts_in_total: bool = _if_told("`false` if the mark is in neither the total nor the average; otherwise left out.")
+    in_branch: SubjectBranchStanding = _if_told(_ASKED_FOR)
 
 
 class Value(BaseModel):
@@ -158,9 +195,17 @@ class OverallReport(Standing, Value):
 
     model_config = _example({"value": 169.5, **_STANDING})
 
+    out_of: int | float = _if_told(
+        "The highest possible value: of the total, the sum of the maxima of its `subjects`; of the average, "
+        "`MARKS_MAX`. There if subjects have maxima of their own, or do not count in the total."
+    )
+    subjects: list[str] = _if_told("The subjects that the value is made from. There if `out_of` is.")
+    in_branch: BranchStanding = _if_told(_ASKED_FOR)
+
 
 class AverageReport(OverallReport):
-    """The average on a report card, with its rank and grade."""
+    """The average on a report card, with its rank and grade. Each mark is divided by the maximum of its subject, and
+    the mean of these shares is multiplied by `MARKS_MAX`. A subject without a mark is not taken for zero."""
 
     model_config = _example({"value": 84.75, **_STANDING, "grade": "A"})
 
@@ -184,6 +229,9 @@ class ReportCard(BaseModel):
     roll_no: str
     name: str
     branch: str
-    subjects: Annotated[list[SubjectReport], Field(description="The student's marks, sorted by subject.")]
+    subjects: Annotated[
+        list[SubjectReport],
+        Field(description="The student's marks, in the declared order of the subjects, the others by name."),
+    ]
     total: Annotated[OverallReport | None, Field(description="Null for a student without marks.")]
     average: Annotated[AverageReport | None, Field(description="Null for a student without marks.")]

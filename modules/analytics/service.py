@@ -11,6 +11,7 @@ from modules.analytics.grading import BINS, bin_limits, highest_mark, passing_ma
 from modules.analytics.mark_counts import EACH_BRANCH, Counted, Tally
 from modules.analytics.query import StatisticsQuery
 from modules.analytics.schemas import BranchStatistics, StatisticsRead, SubjectStatistics
+from modules.students import MarkFigures, SubjectCatalog
 
 MAX_ROWS = 2_000
 """The maximum number of rows in a response: one per subject, or with `by=branch` one per subject and branch."""
@@ -27,8 +28,9 @@ async def statistics(query: StatisticsQuery) -> StatisticsRead:
         branches = query.branch or (await distinct_values.branches(MAX_ROWS) if by_branch else [])
         _check_size(len(subjects), len(set(branches)) if by_branch else 0)
         tally = await mark_counts.tally(subjects, query.branch, EACH_BRANCH if by_branch else None)
+    figures = MarkFigures(await SubjectCatalog.read())
     # Long computations would block the event loop.
-    return await asyncio.to_thread(_read, tally, query)
+    return await asyncio.to_thread(_read, tally, query, figures)
 
 
 def _check_size(subjects: int, branches: int) -> None:
@@ -40,14 +42,13 @@ def _check_size(subjects: int, branches: int) -> None:
         )
 
 
-def _read(tally: Tally, query: StatisticsQuery) -> StatisticsRead:
-    passing = passing_mark(query.pass_mark)
+def _read(tally: Tally, query: StatisticsQuery, figures: MarkFigures) -> StatisticsRead:
     return StatisticsRead(
         students=sum(tally.students.values()),
-        pass_mark=float(passing),
+        pass_mark=float(passing_mark(query.pass_mark)),
         bins=bin_limits(),
         subjects=[
-            _subject(name, marks, tally, query, passing)
+            _subject(name, marks, tally, query, figures)
             for name, marks in tally.marks.items()
             if marks or query.subject
         ],
@@ -55,17 +56,21 @@ def _read(tally: Tally, query: StatisticsQuery) -> StatisticsRead:
 
 
 def _subject(
-    name: str, marks: dict[str | None, Counted], tally: Tally, query: StatisticsQuery, passing: Fraction
+    name: str, marks: dict[str | None, Counted], tally: Tally, query: StatisticsQuery, figures: MarkFigures
 ) -> SubjectStatistics:
-    whole = Distribution.of(pair for counted in marks.values() for pair in counted)
-    figures = _figures(whole, sum(tally.students.values()), passing)
+    scale, passing = figures.factor(name), passing_mark(query.pass_mark)
+    whole = Distribution.of((pair for counted in marks.values() for pair in counted), scale)
+    found = _figures(whole, sum(tally.students.values()), passing)
+    if figures.catalog.maxima:
+        found["out_of"] = figures.highest_mark(name)
     if query.by is None:
-        return SubjectStatistics(subject=name, **figures)
+        return SubjectStatistics(subject=name, **found)
+    parts = {branch: Distribution.of(marks.get(branch, ()), scale) for branch in tally.students}
     branches = [
-        BranchStatistics(branch=branch or "", **_figures(Distribution.of(marks.get(branch, ())), students, passing))
+        BranchStatistics(branch=branch or "", **_figures(parts[branch], students, passing))
         for branch, students in sorted(tally.students.items(), key=_by_name)
     ]
-    return SubjectStatistics(subject=name, **figures, branches=branches)
+    return SubjectStatistics(subject=name, **found, branches=branches)
 
 
 def _by_name(item: tuple[str | None, int]) -> str:

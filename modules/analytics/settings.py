@@ -37,5 +37,5 @@ class AnalyticsSettings(ModuleSettings):
     grades: Annotated[tuple[tuple[str, Decimal], ...], NoDecode, BeforeValidator(_read_grades)] = tuple(
         (grade, Decimal(least)) for grade, least in _GRADES.items()
     )
-    """The letter grades of report cards, best first, each with the least percentage of `MARKS_MAX` that earns it. The
-    last one is 0."""
+    """The letter grades of report cards, best first, each with the least percentage of a subject's maximum that earns
+    it. The last one is 0."""

@@ -8,6 +8,7 @@ from modules.students.error_codes import ERROR_CODES
 from modules.students.events import CHANGED, ERASED, GONE, ErasedStudent
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
+from modules.students.figures import MarkFigures
 from modules.students.following import jobs, lifespan
 from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
@@ -31,6 +32,11 @@ from modules.students.records.write_batch import Write
 from modules.students.router import router
 from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
+from modules.students.stored_figures import FigureBasis
+from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.models import MergedStudent, SubjectOperation
+from modules.students.subjects.models import Subject as SubjectDocument
+from modules.students.subjects.spelling import match as match_marks
 
 __all__ = [
     "CHANGED",
@@ -41,6 +47,7 @@ __all__ = [
     "ErasedStudent",
     "FieldChange",
     "FieldDifference",
+    "MarkFigures",
     "MarkSettings",
     "RollNo",
     "Selection",
@@ -54,12 +61,14 @@ __all__ = [
     "StudentSnapshot",
     "StudentVersionData",
     "Subject",
+    "SubjectCatalog",
     "Write",
     "differences",
     "folded",
     "identity_key",
     "is_one_edit",
     "joined_key",
+    "match_marks",
     "module",
     "subject_of",
     "subject_pattern",
@@ -72,7 +81,19 @@ module = Module(
     router=router,
     migrations=migrations,
     settings=MarkSettings,
-    documents=(StudentDocument, StudentVersion, Change, ChangeFollower, Erasure, ErasureFollower, FormerNumber),
+    documents=(
+        StudentDocument,
+        StudentVersion,
+        Change,
+        ChangeFollower,
+        Erasure,
+        ErasureFollower,
+        FormerNumber,
+        SubjectDocument,
+        FigureBasis,
+        SubjectOperation,
+        MergedStudent,
+    ),
     lifespan=lifespan,
     jobs=jobs,
     data_check=data_check,

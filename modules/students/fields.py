@@ -27,7 +27,8 @@ from core.api import (
     sentence_of,
     whole_printable_pattern,
 )
-from modules.students.settings import MarkSettings
+from modules.students.settings import MAX_MARK, MarkSettings
+from modules.students.subjects.catalog import SubjectCatalog
 
 MAX_SUBJECTS = 100
 
@@ -86,6 +87,8 @@ def check_mark(mark: Any) -> int | float:
             "mark_type", "A mark must be a number, such as 85 or 72.5. Leave it out if there is none."
         )
     highest = MarkSettings.current().max
+    if SubjectCatalog.current().highest_max > highest:  # the maximum of its subject is checked later
+        highest = MAX_MARK
     if not 0 <= mark <= highest:  # also rejects NaN
         raise PydanticCustomError("mark_range", "A mark lies between 0 and {highest}.", {"highest": f"{highest:g}"})
     if isinstance(mark, float) and mark != round(mark, 2):
@@ -107,7 +110,9 @@ class DocumentedMark:
 
 
 Mark = Annotated[int | float, PlainValidator(check_mark), DocumentedMark()]
-"""A finite number from 0 to `MARKS_MAX`, with at most two decimals. Integers stay integers."""
+"""A finite number from 0 to `MARKS_MAX`, with at most two decimals. Integers stay integers.
+
+If any subject has a higher maximum, marks up to `MAX_MARK` are accepted here: `subjects.spelling` checks each."""
 
 
 def check_number_of_subjects(marks: Mapping[str, Any]) -> None:
@@ -138,8 +143,9 @@ Marks = Annotated[
     dict[_SubjectKey, Mark],
     Field(
         json_schema_extra=_SUBJECTS,
-        description="Marks by subject. Each is from 0 to `MARKS_MAX` (100 by default), with at most two decimals. "
-        "A subject that is left out has no mark, which differs from a mark of 0.",
+        description="Marks by subject. Each is from 0 to the `max` of its subject, or `MARKS_MAX` (100 by default) if "
+        "none is declared, with at most two decimals. A subject that is left out has no mark, which differs from a "
+        "mark of 0.",
     ),
     WrapValidator(_check_marks),
 ]

@@ -1,4 +1,4 @@
-"""The work for the modules that follow students: what is done at startup, and the jobs."""
+"""The work at startup and the jobs: for the modules that follow students, and for the figures of students."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +12,9 @@ from modules.students.erasure import service as erasure
 from modules.students.merging import service as merging
 from modules.students.models import StudentDocument
 from modules.students.sort_keys import name_key
+from modules.students.stored_figures import update_figures
+from modules.students.subjects import catalog
+from modules.students.subjects.operations import carry_out_subject_operations
 
 _OLD_INDEX = "roll_no_unique"
 
@@ -20,6 +23,7 @@ _OLD_INDEX = "roll_no_unique"
 async def lifespan() -> AsyncIterator[None]:
     """Store which modules follow students before any job or request needs it, and delete the index of older releases
     that allowed a roll number only once, also for deleted students."""
+    catalog.forget(entirely=True)
     name_key("")  # loads the alphabetical order, which takes 0.2 seconds, before the first write needs it
     students = collection(StudentDocument)
     if _OLD_INDEX in await students.index_information():
@@ -42,4 +46,6 @@ jobs = (
     Every(30, erasure.finish_erasures),
     Every(30, merging.settle_all),
     Every(3600, erasure.sweep),
+    Every(1, carry_out_subject_operations),
+    Every(5, update_figures),
 )

@@ -8,9 +8,10 @@ from core.api import ETAG, problem_responses
 from core.routing import ProtectedRouter
 from modules.students import service
 from modules.students.fields import Subject
-from modules.students.responses import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
-from modules.students.schemas import MarkWrite, StudentRead
+from modules.students.responses import CONDITIONAL, SUBJECTS, WRITER, CurrentWriter, RollNoInPath, read
+from modules.students.schemas import MarkWrite, StudentWritten
 from modules.students.service import MarkNotFound
+from modules.students.subjects.spelling import accept_mark
 
 router = ProtectedRouter()
 
@@ -19,8 +20,8 @@ SubjectInPath = Annotated[Subject, Path(description="The subject.")]
 
 @router.put(
     "/students/{roll_no}/marks/{subject:text}",
-    response_model=StudentRead,
-    dependencies=[WRITER],
+    response_model=StudentWritten,
+    dependencies=[WRITER, SUBJECTS],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
 )
 async def set_mark(
@@ -33,7 +34,8 @@ async def set_mark(
 
     Creates the mark or replaces it; other marks are not changed.
     """
-    return read(await service.set_mark(roll_no, subject, data.mark, writer))
+    subject, stored_as = await accept_mark(subject, data.mark)
+    return read(await service.set_mark(roll_no, subject, data.mark, writer), stored_as=stored_as)
 
 
 @router.delete(

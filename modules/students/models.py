@@ -15,6 +15,7 @@ from pymongo import IndexModel
 from core.api import strong_etag
 from core.clock import utc_now
 from core.middleware import current_request
+from modules.students.figures import MarkFigures, Marks
 from modules.students.identities import identity_key
 from modules.students.search_terms import terms_of
 from modules.students.sort_keys import last_name_key, name_key, natural_key
@@ -67,9 +68,8 @@ class Keys(BaseModel):
     terms       the search terms of name and roll number
     subjects    the names of the subjects with a mark, sorted and joined. A school has few distinct combinations, which
                 makes it fast to find the students without a mark in a subject.
-    total       the sum of the marks in hundredths, an exact integer; None without marks
-    average     the total divided by the number of marks, in hundredths. Equal averages have equal floats, because
-                division rounds correctly. None without marks.
+    total       the total in hundredths, and
+    average     the average in hundredths, both as `MarkFigures.stored` returns them
     identities  the identity key of the roll number, then those of up to `MAX_FORMER` earlier ones, newest first
     natural     the sort key of the roll number
     name        the sort key of the name
@@ -88,6 +88,12 @@ class Keys(BaseModel):
     name: str = ""
     last_name: str = ""
 
+    def compute_figures(self, marks: Marks, figures: MarkFigures) -> Self:
+        """Set total and average, unless the student is deleted, and return this object."""
+        if self.live:
+            self.total, self.average = figures.stored(marks)
+        return self
+
     def add_former(self, identities: Sequence[str]) -> Self:
         """Add the identity keys of earlier versions, unless the student is deleted, and return this object."""
         if self.live and identities != self.identities:
@@ -95,8 +101,12 @@ class Keys(BaseModel):
         return self
 
 
+_PLAIN = MarkFigures()
+
+
 def keys_of(record: Mapping[str, Any]) -> Keys:
-    """Return the index values of a record, given as a mapping of its fields, without those of earlier versions."""
+    """Return the index values of a record, given as a mapping of its fields, without those of earlier versions. Total
+    and average are those of subjects without maxima of their own."""
     name, roll_no = record["name"], record["roll_no"]
     sort_keys: dict[str, Any] = {
         "natural": natural_key(roll_no),
@@ -106,16 +116,14 @@ def keys_of(record: Mapping[str, Any]) -> Keys:
     if record["deleted_at"] is not None:
         return Keys(**sort_keys)
     marks = record["marks"]
-    total = sum(round(mark * 100) for mark in marks.values())
-    return Keys.model_construct(
+    keys = Keys.model_construct(
         live=True,
         terms=terms_of(f"{name} {roll_no}"),
         subjects=SUBJECT_SEPARATOR.join(sorted(marks)),
-        total=total if marks else None,
-        average=total / len(marks) if marks else None,
         identities=[identity_key(roll_no)],
         **sort_keys,
     )
+    return keys.compute_figures(marks, _PLAIN)
 
 
 class Erased(BaseModel):

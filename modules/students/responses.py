@@ -13,6 +13,7 @@ from modules.students.fields import RollNo
 from modules.students.models import StudentSnapshot
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.schemas import StudentRead
+from modules.students.subjects.catalog import SubjectCatalog
 
 WRITER = at_least(Role.TEACHER)
 
@@ -27,6 +28,8 @@ Continue = Annotated[
         "new one.",
     ),
 ]
+SUBJECTS = Depends(SubjectCatalog.read)
+"""Reads the subjects, if this process has not done so just now, before a body with marks is validated."""
 
 
 async def _writer(user: CurrentUser, expects: Expected) -> Writer:
@@ -42,18 +45,23 @@ CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequi
 """The problems that any change of a student may respond with."""
 
 
-def read(student: StudentSnapshot, status_code: int = 200) -> Response:
-    """Return a response with the student as a `StudentRead` and the entity tag as `ETag`."""
-    return answer(student.record(), student.etag, status_code)
+def read(student: StudentSnapshot, status_code: int = 200, stored_as: Mapping[str, str] | None = None) -> Response:
+    """Return a response with the student as a `StudentRead` and the entity tag as `ETag`. With `stored_as`, it is a
+    `StudentWritten`."""
+    return answer(student.record(), student.etag, status_code, stored_as)
 
 
-def answer(record: Mapping[str, Any], etag: str, status_code: int = 200) -> Response:
-    """Return a response with a stored record as a `StudentRead` and the entity tag as `ETag`.
+def answer(
+    record: Mapping[str, Any], etag: str, status_code: int = 200, stored_as: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with a stored record, as `read` does.
 
     The record is serialized without validation: stored values were validated when written.
     """
-    body = to_json({field: record[field] for field in StudentRead.model_fields})
-    return Response(body, status_code, {"ETag": etag}, media_type="application/json")
+    body = {field: record[field] for field in StudentRead.model_fields}
+    if stored_as:
+        body["stored_as"] = stored_as
+    return Response(to_json(body), status_code, {"ETag": etag}, media_type="application/json")
 
 
 def with_location(answer: Response, student: StudentSnapshot, request: Request) -> Response:

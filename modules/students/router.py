@@ -44,6 +44,7 @@ from modules.students.records.store import RollNoTaken, StudentMerged, StudentNo
 from modules.students.responses import (
     CONDITIONAL,
     LOCATION,
+    SUBJECTS,
     WRITER,
     Continue,
     CurrentWriter,
@@ -61,8 +62,11 @@ from modules.students.schemas import (
     StudentPatch,
     StudentRead,
     StudentReplace,
+    StudentWritten,
 )
 from modules.students.service import OtherRollNo
+from modules.students.subjects.router import router as subjects_router
+from modules.students.subjects.spelling import accept_body
 
 router = ProtectedRouter()
 
@@ -74,8 +78,8 @@ TOTAL = header("Total-Count", "The number of students that match the filters. Pr
 @router.post(
     "/students",
     status_code=201,
-    response_model=StudentRead,
-    dependencies=[WRITER],
+    response_model=StudentWritten,
+    dependencies=[WRITER, SUBJECTS],
     responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken, StudentMerged)},
 )
 async def create(user: CurrentUser, data: StudentCreate, request: Request, continues: Continue = False) -> Response:
@@ -84,8 +88,9 @@ async def create(user: CurrentUser, data: StudentCreate, request: Request, conti
     If a deleted student has this roll number, the new one still begins a record and a history of its own, unless
     `continue=true`: then that student is created again, and keeps the history.
     """
+    data, stored_as = await accept_body(data)
     student = await service.create(data, Writer(user.username), continues=continues)
-    return with_location(read(student, 201), student, request)
+    return with_location(read(student, 201, stored_as), student, request)
 
 
 @router.get(
@@ -151,11 +156,11 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
 
 @router.put(
     "/students/{roll_no}",
-    response_model=StudentRead,
-    dependencies=[WRITER],
+    response_model=StudentWritten,
+    dependencies=[WRITER, SUBJECTS],
     responses={
         200: {"headers": ETAG},
-        201: {"description": "Created.", "model": StudentRead, "headers": LOCATION | ETAG},
+        201: {"description": "Created.", "model": StudentWritten, "headers": LOCATION | ETAG},
         **problem_responses(*CONDITIONAL, OtherRollNo, StudentMerged),
     },
 )
@@ -171,14 +176,17 @@ async def replace(
     With `If-None-Match: *`, create the student instead, as `POST /students` does; the request fails if the student
     exists.
     """
+    data, stored_as = await accept_body(data)
     student, created = await service.put(roll_no, data, writer, continues=continues)
-    return with_location(read(student, 201), student, request) if created else read(student)
+    if created:
+        return with_location(read(student, 201, stored_as), student, request)
+    return read(student, stored_as=stored_as)
 
 
 @router.patch(
     "/students/{roll_no}",
-    response_model=StudentRead,
-    dependencies=[WRITER],
+    response_model=StudentWritten,
+    dependencies=[WRITER, SUBJECTS],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, OtherRollNo)},
     openapi_extra=also_as_merge_patch(StudentPatch),
 )
@@ -188,7 +196,8 @@ async def patch(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentPatch
     The body is a JSON merge patch (RFC 7396): fields that it leaves out are not changed, and a mark of null deletes the
     mark.
     """
-    return read(await service.patch(roll_no, data, writer))
+    data, stored_as = await accept_body(data)
+    return read(await service.patch(roll_no, data, writer), stored_as=stored_as)
 
 
 @router.delete(
@@ -256,3 +265,4 @@ router.include_router(history_router)
 router.include_router(merging_router)
 router.include_router(changes_router)
 router.include_router(erasure_router)
+router.include_router(subjects_router)

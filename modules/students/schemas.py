@@ -72,7 +72,7 @@ class StudentReplace(_StudentContent):
 class StudentPatch(_StudentBody):
     """A JSON merge patch (RFC 7396). Fields that are left out are not changed."""
 
-    model_config = _example({"marks": {"math": 93, "physics": None}})
+    model_config = _example({"marks": {"math": 93, "art": 60, "physics": None}})
 
     roll_no: RollNo = _optional_field(_SAME_ROLL_NO)
     name: PrintableLine = _optional_field("The new name.")
@@ -107,6 +107,17 @@ class StudentRead(BaseModel):
     marks: dict[str, int | float]
     created_at: Annotated[datetime, Field(json_schema_extra={"readOnly": True})]
     updated_at: Annotated[datetime, Field(json_schema_extra={"readOnly": True})]
+
+
+class StudentWritten(StudentRead):
+    """A student after a write."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_READ_EXAMPLE]})
+
+    stored_as: dict[str, str] = _optional_field(
+        "The stored name of each subject that the request wrote otherwise: in another case or Unicode form, or by an "
+        "alias. Left out if there is none."
+    )
 
 
 class StudentListItem(StudentRead):

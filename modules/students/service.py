@@ -13,6 +13,7 @@ from modules.students.records import store
 from modules.students.records.store import RollNoTaken, StudentNotFound, Writer, taken
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
+from modules.students.subjects.catalog import SubjectCatalog
 
 
 class MarkNotFound(NotFound):
@@ -94,10 +95,10 @@ async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> StudentSnap
     """Merge `data` into the record (RFC 7396). Raise the errors of `replace`."""
     changes = data.model_dump(exclude_unset=True)
     _check_same_roll_no(roll_no, changes.pop("roll_no", None))
-    marks = changes.pop("marks", {})
+    marks, known = changes.pop("marks", {}), await SubjectCatalog.read()
 
     def edit(student: StudentSnapshot) -> StudentSnapshot | None:
-        return _updated(student, writer, changes | {"marks": _merged(student.marks, marks)})
+        return _updated(student, writer, changes | {"marks": _merged(known.respelled(student.marks), marks)})
 
     return await store.change(roll_no, edit, writer.expects)
 
@@ -109,11 +110,14 @@ async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> S
 
 async def remove_mark(roll_no: str, subject: str, writer: Writer) -> StudentSnapshot:
     """Delete the mark of one subject. Raise `MarkNotFound`, and the errors of `store.change`."""
+    known = await SubjectCatalog.read()
+    subject = known.name_of(subject)
 
     def edit(student: StudentSnapshot) -> StudentSnapshot | None:
-        if subject not in student.marks:
+        marks = known.respelled(student.marks)
+        if subject not in marks:
             raise MarkNotFound(f"The student {roll_no} has no mark in {subject}.")
-        return _updated(student, writer, {"marks": _merged(student.marks, {subject: None})})
+        return _updated(student, writer, {"marks": _merged(marks, {subject: None})})
 
     return await store.change(roll_no, edit, writer.expects)
 

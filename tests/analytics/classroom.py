@@ -5,7 +5,9 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from modules.students import StudentDocument
+from modules.students import MarkFigures, StudentDocument, SubjectCatalog
+from modules.students.subjects import catalog
+from modules.students.subjects.models import Subject, spelling_key
 
 Marks = Mapping[str, int | float]
 
@@ -21,6 +23,9 @@ def store_students(client: TestClient, students: Sequence[StudentDocument]) -> N
     assert client.portal
 
     async def replace_all() -> None:
+        figures = MarkFigures(await SubjectCatalog.read())
+        for one in students:
+            one.keys.compute_figures(one.marks, figures)
         await StudentDocument.get_motor_collection().delete_many({})
         if students:
             await StudentDocument.insert_many(students)
@@ -31,3 +36,15 @@ def store_students(client: TestClient, students: Sequence[StudentDocument]) -> N
 def store_math_marks(client: TestClient, *marks: int | float) -> None:
     """Replace all students in the database by one for each of these marks in math: S1, S2 and so on."""
     store_students(client, [student(f"S{number}", {"math": mark}) for number, mark in enumerate(marks, 1)])
+
+
+def declare(client: TestClient, name: str, **declared: Any) -> None:
+    """Declare a subject, in place of an earlier declaration."""
+    assert client.portal
+
+    async def replace() -> None:
+        await Subject.find(Subject.name == name).delete()
+        await Subject(name=name, spellings=[spelling_key(name)], declared=True, **declared).insert()
+        catalog.forget()
+
+    client.portal.call(replace)

@@ -41,6 +41,15 @@ def refuses_wrong_parameters(operation: Operation, client: TestClient) -> Iterat
                 yield f"answers {answer.status_code} as {_kind(answer)} to {parameter['name']}={wrong}"
 
 
+def refuses_unknown_parameters(operation: Operation, client: TestClient) -> Iterator[str]:
+    """Check that a query parameter that the route does not have is a 422 that names it."""
+    answer = client.request(operation.method, address(operation), params={"parameters": "1"})
+    errors = answer.json().get("errors", []) if is_problem(answer) else []
+    named = [error["code"] for error in errors if error.get("parameter") == "parameters"]
+    if answer.status_code != 422 or named != ["extra_forbidden"]:
+        yield f"answers {answer.status_code} as {_kind(answer)} to an unknown parameter"
+
+
 def _ask_with(operation: Operation, client: TestClient, parameter: dict[str, Any], wrong: str) -> Response:
     name, place = parameter["name"], parameter["in"]
     return client.request(
@@ -109,7 +118,7 @@ def carries_out_a_repeated_request_once(operation: Operation, client: TestClient
     kept = _repeatable(first) == _repeatable(again)
     if not kept and not (first.is_success and _type_of(again) == "/problems/response-not-kept"):
         yield f"answers {again.status_code} to a repeated request that it first answered with {first.status_code}"
-    other = client.request(operation.method, url, **sent, params={"other": "1"})
+    other = client.request(operation.method, url, **sent | {"headers": headers | {"If-None-Match": '"other"'}})
     if first.is_success and _type_of(other) != "/problems/key-reused":
         yield f"answers {other.status_code} to another request with the same Idempotency-Key"
 

@@ -12,6 +12,7 @@ from core.app import create_app
 from core.module import Module
 from core.settings import Settings
 from modules.auth import login_throttle
+from modules.students.subjects import catalog
 from tests.apps import Document, documents_of
 from tests.conftest import configured
 from tests.contract.behaviour import refuses_a_wrong_body, refuses_wrong_parameters
@@ -103,6 +104,7 @@ def session(
     for name, stored in documents.items():
         database[name].insert_many(stored)
     login_throttle._blocked.clear()  # what the process remembers of the counters that were there
+    catalog.forget(entirely=True)
     session = Session(client, database)
     observe(session, operations)
     return session

@@ -97,6 +97,7 @@ def test_the_indexes_exist_after_the_start(module: Module, database: MongoDataba
 REFUSALS: tuple[behaviour.Contract, ...] = (
     behaviour.refuses_invalid_tokens,
     behaviour.refuses_wrong_parameters,
+    behaviour.refuses_unknown_parameters,
     behaviour.refuses_a_wrong_body,
     behaviour.refuses_an_unknown_encoding,
     behaviour.forbids_caching,

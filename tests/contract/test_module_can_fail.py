@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import pytest
 from beanie import Document
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.testclient import TestClient
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 from pymongo import IndexModel
 
@@ -30,6 +30,7 @@ from tests.contract.behaviour import (
     refuses_a_wrong_body,
     refuses_an_unknown_encoding,
     refuses_invalid_tokens,
+    refuses_unknown_parameters,
     refuses_wrong_parameters,
 )
 from tests.contract.conftest import started
@@ -41,7 +42,17 @@ from tests.contract.operations import Operation, operations_of
 from tests.core.stubs import SIGNED_IN
 
 VALID = notes.notes_module()
-REFUSALS = [refuses_invalid_tokens, refuses_wrong_parameters, refuses_a_wrong_body, refuses_an_unknown_encoding]
+REFUSALS = [
+    refuses_invalid_tokens,
+    refuses_wrong_parameters,
+    refuses_unknown_parameters,
+    refuses_a_wrong_body,
+    refuses_an_unknown_encoding,
+]
+
+
+class Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
 
 
 def package(**contents: Any) -> ModuleType:
@@ -149,7 +160,7 @@ def test_an_isolated_module_has_the_documents_of_the_modules_that_it_uses() -> N
 
 def _refuse_nothing(router: ProtectedRouter, public: APIRouter) -> None:
     @public.get("/open/{number}")
-    async def read_open(number: str, request: Request) -> Response:
+    async def read_open(number: str, query: Annotated[Anything, Query()], request: Request) -> Response:
         """Read anything."""
         await request.body()
         return Response("all of it", headers={"Cache-Control": "max-age=60"})

@@ -19,8 +19,10 @@ from tests.terminal import Terminal
 
 pytestmark = pytest.mark.process
 
-# No student was erased, `alice` is the name that the samples register, and the metrics are restricted to this machine.
+# No student was erased, no subject was renamed, `alice` is the name that the samples register, and the metrics are
+# restricted to this machine.
 NOTHING_TO_SHOW = {"/erasures", "/erasures/{erasure_id}", "/users/{username}", "/metrics"}
+NOTHING_TO_SHOW |= {"/subject-operations", "/subject-operations/{operation_id}"}
 
 
 @pytest.fixture

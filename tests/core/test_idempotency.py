@@ -72,7 +72,7 @@ class Desk:
         accounts = ProtectedRouter(route_class=UncachedRoute)
         teacher = at_least(Role.TEACHER)
 
-        async def issue(ticket: Ticket) -> Response:
+        async def issue(ticket: Ticket, urgent: bool = False) -> Response:
             self.issued.append(ticket.text)
             return await self.answer()
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from fastapi import Query
 from fastapi.testclient import TestClient
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.identity import Principal, Role, at_least
 from core.routing.router import ProtectedRouter
@@ -19,12 +19,30 @@ class Filters(BaseModel):
     first: Annotated[int, Field(alias="from")] = 0
 
 
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = 1
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
 def client_with_role(role: Role) -> TestClient:
     """Return a client whose user has this role. Of the routes of its app, `/written` requires a teacher."""
     router = ProtectedRouter()
 
     @router.get("/filtered")
     async def filtered(query: Annotated[Filters, Query()], page: int = 1) -> Filters:
+        return query
+
+    @router.get("/strict")
+    async def strict(query: Annotated[Strict | None, Query()]) -> Strict | None:
+        return query
+
+    @router.get("/open")
+    async def open_(query: Annotated[Open, Query()]) -> Open:
         return query
 
     @router.get("/echo/{text:text}")
@@ -49,6 +67,46 @@ def test_a_parameter_with_one_value_cannot_be_repeated(query: str) -> None:
     name = query.partition("=")[0]
     assert answer.status_code == 422
     assert [error["parameter"] for error in answer.json()["errors"]] == [name]
+
+
+@pytest.mark.parametrize(
+    ("url", "unknown", "known"),
+    [
+        ("/filtered?limit=1&form=2&page=3&first=4", ["form", "first"], "limit, branch, tags, from, page"),
+        ("/filtered?x=1&x=2&limit=x", ["x"], "limit, branch, tags, from, page"),
+        ("/filtered?LIMIT=1", ["LIMIT"], "limit, branch, tags, from, page"),
+        ("/strict?limit=1&other", ["other"], "limit"),
+        ("/echo/a?%F0%9F%98%80=1", ["\U0001f600"], ""),
+        ("/echo/a?=1", [""], ""),
+        ("/written?limit=1", ["limit"], ""),
+        *(
+            (f"{path}?branch=8A", ["branch"], "")
+            for path in ("/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc")
+        ),
+        *(
+            (f"{path}?q", ["q"], "")
+            for path in ("/openapi.json", "/redoc.js", "/problems", "/problems/codes", "/problems/x")
+        ),
+    ],
+)
+def test_a_parameter_that_a_route_does_not_have_is_refused(url: str, unknown: list[str], known: str) -> None:
+    answer = client_with_role(Role.VIEWER if "written" not in url else Role.TEACHER).request(
+        "POST" if "written" in url else "GET", url
+    )
+    errors = answer.json()["errors"]
+    assert answer.status_code == 422
+    assert [(error["code"], error["parameter"]) for error in errors] == [("extra_forbidden", one) for one in unknown]
+    assert {error["detail"].partition("Choose from ")[2].rstrip(".") for error in errors} == {known}
+
+
+def test_only_a_signed_in_user_learns_the_parameters() -> None:
+    assert client_with_role(Role.VIEWER).post("/written?x=1").status_code == 403
+    assert client_with_role(Role.VIEWER).get("/filtered?x=1", headers={"Authorization": ""}).status_code == 401
+
+
+def test_a_model_of_parameters_can_allow_others() -> None:
+    assert client_with_role(Role.VIEWER).get("/open?x=1").json() == {"x": "1"}
+    assert client_with_role(Role.VIEWER).get("/strict?limit=2").json() == {"limit": 2}
 
 
 def test_a_parameter_with_many_values_can_be_repeated() -> None:

@@ -65,7 +65,7 @@ def test_a_mark_of_an_absent_or_deleted_student_is_not_found(client: TestClient,
 
 
 def test_an_absent_mark_cannot_be_deleted(client: TestClient) -> None:
-    for subject in ("pe", "Math", "math/", "marks"):
+    for subject in ("pe", "Maths", "math/", "marks"):
         answer = client.delete(f"/students/S1/marks/{subject}")
         assert answer.status_code == 404
         assert answer.json()["type"] == "/problems/mark-not-found"

@@ -35,11 +35,19 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The data of one subject: the distribution of all its marks, and of the marks of some branches."""
+    """The data of one subject: the distribution of all its marks, and of the marks of some branches. `out_of` is the
+    maximum of the subject, if it has one of its own: the marks are then converted to the scale of the others."""
 
     subject: str
     marks: Distribution
     branches: Sequence[tuple[str, Distribution]]
+    out_of: float | None = None
+
+    @property
+    def scale_name(self) -> str:
+        """The name of the scale below the panel."""
+        converted = "" if self.out_of is None else f" (of {number(self.out_of)}, converted)"
+        return f"Mark in {fitted(self.subject, 300, 12)}{converted}"
 
     @property
     def height(self) -> float:
@@ -115,7 +123,7 @@ def _panel(panel: Panel, y: float) -> Iterator[str]:
         yield text(MARGIN, base - 4, "Branch", "soft")
         yield text(WIDTH - MARGIN, base - 4, "n", "soft", anchor="end")
         yield element("line", x1=LEFT, x2=RIGHT, y1=end, y2=end, class_="axis")
-    yield text((LEFT + RIGHT) / 2, end + 36, f"Mark in {fitted(panel.subject, 300, 12)}", "soft", anchor="middle")
+    yield text((LEFT + RIGHT) / 2, end + 36, panel.scale_name, "soft", anchor="middle")
 
 
 def _scale() -> Callable[[float], float]:

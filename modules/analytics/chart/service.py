@@ -8,6 +8,7 @@ from modules.analytics.chart.layout import Panel, draw
 from modules.analytics.distribution import Distribution
 from modules.analytics.mark_counts import EACH_BRANCH, Tally, these_branches
 from modules.analytics.query import ChartQuery
+from modules.students import MarkFigures, SubjectCatalog
 
 MAX_SUBJECTS = 6
 MAX_BRANCHES = 12
@@ -30,14 +31,17 @@ async def draw_chart(query: ChartQuery) -> str:
         *_omitted("Subjects", subjects[MAX_SUBJECTS:]),
         *_omitted("Smaller branches", branches[MAX_BRANCHES:]),
     ]
-    panels = [panel for panel in _panels(tally, drawn) if panel.marks.n or query.subject]
+    figures = MarkFigures(await SubjectCatalog.read())
+    panels = [panel for panel in _panels(tally, drawn, figures) if panel.marks.n or query.subject]
     return await asyncio.to_thread(draw, panels, "Marks by subject and branch", notes)
 
 
-def _panels(tally: Tally, branches: Sequence[str]) -> Iterator[Panel]:
+def _panels(tally: Tally, branches: Sequence[str], figures: MarkFigures) -> Iterator[Panel]:
     for subject, counted in tally.marks.items():
-        whole = Distribution.of(pair for marks in counted.values() for pair in marks)
-        yield Panel(subject, whole, [(branch, Distribution.of(counted.get(branch, ()))) for branch in branches])
+        scale = figures.factor(subject)
+        whole = Distribution.of((pair for marks in counted.values() for pair in marks), scale)
+        parts = [(branch, Distribution.of(counted.get(branch, ()), scale)) for branch in branches]
+        yield Panel(subject, whole, parts, figures.catalog.maxima.get(subject))
 
 
 def _students(tally: Tally, branches: Sequence[str]) -> Iterator[str]:

@@ -32,6 +32,8 @@ from modules.students.models import (
 )
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
+from modules.students.subjects import service as subjects
+from modules.students.subjects.models import MergedStudent
 
 # How many of the newest erasures are checked for leftovers.
 _MAX_SWEPT = 1000
@@ -129,12 +131,14 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     if resumed:  # only now, because an erasure can wait for long, and is resumed often
         await forget_responses()
     history = StudentVersion.find(StudentVersion.student == student.id)
+    await subjects.remove_unused({subject for version in await history.to_list() for subject in version.marks})
     await history.delete()
     with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
         await Erasure(id=student.id, **student.erasing.model_dump(exclude={"waits_for"})).insert()
     # The entry of the number itself names who had it before this student.
     await collection(FormerNumber).delete_many({"$or": [{"student": student.id}, {"_id": student.roll_no}]})
     await student.delete()
+    await MergedStudent.find(MergedStudent.student == student.id).delete()
     await history.delete()  # versions that a concurrent write copied meanwhile
     return None
 

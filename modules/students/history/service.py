@@ -12,6 +12,7 @@ from modules.students.records import store
 from modules.students.records.store import Writer
 from modules.students.records.write_batch import give_up_numbers
 from modules.students.schemas import FieldChange, VersionSummary
+from modules.students.subjects.catalog import SubjectCatalog
 
 
 class VersionNotFound(NotFound):
@@ -80,16 +81,18 @@ async def restore(roll_no: str, version: int | None, writer: Writer, holder: str
     past = None if version is None else await get(roll_no, version, holder)
     if holder is not None and (await store.get_also_deleted(roll_no, holder)).merge is None:
         await give_up_numbers([roll_no])
+    known = await SubjectCatalog.read()
 
     def edit(student: StudentSnapshot) -> StudentSnapshot:
         if past is None:
             if student.deleted_at is None:
                 raise NotDeleted(f"The student {roll_no} is not deleted.")
-            return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None)
+            marks = known.respelled(student.marks)
+            return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, marks=marks)
         record, owner = past
         if owner != student.id:
             raise VersionNotFound(f"This version belongs to another student who had the roll number {roll_no} before.")
-        content = record.model_dump(include={"name", "branch", "marks"})
+        content = record.model_dump(include={"name", "branch"}) | {"marks": known.respelled(record.marks)}
         return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, **content)
 
     return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)

@@ -5,6 +5,7 @@ of that key on the page, so that the database sorts only the page and the studen
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.database import (
@@ -19,9 +20,10 @@ from core.database import (
     position_of,
     sort_of,
 )
-from modules.students.listing.conditions import LOWEST_MARK, MISSING, query_of
+from modules.students.listing.conditions import LOWEST_MARK, MARKS, MISSING, AnyOf, Condition, query_of
 from modules.students.listing.filters import Selection
 from modules.students.models import SUBJECT_SEPARATOR, StudentDocument
+from modules.students.subjects.catalog import SubjectCatalog
 
 Row = dict[str, Any]
 
@@ -47,10 +49,28 @@ async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> 
 
 async def filter_of(selection: Selection) -> Filter:
     """Return the query of the selected students."""
-    conditions = selection.conditions
+    conditions = await _with_stored_subjects(selection.conditions)
     lists = sum(condition.field == MISSING for any_of in conditions for condition in any_of)
     sets = await _indexed_sets(lists) if lists else None
     return query_of(conditions, lambda subject: _without_marks([subject], sets))
+
+
+async def _with_stored_subjects(conditions: Sequence[AnyOf]) -> Sequence[AnyOf]:
+    """Return conditions with the stored names of their subjects, which may be written otherwise or by an alias."""
+    if not any(_is_about_subject(one) for any_of in conditions for one in any_of):
+        return conditions
+    known = await SubjectCatalog.read()
+
+    def stored(one: Condition) -> Condition:
+        if one.field == MISSING:
+            return replace(one, value=known.name_of(one.value))
+        return replace(one, field=MARKS + known.name_of(one.field.removeprefix(MARKS)))
+
+    return [tuple(stored(one) if _is_about_subject(one) else one for one in any_of) for any_of in conditions]
+
+
+def _is_about_subject(condition: Condition) -> bool:
+    return condition.field == MISSING or condition.field.startswith(MARKS)
 
 
 async def without_marks(subjects: Sequence[str]) -> Filter:
@@ -90,6 +110,14 @@ async def subject_sets(match: Filter | None = None) -> AsyncIterator[list[str]]:
     async for found in collection(StudentDocument).aggregate([*matching, {"$group": {"_id": "$keys.subjects"}}]):
         if found["_id"] is not None:  # None for deleted students, unlike the empty string for no marks
             yield found["_id"].split(SUBJECT_SEPARATOR) if found["_id"] else []
+
+
+async def counted_subject_sets() -> AsyncIterator[tuple[list[str], int]]:
+    """Yield each distinct set of subjects, with the number of students who have marks in exactly these. An index alone
+    answers this."""
+    sets = [{"$match": {"keys.subjects": {"$gt": ""}}}, {"$group": {"_id": "$keys.subjects", "students": {"$sum": 1}}}]
+    async for found in collection(StudentDocument).aggregate(sets):
+        yield found["_id"].split(SUBJECT_SEPARATOR), found["students"]
 
 
 Part = tuple[Filter, Order, Position | None]

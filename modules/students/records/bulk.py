@@ -20,6 +20,8 @@ from modules.students.models import (
     StudentVersionData,
 )
 from modules.students.records.write_batch import Outcome, Write, write_all
+from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.spelling import register
 
 # The highest number of similar students for one roll number, and of students that one query returns for several.
 MAX_SIMILAR = 20
@@ -95,11 +97,14 @@ class StudentBulkStore:
 
     @staticmethod
     async def versions_of(wanted: Sequence[tuple[ObjectId, int]]) -> dict[ObjectId, StudentVersionData]:
-        """Return replaced versions, given as pairs of student `_id` and version number, by the student's `_id`."""
+        """Return replaced versions, given as pairs of student `_id` and version number, by the student's `_id`. Their
+        marks are under today's names of the subjects."""
         if not wanted:
             return {}
         clauses = [{"student": student, "version": version} for student, version in wanted]
-        found = await StudentVersion.find({"$or": clauses}).to_list()
+        found, known = await StudentVersion.find({"$or": clauses}).to_list(), await SubjectCatalog.read()
+        for version in found:
+            version.marks = known.respelled(version.marks)
         return {ObjectId(version.student): version for version in found}
 
     def created(self, content: dict[str, Any]) -> Write:
@@ -127,9 +132,14 @@ class StudentBulkStore:
 
     @staticmethod
     async def write_all(writes: Sequence[Write]) -> list[bool]:
-        """Write all of these; return for each whether it was made. One that was not made has changed nothing: a
-        concurrent write was faster, or another student has the roll number."""
-        return [outcome is Outcome.MADE for outcome in await write_all(writes)]
+        """Write all of these, and store their new subjects; return for each whether it was made. One that was not made
+        has changed nothing: a concurrent write was faster, or another student has the roll number, or one of the new
+        subjects is stored in another spelling by now."""
+        known = await register({subject for write in writes for subject in write.successor.marks})
+        wanted = [write for write in writes if all(map(known.names.__contains__, write.successor.marks))]
+        made = {write.successor.stamp for write, outcome in zip(wanted, await write_all(wanted), strict=True)
+                if outcome is Outcome.MADE}  # fmt: skip
+        return [write.successor.stamp in made for write in writes]
 
 
 async def _with_identities(keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -14,8 +14,11 @@ from pydantic import ValidationError
 
 from core.api import sentence_of
 from core.database import read_majority
+from modules.students.figures import MarkFigures
 from modules.students.models import Change, Erasure, StudentDocument, StudentVersion, StudentVersionData, keys_of
 from modules.students.schemas import StudentCreate
+from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.spelling import match
 
 _BATCH = 500
 
@@ -28,6 +31,7 @@ _Stored = Mapping[str, Any]
 async def data_check() -> AsyncIterator[str]:
     """Yield a sentence for each defect: students that are invalid, have gaps in their history or are not in the feed of
     changes, versions and feed entries that belong to no student, and erasures that wait for a module."""
+    await SubjectCatalog.read()
     async for finding in _unfinished_erasures():
         yield finding
     async for batch in _batches(read_majority(StudentDocument).find({"erasing": None}).sort("_id", 1)):
@@ -67,6 +71,7 @@ def _owners(document: type[Document]) -> Any:
 async def _suspects(students: Sequence[_Stored]) -> list[ObjectId]:
     """Return the `_id`s of those students that seem to have a defect."""
     ids = [student["_id"] for student in students]
+    figures = MarkFigures(await SubjectCatalog.read())
     past: dict[ObjectId, list[Any]] = {one: [] for one in ids}
     suspects = set[ObjectId]()
     async for copy in read_majority(StudentVersion).find({"student": {"$in": ids}}):
@@ -77,7 +82,7 @@ async def _suspects(students: Sequence[_Stored]) -> list[ObjectId]:
         student["_id"]
         for student in students
         if student["_id"] in suspects
-        or any(_of_record(student))
+        or any(_of_record(student, figures))
         or any(_of_history(student, past[student["_id"]]))
         or not (student.get("unsequenced") or student["_id"] in numbered)
     ]
@@ -92,21 +97,23 @@ async def _findings(student_id: ObjectId) -> list[str]:
         copies = read_majority(StudentVersion).find({"student": student_id})
         past = [copy async for copy in copies]
         entry = await read_majority(Change).find_one({"student": student_id})
+        figures = MarkFigures(await SubjectCatalog.read())
         if await read_majority(StudentDocument).find_one({"_id": student_id}) == student:
-            found = [*_of_record(student), *_of_history(student, [copy.get("version") for copy in past])]
+            found = [*_of_record(student, figures), *_of_history(student, [copy.get("version") for copy in past])]
             found += [f"version {copy.get('version')}: {text}" for copy in past for text in _shape(copy)]
             found += [] if student.get("unsequenced") or entry else ["it has no entry in the feed of changes"]
             return [f"The student {student.get('roll_no')!r} ({student_id}): {text}." for text in found]
     return []
 
 
-def _of_record(student: _Stored) -> Iterator[str]:
+def _of_record(student: _Stored, figures: MarkFigures) -> Iterator[str]:
     wrong = [*_shape(student)]
     yield from wrong
     if not wrong:
         if student["deleted_at"] is None:
             yield from _content(student)
-        if keys_of(student).add_former(_former(student)).model_dump() != student.get("keys"):
+        keys = keys_of(student).compute_figures(student["marks"], figures).add_former(_former(student))
+        if keys.model_dump() != student.get("keys"):
             yield "its index values do not match its content"
 
 
@@ -128,11 +135,15 @@ def _shape(stored: _Stored) -> Iterator[str]:
 
 
 def _content(student: _Stored) -> Iterator[str]:
-    """Yield the values of a student that the API would reject."""
+    """Yield the values of a student that the API would reject, and subjects that have another name now."""
     try:
         StudentCreate.model_validate({name: student[name] for name in StudentCreate.model_fields})
     except ValidationError as error:
         yield from _sentences(error)
+        return
+    matched = match(student["marks"], SubjectCatalog.current())
+    yield from (f"marks.{error.subject}: {error.detail.rstrip('.')}" for error in matched.errors)
+    yield from (f"marks.{subject}: this subject is called {name}" for subject, name in matched.stored_as.items())
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:

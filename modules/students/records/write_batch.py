@@ -16,7 +16,9 @@ from enum import Enum, auto
 from bson import ObjectId
 
 from core.database import Batcher, bulk_update, collection, insert_ignoring_duplicates
+from modules.students.figures import MarkFigures
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, StudentVersion
+from modules.students.subjects.catalog import SubjectCatalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,14 @@ class Outcome(Enum):
 
 
 async def write_all(writes: Sequence[Write]) -> list[Outcome]:
-    """Write all of these, and return the outcome of each. A write that is not `MADE` has changed nothing."""
+    """Write all of these, and return the outcome of each. A write that is not `MADE` has changed nothing.
+
+    Totals and averages are computed here, by the maxima of the subjects as this process knows them.
+    """
+    figures = MarkFigures(await SubjectCatalog.read())
+    if not figures.is_plain:
+        for one in writes:
+            one.successor.keys.compute_figures(one.successor.marks, figures)
     new = [one for one in writes if one.current is None]
     further = [one for one in writes if one.current is not None]
     outcomes = await _create(new) | await _replace(further)

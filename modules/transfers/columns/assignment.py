@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pydantic_core import PydanticCustomError
 
 from core.api import normalized
-from modules.students import subject_of
+from modules.students import SubjectCatalog, subject_of
 from modules.transfers.columns.column_names import READ_ONLY, REASON, field_of, fields_of, name_of
 from modules.transfers.columns.doubtful_names import kind_of
 from modules.transfers.columns.header_problems import item, listed, problems_of, short
@@ -95,7 +95,7 @@ def _meaning(name: str, target: str | None, field: str | None) -> tuple[ColumnRo
 
 def _with_subject(column: Column, subject: str, problems: list[str]) -> Column:
     try:
-        return column.model_copy(update={"subject": subject_of(subject)})
+        return column.model_copy(update={"subject": SubjectCatalog.current().name_of(subject_of(subject))})
     except PydanticCustomError as error:
         if column.reason is Reason.OTHER and kind_of(column.name):
             # A finding will ask about it, such as about S.No.

@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from core.api import code_of, sentence_of
-from modules.students import RollNo
+from modules.students import RollNo, SubjectCatalog
 from modules.transfers.columns.mark_numbers import plain_signs, read_number
 from modules.transfers.options import CellOptions
 
@@ -93,10 +93,11 @@ class ValueOptions:
 
 def value_options(cells: CellOptions, *, decimal_comma: bool | None) -> ValueOptions:
     """Return how the cells of an import are read. `decimal_comma` counts if the import does not say it."""
+    known = SubjectCatalog.current()
     return ValueOptions(
         absent=ABSENT_WORDS if cells.absent is None else frozenset(cells.absent),
         round_decimals=cells.round_decimals,
-        scales={subject: Decimal(scale) for subject, scale in cells.scales},
+        scales={known.name_of(subject): Decimal(scale) for subject, scale in cells.scales},
         mend_roll_no=cells.mend_roll_no,
         decimal_comma=decimal_comma if cells.decimal_comma is None else cells.decimal_comma,
     )

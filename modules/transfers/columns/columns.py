@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.api import trimmed
-from modules.students import MarkSettings
+from modules.students import MarkSettings, SubjectCatalog
 from modules.transfers.columns.cell_values import ABSENT, CellProblem, ValueOptions, mend_roll_no, read_mark
 from modules.transfers.columns.not_students import why_no_student
 from modules.transfers.files.formula_escaping import content_of
@@ -46,11 +46,11 @@ class Columns:
             if content_of(cell):
                 return Row(number, raw.line, raw.cells, errors=[self._without_name(index, "ragged", cell)])
         row = Row(number, raw.line, raw.cells[:width], content={"marks": {}})
-        highest = MarkSettings.current().max
+        highest, maxima = MarkSettings.current().max, SubjectCatalog.current().maxima
         texts: dict[ColumnRole, str] = {}
         for column, cell in zip(self.assigned, [*row.cells, *[""] * (width - len(row.cells))], strict=True):
             if column.role is ColumnRole.SUBJECT:
-                self._add_mark(row, str(column.subject), cell, highest)
+                self._add_mark(row, str(column.subject), cell, maxima.get(str(column.subject), highest))
             elif column.role is not ColumnRole.IGNORED:
                 texts[column.role] = content_of(cell)
             elif column.reason is Reason.UNNAMED and content_of(cell):

@@ -6,7 +6,8 @@ from itertools import islice
 from operator import ne
 from pathlib import Path
 
-from modules.students import MarkSettings
+from core.api import normalized
+from modules.students import SubjectCatalog
 from modules.transfers.columns.cell_values import ValueOptions
 from modules.transfers.columns.derived import DOUBTS, Sample, doubts, number_in
 from modules.transfers.columns.doubtful_names import highest_in
@@ -43,9 +44,8 @@ def analyse(path: Path, options: Options, stored: Sequence[str], *, is_workbook:
     table = open_table(path, options, is_workbook=is_workbook)
     rows = list(_sample(path, table))
     columns = table.columns.assigned
-    return Analysis(
-        table, rows, [*_notes(table.layout, options), *_doubtful(table, rows, stored), *_similar(columns, stored)]
-    )
+    findings = [*_doubtful(table, rows, stored), *_similar(columns, stored), *_respelled(columns)]
+    return Analysis(table, rows, [*_notes(table.layout, options), *findings])
 
 
 def _sample(path: Path, table: CsvTable) -> Iterator[RawRow]:
@@ -117,7 +117,7 @@ def _as_branch(column: Column, table: CsvTable) -> str:
 
 def _other_scale(column: Column, sample: Sample, values: ValueOptions) -> Iterator[Finding]:
     """Yield a finding if a column's name gives another highest mark than the school's, and its marks fit it."""
-    named, highest = highest_in(column.name), MarkSettings.current().max
+    named, highest = highest_in(column.name), SubjectCatalog.current().max_of(str(column.subject))
     if named is None or not 1 < named < highest or values.scale_of(str(column.subject)) is not None:
         return
     numbers = [number for number in map(number_in, sample.cells) if number is not None]
@@ -147,6 +147,21 @@ def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Findi
                 f'"{column.subject}" would be a new subject, but looks like the subject "{similar}". Import it as '
                 f"that, or use columns={quoted(column.name)}:marks to import it as a subject of its own.",
                 f"ignore={quoted(column.name)}" if is_there else f"columns={quoted(column.name)}:marks.{similar}",
+            )
+
+
+def _respelled(columns: Sequence[Column]) -> Iterator[Finding]:
+    """Yield a finding for each column whose name is another spelling of a stored subject, or an alias of it."""
+    known = SubjectCatalog.current()
+    for column in columns:
+        if column.role is not ColumnRole.SUBJECT or column.subject not in known.names:
+            continue
+        written = normalized("NFC", column.name.removeprefix("marks."))
+        if written != column.subject and known.find(written) == column.subject:
+            yield Finding(
+                code="subject_stored_as",
+                column=column.name,
+                detail=f'The column "{column.name}" is the subject "{column.subject}".',
             )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from core.clock import utc_now
 from core.database import check_disk_space, operation_timeout
 from core.errors import Forbidden, Unauthenticated
+from modules.students import SubjectCatalog
 from modules.transfers.files import file_store, spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.files.table import InvalidFile, Row
@@ -65,6 +66,7 @@ async def run(job: Import, *, verify: Verify = _permitted) -> None:
 
 async def _carry_out(job: Import, path: Path, workbook: Workbook | None, verify: Verify) -> State:
     await new_subjects.remember_stored(job)
+    await SubjectCatalog.read()  # for the threads that read the file
     table = None
     if job.format != "ndjson" or workbook:
         table = await _look_at(job, path, workbook)

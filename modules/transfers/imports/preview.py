@@ -8,7 +8,7 @@ from typing import Any
 from beanie import PydanticObjectId
 
 from core.database import operation_timeout
-from modules.students import StudentReader
+from modules.students import StudentReader, SubjectCatalog
 from modules.transfers.files import spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.imports import findings as found
@@ -32,6 +32,7 @@ async def preview(path: Path, query: ImportQuery, format_: str, by: str) -> Prev
     async with spreadsheet.as_text(path, query.sheet) as (text, workbook):
         with operation_timeout():
             stored = await StudentReader().subjects(MAX_STORED)
+            await SubjectCatalog.read()  # for the threads that read the file
         if format_ == "ndjson" and not workbook:
             results = await _results(text, None, query, by)
             of_file = {"format": "ndjson", "columns": [], "parameters": _parameters(query)}

@@ -15,8 +15,10 @@ from modules.students import (
     StudentBulkStore,
     StudentPatch,
     StudentSnapshot,
+    SubjectCatalog,
     Write,
     differences,
+    match_marks,
 )
 from modules.transfers.columns.cell_values import CODES, CellProblem
 from modules.transfers.files.table import Row, RowError
@@ -135,10 +137,25 @@ def _error(error: Any) -> RowError:
 
 async def validate_all(rows: Sequence[Row], job: Import) -> list[RowResult]:
     """Validate checked rows against the students stored in the database."""
+    known = await SubjectCatalog.read()
     wanted = {row.content["roll_no"] for row in rows if not row.errors}
     current = await job.students.find(wanted) if wanted else {}
     similar = await find_similar(rows, current, job)
-    return await in_thread(_validate_each, rows, current, similar, job)
+    return await in_thread(_validate_each, rows, current, similar, job, known)
+
+
+def _name_subjects(row: Row, known: SubjectCatalog) -> None:
+    """Put a checked row's marks under the stored names of their subjects, and note which were written otherwise."""
+    if row.errors:
+        return
+    matched = match_marks(row.content["marks"], known)
+    row.content["marks"] = matched.marks
+    row.blanks = [known.name_of(subject) for subject in row.blanks]
+    for subject, name in matched.stored_as.items():
+        detail = f'"{subject}" is the subject "{name}".'
+        row.notes.append(RowError(subject[:MAX_VALUE], "", "subject_stored_as", detail))
+    for error in matched.errors:
+        row.errors.append(RowError(error.subject[:MAX_VALUE], "", error.code, error.detail))
 
 
 def _validate_each(
@@ -146,7 +163,10 @@ def _validate_each(
     current: Mapping[str, StudentSnapshot],
     similar: Mapping[str, Sequence[SimilarStudent]],
     job: Import,
+    known: SubjectCatalog,
 ) -> list[RowResult]:
+    for row in rows:
+        _name_subjects(row, known)
     numbered = [(row, row.content.get("roll_no", "")) for row in rows]
     return [validate_row(row, current.get(roll_no), similar.get(roll_no, ()), job) for row, roll_no in numbered]
 
@@ -191,7 +211,7 @@ def _mode_errors(row: Row, mode: Mode, *, live: bool) -> list[RowError]:
 
 def _content(row: Row, current: StudentSnapshot | None, *, remove_blanks: bool) -> dict[str, Any]:
     """Return the student's content merged with the row's. Fields that the row omits keep their value."""
-    marks = dict(current.marks) if current else {}
+    marks = SubjectCatalog.current().respelled(current.marks) if current else {}
     if remove_blanks:
         for subject in row.blanks:
             marks.pop(subject, None)

@@ -1,0 +1,1 @@
+"""Subjects: their spelling, maxima, order and titles; renaming and merging them."""

@@ -1,0 +1,138 @@
+"""The subjects as this process knows them, so that no request needs a query to understand a subject.
+
+What is known is read again before it is used if it is older than `MAX_AGE_SECONDS`. So a process understands a subject
+as another process has changed it at most that much later.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any, Self
+
+from core.database import Batcher, collection
+from modules.students.settings import MarkSettings
+from modules.students.subjects.models import UNORDERED, ConflictRule, Subject, exact_key, spelling_key
+
+MAX_AGE_SECONDS = 1.0
+
+Mark = int | float
+
+_FIELDS = ("name", "title", "max", "order", "aliases", "counts_in_total", "spellings", "merged")
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectCatalog:
+    """All subjects that are stored.
+
+    names       of all subjects, as stored
+    titles      by name, of the subjects that have one
+    maxima      the highest mark by name, of the subjects that have one of their own: see `max_of`
+    order       the place by name, of the subjects that have one: see `sorted`
+    uncounted   the names of those that are no part of a total: see `counts`
+    by_key      the name of the subject of each key
+    highest_max the highest maximum that a subject has of its own
+    merged      the rules for marks in both of two merged subjects, by the name that was merged
+    read_at     when reading began, on the clock of `time.monotonic`
+    """
+
+    names: frozenset[str] = frozenset()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    maxima: Mapping[str, float] = field(default_factory=dict)
+    order: Mapping[str, int] = field(default_factory=dict)
+    uncounted: frozenset[str] = frozenset()
+    by_key: Mapping[str, str] = field(default_factory=dict)
+    highest_max: float = 0
+    merged: Mapping[str, ConflictRule] = field(default_factory=dict)
+    read_at: float = float("-inf")
+
+    @classmethod
+    async def read(cls) -> "SubjectCatalog":
+        """Return all subjects as they are stored now, or were at most `MAX_AGE_SECONDS` ago."""
+        return _current if _current.read_at > monotonic() - MAX_AGE_SECONDS else await _read_once(None)
+
+    @staticmethod
+    def current() -> "SubjectCatalog":
+        """Return what this process has read last, which may be old or nothing."""
+        return _current
+
+    @classmethod
+    def of(cls, stored: Iterable[Mapping[str, Any]], read_at: float) -> Self:
+        """Return the catalogue of stored subjects."""
+        rows = list(stored)
+        return cls(
+            names=frozenset(row["name"] for row in rows),
+            titles={row["name"]: row["title"] for row in rows if row["title"] is not None},
+            maxima={row["name"]: row["max"] for row in rows if row["max"] is not None},
+            order={row["name"]: row["order"] for row in rows if row["order"] != UNORDERED},
+            uncounted=frozenset(row["name"] for row in rows if not row["counts_in_total"]),
+            by_key={key: row["name"] for row in rows for key in row["spellings"]},
+            merged={subject: ConflictRule(rule) for row in rows for subject, rule in row.get("merged", {}).items()},
+            highest_max=max((row["max"] for row in rows if row["max"] is not None), default=0),
+            read_at=read_at,
+        )
+
+    def find(self, subject: str) -> str | None:
+        """Return the stored name of a subject, given in any spelling or by an alias; None if it is not stored."""
+        if subject in self.names:
+            return subject
+        return self.by_key.get(exact_key(subject)) or self.by_key.get(spelling_key(subject))
+
+    def name_of(self, subject: str) -> str:
+        """Return the stored name of a subject, or the given spelling if it is not stored."""
+        return self.find(subject) or subject
+
+    def respelled(self, marks: Mapping[str, Mark]) -> dict[str, Mark]:
+        """Return a student's stored marks, or those of an earlier version, under today's names of their subjects.
+
+        Of two marks in subjects that were merged, the rule of the merge decides which one is kept.
+        """
+        if marks.keys() <= self.names:  # much faster, and the usual case
+            return dict(marks)
+        found: dict[str, Mark] = {}
+        for subject, mark in marks.items():
+            if (name := self.name_of(subject)) == subject or name not in marks.keys() | found.keys():
+                found.setdefault(name, mark)
+        for subject, mark in marks.items():
+            if (name := self.name_of(subject)) != subject:
+                found[name] = self.merged.get(subject, ConflictRule.INTO).kept(found[name], mark)
+        return found
+
+    def max_of(self, subject: str) -> float:
+        """Return the highest mark in a subject, given by its stored name: its own, or `MARKS_MAX`."""
+        own = self.maxima.get(subject)
+        return MarkSettings.current().max if own is None else own
+
+    def counts(self, subject: str) -> bool:
+        """Return whether marks in a subject, given by its stored name, are part of a total."""
+        return subject not in self.uncounted
+
+    def sorted(self, subjects: Iterable[str]) -> list[str]:
+        """Return subjects, given by their stored names, in their declared order; those without one follow by name."""
+        return sorted(subjects, key=lambda subject: (self.order.get(subject, UNORDERED), subject))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sorted(self.names))
+
+
+_current = SubjectCatalog()
+
+
+def forget(*, entirely: bool = False) -> None:
+    """Read the subjects again before they are used the next time: after a write, or `entirely` for another database."""
+    global _current  # noqa: PLW0603 (one catalogue for the process)
+    _current = SubjectCatalog() if entirely else replace(_current, read_at=float("-inf"))
+
+
+async def _read(requests: Sequence[None]) -> list[SubjectCatalog]:
+    global _current  # noqa: PLW0603 (as above)
+    before, read_at = _current, monotonic()
+    # The filter matches all subjects, and lets the query use an index.
+    found = collection(Subject).find({"order": {"$gte": 0}}, _FIELDS)
+    catalog = SubjectCatalog.of(await found.to_list(None), read_at)
+    if _current is before:  # otherwise a write came in between, and may not be in it
+        _current = catalog
+    return [catalog] * len(requests)
+
+
+# Concurrent requests share one query.
+_read_once = Batcher(_read)

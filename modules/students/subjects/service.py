@@ -1,0 +1,242 @@
+"""Operations on subjects: those that students have marks in, and those that are declared."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Set
+from json import dumps
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from core.api import retry_conflicts
+from core.clock import utc_now
+from core.database import Page, Window, collection
+from core.errors import Conflict, FieldError, NotFound
+from core.middleware import current_request
+from modules.students.listing import pages
+from modules.students.models import StudentDocument
+from modules.students.records.store import Writer
+from modules.students.settings import MarkSettings
+from modules.students.subjects import catalog
+from modules.students.subjects.models import (
+    UNORDERED,
+    Subject,
+    SubjectChange,
+    SubjectOperation,
+    exact_key,
+    is_exact,
+    spelling_key,
+)
+from modules.students.subjects.schemas import SubjectWrite
+
+MAX_LOG = 50
+
+
+class SubjectNotFound(NotFound):
+    """There is no such subject: no student has a mark in it, and it is not declared. `GET /subjects` lists all
+    subjects; `PUT /subjects/{subject}` declares one."""
+
+    title = "Subject not found"
+
+
+class SubjectNameTaken(Conflict):
+    """Another subject has this name or alias. Choose another one, or merge the two subjects with
+    `POST /subjects/{subject}/merge`."""
+
+    title = "Subject name taken"
+
+
+class SubjectBusy(Conflict):
+    """The subject is being renamed or merged, or that is being undone. Wait until this operation has ended;
+    `GET /subject-operations` lists them."""
+
+    title = "Subject busy"
+
+
+class MarksAboveMaximum(Conflict):
+    """Students have higher marks in the subject than the maximum allows. Nothing was changed. Correct these marks
+    (`GET /students?where=marks.SUBJECT>MAXIMUM` lists the students), or choose a higher maximum."""
+
+    title = "Marks above the maximum"
+
+
+async def list_(window: Window) -> tuple[Page[Subject], Counter[str]]:
+    """Return one page of the subjects that are declared or that students have marks in, and the number of these
+    students by subject."""
+    counts = await student_counts()
+    listed = {"$or": [{"declared": True}, {"name": {"$in": list(counts)}}]}
+    found = Subject.find({"$and": [{"order": {"$gte": 0}}, listed, window.filter]}).sort(window.sort)
+    return window.page(await found.limit(window.limit + 1).to_list()), counts
+
+
+async def student_counts() -> Counter[str]:
+    """Return the number of students with a mark in each subject. An index alone answers this."""
+    counts = Counter[str]()
+    async for names, students in pages.counted_subject_sets():
+        counts.update(dict.fromkeys(names, students))
+    return counts
+
+
+async def remove_unused(names: Set[str]) -> None:
+    """Remove those of these subjects that nobody has declared, or has marks in any more."""
+    unused = names - (await student_counts()).keys() if names else names
+    if unused:
+        await collection(Subject).delete_many({"name": {"$in": list(unused)}, "declared": False})
+        catalog.forget()
+
+
+async def get(subject: str) -> tuple[Subject, int]:
+    """Return a subject, given in any spelling or by an alias, and the number of students with a mark in it. Raise
+    `SubjectNotFound`."""
+    found, counts = await find(subject), await student_counts()
+    if not (found.declared or counts[found.name]):
+        raise _not_found(subject)
+    return found, counts[found.name]
+
+
+async def find(subject: str) -> Subject:
+    """Return the stored subject, also if nobody has a mark in it any more. Raise `SubjectNotFound`."""
+    stored = await _find(subject)
+    if stored is None:
+        raise _not_found(subject)
+    return stored
+
+
+def _not_found(subject: str) -> SubjectNotFound:
+    return SubjectNotFound(f"There is no subject {subject}.")
+
+
+async def _find(subject: str) -> Subject | None:
+    found = await Subject.find({"spellings": {"$in": [spelling_key(subject), exact_key(subject)]}}).to_list()
+    return min(found, key=lambda one: (one.name != subject, exact_key(subject) not in one.spellings), default=None)
+
+
+async def put(subject: str, data: SubjectWrite, writer: Writer) -> tuple[Subject, bool]:
+    """Declare a subject, and return it and whether it was stored only now.
+
+    Raise `SubjectNameTaken`, `MarksAboveMaximum`, `SubjectBusy`, `PreconditionFailed`, and `SubjectNotFound` if
+    `If-Match` expects a subject that does not exist.
+    """
+
+    async def attempt() -> tuple[Subject, bool] | None:
+        stored = await _find(subject)
+        if stored is None:
+            if writer.expects.if_match:
+                raise _not_found(subject)
+            return await _create(subject, data, writer.name)
+        writer.expects.check(stored.etag)
+        if await SubjectOperation.find({"active": stored.name}).exists():
+            raise SubjectBusy
+        return await _replace(stored, data, writer.name)
+
+    return await retry_conflicts(attempt)
+
+
+async def _create(name: str, data: SubjectWrite, by: str) -> tuple[Subject, bool] | None:
+    new = Subject(name=name, spellings=[spelling_key(name)])
+    new = new.model_copy(update=_declared(new, data, by))
+    try:
+        await new.insert()
+    except DuplicateKeyError:
+        if not await _find(name):  # otherwise, somebody wrote a mark in it meanwhile
+            await _free_aliases(new)
+        return None
+    finally:
+        catalog.forget()
+    return new, True
+
+
+async def _replace(stored: Subject, data: SubjectWrite, by: str) -> tuple[Subject, bool] | None:
+    before, after = (highest(one) for one in (stored.max, data.max))
+    is_lowered = after < before and await _has_marks(stored.name)
+    if is_lowered:
+        await check_marks(stored.name, after, "#/max")
+    changes = _declared(stored, data, by)
+    try:
+        changed = await stored.change(changes)
+    except DuplicateKeyError:
+        await _free_aliases(stored.model_copy(update=changes))
+        return None
+    finally:
+        catalog.forget()
+    if changed and is_lowered:
+        # Until now, another process may have accepted marks up to the earlier maximum.
+        await asyncio.sleep(catalog.MAX_AGE_SECONDS)
+        try:
+            await check_marks(stored.name, after, "#/max")
+        except MarksAboveMaximum:
+            undone = logged(changed, by, {"max": stored.max})
+            await changed.change(undone)
+            catalog.forget()
+            raise
+    return None if changed is None else (changed, False)
+
+
+def highest(maximum: float | None) -> float:
+    """Return the highest mark of a subject with this maximum, or without one."""
+    return MarkSettings.current().max if maximum is None else maximum
+
+
+async def _has_marks(name: str) -> bool:
+    return bool(await StudentDocument.find({"keys.live": True, f"marks.{name}": {"$gte": 0}}).exists())
+
+
+async def check_marks(name: str, most: float, pointer: str) -> None:
+    """Raise `MarksAboveMaximum`, with a pointer into the body, if a student has a higher mark in a subject."""
+    above = {f"marks.{name}": {"$gt": most}, "keys.live": True}
+    if students := await collection(StudentDocument).count_documents(above):
+        detail = f"The number of students with more than {most:g} in {name}: {students}."
+        raise MarksAboveMaximum(detail, errors=[FieldError(code="subject_max_marks", detail=detail, pointer=pointer)])
+
+
+def _declared(subject: Subject, data: SubjectWrite, by: str) -> dict[str, Any]:
+    """Return the changes of a subject that is declared like this."""
+    own, *others = subject.spellings
+    aliases: dict[str, str] = {}
+    for alias in data.aliases:
+        if (key := spelling_key(alias)) != own:
+            aliases.setdefault(key, alias)
+    declared = data.model_dump() | {
+        "aliases": list(aliases.values()),
+        "spellings": [own, *filter(is_exact, others), *aliases],
+        "order": UNORDERED if data.order is None else data.order,
+    }
+    return logged(subject, by, declared) | {"declared": True}
+
+
+def logged(subject: Subject, by: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes of a subject, together with the log that tells them."""
+    differing = {
+        name: value for name, value in changes.items() if name != "spellings" and getattr(subject, name) != value
+    }
+    what = ", ".join(f"{name}: {_shown(getattr(subject, name))} → {_shown(new)}" for name, new in differing.items())
+    return {**changes, "log": [*subject.log, entry(by, what or "declared")][-MAX_LOG:]}
+
+
+def entry(by: str, what: str) -> SubjectChange:
+    """Return a log entry of the current request."""
+    caller = current_request()
+    return SubjectChange(at=utc_now(), by=by, address=caller.address, request_id=caller.request_id, what=what)
+
+
+def _shown(value: Any) -> str:
+    return dumps(None if value == UNORDERED else value, ensure_ascii=False)
+
+
+async def _free_aliases(wanted: Subject) -> None:
+    pointers = {alias: f"#/aliases/{position}" for position, alias in enumerate(wanted.aliases)}
+    await free_names(pointers, wanted)
+
+
+async def free_names(pointers: Mapping[str, str], wanted: Subject) -> None:
+    """Remove other subjects that have one of these names if nobody has declared them or has marks in them any more.
+    Raise `SubjectNameTaken`, with a pointer into the body, if another subject has one of the names."""
+    counts = await student_counts()
+    for name, pointer in pointers.items():
+        other = await Subject.find_one({"spellings": spelling_key(name)})
+        if other is None or other.id == wanted.id:
+            continue
+        if other.declared or counts[other.name]:
+            detail = f'"{name}" is the subject {other.name}, or an alias of it.'
+            raise SubjectNameTaken(detail, errors=[FieldError(code="exists", detail=detail, pointer=pointer)])
+        await other.remove()

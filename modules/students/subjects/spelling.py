@@ -1,0 +1,117 @@
+"""Marks under the stored names of their subjects, in whatever spelling they were written. Every write of marks passes
+here: of one student, of a bulk, and of an import."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from core.api import RequestBody, json_pointer
+from core.clock import utc_now
+from core.database import insert_ignoring_duplicates, stored_form
+from core.errors import FieldError, InvalidRequest
+from modules.students.settings import MarkSettings
+from modules.students.subjects import catalog
+from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subjects.models import Subject, spelling_key
+
+Value = TypeVar("Value", int | float, int | float | None)
+Body = TypeVar("Body", bound=RequestBody)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectError:
+    """Why a mark in a subject, as it was written, is refused."""
+
+    subject: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedMarks(Generic[Value]):
+    """Marks by the stored names of their subjects.
+
+    `stored_as` has the stored name of each subject that was written otherwise, and `new` are the subjects with a mark
+    that are not stored yet.
+    """
+
+    marks: dict[str, Value]
+    stored_as: dict[str, str]
+    new: list[str]
+    errors: list[SubjectError]
+
+
+def match(marks: Mapping[str, Value], known: SubjectCatalog) -> MatchedMarks[Value]:
+    """Return marks under the stored names of their subjects, with an error for each that is above its maximum, and for
+    each that names the subject of another one."""
+    found: MatchedMarks[Value] = MatchedMarks({}, {}, [], [])
+    unknown: dict[str, str] = {}
+    usual = MarkSettings.current().max
+    for subject, mark in marks.items():
+        name = known.find(subject)
+        if name is None:
+            name = unknown.setdefault(spelling_key(subject), subject)
+            if mark is not None:
+                found.new.append(name)
+        if name in found.marks:
+            detail = f'This is another spelling of the subject "{name}", which is there twice.'
+            found.errors.append(SubjectError(subject, "subject_twice", detail))
+        elif mark is not None and mark > (highest := known.maxima.get(name, usual)):
+            found.errors.append(SubjectError(subject, "mark_range", f"A mark lies between 0 and {highest:g}."))
+        found.marks[name] = mark
+        if name != subject:
+            found.stored_as[subject] = name
+    return found
+
+
+async def register(subjects: Iterable[str]) -> SubjectCatalog:
+    """Store the subjects that are not stored yet, and return all subjects.
+
+    Of two processes that write different spellings at once, the unique index lets only one store its spelling.
+    """
+    known = await SubjectCatalog.read()
+    new = {spelling_key(subject): subject for subject in subjects if known.find(subject) is None}
+    if not new:
+        return known
+    now = utc_now()
+    rows = [Subject(spellings=[key], name=name, created_at=now, updated_at=now) for key, name in new.items()]
+    await insert_ignoring_duplicates(Subject, [stored_form(row) for row in rows])
+    catalog.forget()
+    return await SubjectCatalog.read()
+
+
+async def accept(marks: Mapping[str, Value]) -> MatchedMarks[Value]:
+    """Return marks for a student under the stored names of their subjects, and store the new subjects."""
+    matched = match(marks, await SubjectCatalog.read())
+    if matched.new and not matched.errors:
+        matched = match(marks, await register(matched.new))
+    return matched
+
+
+async def accept_body(data: Body) -> tuple[Body, dict[str, str]]:
+    """Return a body with `marks` under the stored names of their subjects, and the stored name of each that was written
+    otherwise. Raise `InvalidRequest`."""
+    marks: Mapping[str, Any] = getattr(data, "marks")  # noqa: B009  (of several schemas)
+    if not marks:
+        return data, {}
+    matched = await accept(marks)
+    _refuse(matched, lambda subject: json_pointer(["marks", subject]))
+    return data.model_copy(update={"marks": matched.marks}), matched.stored_as
+
+
+async def accept_mark(subject: str, mark: int | float) -> tuple[str, dict[str, str]]:
+    """Return the stored name of a subject for one mark, and whether it was written otherwise, as `accept_body` does.
+    Raise `InvalidRequest`."""
+    matched = await accept({subject: mark})
+    _refuse(matched, lambda _: "#/mark")
+    return next(iter(matched.marks)), matched.stored_as
+
+
+def _refuse(matched: MatchedMarks[Any], pointer_of: Callable[[str], str]) -> None:
+    if matched.errors:
+        raise InvalidRequest(
+            errors=[
+                FieldError(code=error.code, detail=error.detail, pointer=pointer_of(error.subject))
+                for error in matched.errors
+            ]
+        )

@@ -1,0 +1,286 @@
+"""Renaming subjects and merging them, for all students, and undoing it."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+from core.settings import Settings
+from modules.students.records.bulk import StudentBulkStore
+from modules.students.subjects import catalog, operations
+from modules.students.subjects.models import Subject
+from modules.students.subjects.operations import carry_out_subject_operations
+from tests.auth.people import as_teacher
+from tests.conftest import AppClient
+from tests.kit import people, stored, without_jobs
+from tests.students.test_subjects import create, errors, put
+
+
+@pytest.fixture(autouse=True)
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "MAX_AGE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def client(open_client: AppClient, settings: Settings) -> TestClient:
+    """Return a client of a teacher, of an app that does nothing in the background."""
+    return as_teacher(open_client(modules=without_jobs()), settings)
+
+
+def begin(client: TestClient, subject: str, what: str, **body: Any) -> str:
+    answer = client.post(f"/subjects/{subject}/{what}", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/subject-operations/{answer.json()['operation_id']}"
+    return answer.headers["location"]
+
+
+def work(client: TestClient) -> None:
+    assert client.portal
+    client.portal.call(carry_out_subject_operations)
+
+
+def undo(client: TestClient, operation: str) -> Response:
+    answer = client.post(f"{operation}/undo")
+    work(client)
+    return answer
+
+
+def marks(client: TestClient) -> dict[str, dict[str, float]]:
+    return {one["roll_no"]: one["marks"] for one in client.get("/students").json()}
+
+
+def names(client: TestClient) -> list[str]:
+    return [one["name"] for one in client.get("/subjects").json()]
+
+
+def told(client: TestClient, operation: str, *fields: str) -> list[Any]:
+    found = client.get(operation).json()
+    return [found[field] for field in fields]
+
+
+@pytest.mark.parametrize("to", ["mathematics", "MATH"])
+def test_a_subject_is_renamed_for_all_students_and_back(client: TestClient, to: str) -> None:
+    put(client, "math", aliases=["maths"], title="Mathematics", max=50)
+    create(client, "S1", math=1, art=2)
+    create(client, "S2", art=3)
+    create(client, "S3", math=4)
+    client.delete("/students/S3")
+
+    operation = begin(client, "Maths", "rename", to=to)
+    during = client.patch("/students/S1", json={"marks": {"art": 5}})
+    busy = put(client, "math")
+    work(client)
+
+    assert during.json()["marks"] == {to: 1, "art": 5}, "a write does not wait for the job"
+    assert busy.json()["type"] == "/problems/subject-busy"
+    assert marks(client) == {"S1": {to: 1, "art": 5}, "S2": {"art": 3}}
+    assert client.post("/students/S3/restore").json()["marks"] == {to: 4}
+    assert client.post("/students/S1/restore?version=1").json()["marks"] == {to: 1, "art": 2}
+    assert client.get("/subjects/math").json()["name"] == to
+    assert errors(client.put("/students/S1/marks/maths", json={"mark": 51})) == [("mark_range", "#/mark")]
+    assert told(client, operation, "kind", "state", "subject", "target", "by") == [
+        "rename",
+        "done",
+        "math",
+        to,
+        "alice",
+    ]
+
+    assert undo(client, operation).status_code == 202
+    assert told(client, operation, "state", "undone_by") == ["undone", "alice"]
+    assert marks(client) == {"S1": {"math": 1, "art": 2}, "S2": {"art": 3}, "S3": {"math": 4}}
+    assert client.get(f"/subjects/{to}").json()["name"] == "math"
+    assert undo(client, operation).json()["type"] == "/problems/operation-not-undoable"
+
+
+def test_each_student_gets_a_version_that_names_the_operation(client: TestClient) -> None:
+    create(client, "S1", math=1)
+    create(client, "S2", art=1)
+
+    operation = begin(client, "math", "rename", to="maths")
+    work(client)
+
+    history = client.get("/students/S1/history").json()
+    assert history[0]["source"] == f"subject rename {operation.rpartition('/')[2]}"
+    assert [(one["field"], one["from"], one["to"]) for one in history[0]["changes"]] == [
+        ("marks.math", 1, None), ("marks.maths", None, 1),
+    ]  # fmt: skip
+    assert len(client.get("/students/S2/history").json()) == 1
+    assert told(client, operation, "total", "changed") == [1, 1]
+
+
+@pytest.mark.parametrize(("rule", "kept"), [("into", 5), ("from", 7), ("highest", 7), ("lowest", 5)])
+def test_a_subject_is_merged_and_the_caller_chooses_between_two_marks(
+    client: TestClient, rule: str, kept: float
+) -> None:
+    put(client, "math")
+    put(client, "Rechnen", aliases=["Mathe"])
+    create(client, "S1", Rechnen=7, math=5)
+    create(client, "S2", Rechnen=8)
+    create(client, "S3", math=9)
+
+    refused = client.post("/subjects/Rechnen/merge", json={"into": "math"})
+    operation = begin(client, "mathe", "merge", into="MATH", on_conflict=rule)
+    work(client)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/marks-in-both")
+    assert "1." in refused.json()["detail"]
+    assert marks(client) == {"S1": {"math": kept}, "S2": {"math": 8}, "S3": {"math": 9}}
+    assert names(client) == ["math"]
+    assert client.get("/subjects/mathe").json()["aliases"] == ["Rechnen", "Mathe"]
+    assert told(client, operation, "state", "total", "changed", "conflicts", "students") == [
+        "done", 2, 2, 1, [{"roll_no": "S1", "into": 5, "from": 7, "kept": kept}],
+    ]  # fmt: skip
+    assert client.post("/students/S1/restore?version=1").json()["marks"] == {"math": kept}
+
+
+def test_a_merge_is_undone_for_students_who_have_not_been_changed_since(client: TestClient) -> None:
+    put(client, "Rechnen", title="Arithmetic", aliases=["Mathe"])
+    create(client, "S1", Rechnen=7, math=5)
+    create(client, "S2", Rechnen=8)
+    create(client, "S3", Rechnen=9)
+    create(client, "S4", math=1)
+    operation = begin(client, "Rechnen", "merge", into="math", on_conflict="into")
+    work(client)
+    client.patch("/students/S2", json={"name": "Zoe"})
+    client.delete("/students/S3?purge=true")
+
+    answer = undo(client, operation)
+
+    assert answer.status_code == 202
+    assert marks(client) == {
+        "S1": {"Rechnen": 7, "math": 5},
+        "S2": {"math": 8},
+        "S3": {"Rechnen": 9},
+        "S4": {"math": 1},
+    }
+    assert told(client, operation, "state", "restored", "kept") == ["undone", 2, 1]
+    assert client.get("/subjects/mathe").json()["title"] == "Arithmetic"
+    assert client.get("/subjects/math").json()["aliases"] == []
+    again = begin(client, "Rechnen", "merge", into="math", on_conflict="from")
+    work(client)
+    assert told(client, again, "changed") == [2]
+
+
+def test_spellings_of_older_versions_are_merged_into_one_subject(client: TestClient) -> None:
+    assert client.portal
+    for name, key in (("math", "math"), ("Math", ".Math")):
+        new = Subject(name=name, spellings=[key])
+        client.portal.call(new.insert)
+    catalog.forget()
+    create(client, "S1", math=1, Math=2)
+
+    work_on = begin(client, "math", "merge", into="Math", on_conflict="highest")
+    work(client)
+
+    assert marks(client) == {"S1": {"Math": 2}}
+    assert client.patch("/students/S1", json={"marks": {"math": 3}}).json()["stored_as"] == {"math": "Math"}
+    put(client, "Math", title="Mathematics")
+    assert client.get("/subjects/MATH").json()["name"] == "Math"
+    assert told(client, work_on, "conflicts") == [1]
+
+
+def test_an_interrupted_operation_is_finished_by_another_process(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "BATCH", 2)
+    for number in range(5):
+        create(client, f"S{number}", math=number, **({"maths": 50} if number == 3 else {}))
+    write_all, batches = StudentBulkStore.write_all, 0
+
+    async def dies(writes: Any) -> list[bool]:
+        nonlocal batches
+        batches += 1
+        made = await write_all(writes)
+        if batches in (1, 3):
+            raise OSError("the process dies after a batch is written")
+        return made
+
+    operation = begin(client, "math", "merge", into="maths", on_conflict="lowest")
+    monkeypatch.setattr(StudentBulkStore, "write_all", staticmethod(dies))
+    for _ in range(2):
+        with pytest.raises(OSError, match="dies"):
+            work(client)
+        assert told(client, operation, "state") == ["running"]
+    work(client)
+
+    assert marks(client) == {f"S{number}": {"maths": number} for number in range(5)}
+    assert told(client, operation, "state", "students") == [
+        "done", [{"roll_no": "S3", "into": 50, "from": 3, "kept": 3}],
+    ]  # fmt: skip
+    batches = 0
+    client.post(f"{operation}/undo")
+    with pytest.raises(OSError, match="dies"):
+        work(client)
+    batches = 10
+    work(client)
+    assert told(client, operation, "state", "restored", "kept") == ["undone", 5, 0]
+    assert marks(client)["S3"] == {"math": 3, "maths": 50}
+
+
+def test_what_cannot_be_renamed_or_merged_is_refused(client: TestClient) -> None:
+    create(client, "S1", math=60, art=5)
+    put(client, "quiz", max=10, aliases=["test"])
+
+    def refused(subject: str, what: str, **body: Any) -> tuple[int, str]:
+        answer = client.post(f"/subjects/{subject}/{what}", json=body)
+        return answer.status_code, answer.json()["type"].removeprefix("/problems/")
+
+    assert refused("pe", "rename", to="sport") == (404, "subject-not-found")
+    assert refused("math", "rename", to="Test") == (409, "subject-name-taken")
+    assert refused("math", "rename", to="math") == (409, "same-subject")
+    assert refused("math", "merge", into="MATH") == (409, "same-subject")
+    assert refused("math", "merge", into="pe") == (404, "subject-not-found")
+    assert refused("math", "merge", into="quiz") == (409, "marks-above-maximum")
+    assert client.get("/subject-operations").json() == []
+    operation = begin(client, "art", "rename", to="drawing")
+    assert refused("math", "merge", into="art") == (409, "subject-busy")
+    work(client)
+    begin(client, "drawing", "rename", to="painting")
+    work(client)
+    assert client.post(f"{operation}/undo").json()["detail"] == "The subject drawing has been changed since."
+    assert [one["target"] for one in client.get("/subject-operations").json()] == ["painting", "drawing"]
+    for method, path in (("GET", operation), ("POST", f"{operation}/undo"), ("POST", "/subjects/math/rename")):
+        assert people.viewer(client, f"v{len(path)}").ask(method, path, {"to": "x"}).status_code == 403
+    assert client.get("/subject-operations/abc").status_code == 404
+
+
+def test_an_erasure_removes_a_student_from_the_log_of_a_merge(client: TestClient) -> None:
+    create(client, "S1", math=1, maths=2)
+    create(client, "S2", maths=3)
+    operation = begin(client, "math", "merge", into="maths", on_conflict="from")
+    work(client)
+    admin = people.admin(client)
+
+    assert len(stored("subject_merged_students")) == 1
+    assert admin.ask("DELETE", "/students/S1?purge=true").status_code == 204
+    assert stored("subject_merged_students") == []
+    assert undo(client, operation).status_code == 202
+    assert told(client, operation, "students") == [[]]
+
+
+@pytest.mark.parametrize("what", [{"to": "maths"}, {"into": "maths", "on_conflict": "highest"}])
+def test_an_operation_that_is_still_running_can_be_undone(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, what: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(operations, "BATCH", 1)
+    create(client, "S1", math=1)
+    create(client, "S2", math=2)
+    if "into" in what:
+        put(client, "maths")
+    write_all = StudentBulkStore.write_all
+
+    async def somebody_undoes(writes: Any) -> list[bool]:
+        monkeypatch.setattr(StudentBulkStore, "write_all", staticmethod(write_all))
+        await operations.undo(operation.rpartition("/")[2], "alice")
+        return await write_all(writes)
+
+    operation = begin(client, "math", "rename" if "to" in what else "merge", **what)
+    monkeypatch.setattr(StudentBulkStore, "write_all", staticmethod(somebody_undoes))
+    work(client)
+    assert told(client, operation, "state") == ["undoing"]
+    work(client)
+
+    assert told(client, operation, "state") == ["undone"]
+    assert marks(client) == {"S1": {"math": 1}, "S2": {"math": 2}}
