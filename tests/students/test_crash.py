@@ -257,6 +257,7 @@ def check_consistent(school: School, write: Write, roll_no: str, before: list[JS
 
 def test_an_interrupted_erasure_can_be_repeated(school: School, database: "MongoClient[JSON]") -> None:
     write = Write("erase", create_live, "DELETE", "/students/{0}?purge=true", None, "")
+    students = database["student_management"]["students"]
     outcomes = []
 
     for roll_no, before in interruptions(school, write):
@@ -268,7 +269,6 @@ def test_an_interrupted_erasure_can_be_repeated(school: School, database: "Mongo
             assert school.ask("DELETE", f"/students/{roll_no}?purge=true").status_code == 204
 
         assert school.ask("GET", f"/students/{roll_no}/history").status_code == 404
-        students = database["student_management"]["students"]
         until(lambda: students.count_documents({"erasing.at": {"$exists": True}}) == 0)  # the next server's job
         assert_nothing_is_left(database, roll_no)
         school.follow()
