@@ -15,6 +15,7 @@ from pymongo.database import Database
 
 from core.app import create_app
 from core.module import Module
+from core.operations.health import service
 from core.registry import discover
 from core.settings import Settings
 from tests import kit
@@ -152,9 +153,9 @@ def documents_of(database: Database[Document]) -> dict[str, list[Document]]:
 
 
 def _bindings(modules: Sequence[Module] | None) -> list[object]:
-    """Return the collections that the documents are bound to."""
+    """Return the collections that the documents are bound to, those of the service itself included."""
     return [
         document.get_motor_collection()
-        for module in (_discovered() if modules is None else modules)
+        for module in (*(_discovered() if modules is None else modules), service)
         for document in module.documents
     ]

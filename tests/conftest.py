@@ -73,7 +73,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         check_conflicts([*discover(), service])
     except StartupError as error:
-        pytest.exit(f"The service cannot start. {error}", pytest.ExitCode.TESTS_FAILED)
+        raise pytest.UsageError(f"The service cannot start. {error}") from None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -6,7 +6,9 @@ bodies are checked by `core.api.RequestBody`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -23,11 +25,15 @@ Parsers = Mapping[str, TypeAdapter[Any]]
 
 def parsers_of(parameters: Iterable[tuple[str, FieldInfo]]) -> Parsers:
     """Return a parser of a single value for each of the parameters that may have values that cannot be stored."""
+<<<<<<< ours
     return {
         name: TypeAdapter(Union[kinds])  # type: ignore[arg-type]  # noqa: UP007 (of a tuple)
         for name, field in parameters
         if (kinds := _kinds(field))
     }
+=======
+    return {name: TypeAdapter(reduce(or_, kinds)) for name, field in parameters if (kinds := _kinds(field))}
+>>>>>>> theirs
 
 
 def _kinds(field: FieldInfo) -> tuple[Any, ...]:

@@ -21,8 +21,6 @@ from core.settings import variables
 from tests.contract.isolation import MODULES, imports_of
 from tests.processes import ROOT
 
-PAGE, EXAMPLE = settings_pages.files()
-
 MongoDatabase = Database[dict[str, Any]]
 
 
@@ -90,7 +88,8 @@ def documents_its_settings(module: Module) -> Iterator[str]:
     for variable, name in variables(module.settings).items():
         if not module.settings.model_fields[name].description:
             yield f"has no docstring below the setting {variable}"
-    for file, text in ((PAGE, settings_pages.page([module])), (EXAMPLE, settings_pages.example([module]))):
+    texts = (settings_pages.page([module]), settings_pages.example([module]))
+    for file, text in zip(settings_pages.files(), texts, strict=True):
         table = text[text.index(f"The module {module.name}") :]
         if table not in file.read_text(encoding="utf-8"):
             yield f"is not in {file.relative_to(ROOT)} with its current settings. Run: .venv/bin/{openapi.COMMAND}"

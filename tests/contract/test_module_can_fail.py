@@ -177,9 +177,10 @@ INVALID = tuple(isolated(notes.notes_module(_refuse_nothing)))
 
 
 @pytest.fixture
-def invalid_app(open_client: AppClient) -> TestClient:
-    """Return a client of an app of a module that refuses no request."""
-    client = open_client(modules=INVALID)
+def invalid_app(open_client: AppClient, database: MongoDatabase) -> TestClient:
+    """Return a client of an app of a module that refuses no request. Its database is its own, because other tests have
+    other documents in a collection of this name."""
+    client = open_client(modules=INVALID, mongodb_database=f"{database.name}_notes")
     client.headers |= SIGNED_IN
     return client
 

@@ -20,7 +20,7 @@ from anyio.from_thread import start_blocking_portal
 from pymongo import MongoClient
 
 from core.database.embedded import find_mongod, run_embedded
-from tests.processes import ROOT
+from tests.processes import ROOT, until
 from tests.servers import PATIENCE, Server, launch
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
@@ -257,6 +257,7 @@ def check_consistent(school: School, write: Write, roll_no: str, before: list[JS
 
 def test_an_interrupted_erasure_can_be_repeated(school: School, database: "MongoClient[JSON]") -> None:
     write = Write("erase", create_live, "DELETE", "/students/{0}?purge=true", None, "")
+    students = database["student_management"]["students"]
     outcomes = []
 
     for roll_no, before in interruptions(school, write):
@@ -268,6 +269,7 @@ def test_an_interrupted_erasure_can_be_repeated(school: School, database: "Mongo
             assert school.ask("DELETE", f"/students/{roll_no}?purge=true").status_code == 204
 
         assert school.ask("GET", f"/students/{roll_no}/history").status_code == 404
+        until(lambda: students.count_documents({"erasing.at": {"$exists": True}}) == 0)  # the next server's job
         assert_nothing_is_left(database, roll_no)
         school.follow()
         assert school.ask("POST", "/students", FRESH | {"roll_no": roll_no}).status_code == 201

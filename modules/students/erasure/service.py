@@ -130,13 +130,13 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
         return student.erasing.model_copy(update={"waits_for": left})
     if resumed:  # only now, because an erasure can wait for long, and is resumed often
         await forget_responses()
+    # The entry of the number itself names who had it before this student.
+    await collection(FormerNumber).delete_many({"$or": [{"student": student.id}, {"_id": student.roll_no}]})
     history = StudentVersion.find(StudentVersion.student == student.id)
     await subjects.remove_unused({subject for version in await history.to_list() for subject in version.marks})
     await history.delete()
     with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
         await Erasure(id=student.id, **student.erasing.model_dump(exclude={"waits_for"})).insert()
-    # The entry of the number itself names who had it before this student.
-    await collection(FormerNumber).delete_many({"$or": [{"student": student.id}, {"_id": student.roll_no}]})
     await student.delete()
     await MergedStudent.find(MergedStudent.student == student.id).delete()
     await history.delete()  # versions that a concurrent write copied meanwhile
