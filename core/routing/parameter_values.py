@@ -25,15 +25,7 @@ Parsers = Mapping[str, TypeAdapter[Any]]
 
 def parsers_of(parameters: Iterable[tuple[str, FieldInfo]]) -> Parsers:
     """Return a parser of a single value for each of the parameters that may have values that cannot be stored."""
-<<<<<<< ours
-    return {
-        name: TypeAdapter(Union[kinds])  # type: ignore[arg-type]  # noqa: UP007 (of a tuple)
-        for name, field in parameters
-        if (kinds := _kinds(field))
-    }
-=======
     return {name: TypeAdapter(reduce(or_, kinds)) for name, field in parameters if (kinds := _kinds(field))}
->>>>>>> theirs
 
 
 def _kinds(field: FieldInfo) -> tuple[Any, ...]:

@@ -33,7 +33,9 @@ KINDS = {
     *product(["find", "delete"], ["student_history", "student_changes"]),
     ("find", "student_erasures"),
     ("find", "users"),
-    ("find", "subjects"),
+    *product(["find", "findAndModify", "aggregate", "delete"], ["subjects"]),
+    *product(["find", "findAndModify", "aggregate"], ["subject_operations"]),
+    *product(["find", "delete"], ["subject_merged_students"]),
     # What an erasure sends, also in other modules.
     ("distinct", "student_history"),
     ("find", "erasure_followers"),
@@ -235,6 +237,21 @@ def erase_students(script: Script) -> None:
     script.ask("GET", "/erasures/{erasure_id}", erasure_id=newest["erasure_id"])
 
 
+def change_subjects(script: Script) -> None:
+    for subject in ("math", "art", "pe"):
+        declared = {"max": 99.5 if subject == "pe" else 100, "aliases": [f"{subject} 1"]}
+        script.ask("PUT", "/subjects/{subject}", json=declared, subject=subject)
+    script.ask("GET", "/subjects", "?limit=1")
+    script.ask("GET", "/subjects/{subject}", subject="math")
+    for path, body in (("rename", {"to": "arts"}), ("merge", {"into": "math", "on_conflict": "into"})):
+        subject = "art" if path == "rename" else "pe"
+        begun = script.ask("POST", f"/subjects/{{subject}}/{path}", json=body, subject=subject).json()
+        operation_id = begun.get("operation_id", "")
+    script.ask("GET", "/subject-operations", "?limit=1")
+    script.ask("GET", "/subject-operations/{operation_id}", operation_id=operation_id)
+    script.ask("POST", "/subject-operations/{operation_id}/undo", operation_id=operation_id)
+
+
 def lose_a_race(script: Script) -> None:
     """Write too late: the student has been changed or erased since it was read."""
     assert script.admin.client.portal
@@ -280,6 +297,7 @@ def test_every_query_of_every_route_uses_an_index(
     create_by_put(script)
     follow_changes(script)
     erase_students(script)
+    change_subjects(script)
     lose_a_race(script)
     sent.route = ""
 
@@ -288,7 +306,7 @@ def test_every_query_of_every_route_uses_an_index(
     for route, command in sent.statements():
         kind, collection = next(iter(command.items()))
         kinds.add((kind, collection))
-        if collection.startswith("student"):
+        if collection.startswith(("student", "subject")):
             routes.add(route)
         text = json_util.dumps(command)
         if text not in checked:
