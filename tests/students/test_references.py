@@ -175,7 +175,8 @@ def test_a_record_that_is_inserted_after_the_erasure_is_refused(
         assert admin.ask("DELETE", "/students/S1?purge=true").status_code == 204
         refused = finish()
 
-    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/student-not-found")
+    errors = [(one["code"], one["pointer"]) for one in refused.json()["errors"]]
+    assert (refused.status_code, errors) == (422, [("unknown_reference", "#/roll_no")])
     assert database["attendance"].count_documents({}) == 0
 
 
