@@ -1,12 +1,13 @@
 """Tests of cursors and page links: a cursor is decoded unchanged, and anything else is refused."""
 
 from base64 import urlsafe_b64encode
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from bson import ObjectId
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, ConfigDict
 
 from core.api.pagination import CursorNotFound, Listing, PageQuery, _check, decode_cursor, encode_cursor
 from core.database.keyset import Page, SortKey, Window, object_id
@@ -119,12 +120,18 @@ def test_the_error_for_an_invalid_cursor_names_the_parameter(open_client: AppCli
     assert (answer.status_code, [error["parameter"] for error in answer.json()["errors"]]) == (status, ["cursor"])
 
 
+class Anything(BaseModel):
+    """Any parameters."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 def linked(page: Page[Any], url: str) -> dict[str, dict[str, str]]:
     """Return the links of the response to a request for this URL."""
     router = PublicRouter()
 
     @router.get("/things")
-    async def things(request: Request, response: Response) -> None:
+    async def things(request: Request, response: Response, _: Annotated[Anything, Query()]) -> None:
         THINGS.link(page, request, response)
 
     links = unstarted_client(stub(public_router=router)).get(url).links

@@ -50,7 +50,7 @@ BEGUN = location(f"/subject-operations/{OPERATION_ID_EXAMPLE}")
 
 _ANY_SPELLING = "The subject, in any spelling, or an alias of it."
 SubjectInPath = Annotated[Subject, Path(description=_ANY_SPELLING)]
-MergedInPath = Annotated[Subject, Path(description=_ANY_SPELLING, examples=["physics"])]
+MergedInPath = Annotated[Subject, Path(description=_ANY_SPELLING, examples=["maths"])]
 RenamedInPath = Annotated[Subject, Path(description=_ANY_SPELLING, examples=["art"])]
 
 
