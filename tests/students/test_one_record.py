@@ -253,6 +253,11 @@ WRONG = {
     "a mark as name": ({"into": "S2", "choose": {"name": 5}}, "#/choose/name", "merge_choice"),
     "no mark": ({"into": "S2", "choose": {"marks.math": "best"}}, "#/choose/marks.math", "mark_type"),
     "a high mark": ({"into": "S2", "choose": {"marks.math": 101}}, "#/choose/marks.math", "mark_range"),
+    "a mark above the subject's maximum": (
+        {"into": "S2", "choose": {"name": "into", "branch": "into", "marks.math": 99}},
+        "#/choose/marks.math",
+        "mark_range",
+    ),
     "many": ({"into": "S3", "choose": {"name": "into", "branch": "into"}}, "#/into", "subjects"),
 }
 
@@ -261,6 +266,7 @@ def test_wrong_merges_change_nothing(client: TestClient, settings: Settings) -> 
     create(client, "S1", OLD)
     create(client, "S2", NEW)
     create(client, "S3", NEW | {"marks": {f"s{number}": 1 for number in range(99)}})
+    assert client.put("/subjects/math", json={"max": 98}).status_code == 200
     for name, (body, pointer, code) in WRONG.items():
         answer = client.post("/students/S1/merge", json=body)
         assert answer.status_code == 422, name

@@ -10,6 +10,7 @@ from modules.students.merging.service import MergeConflict, NothingToUndo
 from modules.students.responses import (
     CONDITIONAL,
     LOCATION,
+    SUBJECTS,
     WRITER,
     CurrentWriter,
     RollNoInPath,
@@ -24,7 +25,7 @@ router = ProtectedRouter()
 @router.post(
     "/students/{roll_no}/merge",
     response_model=StudentRead,
-    dependencies=[WRITER],
+    dependencies=[WRITER, SUBJECTS],
     responses={200: {"headers": LOCATION | ETAG}, **problem_responses(*CONDITIONAL, MergeConflict)},
 )
 async def merge(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentMerge, request: Request) -> Response:

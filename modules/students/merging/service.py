@@ -32,6 +32,7 @@ from modules.students.models import (
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.records.write_batch import Outcome, Write, write
+from modules.students.subjects.catalog import SubjectCatalog
 
 _CONTENT = ("name", "branch", "marks")
 _UNFINISHED: Filter = {"merge.pending.at": {"$exists": True}, "erasing": None}
@@ -73,7 +74,7 @@ async def merge(roll_no: str, data: StudentMerge, writer: Writer) -> StudentSnap
         assert survivor.id
         pending = PendingMerge(
             by=writer.name,
-            content=_joined(record, survivor, data),
+            content=_joined(record, survivor, data, await SubjectCatalog.read()),
             absorbed=[record.id, *record.absorbed, *survivor.absorbed],
             identities=survivor.keys.add_former(record.keys.identities).identities,
         )
@@ -103,9 +104,11 @@ def _error(code: str, detail: str) -> InvalidRequest:
     return InvalidRequest(errors=[FieldError(code=code, detail=detail, pointer="#/into")])
 
 
-def _joined(record: StudentSnapshot, survivor: StudentSnapshot, data: StudentMerge) -> dict[str, Any]:
+def _joined(
+    record: StudentSnapshot, survivor: StudentSnapshot, data: StudentMerge, known: SubjectCatalog
+) -> dict[str, Any]:
     """Return the content of both records. Where they differ, the choices of the request decide."""
-    theirs, ours = ({name: getattr(one, name) for name in _CONTENT} for one in (record, survivor))
+    theirs, ours = _content(record, known), _content(survivor, known)
     if len(record.absorbed) + len(survivor.absorbed) >= MAX_ABSORBED:
         raise _error("merge_many", f"At most {MAX_ABSORBED} records can be merged into one.")
     conflicts = {
@@ -113,7 +116,7 @@ def _joined(record: StudentSnapshot, survivor: StudentSnapshot, data: StudentMer
         for field, our, their in differences(ours, theirs)
         if our is not None and their is not None
     }
-    _check_choices(conflicts, data)
+    _check_choices(conflicts, data, known)
     joined = {**ours, "marks": {**theirs["marks"], **ours["marks"]}}
     for field, conflict in conflicts.items():
         choice = data.choose[field]
@@ -130,7 +133,12 @@ def _joined(record: StudentSnapshot, survivor: StudentSnapshot, data: StudentMer
     return joined
 
 
-def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge) -> None:
+def _content(student: StudentSnapshot, known: SubjectCatalog) -> dict[str, Any]:
+    """Return the content of a record, with its marks under today's names of their subjects."""
+    return {"name": student.name, "branch": student.branch, "marks": known.respelled(student.marks)}
+
+
+def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge, known: SubjectCatalog) -> None:
     """Raise `InvalidRequest` for choices that decide nothing, and `MergeConflict` if one is missing."""
     wrong = [
         _wrong_choice(field, "The two records do not have different values in this field.")
@@ -142,6 +150,11 @@ def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge) -> N
         for field in ("name", "branch")
         if field in conflicts and not isinstance(data.choose.get(field, ""), str)
     ]
+    wrong += [
+        _wrong_choice(field, f"A mark lies between 0 and {highest:g}.", "mark_range")
+        for field, choice in data.choose.items()
+        if not isinstance(choice, str) and choice > (highest := known.max_of(field.partition(".")[2]))
+    ]
     if wrong:
         raise InvalidRequest(errors=wrong)
     left = [conflict for field, conflict in conflicts.items() if field not in data.choose]
@@ -151,9 +164,9 @@ def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge) -> N
         raise MergeConflict(detail, extensions={"conflicts": listed})
 
 
-def _wrong_choice(field: str, detail: str) -> FieldError:
+def _wrong_choice(field: str, detail: str, code: str = "merge_choice") -> FieldError:
     pointer = "#/choose/" + quote(field.replace("~", "~0").replace("/", "~1"), safe="~")
-    return FieldError(code="merge_choice", detail=detail, pointer=pointer)
+    return FieldError(code=code, detail=detail, pointer=pointer)
 
 
 async def undo(roll_no: str, writer: Writer) -> StudentSnapshot:
