@@ -30,7 +30,7 @@ from core.operations.health import service
 from core.registry import discover
 from core.settings import ModuleSelection, ModuleSettings, Settings, variables
 from modules.auth import login_throttle
-from modules.students.subjects import catalog
+from modules.students.subject_catalog import catalog
 from tests import exchanges
 from tests.apps import Apps
 from tests.relay import Relay

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.database import Order, SortKey
-from modules.students import MarkFigures, subject_of
+from modules.students import MarkFigures, SubjectCatalog, subject_of
 
 MARKS = "marks."
 
@@ -73,7 +73,7 @@ def by_subject(subject: str) -> Measure:
 
 
 def measure_of(by: str) -> Measure:
-    """Return the measure for `total`, `average`, `SUBJECT` or `marks.SUBJECT`.
+    """Return the measure for `total`, `average`, `SUBJECT` or `marks.SUBJECT`, whose subject may be an alias.
 
     The last form is unambiguous, because no subject contains a dot. Raise `PydanticCustomError` for an invalid subject.
     """
@@ -83,7 +83,7 @@ def measure_of(by: str) -> Measure:
         case "average":
             return BY_AVERAGE
         case _:
-            return by_subject(subject_of(by.removeprefix(MARKS)))
+            return by_subject(SubjectCatalog.current().name_of(subject_of(by.removeprefix(MARKS))))
 
 
 def check_measure(by: str) -> str:

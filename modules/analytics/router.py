@@ -114,8 +114,9 @@ async def list_rankings(
     `Unranked-Count` returns their number. A CSV or XLSX file has the whole ranking; `limit` and `cursor` do not apply
     to it.
     """
+    figures = MarkFigures(await SubjectCatalog.read())
     measure = measure_of(query.by)
-    ranking = Ranking(measure, query.branch, MarkFigures(await SubjectCatalog.read()))
+    ranking = Ranking(measure, query.branch, figures)
     if format_ := query.chosen(accept):
         return await _ranking_file(ranking, format_, query, request, user.username)
     listing = Listing(f"rankings {measure.path} {sorted(query.branch)}", measure.order)

@@ -33,10 +33,10 @@ from modules.students.router import router
 from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 from modules.students.stored_figures import FigureBasis
-from modules.students.subjects.catalog import SubjectCatalog
-from modules.students.subjects.models import MergedStudent, SubjectOperation
-from modules.students.subjects.models import Subject as SubjectDocument
-from modules.students.subjects.spelling import match as match_marks
+from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.models import MergedStudent, SubjectOperation
+from modules.students.subject_catalog.models import Subject as SubjectDocument
+from modules.students.subject_catalog.spelling import match as match_marks
 
 __all__ = [
     "CHANGED",

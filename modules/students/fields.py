@@ -28,7 +28,7 @@ from core.api import (
     whole_printable_pattern,
 )
 from modules.students.settings import MAX_MARK, MarkSettings
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 MAX_SUBJECTS = 100
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from modules.students.settings import MarkSettings
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 Marks = Mapping[str, int | float]
 

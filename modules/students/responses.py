@@ -13,7 +13,7 @@ from modules.students.fields import RollNo
 from modules.students.models import StudentSnapshot
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.schemas import StudentRead
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 WRITER = at_least(Role.TEACHER)
 

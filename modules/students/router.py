@@ -65,8 +65,9 @@ from modules.students.schemas import (
     StudentWritten,
 )
 from modules.students.service import OtherRollNo
+from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.spelling import accept_body
 from modules.students.subjects.router import router as subjects_router
-from modules.students.subjects.spelling import accept_body
 
 router = ProtectedRouter()
 
@@ -126,6 +127,7 @@ class _RenderedPage:
 async def _render_pages(queries: Sequence[StudentQuery]) -> list[_RenderedPage]:
     """Read one page for several equal queries."""
     query = queries[0]
+    await SubjectCatalog.read()  # for the names of subjects in `sort`
     students = Listing(f"students {query.name}", query.order)
     fields = query.chosen
     page = await pages.list_(query, students.window(query), query.stored)

@@ -13,7 +13,7 @@ from modules.students.records import store
 from modules.students.records.store import RollNoTaken, StudentNotFound, Writer, taken
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 
 class MarkNotFound(NotFound):

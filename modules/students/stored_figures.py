@@ -17,7 +17,7 @@ from core.clock import utc_now
 from core.database import Lease, bulk_update, read_majority
 from modules.students.figures import MarkFigures
 from modules.students.models import StudentDocument
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 SETTLED_AFTER = timedelta(seconds=15)
 """After this time, every process knows of a change, and the writes that began before it are finished."""

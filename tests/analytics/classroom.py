@@ -6,8 +6,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from modules.students import MarkFigures, StudentDocument, SubjectCatalog
-from modules.students.subjects import catalog
-from modules.students.subjects.models import Subject, spelling_key
+from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.models import Subject, spelling_key
 
 Marks = Mapping[str, int | float]
 

@@ -12,7 +12,7 @@ from core.app import create_app
 from core.module import Module
 from core.settings import Settings
 from modules.auth import login_throttle
-from modules.students.subjects import catalog
+from modules.students.subject_catalog import catalog
 from tests.apps import Document, documents_of
 from tests.conftest import configured
 from tests.contract.behaviour import refuses_a_wrong_body, refuses_wrong_parameters

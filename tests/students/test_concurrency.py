@@ -140,20 +140,28 @@ def test_one_of_many_concurrent_creations_is_done(client: httpx2.Client) -> None
     assert numbers(history(client, "new")) == [1]
 
 
-def test_one_of_many_creations_of_a_deleted_student_is_done(client: httpx2.Client) -> None:
-    create(client, "again")
-    assert client.delete("/students/again").status_code == 204
+@pytest.mark.parametrize(
+    ("continues", "actions"), [("true", ["created", "deleted", "created"]), ("false", ["created"])]
+)
+def test_one_of_many_creations_of_a_deleted_student_is_done(
+    client: httpx2.Client, continues: str, actions: list[str]
+) -> None:
+    number_given_again = f"again-{continues}"
+    create(client, number_given_again)
+    assert client.delete(f"/students/{number_given_again}").status_code == 204
 
-    answers = at_once(lambda number: client.post("/students", json=FRESH | {"roll_no": "again", "name": f"N{number}"}))
+    answers = at_once(
+        lambda number: client.post(
+            f"/students?continue={continues}", json=FRESH | {"roll_no": number_given_again, "name": f"N{number}"}
+        )
+    )
 
     assert statuses(answers) == {201: 1, 409: WRITERS - 1}
     winner = next(answer for answer in answers if answer.status_code == 201)
-    assert client.get("/students/again").json() == winner.json()
-    assert [(one["version"], one["action"]) for one in history(client, "again")] == [
-        (1, "created"),
-        (2, "deleted"),
-        (3, "created"),
-    ]
+    assert client.get(f"/students/{number_given_again}").json() == winner.json()
+    assert [(one["version"], one["action"]) for one in history(client, number_given_again)] == list(
+        enumerate(actions, start=1)
+    )
 
 
 def test_one_of_many_puts_with_if_none_match_is_done(client: httpx2.Client) -> None:

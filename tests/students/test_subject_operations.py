@@ -8,8 +8,9 @@ from httpx2 import Response
 
 from core.settings import Settings
 from modules.students.records.bulk import StudentBulkStore
-from modules.students.subjects import catalog, operations
-from modules.students.subjects.models import Subject
+from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.models import Subject
+from modules.students.subjects import operations
 from modules.students.subjects.operations import carry_out_subject_operations
 from tests.auth.people import as_teacher
 from tests.conftest import AppClient

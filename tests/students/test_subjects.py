@@ -13,9 +13,10 @@ from core.database import collection
 from core.settings import Settings
 from modules.students import StudentBulkStore, StudentDocument
 from modules.students.migrations import m0005_subjects
-from modules.students.subjects import catalog, service
-from modules.students.subjects.models import spelling_key
-from modules.students.subjects.spelling import register
+from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.models import spelling_key
+from modules.students.subject_catalog.spelling import register
+from modules.students.subjects import service
 from tests.kit import people, stored
 from tests.students import listing
 from tests.transfers.helpers import NDJSON, send
@@ -174,6 +175,19 @@ def test_every_way_of_writing_a_mark_understands_other_spellings(client: TestCli
         assert len(client.get("/students", params=query).json()) == 1, query
     assert client.get("/students", params={"missing": written}).json() == []
     assert client.delete(f"/students/S1/marks/{written}").status_code == 204
+
+
+def test_every_way_of_reading_marks_understands_other_spellings(client: TestClient) -> None:
+    put(client, "math", aliases=["maths"])
+    for number, mark in enumerate((5, 90, 40)):
+        assert create(client, f"S{number}", math=mark).status_code == 201
+
+    assert [one["roll_no"] for one in client.get("/students?sort=-marks.Maths").json()] == ["S1", "S2", "S0"]
+    assert client.get("/students/export?sort=-marks.MATHS&fields=roll_no").text.split() == ["roll_no", "S1", "S2", "S0"]
+    assert [one["roll_no"] for one in client.get("/students?marks.maths.gte=40").json()] == ["S1", "S2"]
+    assert [one["roll_no"] for one in client.get("/rankings?by=Maths").json()] == ["S1", "S2", "S0"]
+    (statistics,) = client.get("/statistics?subject=Maths&subject=math").json()["subjects"]
+    assert (statistics["subject"], statistics["n"]) == ("math", 3)
 
 
 def test_two_spellings_of_one_subject_in_one_body_are_refused(client: TestClient) -> None:

@@ -20,8 +20,9 @@ MAX_COUNTED = 1_000
 
 async def draw_chart(query: ChartQuery) -> str:
     """Return the chart as SVG. Raise `Unavailable` if the query queue is full."""
+    known = await SubjectCatalog.read()
     async with query_concurrency.query_slot():
-        subjects = sorted(set(query.subject)) or await distinct_values.subjects(MAX_COUNTED)
+        subjects = sorted(set(map(known.name_of, query.subject))) or await distinct_values.subjects(MAX_COUNTED)
         branches = await distinct_values.largest_branches(query.branch, MAX_COUNTED)
         drawn = sorted(branches[:MAX_BRANCHES])
         grouping = EACH_BRANCH if len(drawn) == len(branches) else these_branches(drawn)
@@ -31,7 +32,7 @@ async def draw_chart(query: ChartQuery) -> str:
         *_omitted("Subjects", subjects[MAX_SUBJECTS:]),
         *_omitted("Smaller branches", branches[MAX_BRANCHES:]),
     ]
-    figures = MarkFigures(await SubjectCatalog.read())
+    figures = MarkFigures(known)
     panels = [panel for panel in _panels(tally, drawn, figures) if panel.marks.n or query.subject]
     return await asyncio.to_thread(draw, panels, "Marks by subject and branch", notes)
 

@@ -32,8 +32,8 @@ from modules.students.models import (
 )
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
+from modules.students.subject_catalog.models import MergedStudent
 from modules.students.subjects import service as subjects
-from modules.students.subjects.models import MergedStudent
 
 # How many of the newest erasures are checked for leftovers.
 _MAX_SWEPT = 1000

@@ -12,7 +12,7 @@ from modules.students.records import store
 from modules.students.records.store import Writer
 from modules.students.records.write_batch import give_up_numbers
 from modules.students.schemas import FieldChange, VersionSummary
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 
 class VersionNotFound(NotFound):

@@ -23,7 +23,7 @@ from core.database import (
 from modules.students.listing.conditions import LOWEST_MARK, MARKS, MISSING, AnyOf, Condition, query_of
 from modules.students.listing.filters import Selection
 from modules.students.models import SUBJECT_SEPARATOR, StudentDocument
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 Row = dict[str, Any]
 

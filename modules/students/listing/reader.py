@@ -11,6 +11,7 @@ from modules.students.listing import pages
 from modules.students.listing.filters import Selection
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records import store
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 COUNT_SECONDS = 30
 
@@ -29,6 +30,7 @@ class StudentReader:
 
     async def pages(self, fields: Sequence[str], size: int = 1000) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield the `fields` of all selected students in their order, in pages of `size`."""
+        await SubjectCatalog.read()  # for the names of subjects in `sort`
         order = self.selection.order
         position: Position | None = None
         while True:

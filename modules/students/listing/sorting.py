@@ -9,6 +9,7 @@ from core.database import Order, SortKey
 from modules.students.fields import subject_of, subject_pattern
 from modules.students.listing.conditions import MARKS
 from modules.students.sort_keys import last_name_key, name_key, natural_key
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 
 def _number(text: str) -> float:
@@ -75,7 +76,8 @@ def _sort_keys(sort: str) -> Iterator[SortKey]:
         if name in _SORTABLE:
             yield _SORTABLE[name](name, descending)
         elif name.startswith(MARKS):
-            yield _mark(MARKS + subject_of(name.removeprefix(MARKS)), descending)
+            subject = SubjectCatalog.current().name_of(subject_of(name.removeprefix(MARKS)))
+            yield _mark(MARKS + subject, descending)
         else:
             known = ", ".join([*_SORTABLE, "marks.SUBJECT"])
             raise PydanticCustomError("sort", "Sort by {known}. Prefix '-' for descending order.", {"known": known})

@@ -32,7 +32,7 @@ from modules.students.models import (
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.records.write_batch import Outcome, Write, write
-from modules.students.subjects.catalog import SubjectCatalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 _CONTENT = ("name", "branch", "marks")
 _UNFINISHED: Filter = {"merge.pending.at": {"$exists": True}, "erasing": None}

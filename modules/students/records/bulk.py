@@ -20,8 +20,8 @@ from modules.students.models import (
     StudentVersionData,
 )
 from modules.students.records.write_batch import Outcome, Write, write_all
-from modules.students.subjects.catalog import SubjectCatalog
-from modules.students.subjects.spelling import register
+from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.spelling import register
 
 # The highest number of similar students for one roll number, and of students that one query returns for several.
 MAX_SIMILAR = 20

@@ -17,8 +17,8 @@ from core.database import read_majority
 from modules.students.figures import MarkFigures
 from modules.students.models import Change, Erasure, StudentDocument, StudentVersion, StudentVersionData, keys_of
 from modules.students.schemas import StudentCreate
-from modules.students.subjects.catalog import SubjectCatalog
-from modules.students.subjects.spelling import match
+from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.spelling import match
 
 _BATCH = 500
 

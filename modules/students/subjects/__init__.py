@@ -1,1 +1,1 @@
-"""Subjects: their spelling, maxima, order and titles; renaming and merging them."""
+"""Subjects: their declarations, and renaming and merging them."""

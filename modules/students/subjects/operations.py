@@ -33,9 +33,9 @@ from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.bulk import StudentBulkStore
 from modules.students.records.store import PAUSE_SECONDS
 from modules.students.records.write_batch import Write
-from modules.students.subjects import catalog, service
-from modules.students.subjects.catalog import SubjectCatalog
-from modules.students.subjects.models import (
+from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.models import (
     ConflictRule,
     MergedStudent,
     OperationKind,
@@ -46,6 +46,7 @@ from modules.students.subjects.models import (
     is_exact,
     spelling_key,
 )
+from modules.students.subjects import service
 from modules.students.subjects.schemas import SubjectMerge
 from modules.students.subjects.service import SubjectBusy, SubjectNameTaken, SubjectNotFound
 

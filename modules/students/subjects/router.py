@@ -23,8 +23,8 @@ from core.identity import CurrentUser
 from core.routing import ProtectedRouter
 from modules.students.fields import Subject
 from modules.students.responses import WRITER, CurrentWriter
+from modules.students.subject_catalog.models import SubjectOperation
 from modules.students.subjects import operations, service
-from modules.students.subjects.models import SubjectOperation
 from modules.students.subjects.operations import MarksInBoth, OperationNotFound, OperationNotUndoable, SameSubject
 from modules.students.subjects.schemas import (
     OPERATION_ID_EXAMPLE,

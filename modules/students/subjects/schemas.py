@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from core.api import PrintableLine, RequestBody
 from modules.students.fields import Subject
 from modules.students.settings import MAX_MARK
-from modules.students.subjects.models import (
+from modules.students.subject_catalog.models import (
     UNORDERED,
     ConflictRule,
     MergedStudent,
@@ -17,7 +17,7 @@ from modules.students.subjects.models import (
     OperationState,
     SubjectOperation,
 )
-from modules.students.subjects.models import Subject as SubjectDocument
+from modules.students.subject_catalog.models import Subject as SubjectDocument
 
 _EXAMPLE: dict[str, JsonValue] = {
     "title": "Mathematics",

@@ -17,8 +17,8 @@ from modules.students.listing import pages
 from modules.students.models import StudentDocument
 from modules.students.records.store import Writer
 from modules.students.settings import MarkSettings
-from modules.students.subjects import catalog
-from modules.students.subjects.models import (
+from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.models import (
     UNORDERED,
     Subject,
     SubjectChange,

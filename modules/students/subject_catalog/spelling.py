@@ -10,9 +10,9 @@ from core.clock import utc_now
 from core.database import insert_ignoring_duplicates, stored_form
 from core.errors import FieldError, InvalidRequest
 from modules.students.settings import MarkSettings
-from modules.students.subjects import catalog
-from modules.students.subjects.catalog import SubjectCatalog
-from modules.students.subjects.models import Subject, spelling_key
+from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.models import Subject, spelling_key
 
 Value = TypeVar("Value", int | float, int | float | None)
 Body = TypeVar("Body", bound=RequestBody)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from core.database import Batcher, collection
 from modules.students.settings import MarkSettings
-from modules.students.subjects.models import UNORDERED, ConflictRule, Subject, exact_key, spelling_key
+from modules.students.subject_catalog.models import UNORDERED, ConflictRule, Subject, exact_key, spelling_key
 
 MAX_AGE_SECONDS = 1.0
 

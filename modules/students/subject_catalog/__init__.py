@@ -1,0 +1,1 @@
+"""The stored subjects, and the marks that name them in any spelling."""
