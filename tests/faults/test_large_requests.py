@@ -40,12 +40,12 @@ HEADS: dict[str, Callable[[int], str]] = {
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_a_request_head_above_32_kb_is_refused(server: Server, head: Callable[[int], str]) -> None:
-    for size, status in ((31 * KB, 200), (33 * KB, 431), (400 * KB, 431)):
+    for size, statuses in ((31 * KB, {200, 422}), (33 * KB, {431}), (400 * KB, {431})):  # 422: an unknown parameter
         with Raw(server) as raw:
             raw.send(head(size))
             answer = raw.answer()
-            assert answer.status == status
-            if status == 431:
+            assert answer.status in statuses
+            if answer.status == 431:
                 answer.problem()
                 assert raw.is_closed()
 
