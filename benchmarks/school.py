@@ -105,6 +105,9 @@ def _student(number: str, name: _Named, branch: str, marks: dict[str, int | floa
         "source": None,
         "stamp": ObjectId(),
         "erasing": None,
+        "former": None,
+        "merge": None,
+        "absorbed": [],
         "keys": {
             "live": True,
             "terms": list(dict.fromkeys([*name[1], number.lower()])),
