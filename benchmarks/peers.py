@@ -16,7 +16,7 @@ from benchmarks.filled import SETTINGS, check_shape, fill, sign_in
 from benchmarks.scenarios import SCENARIOS, Load, Scenario
 from benchmarks.school import students
 from core.database import Embedded
-from modules.students.schemas import StudentRead
+from modules.students.schemas import StudentFields
 from tests.processes import ROOT
 from tests.servers import Server, launch
 
@@ -92,7 +92,7 @@ def command(name: str, workers: int) -> list[str]:
 
 def fill_plainly(database: Database[dict[str, Any]], size: int) -> None:
     """Insert the students with only the fields of responses, and build the indexes that the scenarios need."""
-    rows = [{field: row[field] for field in StudentRead.model_fields} for row in students(size)]
+    rows = [{field: row[field] for field in StudentFields.model_fields} for row in students(size)]
     database.students.insert_many(rows)
     orders = ("branch", "name", "roll_no")
     indexes = [IndexModel("roll_no", unique=True), IndexModel([(field, 1) for field in orders])]

@@ -9,7 +9,7 @@ from core.routing import ProtectedRouter
 from modules.students import service
 from modules.students.fields import Subject
 from modules.students.responses import CONDITIONAL, SUBJECTS, WRITER, CurrentWriter, RollNoInPath, read
-from modules.students.schemas import MarkWrite, StudentWritten
+from modules.students.schemas import MarkWrite, StudentRead
 from modules.students.service import MarkNotFound
 from modules.students.subject_catalog.spelling import accept_mark
 
@@ -20,7 +20,7 @@ SubjectInPath = Annotated[Subject, Path(description="The subject.")]
 
 @router.put(
     "/students/{roll_no}/marks/{subject:text}",
-    response_model=StudentWritten,
+    response_model=StudentRead,
     dependencies=[WRITER, SUBJECTS],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL)},
 )

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from core.api import Cursor, PageQuery
 from modules.students.listing.filters import MAX_ROLL_NUMBERS, Selection
-from modules.students.schemas import KEY, StudentListItem, StudentRead
+from modules.students.schemas import KEY, StudentFields, StudentListItem
 
-FIELDS = tuple(StudentRead.model_fields)
+FIELDS = tuple(StudentFields.model_fields)
 """The fields that a list returns by default."""
 
 SELECTABLE = tuple(StudentListItem.model_fields)
@@ -54,14 +54,19 @@ class DeleteQuery(HolderQuery):
     """Query parameters of a deletion."""
 
     purge: Annotated[
-        bool, Field(description="Erase the record and its history permanently. Requires the role `admin`.")
+        bool,
+        Field(
+            validate_default=True,
+            description="Erase the record and its history permanently. Requires the role `admin`.",
+        ),
     ] = False
 
-    @model_validator(mode="after")
-    def _check_holder(self) -> Self:
-        if self.holder and not self.purge:
+    @field_validator("purge")
+    @classmethod
+    def _check_purge(cls, purge: bool, info: ValidationInfo) -> bool:
+        if info.data.get("holder") and not purge:
             raise PydanticCustomError("holder_purge", "A former holder is deleted already; add purge=true to erase it.")
-        return self
+        return purge
 
 
 class RestoreQuery(HolderQuery):

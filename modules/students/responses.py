@@ -12,7 +12,7 @@ from core.identity import CurrentUser, Role, at_least
 from modules.students.fields import RollNo
 from modules.students.models import StudentSnapshot
 from modules.students.records.store import StudentNotFound, Writer
-from modules.students.schemas import StudentRead
+from modules.students.schemas import StudentFields
 from modules.students.subject_catalog.catalog import SubjectCatalog
 
 WRITER = at_least(Role.TEACHER)
@@ -46,8 +46,7 @@ CONDITIONAL = (Forbidden, StudentNotFound, PreconditionFailed, PreconditionRequi
 
 
 def read(student: StudentSnapshot, status_code: int = 200, stored_as: Mapping[str, str] | None = None) -> Response:
-    """Return a response with the student as a `StudentRead` and the entity tag as `ETag`. With `stored_as`, it is a
-    `StudentWritten`."""
+    """Return a response with the student as a `StudentRead` and the entity tag as `ETag`."""
     return answer(student.record(), student.etag, status_code, stored_as)
 
 
@@ -58,7 +57,7 @@ def answer(
 
     The record is serialized without validation: stored values were validated when written.
     """
-    body = {field: record[field] for field in StudentRead.model_fields}
+    body = {field: record[field] for field in StudentFields.model_fields}
     if stored_as:
         body["stored_as"] = stored_as
     return Response(to_json(body), status_code, {"ETag": etag}, media_type="application/json")

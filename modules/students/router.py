@@ -62,7 +62,6 @@ from modules.students.schemas import (
     StudentPatch,
     StudentRead,
     StudentReplace,
-    StudentWritten,
 )
 from modules.students.service import OtherRollNo
 from modules.students.subject_catalog.catalog import SubjectCatalog
@@ -79,7 +78,7 @@ TOTAL = header("Total-Count", "The number of students that match the filters. Pr
 @router.post(
     "/students",
     status_code=201,
-    response_model=StudentWritten,
+    response_model=StudentRead,
     dependencies=[WRITER, SUBJECTS],
     responses={201: {"headers": LOCATION | ETAG}, **problem_responses(Forbidden, RollNoTaken, StudentMerged)},
 )
@@ -158,11 +157,11 @@ async def get(roll_no: RollNoInPath, known: IfNoneMatch) -> Response:
 
 @router.put(
     "/students/{roll_no}",
-    response_model=StudentWritten,
+    response_model=StudentRead,
     dependencies=[WRITER, SUBJECTS],
     responses={
         200: {"headers": ETAG},
-        201: {"description": "Created.", "model": StudentWritten, "headers": LOCATION | ETAG},
+        201: {"description": "Created.", "model": StudentRead, "headers": LOCATION | ETAG},
         **problem_responses(*CONDITIONAL, OtherRollNo, StudentMerged),
     },
 )
@@ -187,7 +186,7 @@ async def replace(
 
 @router.patch(
     "/students/{roll_no}",
-    response_model=StudentWritten,
+    response_model=StudentRead,
     dependencies=[WRITER, SUBJECTS],
     responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, OtherRollNo)},
     openapi_extra=also_as_merge_patch(StudentPatch),

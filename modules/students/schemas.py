@@ -36,7 +36,12 @@ def _example(example: dict[str, JsonValue]) -> ConfigDict:
 
 
 class _StudentBody(RequestBody):
-    read_only: ClassVar[Mapping[str, Any]] = {"created_at": datetime, "updated_at": datetime, "etag": str}
+    read_only: ClassVar[Mapping[str, Any]] = {
+        "created_at": datetime,
+        "updated_at": datetime,
+        "etag": str,
+        "stored_as": dict[str, str],
+    }
 
 
 class _StudentContent(_StudentBody):
@@ -96,10 +101,8 @@ class Rename(RequestBody):
     roll_no: RollNo
 
 
-class StudentRead(BaseModel):
-    """A student."""
-
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_READ_EXAMPLE]})
+class StudentFields(BaseModel):
+    """The fields of a student that are always there."""
 
     roll_no: str
     name: str
@@ -109,18 +112,21 @@ class StudentRead(BaseModel):
     updated_at: Annotated[datetime, Field(json_schema_extra={"readOnly": True})]
 
 
-class StudentWritten(StudentRead):
-    """A student after a write."""
+class StudentRead(StudentFields):
+    """A student."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_READ_EXAMPLE]})
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_READ_EXAMPLE]})
 
-    stored_as: dict[str, str] = _optional_field(
-        "The stored name of each subject that the request wrote otherwise: in another case or Unicode form, or by an "
-        "alias. Left out if there is none."
+    stored_as: dict[str, str] = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="After a write, the stored name of each subject that the request wrote otherwise: in another case "
+        "or Unicode form, or by an alias. Left out if there is none.",
+        json_schema_extra={"readOnly": True},
     )
 
 
-class StudentListItem(StudentRead):
+class StudentListItem(StudentFields):
     """A student in a list."""
 
     model_config = _example(_READ_EXAMPLE | {"etag": ETAG_EXAMPLE})

@@ -20,7 +20,7 @@ from core.api import CursorNotFound, decode_cursor, encode_cursor
 from core.database import collection, read_majority
 from core.errors import Unavailable
 from modules.students.models import Change, StudentDocument, StudentSnapshot, public_key
-from modules.students.schemas import ChangedStudent, ChangesRead, StudentRead
+from modules.students.schemas import ChangedStudent, ChangesRead, StudentFields, StudentRead
 
 _SCOPE = "changes of students"
 
@@ -127,7 +127,7 @@ async def _highest() -> int:
 
 
 async def _students(ids: Sequence[ObjectId]) -> dict[ObjectId, _Stored]:
-    fields = [*StudentRead.model_fields, "deleted_at"]
+    fields = [*StudentFields.model_fields, "deleted_at"]
     found = await read_majority(StudentDocument).find({"_id": {"$in": list(ids)}}, fields).to_list(None)
     return {student["_id"]: student for student in found}
 

@@ -14,7 +14,7 @@ from core.database import Batcher, Filter, collection, read_majority
 from core.errors import Conflict, FieldError, NotFound, Problem
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, public_key
 from modules.students.records.write_batch import Outcome, Write, write
-from modules.students.schemas import StudentRead
+from modules.students.schemas import StudentFields
 
 PAUSE_SECONDS = 0.02
 
@@ -76,7 +76,7 @@ def taken(roll_no: str, detail: str = "Another student has this roll number.") -
     return RollNoTaken(f"Student {roll_no} already exists.", errors=errors)
 
 
-_PUBLIC_FIELDS = (*StudentRead.model_fields, "version", "deleted_at", "erasing", "merge")
+_PUBLIC_FIELDS = (*StudentFields.model_fields, "version", "deleted_at", "erasing", "merge")
 
 _Stored = Mapping[str, Any]
 

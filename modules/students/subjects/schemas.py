@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainValidator, StrictBool, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from core.api import PrintableLine, RequestBody
@@ -79,7 +79,7 @@ class SubjectWrite(RequestBody):
             "matter: those need no alias.",
         ),
     ] = []
-    counts_in_total: Annotated[bool, Field(description="Whether marks are part of a student's total.")] = True
+    counts_in_total: Annotated[StrictBool, Field(description="Whether marks are part of a student's total.")] = True
 
 
 class SubjectRead(BaseModel):
