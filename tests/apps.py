@@ -33,7 +33,8 @@ class RunningApp:
         self._database = database
         self._stderr = sys.stderr
         before = documents_of(database)
-        self._client = TestClient(create_app(settings, modules), raise_server_exceptions=False)
+        known = _discovered() if modules is None and not settings.modules_disabled else modules
+        self._client = TestClient(create_app(settings, known), raise_server_exceptions=False)
         self._client.__enter__()
         self._tasks = self._count_tasks()
         self._bound_to = _bindings(modules)
@@ -148,8 +149,17 @@ def _values(settings: Settings) -> dict[type[BaseSettings], dict[str, Any]]:
 
 def documents_of(database: Database[Document]) -> dict[str, list[Document]]:
     """Return everything that is stored, by collection."""
+    return {name: list(database[name].find()) for name in filled(database)}
+
+
+def filled(database: Database[Document]) -> list[str]:
+    """Return the names of the collections with documents. One command asks for all of them."""
     names = [name for name in database.list_collection_names() if not name.startswith("system.")]
-    return {name: documents for name in names if (documents := list(database[name].find()))}
+    parts: list[list[Document]] = [
+        [{"$limit": 1}, {"$project": {"_id": 0, "name": {"$literal": name}}}] for name in names
+    ]
+    others = [{"$unionWith": {"coll": name, "pipeline": part}} for name, part in zip(names[1:], parts[1:], strict=True)]
+    return [one["name"] for one in database[names[0]].aggregate([*parts[0], *others])] if names else []
 
 
 def _bindings(modules: Sequence[Module] | None) -> list[object]:

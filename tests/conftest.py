@@ -32,7 +32,7 @@ from core.settings import ModuleSelection, ModuleSettings, Settings, variables
 from modules.auth import login_throttle
 from modules.students.subject_catalog import catalog
 from tests import exchanges
-from tests.apps import Apps
+from tests.apps import Apps, filled
 from tests.relay import Relay
 from tests.terminal import Terminal
 
@@ -50,6 +50,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Run the first tier unless `-m` chooses another, or a file or a test is named."""
     if not config.option.markexpr and _names_only_folders(config):
         config.option.markexpr = FIRST_TIER
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of each file that use mongomock after its others, so that the app is not started again for each."""
+    files = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: (files[item.path], _uses_memory(item)))
+
+
+def _uses_memory(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    return hasattr(item, "callspec") and item.callspec.params.get("any_client") == "memory"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
@@ -216,7 +227,7 @@ def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Itera
     yield name
     # A command that ends late may create the profiler's collection again; documents in it cannot be deleted.
     mongodb[name]["system.profile"].drop()
-    for collection in mongodb[name].list_collection_names():
+    for collection in filled(mongodb[name]):
         mongodb[name][collection].delete_many({})
     login_throttle._blocked.clear()  # what a process remembers of the counters that were there
     catalog.forget(entirely=True)

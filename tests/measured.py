@@ -12,7 +12,7 @@ REQUESTS = "http_request_duration_seconds_count"
 
 def told(name: str, **labels: str) -> float:
     """Return the sum of this process's series with this name and these labels."""
-    return _sum(REGISTRY.collect(), name, labels)
+    return _sum(REGISTRY.restricted_registry([name]).collect(), name, labels)
 
 
 def scraped(url: str, name: str, **labels: str) -> float:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from core.api.error_codes import ERROR_CODES
@@ -25,8 +26,13 @@ POSITIONS = {
 KEYWORDS = ("FieldError", "Finding")
 
 
-def codes_in(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the codes that the source in a folder names where it makes an error, each with the file and line."""
+@cache
+def codes_in(folder: Path) -> list[tuple[str, str]]:
+    """Return the codes that the source in a folder names where it makes an error, each with the file and line."""
+    return list(_codes_in(folder))
+
+
+def _codes_in(folder: Path) -> Iterator[tuple[str, str]]:
     for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from pymongo.database import Database
 
+from tests.apps import filled
 from tests.contract.behaviour import address
 from tests.contract.documentation import INTERNAL_FIELDS
 from tests.contract.example_requests import RequestArguments, bodies_of, requests_of
@@ -64,7 +65,7 @@ class Session:
                 self.names |= found.groupdict()
 
     def _learn_ids(self) -> None:
-        for name in self.database.list_collection_names():
+        for name in filled(self.database):
             found = self.database[name].distinct("_id")
             self.ids |= {str(one) for one in found if isinstance(one, ObjectId)}
 

@@ -29,14 +29,16 @@ _CONTEXT: dict[str, Any] = {
 LIBRARY_ERRORS = {kind: PydanticKnownError(kind, _CONTEXT) for kind in get_args(ErrorType)}
 """An error of each type that pydantic has."""
 
-_OF_LIBRARIES = [
+_OF_LIBRARIES = (
     *(re.sub(r"\\\{\w+\\\}", ".*", re.escape(error.message_template)) for error in LIBRARY_ERRORS.values()),
     # Of pydantic's functions, email-validator, Starlette's forms, json and csv.
     r"Value error.*|Assertion failed.*|value is not a valid.*|.*(The email address|An email address|domain name).*",
     r".*[Mm]aximum (size|number) of.*|.*(Invalid multipart|Content-Disposition|boundary).*",
     r".*(Expecting|Extra data|Unterminated|Invalid control|delimiter expected|unexpected end|literal).*",
-]
+)
+_OF_A_LIBRARY = re.compile("|".join(f"(?:{pattern})" for pattern in _OF_LIBRARIES), re.DOTALL)
 
+NO_TEXT = "\ud800"  # JSON with it is refused as a whole
 _TEXTS = ("", " ", "x", "a b", "-1", "1.5", "9" * 400, "x" * 2100, "a\0b", "NaN", "true", "2026-13-45", "$x.y", ",:,")
 _VALUES: tuple[Any, ...] = (
     None,
@@ -47,7 +49,7 @@ _VALUES: tuple[Any, ...] = (
     "",
     "x",
     "x" * 300,
-    "\ud800",
+    NO_TEXT,
     "a\nb",
     [],
     [None],
@@ -59,7 +61,7 @@ _VALUES: tuple[Any, ...] = (
 
 def is_of_a_library(sentence: str) -> bool:
     """Return whether a sentence, or a part of it, is one of pydantic or of another library."""
-    return any(re.fullmatch(pattern, sentence, re.DOTALL) for pattern in _OF_LIBRARIES)
+    return bool(_OF_A_LIBRARY.fullmatch(sentence))
 
 
 def explains_wrong_values(operation: Operation, client: TestClient) -> Iterator[str]:
@@ -120,7 +122,10 @@ def _wrong_bodies(media_type: str, example: Any) -> Iterator[RequestArguments]:
 def _json_bodies(example: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for value in _VALUES:
         yield dict.fromkeys(example, value)
-        yield {name: {"x": value} for name in example}
+    texts = [value for value in _VALUES if value != NO_TEXT]
+    for values in (texts[:7], texts[7:], [NO_TEXT]):  # not all at once: a response names a limited number of errors
+        nested = {f"x{number}": value for number, value in enumerate(values)}
+        yield {name: nested for name in example}  # noqa: C420 (no dictionary is changed)
     yield {}
     yield {**example, "unknown": 1}
     yield {f"field{number}": 1 for number in range(200)}

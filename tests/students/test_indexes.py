@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, permutations, product
+from itertools import cycle, islice, permutations, product
 from typing import Any
 
 import pytest
@@ -149,15 +149,16 @@ SELECTIVE = {
 
 
 def list_students(script: Script) -> None:
-    """Sort by each field in both directions and by all pairs of fields, and use each filter in several orders."""
+    """Sort by each field in both directions and by all pairs of fields, and use each filter in three of five orders."""
     directions = ["", "-"]
     sorts = [direction + name for direction, name in product(directions, FIELDS)]
     for (first, second), (one, two) in zip(permutations(FIELDS, 2), cycle(product(directions, directions))):
         sorts.append(f"{one}{first},{two}{second}")
     for sort in [*sorts, *FURTHER_SORTS]:
         script.page_through("/students", f"?limit=5&sort={sort}")
+    orders = cycle(["roll_no", "-name", "marks.math", "-marks.math,name", "branch,-updated_at"])
     for chosen in FILTERS:
-        for sort in ("roll_no", "-name", "marks.math", "-marks.math,name", "branch,-updated_at"):
+        for sort in islice(orders, 3):
             script.page_through("/students", f"?limit=3&count=true&sort={sort}&{chosen}")
 
 

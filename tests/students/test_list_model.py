@@ -224,7 +224,7 @@ def public_fields(rows: list[Row]) -> list[Row]:
 
 
 @given(drawn=students, query=queries, limit=st.integers(2, 9))
-@settings(deterministic, max_examples=40)
+@settings(deterministic, max_examples=26)
 def test_all_pages_together_are_the_list_of_the_model(
     client: TestClient, drawn: list[Row], query: Query, limit: int
 ) -> None:
@@ -280,7 +280,7 @@ def test_each_word_of_a_prefix_is_a_prefix_of_a_term(text: str) -> None:
 
 
 @given(name=texts.filter(terms_of), data=st.data())
-@settings(deterministic, max_examples=25)
+@settings(deterministic, max_examples=16)
 def test_a_student_is_found_by_any_prefix_of_any_term(client: TestClient, name: str, data: st.DataObject) -> None:
     others = [{"roll_no": "0", "name": "-", "branch": "b", "marks": {}, "deleted_at": TIMES[0]}]
     empty(client)
