@@ -166,7 +166,7 @@ CLASS = st.lists(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CLASS, st.sampled_from(["total", "average", "a"]), st.sampled_from([None, "Arts"]), st.integers(1, 5))
 def test_random_rankings_paged_in_both_directions_equal_a_sorted_list(
     api: TestClient,

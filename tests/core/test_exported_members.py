@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -18,13 +19,18 @@ OPTIONAL = {"core.operations.trace_export"}
 FOR_MODULES = {"metrics": {"Histogram"}, "routing": {"deprecation"}}
 
 
-def imports_of(file: Path) -> Iterator[tuple[str, str]]:
-    """Yield the module and the name of each `from core.… import …` in a file."""
+@cache
+def read(file: Path) -> tuple[list[tuple[str, str]], set[str]]:
+    """Return the module and the name of each `from core.… import …` in a file, and all names of attributes."""
+    imports, attributes = list[tuple[str, str]](), set[str]()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names if alias.name.startswith("core."))
+            imports += [(alias.name, "") for alias in node.names if alias.name.startswith("core.")]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("core."):
-            yield from ((str(node.module), alias.name) for alias in node.names)
+            imports += [(str(node.module), alias.name) for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            attributes.add(node.attr)
+    return imports, attributes
 
 
 def imported_from_outside(package: str) -> Iterator[tuple[str, str, str]]:
@@ -32,7 +38,7 @@ def imported_from_outside(package: str) -> Iterator[tuple[str, str, str]]:
     folder = ROOT / "core" / package
     for file in USERS:
         if not file.is_relative_to(folder):
-            for module, name in imports_of(file):
+            for module, name in read(file)[0]:
                 if module.split(".")[1] == package and module not in OPTIONAL:
                     yield str(file.relative_to(ROOT)), module, name
 
@@ -50,16 +56,12 @@ def test_all_forms_of_imports_are_found(tmp_path: Path) -> None:
     file = tmp_path / "file.py"
     file.write_text("import core.api.etag\nfrom core.database.bulk import watch_ids\nfrom core.api import Code as c\n")
 
-    assert list(imports_of(file)) == [("core.api.etag", ""), ("core.database.bulk", "watch_ids"), ("core.api", "Code")]
+    assert read(file)[0] == [("core.api.etag", ""), ("core.database.bulk", "watch_ids"), ("core.api", "Code")]
 
 
 def callers_of(method: str, files: Iterable[Path]) -> set[str]:
     """Return the files that mention a method, also without calling it."""
-    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
-    mentions = (
-        file for file, tree in trees.items() for node in ast.walk(tree) if getattr(node, "attr", None) == method
-    )
-    return {str(file.relative_to(ROOT)) for file in mentions}
+    return {str(file.relative_to(ROOT)) for file in files if method in read(file)[1]}
 
 
 @pytest.mark.parametrize("method", ["get_motor_collection", "get_pymongo_collection"])

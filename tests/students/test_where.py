@@ -222,7 +222,7 @@ FRAGMENTS += ['""', " ", "4", "-", "0.5", "é", "8A", "\t", "\x00", 'branch="', 
 @example('marks. "a""b" ! = 4')
 @example('missing="a!"')
 @example('missing=a!|marks."a!"=4')
-@settings(deterministic, max_examples=1_000)
+@settings(deterministic, max_examples=600)
 def test_a_text_has_conditions_or_a_mistake_that_is_pointed_at(text: str) -> None:
     try:
         found = parsed(text)

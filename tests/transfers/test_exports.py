@@ -222,7 +222,7 @@ CLASSES = st.dictionaries(
 
 
 @settings(
-    max_examples=20,
+    max_examples=13,
     deadline=None,
     derandomize=True,
     database=None,

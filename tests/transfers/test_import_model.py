@@ -60,7 +60,7 @@ def model(before: dict[str, JSON], rows: list[tuple[object, ...]], options: dict
 
 
 @settings(
-    max_examples=20,
+    max_examples=13,
     deadline=None,
     derandomize=True,
     database=None,

@@ -56,7 +56,7 @@ def expected_changes(before: JSON, after: JSON) -> set[tuple[object, ...]]:
 
 
 @settings(
-    max_examples=20,
+    max_examples=13,
     deadline=None,
     derandomize=True,
     database=None,
