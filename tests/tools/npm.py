@@ -15,7 +15,17 @@ def install(folder: Path, *packages: str) -> Path:
     test, and says so, where that cannot be done."""
     if not shutil.which("npm"):
         pytest.skip(f"npm is not installed, so nothing was tried with {', '.join(packages)}")
-    command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
+    command = [
+        "npm",
+        "install",
+        "--ignore-scripts",
+        "--no-save",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        str(folder),
+        *packages,
+    ]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
