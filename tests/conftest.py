@@ -170,7 +170,7 @@ def configured(settings: Settings, **changes: object) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def untraced() -> Iterator[None]:
+def without_coverage() -> Iterator[None]:
     """Start processes without coverage, which doubles their processor time, where other tests run the same lines."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

@@ -20,7 +20,7 @@ from tests.checkout import copy_checkout
 from tests.processes import ROOT
 from tests.servers import launch
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 PAGE = (ROOT / "docs" / "adding-a-module.md").read_text(encoding="utf-8")
 

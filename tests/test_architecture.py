@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes import ROOT
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 
 def lint_imports(folder: Path) -> "subprocess.CompletedProcess[str]":

@@ -20,7 +20,7 @@ from benchmarks.scenarios import SCENARIOS, Load, Scenario
 from benchmarks.usage import cpu_seconds
 from tests.processes import ROOT, kill, until
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 LIST, POST, PATCH = (next(one for one in SCENARIOS if one.name.startswith(name)) for name in ("list", "POST", "PATCH"))
 

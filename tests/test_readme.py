@@ -19,7 +19,7 @@ from tests.conftest import settings_of_modules
 from tests.processes import ROOT
 from tests.servers import launch, serve
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

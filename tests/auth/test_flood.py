@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers import PATIENCE, Server, serve
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 PASSWORD = "Quittenbrot-7-Fjord"
 NAMES = ("amy", "ben", "cleo")

@@ -11,7 +11,7 @@ from tests.measured import REQUESTS, scraped
 from tests.processes import ROOT, kill, until
 from tests.servers import Server, launch, serve
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 HEALTHZ = {"method": "GET", "route": "/healthz", "status": "200"}
 

@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _untraced(untraced: None) -> None:
+def _without_coverage(without_coverage: None) -> None:
     """Start all servers without coverage."""

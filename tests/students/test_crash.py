@@ -23,7 +23,7 @@ from core.database.embedded import find_mongod, run_embedded
 from tests.processes import ROOT, until
 from tests.servers import PATIENCE, Server, launch
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 JSON = dict[str, Any]
 

@@ -16,14 +16,8 @@ def install(folder: Path, *packages: str) -> Path:
     if not shutil.which("npm"):
         pytest.skip(f"npm is not installed, so nothing was tried with {', '.join(packages)}")
     command = [
-        "npm",
-        "install",
-        "--ignore-scripts",
-        "--no-save",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(folder),
+        *("npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder)),
+        "--ignore-scripts",  # some compile add-ons that are not needed, with headers from the network
         *packages,
     ]
     try:

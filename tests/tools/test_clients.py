@@ -56,6 +56,7 @@ PYTHON = [
     pytest.param("openapi_generator", marks=pytest.mark.needs("openapi_generator_cli", "dateutil", "mypy")),
 ]
 
+# What of a program is replaced, and by what, so that it must not compile.
 MISTAKES = {
     "{ name };": "{ name: 101 };",
     "student?.marks": "student?.mark",

@@ -11,7 +11,7 @@ from tests.servers import PATIENCE
 from tests.transfers.helpers import CSV, counts, imported, students
 from tests.transfers.killed import School, assert_complete, content_of, file_of, open_school, prepare
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 ROWS = BATCH + 100  # so that one batch is prepared while another is written
 FEWEST_COMMANDS = 15

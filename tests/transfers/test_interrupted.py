@@ -20,7 +20,7 @@ from tests.transfers.killed import (
     prepare,
 )
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 ROWS = 6_000
 
