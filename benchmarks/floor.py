@@ -143,7 +143,7 @@ async def create(request: Request) -> Response:
     times = {"created_at": at, "updated_at": at}
     version = {"version": 1, "action": "created", "updated_by": username}
     rest = {"deleted_at": None, "source": None, "stamp": ObjectId()}
-    merged = {"erasing": None, "former": None, "merge": None, "absorbed": []}
+    merged: dict[str, Any] = {"erasing": None, "former": None, "merge": None, "absorbed": []}
     await database.students.insert_one(content | version | times | rest | merged | {"keys": keys_of(sent)})
     return answer(content | times, 201)
 

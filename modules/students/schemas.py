@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import not_
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -118,8 +119,8 @@ class StudentRead(StudentFields):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_READ_EXAMPLE]})
 
     stored_as: dict[str, str] = Field(
-        default=None,
-        exclude_if=lambda value: value is None,
+        default={},
+        exclude_if=not_,
         description="After a write, the stored name of each subject that the request wrote otherwise: in another case "
         "or Unicode form, or by an alias. Left out if there is none.",
         json_schema_extra={"readOnly": True},

@@ -22,6 +22,7 @@ POSITIONS = {
     "CellProblem": 0,
     "_without_name": 1,
     "RowError": 2,
+    "_wrong_choice": 1,
 }
 KEYWORDS = ("FieldError", "Finding")
 

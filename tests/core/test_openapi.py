@@ -171,9 +171,11 @@ def test_request_bodies_have_no_defaults(document: Json) -> None:
 
 
 def test_fields_that_requests_cannot_set_are_read_only(document: Json) -> None:
-    read_only = ["created_at", "updated_at", "etag"]
+    times = ["created_at", "updated_at"]
+    read_only = [*times, "etag", "stored_as"]
     of_bodies = dict.fromkeys(("StudentCreate", "StudentReplace", "StudentPatch"), read_only)
-    for name, expected in {**of_bodies, "StudentRead": read_only[:2], "StudentListItem": read_only}.items():
+    of_answers = {"StudentRead": [*times, "stored_as"], "StudentListItem": [*times, "etag"]}
+    for name, expected in {**of_bodies, **of_answers}.items():
         schema = document["components"]["schemas"][name]
         assert [field for field, member in schema["properties"].items() if member.get("readOnly")] == expected, name
         assert name not in of_bodies or not set(read_only) & set(schema.get("required", ())), name

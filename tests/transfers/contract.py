@@ -11,7 +11,6 @@ EXCEPTIONS = (
     Exempt("POST /imports/preview", "takes_idempotency_keys", "It stores nothing."),
     Exempt("POST /imports/preview/upload", "takes_idempotency_keys", "It stores nothing."),
     Exempt("POST /imports/{import_id}/resume", "answers_its_examples", "It needs an import that was interrupted."),
-    Exempt("GET /exports/students", "sorts_by_indexes", "It is sorted as the list of students can be."),
     *(
         Exempt(operation, "carries_out_a_repeated_request_once", "The key is that of an import, which can be resumed.")
         for operation in ("POST /imports", "POST /imports/upload")

@@ -141,17 +141,17 @@ def _content(student: StudentSnapshot, known: SubjectCatalog) -> dict[str, Any]:
 def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge, known: SubjectCatalog) -> None:
     """Raise `InvalidRequest` for choices that decide nothing, and `MergeConflict` if one is missing."""
     wrong = [
-        _wrong_choice(field, "The two records do not have different values in this field.")
+        _wrong_choice(field, "merge_choice", "The two records do not have different values in this field.")
         for field in data.choose
         if field not in conflicts
     ]
     wrong += [
-        _wrong_choice(field, "Choose `into` or `from`.")
+        _wrong_choice(field, "merge_choice", "Choose `into` or `from`.")
         for field in ("name", "branch")
         if field in conflicts and not isinstance(data.choose.get(field, ""), str)
     ]
     wrong += [
-        _wrong_choice(field, f"A mark lies between 0 and {highest:g}.", "mark_range")
+        _wrong_choice(field, "mark_range", f"A mark lies between 0 and {highest:g}.")
         for field, choice in data.choose.items()
         if not isinstance(choice, str) and choice > (highest := known.max_of(field.partition(".")[2]))
     ]
@@ -164,7 +164,7 @@ def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge, know
         raise MergeConflict(detail, extensions={"conflicts": listed})
 
 
-def _wrong_choice(field: str, detail: str, code: str = "merge_choice") -> FieldError:
+def _wrong_choice(field: str, code: str, detail: str) -> FieldError:
     pointer = "#/choose/" + quote(field.replace("~", "~0").replace("/", "~1"), safe="~")
     return FieldError(code=code, detail=detail, pointer=pointer)
 
