@@ -14,7 +14,7 @@ from modules.students.models import StudentDocument
 from modules.students.sort_keys import name_key
 from modules.students.stored_figures import update_figures
 from modules.students.subject_catalog import catalog
-from modules.students.subjects.operations import carry_out_subject_operations
+from modules.students.subjects.operation_job import carry_out_subject_operations
 
 _OLD_INDEX = "roll_no_unique"
 

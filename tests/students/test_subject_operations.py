@@ -10,8 +10,8 @@ from core.settings import Settings
 from modules.students.records.bulk import StudentBulkStore
 from modules.students.subject_catalog import catalog
 from modules.students.subject_catalog.models import Subject
-from modules.students.subjects import operations
-from modules.students.subjects.operations import carry_out_subject_operations
+from modules.students.subjects import operation_job, operations
+from modules.students.subjects.operation_job import carry_out_subject_operations
 from tests.auth.people import as_teacher
 from tests.conftest import AppClient
 from tests.kit import people, stored, without_jobs
@@ -185,7 +185,7 @@ def test_spellings_of_older_versions_are_merged_into_one_subject(client: TestCli
 def test_an_interrupted_operation_is_finished_by_another_process(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "BATCH", 2)
+    monkeypatch.setattr(operation_job, "BATCH", 2)
     for number in range(5):
         create(client, f"S{number}", math=number, **({"maths": 50} if number == 3 else {}))
     write_all, batches = StudentBulkStore.write_all, 0
@@ -265,7 +265,7 @@ def test_an_erasure_removes_a_student_from_the_log_of_a_merge(client: TestClient
 def test_an_operation_that_is_still_running_can_be_undone(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, what: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(operations, "BATCH", 1)
+    monkeypatch.setattr(operation_job, "BATCH", 1)
     create(client, "S1", math=1)
     create(client, "S2", math=2)
     if "into" in what:
