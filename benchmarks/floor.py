@@ -130,7 +130,8 @@ async def list_(request: Request) -> Response:
     wanted: dict[str, Any] = {"branch": asked["branch"]} if "branch" in asked else {}
     if "marks.math.gte" in asked:
         wanted["marks.math"] = {"$gte": float(asked["marks.math.gte"])}
-    order = [(asked["sort"], 1), ("roll_no", 1)] if "sort" in asked else [("roll_no", 1)]
+    sort = asked.get("sort")
+    order = [("keys.name" if sort == "name" else sort, 1), ("roll_no", 1)] if sort else [("roll_no", 1)]
     return answer(await database.students.find(wanted, FIELDS, sort=order, limit=int(asked["limit"])).to_list(None))
 
 

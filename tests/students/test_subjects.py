@@ -129,6 +129,29 @@ def test_a_maximum_cannot_be_below_stored_marks(client: TestClient) -> None:
     assert errors(client.put("/students/S1/marks/quiz", json={"mark": 10})) == [("mark_range", "#/mark")]
 
 
+def test_no_mark_above_the_maximum_of_today_is_restored(client: TestClient) -> None:
+    create(client, "S1", quiz=20)
+    client.delete("/students/S1")
+    create(client, "S2", quiz=11)
+    create(client, "S3", quiz=5)
+    assert client.post("/students/S2/merge", json={"into": "S3", "choose": {"marks.quiz": "into"}}).status_code == 200
+    assert put(client, "quiz", max=10).status_code == 200
+
+    restored = client.post("/students/S1/restore")
+    undone = client.post("/students/S3/merge/undo")
+
+    expected = [(409, "/problems/marks-above-maximum")] * 2
+    assert [(one.status_code, one.json()["type"]) for one in (restored, undone)] == expected
+    assert restored.json()["detail"] == "The earlier mark in quiz is 20, and the maximum is 10 now."
+    put(client, "quiz", max=20)
+    assert client.post("/students/S1/restore").json()["marks"] == {"quiz": 20}
+    assert client.post("/students/S3/merge/undo").json()["marks"] == {"quiz": 5}
+    client.patch("/students/S1", json={"marks": {"quiz": 5}})
+    client.patch("/students/S2", json={"marks": {"quiz": 5}})
+    put(client, "quiz", max=10)
+    assert client.post("/students/S1/restore?version=1").json()["type"] == "/problems/marks-above-maximum"
+
+
 def test_a_mark_that_was_written_meanwhile_prevents_a_lower_maximum(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.spelling import check_maxima
 
 _CONTENT = ("name", "branch", "marks")
 _UNFINISHED: Filter = {"merge.pending.at": {"$exists": True}, "erasing": None}
@@ -172,7 +173,8 @@ def _wrong_choice(field: str, code: str, detail: str) -> FieldError:
 async def undo(roll_no: str, writer: Writer) -> StudentSnapshot:
     """Undo the merge that was the last change of this student, and return the student. The merged record is restored.
 
-    The preconditions are checked on the survivor. Raise `StudentNotFound`, `PreconditionFailed` and `NothingToUndo`.
+    The preconditions are checked on the survivor. Raise `StudentNotFound`, `PreconditionFailed`, `NothingToUndo`
+    and `MarksAboveMaximum`.
     """
     expects = writer.expects
 
@@ -207,6 +209,9 @@ async def _last_merged(survivor: StudentSnapshot) -> tuple[StudentSnapshot, Merg
 async def _undoing(record: StudentSnapshot, survivor: StudentSnapshot, by: str) -> PendingMerge:
     before = await StudentVersion.find_one({"student": survivor.id, "version": survivor.version - 1})
     assert before, "a replaced version is in the history"
+    known = await SubjectCatalog.read()
+    for marks in (before.marks, record.marks):
+        check_maxima(known.respelled(marks), known)
     gone = {record.id, *record.absorbed}
     own, *former = survivor.keys.identities
     return PendingMerge(

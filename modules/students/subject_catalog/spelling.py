@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from core.api import RequestBody, json_pointer
 from core.clock import utc_now
 from core.database import insert_ignoring_duplicates, stored_form
-from core.errors import FieldError, InvalidRequest
+from core.errors import Conflict, FieldError, InvalidRequest
 from modules.students.settings import MarkSettings
 from modules.students.subject_catalog import catalog
 from modules.students.subject_catalog.catalog import SubjectCatalog
@@ -16,6 +16,13 @@ from modules.students.subject_catalog.models import Subject, spelling_key
 
 Value = TypeVar("Value", int | float, int | float | None)
 Body = TypeVar("Body", bound=RequestBody)
+
+
+class MarksAboveMaximum(Conflict):
+    """A mark is above the maximum of its subject; `detail` has the subject. Nothing was changed. Correct the mark, or
+    choose a higher maximum. `GET /students?where=marks.SUBJECT>MAXIMUM` lists the students with such marks."""
+
+    title = "Marks above the maximum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +122,11 @@ def _refuse(matched: MatchedMarks[Any], pointer_of: Callable[[str], str]) -> Non
                 for error in matched.errors
             ]
         )
+
+
+def check_maxima(marks: Mapping[str, int | float], known: SubjectCatalog) -> None:
+    """Raise `MarksAboveMaximum` for a mark of an earlier version, under the stored name of its subject, that is above
+    the maximum of today."""
+    for subject, mark in marks.items():
+        if mark > (highest := known.max_of(subject)):
+            raise MarksAboveMaximum(f"The earlier mark in {subject} is {mark:g}, and the maximum is {highest:g} now.")

@@ -24,6 +24,7 @@ from core.routing import ProtectedRouter
 from modules.students.fields import Subject
 from modules.students.responses import WRITER, CurrentWriter
 from modules.students.subject_catalog.models import SubjectOperation
+from modules.students.subject_catalog.spelling import MarksAboveMaximum
 from modules.students.subjects import operations, service
 from modules.students.subjects.operations import MarksInBoth, OperationNotFound, OperationNotUndoable, SameSubject
 from modules.students.subjects.schemas import (
@@ -39,7 +40,7 @@ from modules.students.subjects.schemas import (
     SubjectRename,
     SubjectWrite,
 )
-from modules.students.subjects.service import MarksAboveMaximum, SubjectBusy, SubjectNameTaken, SubjectNotFound
+from modules.students.subjects.service import SubjectBusy, SubjectNameTaken, SubjectNotFound
 
 router = ProtectedRouter()
 

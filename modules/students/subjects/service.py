@@ -27,6 +27,7 @@ from modules.students.subject_catalog.models import (
     is_exact,
     spelling_key,
 )
+from modules.students.subject_catalog.spelling import MarksAboveMaximum
 from modules.students.subjects.schemas import SubjectWrite
 
 MAX_LOG = 50
@@ -51,13 +52,6 @@ class SubjectBusy(Conflict):
     `GET /subject-operations` lists them."""
 
     title = "Subject busy"
-
-
-class MarksAboveMaximum(Conflict):
-    """Students have higher marks in the subject than the maximum allows. Nothing was changed. Correct these marks
-    (`GET /students?where=marks.SUBJECT>MAXIMUM` lists the students), or choose a higher maximum."""
-
-    title = "Marks above the maximum"
 
 
 async def list_(window: Window) -> tuple[Page[Subject], Counter[str]]:
