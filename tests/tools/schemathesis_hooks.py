@@ -60,9 +60,12 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
             case.query[name] = values[:1]
     if case.meta and case.meta.generation.mode is GenerationMode.POSITIVE:
         _make_acceptable(case)
-    elif isinstance(subject := case.path_parameters.get("subject"), str) and len(subject) > MAX_SUBJECT:
+    else:
         # The maximum length holds for what is left without the blanks at both ends. Some values are encoded already.
-        case.path_parameters["subject"] = unquote(subject).replace(" ", "-")
+        if isinstance(subject := case.path_parameters.get("subject"), str) and len(subject) > MAX_SUBJECT:
+            case.path_parameters["subject"] = unquote(subject).replace(" ", "-")
+        if isinstance(case.body, dict) and isinstance(aliases := case.body.get("aliases"), list):
+            case.body["aliases"] = [one.replace(" ", "-") if isinstance(one, str) else one for one in aliases]
 
 
 def _make_acceptable(case: Case[Any]) -> None:
