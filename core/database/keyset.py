@@ -93,8 +93,11 @@ def beyond(order: Order, position: Position) -> Filter:
 
 
 def position_of(order: Order, record: Any) -> Position:
-    """Return the values of the sort keys in a record, which is a mapping from MongoDB or a Beanie document."""
-    return tuple(value_of(record, key.path) for key in order)
+    """Return the values of the sort keys in a record, which is a mapping from MongoDB or a Beanie document.
+
+    A key with a `source` is computed from it, so that lists need not read the stored one.
+    """
+    return tuple(key.parse(value_of(record, key.source)) if key.source else value_of(record, key.path) for key in order)
 
 
 def value_of(record: Any, path: str) -> Any:

@@ -33,10 +33,10 @@ MAX_SETS_BYTES = 1_000_000
 
 
 async def list_(selection: Selection, window: Window, fields: Iterable[str]) -> Page[Row]:
-    """Return one page of the selected students, with the stored `fields` and the fields of the sort order."""
-    sorted_by = {path for key in window.order for path in (key.path, key.shown)}
-    # Of `marks` all, because MongoDB refuses a projection of a field and of one inside it; of `keys`, only these.
-    chosen = {path if path.startswith("keys.") else path.partition(".")[0]: 1 for path in [*fields, *sorted_by]}
+    """Return one page of the selected students, with the stored `fields` and those that cursors need."""
+    shown = [key.shown for key in window.order]
+    # Of `marks` all, because MongoDB refuses a projection of a field and of one inside it.
+    chosen = {path.partition(".")[0]: 1 for path in [*fields, *shown]}
     projection = {"_id": 0} | chosen
     base, wanted = await filter_of(selection), window.limit + 1
     found: list[Row] = []
@@ -169,7 +169,7 @@ async def _farthest(base: Filter, lead: SortKey, position: Position | None, limi
     further = lead.beyond(position[0]) if position else {}
     if further is None:
         return None
-    found = await _find({"$and": [base, further]}, (lead,), 1, {lead.path: 1, "_id": 0}, skip=limit - 1)
+    found = await _find({"$and": [base, further]}, (lead,), 1, {lead.shown: 1, "_id": 0}, skip=limit - 1)
     return position_of((lead,), found[0])[0] if found else None
 
 
