@@ -140,7 +140,7 @@ def test_no_mark_above_the_maximum_of_today_is_restored(client: TestClient) -> N
     restored = client.post("/students/S1/restore")
     undone = client.post("/students/S3/merge/undo")
 
-    expected = [(409, "/problems/marks-above-maximum")] * 2
+    expected = [(409, "/problems/earlier-marks-do-not-fit")] * 2
     assert [(one.status_code, one.json()["type"]) for one in (restored, undone)] == expected
     assert restored.json()["detail"] == "The earlier mark in quiz is 20, and the maximum is 10 now."
     put(client, "quiz", max=20)
@@ -149,7 +149,7 @@ def test_no_mark_above_the_maximum_of_today_is_restored(client: TestClient) -> N
     client.patch("/students/S1", json={"marks": {"quiz": 5}})
     client.patch("/students/S2", json={"marks": {"quiz": 5}})
     put(client, "quiz", max=10)
-    assert client.post("/students/S1/restore?version=1").json()["type"] == "/problems/marks-above-maximum"
+    assert client.post("/students/S1/restore?version=1").json()["type"] == "/problems/earlier-marks-do-not-fit"
 
 
 def test_a_mark_that_was_written_meanwhile_prevents_a_lower_maximum(

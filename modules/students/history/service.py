@@ -13,7 +13,7 @@ from modules.students.records.store import Writer
 from modules.students.records.write_batch import give_up_numbers
 from modules.students.schemas import FieldChange, VersionSummary
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import check_maxima
+from modules.students.subject_catalog.spelling import earlier_marks
 
 
 class VersionNotFound(NotFound):
@@ -77,25 +77,23 @@ async def restore(roll_no: str, version: int | None, writer: Writer, holder: str
     """Restore a deleted student, or with `version` the name, branch and marks of that version, deleted or not.
 
     With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up. Raise
-    `NotDeleted`, `VersionNotFound`, `MarksAboveMaximum`, and the errors of `store.change`.
+    `NotDeleted`, `VersionNotFound`, `EarlierMarksDoNotFit`, and the errors of `store.change`.
     """
     past = None if version is None else await get(roll_no, version, holder)
     if holder is not None and (await store.get_also_deleted(roll_no, holder)).merge is None:
         await give_up_numbers([roll_no])
-    known = await SubjectCatalog.read()
 
     def edit(student: StudentSnapshot) -> StudentSnapshot:
+        known = SubjectCatalog.current()
         if past is None:
             if student.deleted_at is None:
                 raise NotDeleted(f"The student {roll_no} is not deleted.")
-            marks = known.respelled(student.marks)
-            check_maxima(marks, known)
+            marks = earlier_marks(student.marks, known)
             return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, marks=marks)
         record, owner = past
         if owner != student.id:
             raise VersionNotFound(f"This version belongs to another student who had the roll number {roll_no} before.")
-        content = record.model_dump(include={"name", "branch"}) | {"marks": known.respelled(record.marks)}
-        check_maxima(content["marks"], known)
+        content = record.model_dump(include={"name", "branch"}) | {"marks": earlier_marks(record.marks, known)}
         return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, **content)
 
     return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)

@@ -24,7 +24,6 @@ from core.routing import ProtectedRouter
 from modules.students.fields import Subject
 from modules.students.responses import WRITER, CurrentWriter
 from modules.students.subject_catalog.models import SubjectOperation
-from modules.students.subject_catalog.spelling import MarksAboveMaximum
 from modules.students.subjects import operations, service
 from modules.students.subjects.operations import MarksInBoth, OperationNotFound, OperationNotUndoable, SameSubject
 from modules.students.subjects.schemas import (
@@ -40,7 +39,13 @@ from modules.students.subjects.schemas import (
     SubjectRename,
     SubjectWrite,
 )
-from modules.students.subjects.service import SubjectBusy, SubjectNameTaken, SubjectNotFound
+from modules.students.subjects.service import (
+    MarksAboveMaximum,
+    SubjectBusy,
+    SubjectNameTaken,
+    SubjectNotFound,
+    TooManySubjects,
+)
 
 router = ProtectedRouter()
 
@@ -95,6 +100,7 @@ async def get_subject(subject: SubjectInPath, known: IfNoneMatch, response: Resp
             SubjectBusy,
             SubjectNameTaken,
             MarksAboveMaximum,
+            TooManySubjects,
             PreconditionFailed,
             PreconditionRequired,
         ),
