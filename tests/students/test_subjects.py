@@ -1,6 +1,8 @@
 """Subjects: declaring them, their maxima, and one subject in several spellings."""
 
 import asyncio
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,11 +12,15 @@ from httpx2 import Response
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from core.database import collection
+from core.errors import InvalidRequest
 from core.settings import Settings
 from modules.students import StudentBulkStore, StudentDocument
+from modules.students import service as students
 from modules.students.migrations import m0005_subjects
-from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.models import spelling_key
+from modules.students.records.store import Writer
+from modules.students.schemas import StudentCreate, StudentPatch
+from modules.students.subject_catalog import catalog, spelling
+from modules.students.subject_catalog.models import Subject, spelling_key
 from modules.students.subject_catalog.spelling import register
 from modules.students.subjects import service
 from tests.kit import people, stored
@@ -167,6 +173,64 @@ def test_a_mark_that_was_written_meanwhile_prevents_a_lower_maximum(
 
     assert refused.status_code == 409
     assert client.get("/subjects/quiz").json()["max"] is None
+
+
+def test_a_first_mark_that_was_written_meanwhile_prevents_a_lower_maximum(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client)
+    put(client, "quiz")
+    change = Subject.change
+
+    async def change_while_another_process_writes(subject: Subject, changes: Any) -> Any:
+        await collection(StudentDocument).update_one({"roll_no": "S1"}, {"$set": {"marks.quiz": 80}})
+        return await change(subject, changes)
+
+    monkeypatch.setattr(Subject, "change", change_while_another_process_writes)
+    refused = put(client, "quiz", max=9)
+
+    assert (refused.status_code, client.get("/subjects/quiz").json()["max"]) == (409, None)
+
+
+def test_a_write_that_was_validated_before_a_maximum_was_lowered_is_refused(client: TestClient) -> None:
+    create(client, "S1", quiz=5)
+    put(client, "quiz", max=10)
+    assert client.portal
+    made = StudentCreate(roll_no="S2", name="A", branch="B", marks={"quiz": 20})
+    with pytest.raises(InvalidRequest):
+        client.portal.call(students.patch, "S1", StudentPatch(marks={"quiz": 20}), Writer("alice"))
+    with pytest.raises(InvalidRequest):
+        client.portal.call(students.create, made, Writer("alice"))
+    new = StudentBulkStore("alice", "import").created(made.model_dump())
+    assert client.portal.call(partial(StudentBulkStore.write_all, [new], within_maxima=True)) == [False]
+
+
+def test_unused_subjects_are_removed_and_their_number_is_limited(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "S1", left=1, used=2, deleted=3)
+    put(client, "declared")
+    create(client, "S2", deleted=4)
+    client.delete("/students/S2")
+    client.put("/students/S1", json={"name": "A", "branch": "B", "marks": {"used": 2}})
+    monkeypatch.setattr(service, "UNUSED_FOR", timedelta(0))
+    assert client.get("/subjects/left").status_code == 404
+    assert client.put("/subjects/left", json={}, headers={"If-Match": "*"}).status_code == 404
+    assert client.put("/subjects/left", json={}, headers={"If-None-Match": "*"}).status_code == 201
+    create(client, "S3", unused=5)
+    client.put("/students/S3", json={"name": "A", "branch": "B", "marks": {}})
+
+    assert client.portal
+    client.portal.call(service.tidy)
+
+    assert {one["name"] for one in stored("subjects")} == {"left", "used", "deleted", "declared"}
+    monkeypatch.setattr(spelling, "MAX_STORED", 5)
+    monkeypatch.setattr(service, "MAX_STORED", 5)
+    refused = create(client, "S4", a=1, b=1)
+    assert errors(refused) == [("subjects_full", "#/marks/b")]
+    assert create(client, "S4", a=1).status_code == 201
+    assert put(client, "c").json()["type"] == "/problems/too-many-subjects"
+    assert put(client, "a", max=50).status_code == 200
 
 
 @pytest.mark.parametrize(
