@@ -331,13 +331,11 @@ def test_a_write_that_was_validated_before_a_renaming_is_stored_under_the_new_na
     create(client, "S2", al=30)
     assert client.portal
 
-    for number, body in enumerate(
-        (StudentPatch(marks={"al": 90}), StudentReplace(name="A", branch="B", marks={"al": 7}))
-    ):
-        change = service.patch if isinstance(body, StudentPatch) else service.replace
-        client.portal.call(change, f"S{number + 1}", body, Writer("alice"))
+    writer = Writer("alice")
+    client.portal.call(service.patch, "S1", StudentPatch(marks={"al": 90}), writer)
+    client.portal.call(service.replace, "S2", StudentReplace(name="A", branch="B", marks={"al": 7}), writer)
     made = StudentCreate(roll_no="S3", name="A", branch="B", marks={"al": 8})
-    client.portal.call(service.create, made, Writer("alice"))
+    client.portal.call(service.create, made, writer)
     stale = [Write(None, StudentSnapshot.new("alice", roll_no="S4", name="A", branch="B", marks={"al": 9}))]
     outcomes = client.portal.call(write_all, stale)
 

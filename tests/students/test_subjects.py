@@ -78,7 +78,7 @@ def test_a_subject_is_declared_read_and_replaced(client: TestClient) -> None:
     assert (made.status_code, made.headers["location"], made.json()["aliases"]) == (201, "/subjects/art", ["Drawing"])
     assert (again.status_code, again.json()["name"], again.json()["max"]) == (200, "art", 20)
     assert stale.status_code == 412
-    assert (read.headers["etag"], read.json()["students"], read.json()["order"]) == (again.headers["etag"], 0, None)
+    assert (read.headers["etag"], read.json()["order"]) == (again.headers["etag"], None)
     assert client.get("/subjects/art", headers={"If-None-Match": read.headers["etag"]}).status_code == 304
     assert [(one["by"], one["what"]) for one in read.json()["changes"]] == [
         ("alice", 'title: "Fine art" → null, max: null → 20, order: 2 → null, aliases: ["Drawing"] → []'),
@@ -87,6 +87,83 @@ def test_a_subject_is_declared_read_and_replaced(client: TestClient) -> None:
     assert people.viewer(client).ask("PUT", "/subjects/art", {}).status_code == 403
     assert client.get("/subjects/pe").status_code == 404
     assert put(client, "pe", made.headers["etag"]).status_code == 404
+
+
+def test_what_was_read_of_a_subject_can_be_changed_and_sent_back(client: TestClient) -> None:
+    put(client, "art", title="Fine art", max=20, order=2, aliases=["Drawing"], counts_in_total=False)
+    create(client, art=1, pe=1)
+
+    for number, subject in enumerate(("art", "Drawing", "pe", "PE")):
+        details = client.get(f"/subjects/{subject}")
+        (listed,) = [one for one in client.get("/subjects").json() if one["name"] == details.json()["name"]]
+        for read in (details.json(), listed):
+            sent = client.put(f"/subjects/{subject}", json=read | {"title": f"Title {number}"})
+            assert (sent.status_code, sent.json()["title"]) == (200, f"Title {number}"), sent.text
+            kept = {**read, "title": f"Title {number}", "declared": True, "updated_at": sent.json()["updated_at"]}
+            assert sent.json() == {name: kept[name] for name in sent.json()}
+        assert put(client, subject, details.headers["etag"]).status_code == 412
+
+
+def test_a_body_with_the_name_of_another_subject_is_refused(client: TestClient) -> None:
+    put(client, "math", aliases=["maths"])
+
+    for subject in ("math", "art"):
+        refused = put(client, subject, name="pe", max=20)
+        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/other-subject")
+        assert refused.json()["errors"][0]["pointer"] == "#/name"
+    assert client.get("/subjects/math").json()["max"] is None
+    assert client.get("/subjects/art").status_code == 404
+    assert [put(client, "Math", name=name, aliases=["maths"]).status_code for name in ("MATHS", None)] == [200, 200]
+    assert put(client, "art", name="ART").json()["name"] == "art"
+
+
+def test_null_stands_for_the_default(client: TestClient) -> None:
+    fields = ("title", "max", "order", "aliases", "counts_in_total")
+    default = put(client, "art").json()
+    put(client, "art", title="Art", max=20, order=2, aliases=["Drawing"], counts_in_total=False)
+
+    sent = put(client, "art", **dict.fromkeys(fields))
+
+    assert sent.status_code == 200, sent.text
+    assert [sent.json()[name] for name in fields] == [default[name] for name in fields] == [None, None, None, [], True]
+
+
+def test_aliases_beyond_the_limit_can_be_sent_back_but_not_added(client: TestClient) -> None:
+    put(client, "math")
+    many = [f"m{number}" for number in range(25)]  # as renaming leaves them
+    changes = {"aliases": many, "spellings": ["math", *many]}
+    assert client.portal
+    client.portal.call(lambda: collection(Subject).update_one({"name": "math"}, {"$set": changes}))
+
+    kept = put(client, "math", aliases=many, max=20)
+    fewer = put(client, "math", aliases=many[1:])
+
+    assert [(one.status_code, one.json()["aliases"]) for one in (kept, fewer)] == [(200, many), (200, many[1:])]
+    assert errors(put(client, "math", aliases=[*many[2:], "new"])) == [("too_long", "#/aliases")]
+
+
+def test_an_entity_tag_stands_for_the_whole_response(client: TestClient) -> None:
+    put(client, "art")
+    before = client.get("/subjects/art")
+
+    create(client, art=1)
+
+    after = client.get("/subjects/art")
+    unchanged = client.get("/subjects/art", headers={"If-None-Match": before.headers["etag"]})
+    assert (after.headers["etag"], after.json(), unchanged.status_code) == (before.headers["etag"], before.json(), 304)
+    assert put(client, "art", before.headers["etag"], max=20).status_code == 200
+
+
+def test_the_log_of_a_subject_with_very_many_aliases_stays_small(client: TestClient) -> None:
+    put(client, "math")
+    many = [f"{number:064}" for number in range(1000)]
+    changes = {"aliases": many, "spellings": ["math", *many]}
+    assert client.portal
+    client.portal.call(lambda: collection(Subject).update_one({"name": "math"}, {"$set": changes}))
+
+    assert put(client, "math", aliases=many[1:]).status_code == 200
+
+    assert len(client.get("/subjects/math").json()["changes"][0]["what"]) < 5000
 
 
 def test_the_list_has_declared_subjects_in_their_order_then_those_with_marks(client: TestClient) -> None:
@@ -336,8 +413,12 @@ def test_aliases_belong_to_one_subject(client: TestClient) -> None:
         ({"max": True}, "subject_max", "#/max"),
         ({"max": 10.005}, "mark_decimals", "#/max"),
         ({"order": -1}, "greater_than_equal", "#/order"),
+        ({"order": True}, "int_type", "#/order"),
+        ({"order": "1"}, "int_type", "#/order"),
         ({"aliases": ["a.b"]}, "subject_dot", "#/aliases/0"),
-        ({"aliases": ["a"] * 21}, "too_long", "#/aliases"),
+        ({"aliases": [f"a{n}" for n in range(21)]}, "too_long", "#/aliases"),
+        ({"aliases": ["a"] * 1001}, "too_long", "#/aliases"),
+        ({"counts_in_total": "no"}, "bool_type", "#/counts_in_total"),
         ({"colour": 1}, "extra_forbidden", "#/colour"),
     ],
 )

@@ -9,7 +9,7 @@ from core.errors import Conflict, NotFound
 from modules.students.field_changes import differences
 from modules.students.models import Action, StudentDocument, StudentSnapshot, StudentVersion, StudentVersionData
 from modules.students.records import store
-from modules.students.records.store import Writer
+from modules.students.records.store import RollNoTaken, Writer
 from modules.students.records.write_batch import give_up_numbers
 from modules.students.schemas import FieldChange, VersionSummary
 from modules.students.subject_catalog.catalog import SubjectCatalog
@@ -76,12 +76,11 @@ async def get(roll_no: str, version: int, holder: str | None = None) -> tuple[St
 async def restore(roll_no: str, version: int | None, writer: Writer, holder: str | None = None) -> StudentSnapshot:
     """Restore a deleted student, or with `version` the name, branch and marks of that version, deleted or not.
 
-    With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up. Raise
-    `NotDeleted`, `VersionNotFound`, `EarlierMarksDoNotFit`, and the errors of `store.change`.
+    With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up, once
+    nothing else prevents the write. Raise `NotDeleted`, `VersionNotFound`, `EarlierMarksDoNotFit`, and the errors of
+    `store.change`.
     """
     past = None if version is None else await get(roll_no, version, holder)
-    if holder is not None and (await store.get_also_deleted(roll_no, holder)).merge is None:
-        await give_up_numbers([roll_no])
 
     def edit(student: StudentSnapshot) -> StudentSnapshot:
         known = SubjectCatalog.current()
@@ -96,7 +95,15 @@ async def restore(roll_no: str, version: int | None, writer: Writer, holder: str
         content = record.model_dump(include={"name", "branch"}) | {"marks": earlier_marks(record.marks, known)}
         return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, **content)
 
-    return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)
+    async def attempt() -> StudentSnapshot:
+        return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)
+
+    try:
+        return await attempt()
+    except RollNoTaken:
+        if holder is None or not await give_up_numbers([roll_no]):
+            raise
+        return await attempt()
 
 
 async def former_holders(roll_no: str, window: Window) -> Page[StudentDocument]:

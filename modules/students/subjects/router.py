@@ -41,6 +41,7 @@ from modules.students.subjects.schemas import (
 )
 from modules.students.subjects.service import (
     MarksAboveMaximum,
+    OtherSubject,
     SubjectBusy,
     SubjectNameTaken,
     SubjectNotFound,
@@ -80,11 +81,14 @@ async def list_subjects(
     responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problem_responses(SubjectNotFound)},
 )
 async def get_subject(subject: SubjectInPath, known: IfNoneMatch, response: Response) -> SubjectDetails | Response:
-    """Get a subject."""
-    found, students = await service.get(subject)
+    """Get a subject.
+
+    `GET /subjects` has the number of students with marks in it.
+    """
+    found = await service.get(subject)
     response.headers["ETag"] = found.etag
     changes = [SubjectChangeRead.model_validate(one) for one in reversed(found.log)]
-    return not_modified(found.etag, known) or SubjectDetails.of(found, students=students, changes=changes)
+    return not_modified(found.etag, known) or SubjectDetails.of(found, changes=changes)
 
 
 @router.put(
@@ -97,6 +101,7 @@ async def get_subject(subject: SubjectInPath, known: IfNoneMatch, response: Resp
         **problem_responses(
             Forbidden,
             SubjectNotFound,
+            OtherSubject,
             SubjectBusy,
             SubjectNameTaken,
             MarksAboveMaximum,

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from core.api import retry_conflicts
 from core.clock import utc_now
 from core.database import Page, Window, collection, insert_ignoring_duplicates, stored_form
-from core.errors import Conflict, FieldError, NotFound
+from core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from core.middleware import current_request
 from modules.students.listing import pages
 from modules.students.models import StudentDocument
@@ -30,12 +30,15 @@ from modules.students.subject_catalog.models import (
     spelling_key,
 )
 from modules.students.subject_catalog.spelling import MAX_STORED, TOO_MANY
-from modules.students.subjects.schemas import SubjectWrite
+from modules.students.subjects.schemas import MAX_ALIASES, SubjectWrite
 
 MAX_LOG = 50
 
 UNUSED_FOR = timedelta(hours=1)
 """After this time, a subject that nobody uses is removed."""
+
+# Of a value in the log: 20 long aliases fit. A subject that is renamed again and again has ever more.
+_MAX_SHOWN = 2000
 
 
 class SubjectNotFound(NotFound):
@@ -50,6 +53,13 @@ class SubjectNameTaken(Conflict):
     `POST /subjects/{subject}/merge`."""
 
     title = "Subject name taken"
+
+
+class OtherSubject(Conflict):
+    """The body has the `name` of another subject than the URL (RFC 9110, section 9.3.4). Leave it out, or rename the
+    subject with `POST /subjects/{subject}/rename`."""
+
+    title = "Other subject"
 
 
 class SubjectBusy(Conflict):
@@ -117,13 +127,13 @@ async def _is_in_marks(name: str) -> bool:
     return bool(await StudentDocument.find({f"marks.{name}": {"$gte": 0}}).exists())
 
 
-async def get(subject: str) -> tuple[Subject, int]:
-    """Return a subject, given in any spelling or by an alias, and the number of students with a mark in it. Raise
+async def get(subject: str) -> Subject:
+    """Return a subject, given in any spelling or by an alias, that is declared or that students have marks in. Raise
     `SubjectNotFound`."""
-    found, counts = await find(subject), await student_counts()
-    if not (found.declared or counts[found.name]):
+    found = await find(subject)
+    if not (found.declared or (await student_counts())[found.name]):
         raise _not_found(subject)
-    return found, counts[found.name]
+    return found
 
 
 async def find(subject: str) -> Subject:
@@ -146,8 +156,8 @@ async def _find(subject: str) -> Subject | None:
 async def put(subject: str, data: SubjectWrite, writer: Writer) -> tuple[Subject, bool]:
     """Declare a subject, and return it and whether it was stored only now.
 
-    Raise `SubjectNameTaken`, `MarksAboveMaximum`, `SubjectBusy`, `PreconditionFailed`, and `SubjectNotFound` if
-    `If-Match` expects a subject that does not exist.
+    Raise `OtherSubject`, `SubjectNameTaken`, `MarksAboveMaximum`, `SubjectBusy`, `PreconditionFailed`, and
+    `SubjectNotFound` if `If-Match` expects a subject that does not exist.
     """
 
     async def attempt() -> tuple[Subject, bool] | None:
@@ -232,14 +242,22 @@ async def check_marks(name: str, most: float, pointer: str) -> None:
 
 
 def _declared(subject: Subject, data: SubjectWrite, by: str) -> dict[str, Any]:
-    """Return the changes of a subject that is declared like this."""
+    """Return the changes of a subject that is declared like this. Raise `OtherSubject`, and `InvalidRequest` for new
+    aliases beyond `MAX_ALIASES`."""
+    if data.name is not None and {exact_key(data.name), spelling_key(data.name)}.isdisjoint(subject.spellings):
+        detail = "This must be the subject in the URL, or an alias of it, or be left out."
+        raise OtherSubject(errors=[FieldError(code="subject_url", detail=detail, pointer="#/name")])
     own, *others = subject.spellings
     aliases: dict[str, str] = {}
-    for alias in data.aliases:
+    for alias in data.aliases or ():
         if (key := spelling_key(alias)) != own:
             aliases.setdefault(key, alias)
-    declared = data.model_dump() | {
+    if len(aliases) > MAX_ALIASES and not aliases.keys() <= {*others}:
+        detail = f"A subject has at most {MAX_ALIASES} aliases, besides those that it has already."
+        raise InvalidRequest(errors=[FieldError(code="too_long", detail=detail, pointer="#/aliases")])
+    declared = data.model_dump(exclude={"name"}) | {
         "aliases": list(aliases.values()),
+        "counts_in_total": data.counts_in_total is not False,
         "spellings": [own, *filter(is_exact, others), *aliases],
         "order": UNORDERED if data.order is None else data.order,
     }
@@ -262,7 +280,8 @@ def entry(by: str, what: str) -> SubjectChange:
 
 
 def _shown(value: Any) -> str:
-    return dumps(None if value == UNORDERED else value, ensure_ascii=False)
+    shown = dumps(None if value == UNORDERED else value, ensure_ascii=False)
+    return shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 1] + "…"
 
 
 async def _free_aliases(wanted: Subject) -> None:
