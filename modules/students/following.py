@@ -49,6 +49,6 @@ jobs = (
     Every(3600, erasure.sweep),
     Every(1, carry_out_subject_operations),
     Every(60, settle_operations),
-    Every(3600, subjects.tidy, once_per_service=True),
+    Every(3600, subjects.tidy),
     Every(5, update_figures),
 )

@@ -100,21 +100,13 @@ async def register(subjects: Iterable[str]) -> SubjectCatalog:
     return await SubjectCatalog.read()
 
 
-async def accept(marks: Mapping[str, Value]) -> MatchedMarks[Value]:
-    """Return marks for a student under the stored names of their subjects, and store the new subjects."""
-    matched = match(marks, await SubjectCatalog.read())
-    if matched.new and not matched.errors:
-        matched = match(marks, await register(matched.new))
-    return matched
-
-
 async def accept_body(data: Body) -> tuple[Body, dict[str, str]]:
     """Return a body with `marks` under the stored names of their subjects, and the stored name of each that was written
     otherwise. Raise `InvalidRequest`."""
     marks: Mapping[str, Any] = getattr(data, "marks")  # noqa: B009  (of several schemas)
     if not marks:
         return data, {}
-    matched = await accept(marks)
+    matched = match(marks, await SubjectCatalog.read())
     _refuse(matched, lambda subject: json_pointer(["marks", subject]))
     return data.model_copy(update={"marks": matched.marks}), matched.stored_as
 
@@ -122,7 +114,7 @@ async def accept_body(data: Body) -> tuple[Body, dict[str, str]]:
 async def accept_mark(subject: str, mark: int | float) -> tuple[str, dict[str, str]]:
     """Return the stored name of a subject for one mark, and whether it was written otherwise, as `accept_body` does.
     Raise `InvalidRequest`."""
-    matched = await accept({subject: mark})
+    matched = match({subject: mark}, await SubjectCatalog.read())
     _refuse(matched, lambda _: "#/mark")
     return next(iter(matched.marks)), matched.stored_as
 
