@@ -270,14 +270,14 @@ def test_percentages_and_fractions_need_a_scale(teacher: TestClient) -> None:
 
 def test_a_scale_names_a_column_in_any_spelling(teacher: TestClient) -> None:
     """Also before the subject is stored, and by the name of a column that is taken for another subject."""
-    text = f"{FIELDS},Dict\u00e9e,Ph\u00e9,Essay,Total\nV1,A,b,18,6,9,200\n"
+    text = f"{FIELDS},Dict\u00e9e,Ph\u00e9,Essay,marks.Rank,Total\nV1,A,b,18,6,9,3,200\n"
     options = {"columns": "Essay:marks.english"}
 
-    shown = preview(teacher, text, **options, scale="dict\u00e9e:20,Phe\u0301:10,essay:10,total:200")
+    shown = preview(teacher, text, **options, scale="dict\u00e9e:20,Phe\u0301:10,essay:10,marks.rank:5,total:200")
     imported(teacher, text, **shown["parameters"])
 
     assert shown["parameters"]["ignore"] == ["Total"]
-    assert students(teacher)["V1"]["marks"] == {"Dict\u00e9e": 90, "Ph\u00e9": 60, "english": 90}
+    assert students(teacher)["V1"]["marks"] == {"Dict\u00e9e": 90, "Ph\u00e9": 60, "english": 90, "Rank": 60}
 
 
 def test_a_bad_cell_loses_its_mark_only_on_request(teacher: TestClient) -> None:

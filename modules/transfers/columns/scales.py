@@ -18,15 +18,21 @@ def scales_of(scales: Sequence[tuple[str, str]], columns: Sequence[Column]) -> t
     A scale names a subject in any spelling or by an alias, or else the name of a column that is taken for another
     subject, or left out.
     """
+    if not scales:
+        return {}, []
     known = SubjectCatalog.current()
     ignored = [column for column in columns if column.role is ColumnRole.IGNORED]
     subjects = [column for column in columns if column.role is ColumnRole.SUBJECT and column.subject]
-    meant = {known.key_of(column.name.removeprefix(f"{MARKS}.")): column.subject or "" for column in ignored + subjects}
-    meant |= {known.key_of(str(column.subject)): str(column.subject) for column in subjects}
+
+    def key(name: str) -> str:
+        return known.key_of(name.removeprefix(f"{MARKS}."))
+
+    meant = {key(column.name): column.subject or "" for column in ignored + subjects}
+    meant |= {key(str(column.subject)): str(column.subject) for column in subjects}
     found: dict[str, Decimal] = {}
     problems: list[str] = []
     for name, scale in scales:
-        subject = OTHERS if name == OTHERS else meant.get(known.key_of(name))
+        subject = OTHERS if name == OTHERS else meant.get(key(name))
         if subject is None:
             problems.append(f'scale= names the subject "{short(name)}", which the file does not have.')
         elif subject and found.setdefault(subject, Decimal(scale)) != Decimal(scale):

@@ -1,6 +1,6 @@
 """A first look at a file: its layout, what its columns are taken for, and what is doubtful about them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import ne
@@ -44,7 +44,7 @@ def analyse(path: Path, options: Options, stored: Sequence[str], *, is_workbook:
     table = open_table(path, options, is_workbook=is_workbook)
     rows = list(_sample(path, table))
     columns = table.columns.assigned
-    settled = [*stored, *SubjectCatalog.current().declared]
+    settled = dict.fromkeys([*stored, *SubjectCatalog.current().declared])
     findings = [*_doubtful(table, rows, settled), *_similar(columns, settled), *_respelled(columns)]
     return Analysis(table, rows, [*_notes(table.layout, options), *findings])
 
@@ -96,7 +96,7 @@ _PARAMETERS: Mapping[str, str] = {
 }
 
 
-def _doubtful(table: CsvTable, rows: Sequence[RawRow], settled: Sequence[str]) -> Iterator[Finding]:
+def _doubtful(table: CsvTable, rows: Sequence[RawRow], settled: Collection[str]) -> Iterator[Finding]:
     """Yield a finding for each new subject that looks as if it were none."""
     subjects = [column for column in table.columns.assigned if column.role is ColumnRole.SUBJECT]
     samples = [_sample_of(rows, column, table.columns.values) for column in subjects]
@@ -145,7 +145,7 @@ def _other_scale(column: Column, sample: Sample, values: ValueOptions) -> Iterat
         )
 
 
-def _similar(columns: Sequence[Column], settled: Sequence[str]) -> Iterator[Finding]:
+def _similar(columns: Sequence[Column], settled: Collection[str]) -> Iterator[Finding]:
     """Yield a finding for each new subject that looks like a settled one, or like one of an earlier column."""
     known = {subject_key(subject): subject for subject in settled}
     for column in columns:
@@ -178,7 +178,7 @@ def _respelled(columns: Sequence[Column]) -> Iterator[Finding]:
             )
 
 
-def _is_open(column: Column, settled: Sequence[str]) -> bool:
+def _is_open(column: Column, settled: Collection[str]) -> bool:
     """Return whether neither a parameter nor the settled subjects say that a column is a subject."""
     return column.reason is Reason.OTHER and column.subject not in settled
 
