@@ -10,7 +10,8 @@ from modules.students import StudentDocument, StudentReader
 
 
 async def subjects(limit: int) -> list[str]:
-    """Return the subjects with at least one mark, sorted. The search stops once more than `limit` are found."""
+    """Return the subjects with at least one mark, in their declared order, the others by name. The search
+    stops once more than `limit` are found."""
     return await StudentReader().subjects(limit)
 
 

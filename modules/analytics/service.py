@@ -25,7 +25,7 @@ async def statistics(query: StatisticsQuery) -> StatisticsRead:
     by_branch = query.by == "branch"
     known = await SubjectCatalog.read()
     async with query_concurrency.query_slot():
-        subjects = sorted(set(map(known.name_of, query.subject))) or await distinct_values.subjects(MAX_ROWS)
+        subjects = known.sorted(set(map(known.name_of, query.subject))) or await distinct_values.subjects(MAX_ROWS)
         branches = query.branch or (await distinct_values.branches(MAX_ROWS) if by_branch else [])
         _check_size(len(subjects), len(set(branches)) if by_branch else 0)
         tally = await mark_counts.tally(subjects, query.branch, EACH_BRANCH if by_branch else None)

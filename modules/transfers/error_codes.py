@@ -34,7 +34,6 @@ ERROR_CODES = {
     "not_a_student": "The row looks like maxima, averages, a note or a second header. Leave it out with `ignore_rows`.",
     "numbering": "The parameter is not of the form `number:PREFIX`.",
     "pair": "The parameter is not a list of pairs such as `ID number:roll_no`.",
-    "parameters_unused": "The file is NDJSON, on which the parameters about columns, rows and cells have no effect.",
     "ragged": "The row has something in a cell to the right of the last column.",
     "renamed": "The student's roll number changed during the import, and another row has the other roll number.",
     "roll_no_mended": "Characters that a roll number cannot have were replaced by `-`, as `mend` asks.",

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from modules.students import stored_figures
 from tests.analytics.classroom import declare, store_students, student
-from tests.analytics.test_chart import description, draw, texts
+from tests.analytics.test_chart import description, draw, headings, texts
 from tests.analytics.test_tables import csv_rows
 
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ def read(client: TestClient, address: str) -> Any:
 
 def test_statistics_are_on_one_scale(school: TestClient) -> None:
     found = read(school, "/statistics?subject=quiz&subject=math&by=branch")
-    math, quiz = found["subjects"]
+    quiz, math = found["subjects"]  # the declared order
 
     assert {name: quiz[name] for name in ("out_of", "n", "min", "median", "max", "passed", "pass_rate")} == {
         "out_of": 10, "n": 3, "min": 30, "median": 80, "max": 90, "passed": 2, "pass_rate": 2 / 3
@@ -51,6 +51,16 @@ def test_statistics_are_on_one_scale(school: TestClient) -> None:
     assert quiz["histogram"] == [0, 0, 0, 1, 0, 0, 0, 0, 1, 1]
     assert [(one["branch"], one["mean"]) for one in quiz["branches"]] == [("8A", 80), ("8B", 60)]
     assert (math["out_of"], math["mean"], found["pass_mark"], found["bins"][-1]) == (100, 57, 40, 100)
+
+
+def test_subjects_are_in_their_declared_order(school: TestClient) -> None:
+    ordered = ["quiz", "conduct", "math"]
+
+    for address in ("/statistics", "/statistics?subject=math&subject=conduct&subject=quiz"):
+        assert [one["subject"] for one in read(school, address)["subjects"]] == ordered
+    assert headings(draw(school)) == headings(draw(school, subject=["math", "conduct", "quiz"])) == ordered
+    header = school.get("/exports/students").content.decode("utf-8-sig").splitlines()[0]
+    assert header.split(",")[3:] == ordered
 
 
 def test_a_mark_to_pass_is_the_same_share_of_each_maximum(school: TestClient) -> None:

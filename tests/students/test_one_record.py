@@ -278,6 +278,22 @@ WRONG = {
 }
 
 
+def test_a_choice_names_its_subject_in_any_spelling(client: TestClient) -> None:
+    create(client, "S1", OLD | {"marks": {"math": 40, "essay": 7, "art": 5}})
+    create(client, "S2", NEW | {"marks": {"math": 91, "essay": 8}})
+    client.put("/subjects/math", json={"aliases": ["maths"], "max": 98})
+    chosen: JSON = {"name": "into", "branch": "into", "marks.Maths": "from", "marks. ESSAY": 9}
+
+    for choose, wrong in (
+        (chosen | {"marks.MATH": "into"}, ("#/choose/marks.MATH", "subject_twice")),
+        (chosen | {"marks.Maths": 99}, ("#/choose/marks.Maths", "mark_range")),
+        (chosen | {"marks.ART": "into"}, ("#/choose/marks.ART", "merge_choice")),
+    ):
+        answer = merge(client, choose)
+        assert [(one["pointer"], one["code"]) for one in answer.json()["errors"]] == [wrong]
+    assert merge(client, chosen).json()["marks"] == {"math": 40, "essay": 9, "art": 5}
+
+
 def test_wrong_merges_change_nothing(client: TestClient, settings: Settings) -> None:
     create(client, "S1", OLD)
     create(client, "S2", NEW)

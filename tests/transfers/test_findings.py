@@ -107,6 +107,30 @@ def test_a_subject_that_looks_like_a_stored_one_is_told(teacher: TestClient) -> 
     assert students(teacher)["S1"]["marks"] == {"math": 55, "Maths": 55}
 
 
+def test_a_declared_subject_is_not_doubted_before_it_has_a_mark(teacher: TestClient) -> None:
+    imported(teacher, f"{FIELDS},Art-Design,biologys\nS1,A,B,50,60\n")
+    for subject, declared in {"Art Design": {}, "Biology": {"aliases": ["bio"]}, "Rank": {}, "Attendance": {}}.items():
+        assert teacher.put(f"/subjects/{subject}", json=declared).status_code == 201
+
+    assert preview(teacher, f"{FIELDS},Biology\nS1,A,B,1\n")["findings"] == []
+    imported(teacher, f"{FIELDS},Art Design,Bio,Rank,Attendance\nS1,A,B,1,2,3,4\n")
+
+    assert students(teacher)["S1"]["marks"] == {
+        "Art-Design": 50, "biologys": 60, "Art Design": 1, "Biology": 2, "Rank": 3, "Attendance": 4,
+    }  # fmt: skip
+
+
+def test_two_spellings_of_one_new_subject_are_not_two_subjects(teacher: TestClient) -> None:
+    text = f"{FIELDS},Chem,chem\nS1,A,B,15,16\n"
+
+    for path in ("/imports", "/imports/preview"):
+        answer = teacher.post(path, content=text.encode(), headers={"Content-Type": "text/csv"})
+        assert answer.status_code == 422
+        assert 'Columns 4 "Chem" and 5 "chem" are all taken for the subject "Chem".' in answer.json()["detail"]
+    imported(teacher, text, ignore="#5")
+    assert students(teacher)["S1"]["marks"] == {"Chem": 15}
+
+
 def test_names_are_joined_and_columns_mapped(teacher: TestClient) -> None:
     columns = "ID number:roll_no,Assignment: Essay:marks.essay"
 
@@ -177,6 +201,10 @@ def test_an_email_address_is_an_id(teacher: TestClient) -> None:
         ({"name": "join", "columns": "name:first_name"}, "columns=NAME:last_name and join them with name=join"),
         ({"columns": "name:last_name"}, "take this one for the whole name with columns=name:name."),
         ({}, "Leave out all but one, as with ignore=#5 or give it another name with columns=#5:marks.NAME."),
+        ({"scale": "A:20,b:5", "columns": "#5:marks.c"}, 'scale= names the subject "b", which the file does not have.'),
+        ({"scale": "name:20", "ignore": "a"}, 'scale= names the subject "name"'),
+        ({"scale": "a:20,A:10", "columns": "#5:marks.c"}, 'scale= gives "A" two highest marks.'),
+        ({"roll_no": "number", "id": "local-part"}, "Both roll_no= and id= say how roll numbers are made."),
         ({"columns": "branch:name,#4:marks.a4"}, 'Columns 2 "name" and 3 "branch" are all taken for name'),
     ],
 )
@@ -238,6 +266,18 @@ def test_percentages_and_fractions_need_a_scale(teacher: TestClient) -> None:
         (line, code) for line in (2, 3) for code in ("mark_percent", "mark_fraction")
     }
     assert students(teacher)["P1"]["marks"] == {"math": 85, "essay": 90}
+
+
+def test_a_scale_names_a_column_in_any_spelling(teacher: TestClient) -> None:
+    """Also before the subject is stored, and by the name of a column that is taken for another subject."""
+    text = f"{FIELDS},Dict\u00e9e,Ph\u00e9,Essay,marks.Rank,Total\nV1,A,b,18,6,9,3,200\n"
+    options = {"columns": "Essay:marks.english"}
+
+    shown = preview(teacher, text, **options, scale="dict\u00e9e:20,Phe\u0301:10,essay:10,marks.rank:5,total:200")
+    imported(teacher, text, **shown["parameters"])
+
+    assert shown["parameters"]["ignore"] == ["Total"]
+    assert students(teacher)["V1"]["marks"] == {"Dict\u00e9e": 90, "Ph\u00e9": 60, "english": 90, "Rank": 60}
 
 
 def test_a_bad_cell_loses_its_mark_only_on_request(teacher: TestClient) -> None:
@@ -471,14 +511,19 @@ def test_ndjson_has_no_parameters_of_tables(teacher: TestClient) -> None:
         "mark_decimals": None,
         "mark_range": None,
     }
-    for params in ({"branch": "8B"}, {"mend": "roll_no"}, {"ignore_rows": "1"}):
+    for params, named in (
+        ({"branch": "8B", "scale": "m:20"}, "branch=, scale="),
+        ({"mend": "roll_no", "encoding": "utf-16"}, "mend=, encoding="),
+        ({"ignore_rows": "1", "roll_no": "number"}, "roll_no=, ignore_rows="),
+    ):
         for path in ("/imports", "/imports/preview"):
             answer = teacher.post(path, content=text.encode(), params=params, headers={"Content-Type": NDJSON})
-            assert answer.json()["findings"][0]["code"] == "parameters_unused"
+            assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-file")
+            assert answer.json()["detail"].endswith(f"no columns, rows and cells. Leave out {named}.")
     answer = teacher.post(
-        "/imports/preview?mode=insert", content=text.encode(), headers={"Content-Type": NDJSON}
+        "/imports/preview?mode=insert&encoding=utf-8", content=text.encode(), headers={"Content-Type": NDJSON}
     ).json()
-    assert answer["parameters"] == {"mode": "insert"}
+    assert answer["parameters"] == {"mode": "insert", "encoding": "utf-8"}
 
 
 def test_the_header_is_found_below_a_title_if_roll_numbers_are_made(teacher: TestClient) -> None:
@@ -551,7 +596,23 @@ def test_a_viewer_cannot_preview(client: TestClient) -> None:
     assert client.post("/imports/preview", content=b"", headers={"Content-Type": "text/csv"}).status_code == 401
 
 
+def test_a_line_to_leave_out_is_a_line_of_the_file(teacher: TestClient) -> None:
+    text, ignore = f"Class 8B,,\n{CLASS}\n\n", ",".join(NO_MARKS)
+
+    for last in (5, 2**31 - 1):
+        for path in ("/imports?on_error=skip&", "/imports?", "/imports/preview?"):
+            told = teacher.post(
+                f"{path}ignore_rows={last}&ignore_rows=1&ignore={ignore}",
+                content=text.encode(),
+                headers={"Content-Type": "text/csv"},
+            )
+            assert (told.status_code, told.json()["type"]) == (422, "/problems/invalid-file"), told.text
+            assert f"names the line {last}, but the last row of the file is at line 4." in told.json()["detail"]
+    assert students(teacher) == {}
+    report = imported(teacher, text, ignore_rows=[1, 4], ignore=ignore)
+    assert (counts(report)[:2], list(students(teacher))) == ((1, 1), ["S1"])
+
+
 def test_the_number_of_an_ignored_line_is_bounded(teacher: TestClient) -> None:
-    assert send(teacher, CLASS, ignore_rows=str(2**31 - 1), ignore=",".join(NO_MARKS)).status_code == 201
     refused = send(teacher, CLASS, ignore_rows=str(2**63))
     assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "ignore_rows")

@@ -22,7 +22,7 @@ async def draw_chart(query: ChartQuery) -> str:
     """Return the chart as SVG. Raise `Unavailable` if the query queue is full."""
     known = await SubjectCatalog.read()
     async with query_concurrency.query_slot():
-        subjects = sorted(set(map(known.name_of, query.subject))) or await distinct_values.subjects(MAX_COUNTED)
+        subjects = known.sorted(set(map(known.name_of, query.subject))) or await distinct_values.subjects(MAX_COUNTED)
         branches = await distinct_values.largest_branches(query.branch, MAX_COUNTED)
         drawn = sorted(branches[:MAX_BRANCHES])
         grouping = EACH_BRANCH if len(drawn) == len(branches) else these_branches(drawn)

@@ -42,8 +42,8 @@ class StudentReader:
             position = position_of(order, page.items[-1])
 
     async def subjects(self, limit: int | None = None) -> list[str]:
-        """Return the subjects in which the selected students have marks, sorted. The search stops once more than
-        `limit` are found."""
+        """Return the subjects in which the selected students have marks, in their declared order, the others by name.
+        The search stops once more than `limit` are found."""
         chosen = await pages.filter_of(self.selection)
         is_all = chosen == await pages.filter_of(Selection())
         found: set[str] = set()
@@ -52,7 +52,7 @@ class StudentReader:
                 found.update(names)
                 if limit is not None and len(found) > limit:
                     break
-        return sorted(found)
+        return (await SubjectCatalog.read()).sorted(found)
 
     @staticmethod
     async def get(roll_no: str) -> StudentSnapshot:

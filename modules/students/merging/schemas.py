@@ -38,8 +38,8 @@ class StudentMerge(RequestBody):
             max_length=MAX_SUBJECTS + 2,
             examples=[{"marks.math": "into", "name": "from"}],
             description="For each field that both records have with different values (`name`, `branch` or "
-            "`marks.SUBJECT`), whether to keep the value of the record that is merged `into`, or that of this record "
-            "(`from`); or for a mark, another mark. Fields that do not differ are refused.",
+            "`marks.SUBJECT`, in any spelling), whether to keep the value of the record that is merged `into`, or that "
+            "of this record (`from`); or for a mark, another mark. Fields that do not differ are refused.",
         ),
     ] = {}
 

@@ -8,6 +8,7 @@ survivor gets back its content, then the record is restored. `settle` continues 
 finds a merge that a crash interrupted can finish it; the versions of the survivor tell by their `source` what is done.
 """
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from core.errors import Conflict, FieldError, InvalidRequest
 from modules.students.field_changes import differences
 from modules.students.fields import check_number_of_subjects
 from modules.students.identities import identity_key
-from modules.students.merging.schemas import FieldConflict, MergeProblem, StudentMerge
+from modules.students.merging.schemas import FieldConflict, MergeProblem, StudentMerge, Value
 from modules.students.models import (
     Action,
     Merge,
@@ -117,10 +118,10 @@ def _joined(
         for field, our, their in differences(ours, theirs)
         if our is not None and their is not None
     }
-    _check_choices(conflicts, data, known)
+    choices = _choices(conflicts, data, known)
     joined = {**ours, "marks": {**theirs["marks"], **ours["marks"]}}
     for field, conflict in conflicts.items():
-        choice = data.choose[field]
+        choice = choices[field]
         value = conflict.into if choice == "into" else conflict.from_ if choice == "from" else choice
         name, _, subject = field.partition(".")
         if subject:
@@ -139,30 +140,40 @@ def _content(student: StudentSnapshot, known: SubjectCatalog) -> dict[str, Any]:
     return {"name": student.name, "branch": student.branch, "marks": known.respelled(student.marks)}
 
 
-def _check_choices(conflicts: dict[str, FieldConflict], data: StudentMerge, known: SubjectCatalog) -> None:
-    """Raise `InvalidRequest` for choices that decide nothing, and `MergeConflict` if one is missing."""
-    wrong = [
-        _wrong_choice(field, "merge_choice", "The two records do not have different values in this field.")
-        for field in data.choose
-        if field not in conflicts
-    ]
-    wrong += [
-        _wrong_choice(field, "merge_choice", "Choose `into` or `from`.")
-        for field in ("name", "branch")
-        if field in conflicts and not isinstance(data.choose.get(field, ""), str)
-    ]
-    wrong += [
-        _wrong_choice(field, "mark_range", f"A mark lies between 0 and {highest:g}.")
-        for field, choice in data.choose.items()
-        if not isinstance(choice, str) and choice > (highest := known.max_of(field.partition(".")[2]))
-    ]
+def _choices(conflicts: dict[str, FieldConflict], data: StudentMerge, known: SubjectCatalog) -> dict[str, Value]:
+    """Return the choices by the fields in conflict, whose subjects the request may name in any spelling. Raise
+    `InvalidRequest` for choices that decide nothing, and `MergeConflict` if one is missing."""
+    choices: dict[str, Value] = {}
+    wrong: list[FieldError] = []
+    for written, choice in data.choose.items():
+        name, _, subject = written.partition(".")
+        subject = known.name_of(subject.strip())
+        field = f"{name}.{subject}" if subject else name
+        if field not in conflicts:
+            detail = "The two records do not have different values in this field."
+            wrong.append(_wrong_choice(written, "merge_choice", detail))
+        elif field in choices:
+            detail = f'This is another spelling of the subject "{subject}", which is there twice.'
+            wrong.append(_wrong_choice(written, "subject_twice", detail))
+        elif not isinstance(choice, str):
+            wrong += _wrong_values(written, subject, choice, known)
+        choices[field] = choice
     if wrong:
         raise InvalidRequest(errors=wrong)
-    left = [conflict for field, conflict in conflicts.items() if field not in data.choose]
+    left = [conflict for field, conflict in conflicts.items() if field not in choices]
     if left:
         listed = [conflict.model_dump(by_alias=True) for conflict in left]
         detail = f"The records differ in {', '.join(conflict.field for conflict in left)}."
         raise MergeConflict(detail, extensions={"conflicts": listed})
+    return choices
+
+
+def _wrong_values(written: str, subject: str, mark: int | float, known: SubjectCatalog) -> Iterator[FieldError]:
+    """Yield an error for a mark that is chosen for a name or a branch, or that is above the maximum."""
+    if not subject:
+        yield _wrong_choice(written, "merge_choice", "Choose `into` or `from`.")
+    elif mark > (highest := known.max_of(subject)):
+        yield _wrong_choice(written, "mark_range", f"A mark lies between 0 and {highest:g}.")
 
 
 def _wrong_choice(field: str, code: str, detail: str) -> FieldError:

@@ -17,7 +17,7 @@ MAX_AGE_SECONDS = 1.0
 
 Mark = int | float
 
-_FIELDS = ("name", "title", "max", "order", "aliases", "counts_in_total", "spellings", "merged")
+_FIELDS = ("name", "title", "max", "order", "aliases", "counts_in_total", "spellings", "declared", "merged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class SubjectCatalog:
     maxima      the highest mark by name, of the subjects that have one of their own: see `max_of`
     order       the place by name, of the subjects that have one: see `sorted`
     uncounted   the names of those that are no part of a total: see `counts`
+    declared    the names of those that somebody has described
     by_key      the name of the subject of each key
     highest_max the highest maximum that a subject has of its own
     merged      the rules for marks in both of two merged subjects, by the name that was merged
@@ -40,6 +41,7 @@ class SubjectCatalog:
     maxima: Mapping[str, float] = field(default_factory=dict)
     order: Mapping[str, int] = field(default_factory=dict)
     uncounted: frozenset[str] = frozenset()
+    declared: frozenset[str] = frozenset()
     by_key: Mapping[str, str] = field(default_factory=dict)
     highest_max: float = 0
     merged: Mapping[str, ConflictRule] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class SubjectCatalog:
             maxima={row["name"]: row["max"] for row in rows if row["max"] is not None},
             order={row["name"]: row["order"] for row in rows if row["order"] != UNORDERED},
             uncounted=frozenset(row["name"] for row in rows if not row["counts_in_total"]),
+            declared=frozenset(row["name"] for row in rows if row["declared"]),
             by_key={key: row["name"] for row in rows for key in row["spellings"]},
             merged={subject: ConflictRule(rule) for row in rows for subject, rule in row.get("merged", {}).items()},
             highest_max=max((row["max"] for row in rows if row["max"] is not None), default=0),
@@ -80,6 +83,10 @@ class SubjectCatalog:
     def name_of(self, subject: str) -> str:
         """Return the stored name of a subject, or the given spelling if it is not stored."""
         return self.find(subject) or subject
+
+    def key_of(self, subject: str) -> str:
+        """Return a key that is equal for all spellings and aliases of one subject, whether it is stored or not."""
+        return self.find(subject) or spelling_key(subject)
 
     def respelled(self, marks: Mapping[str, Mark]) -> dict[str, Mark]:
         """Return a student's stored marks, or those of an earlier version, under today's names of their subjects.

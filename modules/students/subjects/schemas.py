@@ -84,7 +84,11 @@ class SubjectWrite(RequestBody):
     ] = None
     order: Annotated[
         StrictInt | None,
-        Field(ge=0, lt=UNORDERED, description="The place in lists; subjects without one follow, sorted by name."),
+        Field(
+            ge=0,
+            lt=UNORDERED,
+            description="The place in lists, statistics and exports; subjects without one follow, sorted by name.",
+        ),
     ] = None
     aliases: Annotated[
         list[Subject] | None,

@@ -11,12 +11,14 @@ from modules.transfers.columns.column_names import READ_ONLY, REASON, field_of, 
 from modules.transfers.columns.doubtful_names import kind_of
 from modules.transfers.columns.header_problems import item, listed, problems_of, short
 from modules.transfers.columns.query import IGNORE, MARKS
+from modules.transfers.columns.scales import scales_of
 from modules.transfers.files.table import MAX_COLUMNS, InvalidFile
 from modules.transfers.options import Column, ColumnOptions, ColumnRole, Reason
 
 
-def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
-    """Return what the columns with these names are taken for. Raise `InvalidFile` with all problems at once."""
+def assign(header: Sequence[str], options: ColumnOptions, scales: Sequence[tuple[str, str]] = ()) -> list[Column]:
+    """Return what the columns with these names are taken for. Raise `InvalidFile` with all problems at once, also those
+    of the parameter `scale`."""
     names = [name_of(cell) for cell in header]
     if not any(names):
         raise InvalidFile("The first line must contain the column names: roll_no, name, branch and the subjects.")
@@ -30,7 +32,7 @@ def assign(header: Sequence[str], options: ColumnOptions) -> list[Column]:
         for number, (name, field) in enumerate(zip(names, fields, strict=True), 1)
     ]
     columns = list(_without_unneeded_names(columns))
-    problems += problems_of(columns, options)
+    problems += [*problems_of(columns, options), *scales_of(scales, columns)[1]]
     if problems:
         raise InvalidFile(listed(problems))
     return columns

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import Enum
@@ -12,9 +12,10 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from core.api import code_of, sentence_of
-from modules.students import RollNo, SubjectCatalog
+from modules.students import RollNo
 from modules.transfers.columns.mark_numbers import plain_signs, read_number
-from modules.transfers.options import CellOptions
+from modules.transfers.columns.scales import scales_of
+from modules.transfers.options import CellOptions, Column
 
 CODES: Final[Mapping[str, str]] = {
     "mark_type": "A mark must be a number, such as 85 or 72.5. If this stands for no mark, add it to absent=.",
@@ -91,13 +92,12 @@ class ValueOptions:
         return self.scales.get(subject, self.scales.get("*"))
 
 
-def value_options(cells: CellOptions, *, decimal_comma: bool | None) -> ValueOptions:
-    """Return how the cells of an import are read. `decimal_comma` counts if the import does not say it."""
-    known = SubjectCatalog.current()
+def value_options(cells: CellOptions, columns: Sequence[Column], *, decimal_comma: bool | None) -> ValueOptions:
+    """Return how the cells of these columns are read. `decimal_comma` counts if the import does not say it."""
     return ValueOptions(
         absent=ABSENT_WORDS if cells.absent is None else frozenset(cells.absent),
         round_decimals=cells.round_decimals,
-        scales={known.name_of(subject): Decimal(scale) for subject, scale in cells.scales},
+        scales=scales_of(cells.scales, columns)[0],
         mend_roll_no=cells.mend_roll_no,
         decimal_comma=decimal_comma if cells.decimal_comma is None else cells.decimal_comma,
     )

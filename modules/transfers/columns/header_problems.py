@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
+from modules.students import SubjectCatalog
 from modules.transfers.columns.column_names import FIELDS
 from modules.transfers.columns.lists import quoted
 from modules.transfers.columns.query import MARKS
@@ -43,12 +44,14 @@ def short(name: str | None) -> str:
 
 def _contradictions(columns: Sequence[Column]) -> Iterator[str]:
     """Yield a problem for each field or subject that several columns are taken for."""
+    known = SubjectCatalog.current()
     same: Mapping[tuple[ColumnRole, str | None], list[Column]] = defaultdict(list)
     for column in columns:
         if column.role is not ColumnRole.IGNORED and (column.subject or column.role is not ColumnRole.SUBJECT):
-            same[column.role, column.subject].append(column)
-    for (role, subject), found in same.items():
+            same[column.role, column.subject and known.key_of(column.subject)].append(column)
+    for (role, _), found in same.items():
         if len(found) > 1:
+            subject = found[0].subject
             which = " and ".join(f'{column.number} "{short(column.name)}"' for column in found[:5])
             what = f'the subject "{short(subject)}"' if subject else role.value
             last = f"#{found[-1].number}"
@@ -92,6 +95,8 @@ def _gaps(columns: Sequence[Column], options: ColumnOptions, *, is_misspelt: boo
         )
     if options.roll_no_prefix is not None and ColumnRole.ROLL_NO in found:
         yield _both("roll_no=", "roll number", found[ColumnRole.ROLL_NO])
+    if options.roll_no_prefix is not None and options.local_part:
+        yield "Both roll_no= and id= say how roll numbers are made. Leave out one of them."
     if options.branch is not None and ColumnRole.BRANCH in found:
         yield _both("branch=", "branch", found[ColumnRole.BRANCH])
     yield from _gaps_of_names(found, join=options.join_names)

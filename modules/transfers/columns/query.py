@@ -150,8 +150,9 @@ class ReadingQuery(BaseModel):
     scale: Annotated[
         _Scales,
         Field(
-            description="The highest mark of a column, as `SUBJECT:NUMBER`, or `*:NUMBER` for all others. Marks are "
-            "converted to the range of marks. Repeatable, or separated by commas.",
+            description="The highest mark of a column, as `SUBJECT:NUMBER`, or `*:NUMBER` for all others. The subject "
+            "may be in any spelling, or be the name of its column. Marks are converted to the range of marks. "
+            "Repeatable, or separated by commas.",
             examples=[["essay:20"]],
         ),
     ] = []

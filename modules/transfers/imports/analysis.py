@@ -1,6 +1,6 @@
 """A first look at a file: its layout, what its columns are taken for, and what is doubtful about them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import ne
@@ -14,10 +14,10 @@ from modules.transfers.columns.doubtful_names import highest_in
 from modules.transfers.columns.identities import subject_key
 from modules.transfers.columns.lists import quoted
 from modules.transfers.files.csv_reader import Layout, read_csv
-from modules.transfers.files.table import RawRow
-from modules.transfers.files.text import WINDOWS_1252, open_text
+from modules.transfers.files.table import InvalidFile, RawRow
+from modules.transfers.files.text import UTF_8, WINDOWS_1252, open_text
 from modules.transfers.imports.row_reader import CsvTable, open_table
-from modules.transfers.options import CellOptions, Column, ColumnOptions, ColumnRole, Finding, Options, Reason
+from modules.transfers.options import Column, ColumnRole, Finding, Options, Reason
 
 # How many rows, and how many characters of them, are looked at.
 SAMPLE_ROWS = 2_000
@@ -39,12 +39,13 @@ class Analysis:
 
 
 def analyse(path: Path, options: Options, stored: Sequence[str], *, is_workbook: bool = False) -> Analysis:
-    """Look at the beginning of a CSV file. `stored` are the subjects in which students have marks. Raise `InvalidFile`
-    if the file has no header that can be used."""
+    """Look at the beginning of a CSV file. `stored` are the subjects in which students have marks. These and the
+    declared ones are not doubted. Raise `InvalidFile` if the file has no header that can be used."""
     table = open_table(path, options, is_workbook=is_workbook)
     rows = list(_sample(path, table))
     columns = table.columns.assigned
-    findings = [*_doubtful(table, rows, stored), *_similar(columns, stored), *_respelled(columns)]
+    settled = dict.fromkeys([*stored, *SubjectCatalog.current().declared])
+    findings = [*_doubtful(table, rows, settled), *_similar(columns, settled), *_respelled(columns)]
     return Analysis(table, rows, [*_notes(table.layout, options), *findings])
 
 
@@ -72,25 +73,37 @@ def _notes(layout: Layout, options: Options) -> Iterator[Finding]:
         yield Finding(code="rows_ignored", detail=detail, lines=options.ignored_rows[:20])
 
 
-def notes_of_ndjson(options: Options) -> list[Finding]:
-    """Return a finding if an import of NDJSON has options that are only for tables."""
-    if options.columns == ColumnOptions() and options.cells == CellOptions() and not options.ignored_rows:
-        return []
-    detail = (
-        "This is NDJSON, which has no columns, rows and cells. The parameters that say how they are read, such as "
-        "branch=, columns= and scale=, have no effect."
-    )
-    return [Finding(code="parameters_unused", detail=detail)]
+def check_ndjson(options: Options) -> None:
+    """Raise `InvalidFile` if an import of NDJSON has options that are only for tables, or another encoding."""
+    of_tables = options.columns.model_dump(exclude_defaults=True) | options.cells.model_dump(exclude_defaults=True)
+    given = [_PARAMETERS.get(option, option) for option in of_tables]
+    given += ["ignore_rows"] if options.ignored_rows else []
+    given += ["encoding"] if options.encoding not in (None, UTF_8) else []
+    if given:
+        named = ", ".join(f"{parameter}=" for parameter in given)
+        raise InvalidFile(f"This is NDJSON (UTF-8), which has no columns, rows and cells. Leave out {named}.")
 
 
-def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) -> Iterator[Finding]:
+# The parameters of options with another name.
+_PARAMETERS: Mapping[str, str] = {
+    "roll_no_prefix": "roll_no",
+    "join_names": "name",
+    "local_part": "id",
+    "round_decimals": "decimals",
+    "decimal_comma": "decimal",
+    "scales": "scale",
+    "mend_roll_no": "mend",
+}
+
+
+def _doubtful(table: CsvTable, rows: Sequence[RawRow], settled: Collection[str]) -> Iterator[Finding]:
     """Yield a finding for each new subject that looks as if it were none."""
     subjects = [column for column in table.columns.assigned if column.role is ColumnRole.SUBJECT]
     samples = [_sample_of(rows, column, table.columns.values) for column in subjects]
     found = doubts(samples)
     for column, sample in zip(subjects, samples, strict=True):
         code = found.get(str(column.subject))
-        if code and _is_open(column, stored):
+        if code and _is_open(column, settled):
             branch = _as_branch(column, table) if code == "no_numbers" else ""
             yield _stopping(
                 f"column_{code}",
@@ -99,7 +112,7 @@ def _doubtful(table: CsvTable, rows: Sequence[RawRow], stored: Sequence[str]) ->
                 f"columns={quoted(column.name)}:marks to import it as a subject.",
                 f"ignore={quoted(column.name)}",
             )
-        elif column.subject not in stored:
+        elif column.subject not in settled:
             yield from _other_scale(column, sample, table.columns.values)
 
 
@@ -132,14 +145,14 @@ def _other_scale(column: Column, sample: Sample, values: ValueOptions) -> Iterat
         )
 
 
-def _similar(columns: Sequence[Column], stored: Sequence[str]) -> Iterator[Finding]:
-    """Yield a finding for each new subject that looks like a stored one, or like one of an earlier column."""
-    known = {subject_key(subject): subject for subject in stored}
+def _similar(columns: Sequence[Column], settled: Collection[str]) -> Iterator[Finding]:
+    """Yield a finding for each new subject that looks like a settled one, or like one of an earlier column."""
+    known = {subject_key(subject): subject for subject in settled}
     for column in columns:
         if column.role is not ColumnRole.SUBJECT:
             continue
         similar = known.setdefault(subject_key(str(column.subject)), str(column.subject))
-        if similar != column.subject and _is_open(column, stored):
+        if similar != column.subject and _is_open(column, settled):
             is_there = any(one.subject == similar for one in columns)
             yield _stopping(
                 "subject_similar",
@@ -165,9 +178,9 @@ def _respelled(columns: Sequence[Column]) -> Iterator[Finding]:
             )
 
 
-def _is_open(column: Column, stored: Sequence[str]) -> bool:
-    """Return whether neither a parameter nor the stored students settle that a column is a subject."""
-    return column.reason is Reason.OTHER and column.subject not in stored
+def _is_open(column: Column, settled: Collection[str]) -> bool:
+    """Return whether neither a parameter nor the settled subjects say that a column is a subject."""
+    return column.reason is Reason.OTHER and column.subject not in settled
 
 
 def _stopping(code: str, column: Column, detail: str, settled_by: str) -> Finding:

@@ -19,7 +19,7 @@ from modules.transfers.files import file_store, spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.files.table import InvalidFile, Row
 from modules.transfers.imports import failed_rows, new_subjects, plan, undo
-from modules.transfers.imports.analysis import analyse, notes_of_ndjson
+from modules.transfers.imports.analysis import analyse, check_ndjson
 from modules.transfers.imports.findings import add
 from modules.transfers.imports.row_reader import CsvTable, batches
 from modules.transfers.imports.row_validation import RowOutcome, RowResult, validate_all
@@ -71,7 +71,7 @@ async def _carry_out(job: Import, path: Path, workbook: Workbook | None, verify:
     if job.format != "ndjson" or workbook:
         table = await _look_at(job, path, workbook)
     elif not job.writing:
-        await job.update_fields(findings=notes_of_ndjson(job.options))
+        check_ndjson(job.options)
     if any(finding.stops for finding in job.findings):
         return State.REJECTED
     if not job.writing:

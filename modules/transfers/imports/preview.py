@@ -12,7 +12,7 @@ from modules.students import StudentReader, SubjectCatalog
 from modules.transfers.files import spreadsheet
 from modules.transfers.files.spreadsheet import Workbook
 from modules.transfers.imports import findings as found
-from modules.transfers.imports.analysis import SAMPLE_ROWS, Analysis, analyse, notes_of_ndjson
+from modules.transfers.imports.analysis import SAMPLE_ROWS, Analysis, analyse, check_ndjson
 from modules.transfers.imports.new_subjects import MAX_STORED
 from modules.transfers.imports.query import ImportQuery
 from modules.transfers.imports.row_reader import CsvTable, batches
@@ -34,9 +34,10 @@ async def preview(path: Path, query: ImportQuery, format_: str, by: str) -> Prev
             stored = await StudentReader().subjects(MAX_STORED)
             await SubjectCatalog.read()  # for the threads that read the file
         if format_ == "ndjson" and not workbook:
+            check_ndjson(query.options)
             results = await _results(text, None, query, by)
             of_file = {"format": "ndjson", "columns": [], "parameters": _parameters(query)}
-            return _read(of_file, results, found.add(notes_of_ndjson(query.options), results, []))
+            return _read(of_file, results, found.add([], results, []))
         first = await in_thread(analyse, text, query.options, stored, is_workbook=bool(workbook))
         proposed = _proposed(query, first.findings)
         analysis = await in_thread(analyse, text, proposed.options, stored, is_workbook=bool(workbook))

@@ -34,7 +34,11 @@ class ImportQuery(ReadingQuery):
     ] = "keep"
     ignore_rows: Annotated[
         list[Annotated[int, Field(ge=1, le=MAX_LINE)]],
-        Field(max_length=200, description="The lines of rows that are no students. Repeatable.", examples=[[2]]),
+        Field(
+            max_length=200,
+            description="The lines of rows that are no students, which the file must have. Repeatable.",
+            examples=[[2]],
+        ),
     ] = []
     sheet: Annotated[
         str | None,

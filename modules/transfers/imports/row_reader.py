@@ -14,7 +14,7 @@ from modules.transfers.columns.cell_values import value_options
 from modules.transfers.columns.columns import Columns
 from modules.transfers.files.csv_reader import Layout, read_csv, read_layout
 from modules.transfers.files.ndjson_reader import read_ndjson
-from modules.transfers.files.table import Row, RowError
+from modules.transfers.files.table import InvalidFile, Row, RowError
 from modules.transfers.files.text import UTF_8, open_text
 from modules.transfers.imports.row_validation import MAX_VALUE, check
 from modules.transfers.options import Options
@@ -40,8 +40,8 @@ def open_table(path: Path, options: Options | None = None, *, is_workbook: bool 
     is_named = partial(is_roll_no, options=options.columns)
     encoding, separator = (UTF_8, ",") if is_workbook else (options.encoding, None)
     layout = read_layout(path, is_named, encoding, separator, options.columns.highest_number)
-    values = value_options(options.cells, decimal_comma=None if layout.separator == "," else True)
-    assigned = assign(layout.header, options.columns)
+    assigned = assign(layout.header, options.columns, options.cells.scales)
+    values = value_options(options.cells, assigned, decimal_comma=None if layout.separator == "," else True)
     columns = Columns(assigned, options.columns, values, options.skip_cells, layout.width)
     return CsvTable(layout, columns, frozenset(options.ignored_rows))
 
@@ -93,13 +93,17 @@ def _opened(path: Path, table: CsvTable | None) -> TextIO:
 
 
 def _csv_rows(file: TextIO, table: CsvTable) -> Iterator[Row | None]:
-    number = 0
+    """Yield the rows of a CSV file. At its end, raise `InvalidFile` if a line to leave out is beyond it."""
+    number, last = 0, table.layout.header_line
     for raw in read_csv(file, table.layout):
+        last = raw.line if raw else last
         if raw is None or raw.line in table.ignored_rows or not table.columns.has_content(raw):
             yield None
         else:
             number += 1
             yield table.columns.row(raw, number)
+    if beyond := [line for line in sorted(table.ignored_rows) if line > last]:
+        raise InvalidFile(f"ignore_rows names the line {beyond[0]}, but the last row of the file is at line {last}.")
 
 
 class _SeenRollNumbers:
