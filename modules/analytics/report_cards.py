@@ -38,7 +38,7 @@ async def get(roll_no: str, branch: str | None = None) -> ReportCard:
         tally = await mark_counts.tally(sorted(student.marks), (), grouping) if student.marks else Tally({}, {})
         total = await _overall(BY_TOTAL, student, tally, branch, figures)
         average = await _overall(BY_AVERAGE, student, tally, branch, figures)
-    # Compared with the thresholds as it is: the stored average is a rounded float.
+    # Compared with the thresholds as it is, and not as the rounded float that is displayed.
     grade = grade_of(figures.average(student.marks) or Fraction(0))
     return ReportCard(
         roll_no=student.roll_no,
@@ -53,16 +53,19 @@ async def get(roll_no: str, branch: str | None = None) -> ReportCard:
 async def _overall(
     measure: Measure, student: StudentSnapshot, tally: Tally, branch: str | None, figures: MarkFigures
 ) -> dict[str, Any] | None:
-    value = student.keys.total if measure.is_total else student.keys.average
+    total, average = figures.stored(student.marks)
+    value, stored = (total, student.keys.total) if measure.is_total else (average, student.keys.average)
     if value is None:
         return None
-    counted = await rank_counts.count_all(measure, value, value)
+    # Compared with the stored values of others, which a job computes anew after a change of what they are made from.
+    ranked = value if stored is None else stored
+    counted = await rank_counts.count_all(measure, ranked, ranked)
     found = {"value": measure.shown(value), **_standing(counted, sum(tally.students.values()))}
     if not figures.is_plain:
         found["out_of"] = measure.maximum({"marks": student.marks}, figures)
         found["subjects"] = figures.catalog.sorted(figures.counted(student.marks))
     if branch is not None:
-        counted = await rank_counts.count_in_branches([branch], measure, value, value)
+        counted = await rank_counts.count_in_branches([branch], measure, ranked, ranked)
         found["in_branch"] = BranchStanding(**_standing(counted, tally.students.get(branch, 0)))
     return found
 

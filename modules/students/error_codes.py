@@ -25,6 +25,7 @@ ERROR_CODES = {
     "subject_max_marks": "Students have higher marks than the maximum allows; `detail` has their number.",
     "subject_same": "The subject is called so already, or is to be merged into itself.",
     "subject_twice": "Two subjects are one, written differently: in another case or Unicode form, or by an alias.",
+    "subject_url": "The name is that of another subject than the one in the URL. Leave it out, or rename the subject.",
     "subjects": "A student can have up to 100 subjects.",
     "time_range": "The time is before the year 1 or after the year 9999, in UTC.",
     "where_conditions": "The condition has more alternatives than allowed.",

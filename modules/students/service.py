@@ -1,11 +1,12 @@
 """Operations on one student. Each write creates a new version."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from core.api import UNCONDITIONAL, retry_conflicts
+from core.api import UNCONDITIONAL, json_pointer, retry_conflicts
 from core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from modules.students.fields import check_number_of_subjects
 from modules.students.models import Action, StudentSnapshot
@@ -14,6 +15,9 @@ from modules.students.records.store import RollNoTaken, StudentNotFound, Writer,
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.spelling import above_maximum
+
+Marks = Mapping[str, int | float]
 
 
 class MarkNotFound(NotFound):
@@ -36,9 +40,12 @@ async def create(data: StudentCreate, writer: Writer, *, continues: bool = False
     The unique index ensures that only one of two concurrent requests succeeds. Raise `RollNoTaken`, `StudentMerged`,
     or `Unavailable` while a student with this roll number is being erased or merged.
     """
-    student = StudentSnapshot.new(writer.name, **data.model_dump())
+    content = data.model_dump()
 
     async def attempt() -> StudentSnapshot | None:
+        marks = (await SubjectCatalog.read()).respelled(data.marks)
+        _check_maxima(marks, {})
+        student = StudentSnapshot.new(writer.name, **content | {"marks": marks})
         if continues:
             with suppress(StudentNotFound):  # nobody has the number, or that student is being erased
                 return await _create_again(student)
@@ -70,7 +77,12 @@ async def replace(roll_no: str, data: StudentReplace, writer: Writer) -> Student
     """
     _check_same_roll_no(roll_no, data.roll_no)
     content = data.model_dump(exclude={"roll_no"})
-    return await store.change(roll_no, lambda student: _updated(student, writer, content), writer.expects)
+
+    def edit(student: StudentSnapshot) -> StudentSnapshot | None:
+        marks = SubjectCatalog.current().respelled(data.marks)
+        return _updated(student, writer, content | {"marks": marks})
+
+    return await store.change(roll_no, edit, writer.expects)
 
 
 async def put(
@@ -95,10 +107,12 @@ async def patch(roll_no: str, data: StudentPatch, writer: Writer) -> StudentSnap
     """Merge `data` into the record (RFC 7396). Raise the errors of `replace`."""
     changes = data.model_dump(exclude_unset=True)
     _check_same_roll_no(roll_no, changes.pop("roll_no", None))
-    marks, known = changes.pop("marks", {}), await SubjectCatalog.read()
+    marks = changes.pop("marks", {})
 
     def edit(student: StudentSnapshot) -> StudentSnapshot | None:
-        return _updated(student, writer, changes | {"marks": _merged(known.respelled(student.marks), marks)})
+        known = SubjectCatalog.current()
+        changed = {known.name_of(subject): mark for subject, mark in marks.items()}
+        return _updated(student, writer, changes | {"marks": _merged(known.respelled(student.marks), changed)})
 
     return await store.change(roll_no, edit, writer.expects)
 
@@ -110,14 +124,13 @@ async def set_mark(roll_no: str, subject: str, mark: float, writer: Writer) -> S
 
 async def remove_mark(roll_no: str, subject: str, writer: Writer) -> StudentSnapshot:
     """Delete the mark of one subject. Raise `MarkNotFound`, and the errors of `store.change`."""
-    known = await SubjectCatalog.read()
-    subject = known.name_of(subject)
 
     def edit(student: StudentSnapshot) -> StudentSnapshot | None:
-        marks = known.respelled(student.marks)
-        if subject not in marks:
-            raise MarkNotFound(f"The student {roll_no} has no mark in {subject}.")
-        return _updated(student, writer, {"marks": _merged(marks, {subject: None})})
+        known = SubjectCatalog.current()
+        marks, name = known.respelled(student.marks), known.name_of(subject)
+        if name not in marks:
+            raise MarkNotFound(f"The student {roll_no} has no mark in {name}.")
+        return _updated(student, writer, {"marks": _merged(marks, {name: None})})
 
     return await store.change(roll_no, edit, writer.expects)
 
@@ -146,8 +159,25 @@ def _check_same_roll_no(roll_no: str, given: str | None) -> None:
 
 def _updated(student: StudentSnapshot, writer: Writer, content: dict[str, Any]) -> StudentSnapshot | None:
     """Return the next version with this content, or None if the content is unchanged: then nothing is written."""
+    _check_maxima(content["marks"], student.marks)
     same = all(getattr(student, field) == value for field, value in content.items())
     return None if same else student.successor(Action.UPDATED, writer.name, **content)
+
+
+def _check_maxima(marks: Marks, before: Marks) -> None:
+    """Raise `InvalidRequest` if a maximum has been lowered below a new mark since the request was validated."""
+    known = SubjectCatalog.current()
+    if above := above_maximum(marks, before, known):
+        raise InvalidRequest(
+            errors=[
+                FieldError(
+                    code="mark_range",
+                    detail=f"A mark lies between 0 and {known.max_of(subject):g}.",
+                    pointer=json_pointer(["marks", subject]),
+                )
+                for subject in above
+            ]
+        )
 
 
 def _merged(marks: dict[str, int | float], changes: dict[str, int | float | None]) -> dict[str, int | float]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from modules.students import stored_figures
 from tests.analytics.classroom import declare, store_students, student
 from tests.analytics.test_chart import description, draw, headings, texts
 from tests.analytics.test_tables import csv_rows
@@ -107,6 +108,28 @@ def test_a_report_card_says_of_how_many_and_what_counts(school: TestClient) -> N
     }  # fmt: skip
     only_conduct = read(school, "/report-cards/S5")
     assert (only_conduct["total"], only_conduct["average"], len(only_conduct["subjects"])) == (None, None, 1)
+
+
+def test_a_report_card_agrees_with_itself_before_the_stored_figures_do(
+    school: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_figures, "_updates", lambda *_: [])  # so that the stored figures stay as they are
+    declare(school, "quiz", max=20)
+    card = read(school, "/report-cards/S1?branch=8A")
+    assert (card["total"]["value"], card["total"]["out_of"], card["total"]["rank"]) == (68, 120, 2)
+    assert (card["average"]["value"], card["average"]["grade"], card["average"]["rank"]) == (50, "D", 2)
+    assert card["average"]["in_branch"]["rank"] == 2
+
+    declare(school, "conduct")
+    only_conduct = read(school, "/report-cards/S5?branch=8B")
+    assert (only_conduct["total"]["value"], only_conduct["total"]["out_of"]) == (90, 100)
+    assert (only_conduct["average"]["value"], only_conduct["average"]["grade"]) == (90, "A")
+    assert only_conduct["average"]["of"] >= only_conduct["average"]["rank"] == 1
+
+    for subject in ("quiz", "math", "conduct"):
+        declare(school, subject, counts_in_total=False)
+    card = read(school, "/report-cards/S1?branch=8A")
+    assert (card["total"], card["average"], len(card["subjects"])) == (None, None, 3)
 
 
 def test_the_chart_names_the_maximum(school: TestClient) -> None:

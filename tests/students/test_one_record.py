@@ -123,6 +123,22 @@ def test_a_former_holder_is_restored_once_the_number_is_free_and_can_be_erased(
     assert admin.ask("GET", "/students/S1/former").json() == []
 
 
+def test_a_refused_restore_takes_no_number_from_its_holder(client: TestClient, admin: Person) -> None:
+    create(client, "S1", OLD)
+    client.delete("/students/S1")
+    create(client, "S1", NEW)
+    client.delete("/students/S1")
+    (former,) = admin.ask("GET", "/students/S1/former").json()
+    path = f"/students/S1/restore?holder={former['key']}"
+
+    stale = client.post(path, headers={"Authorization": f"Bearer {admin.token}", "If-Match": '"stale"'})
+    unknown = admin.ask("POST", f"{path}&version=9")
+
+    assert (stale.status_code, unknown.status_code) == (412, 404)
+    assert history(client, "S1") == [(2, "deleted"), (1, "created")]
+    assert client.post("/students/S1/restore").json()["name"] == NEW["name"]
+
+
 def test_the_index_of_older_releases_is_dropped(client: TestClient, database: Database[JSON]) -> None:
     database.students.create_index("roll_no", name="roll_no_unique", unique=True)
 

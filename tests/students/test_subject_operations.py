@@ -6,12 +6,18 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from core.database import collection
 from core.settings import Settings
+from modules.students import service
+from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.bulk import StudentBulkStore
+from modules.students.records.store import Writer
+from modules.students.records.write_batch import Outcome, Write, write_all
+from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.models import Subject
+from modules.students.subject_catalog.models import Subject, SubjectOperation
 from modules.students.subjects import operation_job, operations
-from modules.students.subjects.operation_job import carry_out_subject_operations
+from modules.students.subjects.operation_job import carry_out_subject_operations, settle_operations
 from tests.auth.people import as_teacher
 from tests.conftest import AppClient
 from tests.kit import people, stored, without_jobs
@@ -285,3 +291,135 @@ def test_an_operation_that_is_still_running_can_be_undone(
 
     assert told(client, operation, "state") == ["undone"]
     assert marks(client) == {"S1": {"math": 1}, "S2": {"math": 2}}
+
+
+def test_nobody_takes_a_name_while_a_subject_is_renamed(client: TestClient) -> None:
+    create(client, "S1", art=50)
+    operation = begin(client, "art", "rename", to="fine art")
+
+    taken = put(client, "music", aliases=["art"])
+    work(client)
+
+    assert (taken.status_code, taken.json()["type"]) == (409, "/problems/subject-name-taken")
+    assert told(client, operation, "state") == ["done"]
+    assert marks(client) == {"S1": {"fine art": 50}}
+
+
+@pytest.mark.parametrize(("late", "detail"), [({"b": 5, "a": 9}, "in a and in b: 1"), ({"a": 90}, "than 10 in a: 1")])
+def test_a_merge_is_taken_back_for_marks_of_a_process_that_did_not_know_of_it(
+    client: TestClient, late: dict[str, float], detail: str
+) -> None:
+    create(client, "S1", a=1)
+    put(client, "b", max=10)
+    create(client, "S2")
+    operation = begin(client, "a", "merge", into="b")
+    assert client.portal
+    client.portal.call(collection(StudentDocument).update_one, {"roll_no": "S2"}, {"$set": {"marks": late}})
+
+    work(client)
+
+    (state, why) = told(client, operation, "state", "detail")
+    assert (state, detail in why) == ("failed", True), why
+    assert marks(client) == {"S1": {"a": 1}, "S2": late}
+    assert client.get("/subjects/a").json()["name"] == "a"
+
+
+def test_a_write_that_was_validated_before_a_renaming_is_stored_under_the_new_name(client: TestClient) -> None:
+    create(client, "S1", al=40)
+    begin(client, "al", "rename", to="be")
+    work(client)
+    create(client, "S2", al=30)
+    assert client.portal
+
+    writer = Writer("alice")
+    client.portal.call(service.patch, "S1", StudentPatch(marks={"al": 90}), writer)
+    client.portal.call(service.replace, "S2", StudentReplace(name="A", branch="B", marks={"al": 7}), writer)
+    made = StudentCreate(roll_no="S3", name="A", branch="B", marks={"al": 8})
+    client.portal.call(service.create, made, writer)
+    stale = [Write(None, StudentSnapshot.new("alice", roll_no="S4", name="A", branch="B", marks={"al": 9}))]
+    outcomes = client.portal.call(write_all, stale)
+
+    assert marks(client) == {"S1": {"be": 90}, "S2": {"be": 7}, "S3": {"be": 8}}
+    assert outcomes == [Outcome.CONFLICT], "whoever wrote it reads the subjects again"
+
+
+def test_a_mark_that_arrives_after_a_renaming_is_found(client: TestClient) -> None:
+    create(client, "S1", al=40)
+    create(client, "S2", al=50)
+    operation = begin(client, "al", "rename", to="be")
+    work(client)
+    assert client.portal
+    late = {"$set": {"marks.al": 90}}
+    client.portal.call(collection(StudentDocument).update_one, {"roll_no": "S1"}, late)
+
+    client.portal.call(settle_operations)
+
+    assert marks(client) == {"S1": {"be": 90}, "S2": {"be": 50}}
+    assert told(client, operation, "state", "changed") == ["done", 3]
+
+
+def test_a_merge_is_not_undone_while_another_subject_has_one_of_the_names(client: TestClient) -> None:
+    put(client, "physics", aliases=["phy"], title="Physics")
+    put(client, "science")
+    create(client, "S1", physics=5)
+    operation = begin(client, "physics", "merge", into="science")
+    work(client)
+    put(client, "science", aliases=["physics"])
+    assert put(client, "chemistry", aliases=["phy"]).status_code == 201
+
+    refused = undo(client, operation)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/subject-name-taken")
+    assert told(client, operation, "state") == ["done"]
+    assert marks(client) == {"S1": {"science": 5}}
+    put(client, "chemistry")
+    assert undo(client, operation).status_code == 202
+    assert client.get("/subjects/phy").json()["title"] == "Physics"
+
+
+def test_the_rule_of_a_merge_holds_for_earlier_names(client: TestClient) -> None:
+    create(client, "S1", aa=90, cc=50)
+    create(client, "S2", dd=90, cc=50)
+    create(client, "S3", bb=1)
+    for subject, what, body in (
+        ("aa", "merge", {"into": "bb", "on_conflict": "highest"}),
+        ("bb", "merge", {"into": "cc", "on_conflict": "highest"}),
+        ("dd", "rename", {"to": "dd2"}),
+        ("dd2", "merge", {"into": "cc", "on_conflict": "highest"}),
+    ):
+        begin(client, subject, what, **body)
+        work(client)
+
+    for roll_no in ("S1", "S2"):
+        client.patch(f"/students/{roll_no}", json={"marks": {"cc": 1}})
+        assert client.post(f"/students/{roll_no}/restore?version=1").json()["marks"] == {"cc": 90}
+
+
+def test_two_marks_that_are_in_one_subject_now_are_not_restored(client: TestClient) -> None:
+    create(client, "S1", craft=50, physx=5)
+    client.patch("/students/S1", json={"marks": {"craft": None}})
+    assert put(client, "physx", aliases=["craft"]).status_code == 200
+
+    refused = client.post("/students/S1/restore?version=1")
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/earlier-marks-do-not-fit")
+    assert "in craft and in physx" in refused.json()["detail"] or "in physx and in craft" in refused.json()["detail"]
+
+
+def test_an_operation_that_the_job_has_started_is_not_withdrawn(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "S1", art=1)
+    stored_at_once, portal = SubjectOperation.insert, client.portal
+    assert portal
+
+    async def insert_and_carry_out(operation: SubjectOperation) -> None:
+        await stored_at_once(operation)
+        await Subject.find_one({"name": "art"}).update({"$inc": {"version": 1}})
+        await carry_out_subject_operations()
+
+    monkeypatch.setattr(SubjectOperation, "insert", insert_and_carry_out)
+    operation = begin(client, "art", "rename", to="drawing")
+
+    assert told(client, operation, "state") == ["done"]
+    assert marks(client) == {"S1": {"drawing": 1}}

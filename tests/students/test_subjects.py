@@ -1,6 +1,8 @@
 """Subjects: declaring them, their maxima, and one subject in several spellings."""
 
 import asyncio
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,11 +12,15 @@ from httpx2 import Response
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from core.database import collection
+from core.errors import InvalidRequest
 from core.settings import Settings
 from modules.students import StudentBulkStore, StudentDocument
+from modules.students import service as students
 from modules.students.migrations import m0005_subjects
-from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.models import spelling_key
+from modules.students.records.store import Writer
+from modules.students.schemas import StudentCreate, StudentPatch
+from modules.students.subject_catalog import catalog, spelling
+from modules.students.subject_catalog.models import Subject, spelling_key
 from modules.students.subject_catalog.spelling import register
 from modules.students.subjects import service
 from tests.kit import people, stored
@@ -72,7 +78,7 @@ def test_a_subject_is_declared_read_and_replaced(client: TestClient) -> None:
     assert (made.status_code, made.headers["location"], made.json()["aliases"]) == (201, "/subjects/art", ["Drawing"])
     assert (again.status_code, again.json()["name"], again.json()["max"]) == (200, "art", 20)
     assert stale.status_code == 412
-    assert (read.headers["etag"], read.json()["students"], read.json()["order"]) == (again.headers["etag"], 0, None)
+    assert (read.headers["etag"], read.json()["order"]) == (again.headers["etag"], None)
     assert client.get("/subjects/art", headers={"If-None-Match": read.headers["etag"]}).status_code == 304
     assert [(one["by"], one["what"]) for one in read.json()["changes"]] == [
         ("alice", 'title: "Fine art" → null, max: null → 20, order: 2 → null, aliases: ["Drawing"] → []'),
@@ -81,6 +87,83 @@ def test_a_subject_is_declared_read_and_replaced(client: TestClient) -> None:
     assert people.viewer(client).ask("PUT", "/subjects/art", {}).status_code == 403
     assert client.get("/subjects/pe").status_code == 404
     assert put(client, "pe", made.headers["etag"]).status_code == 404
+
+
+def test_what_was_read_of_a_subject_can_be_changed_and_sent_back(client: TestClient) -> None:
+    put(client, "art", title="Fine art", max=20, order=2, aliases=["Drawing"], counts_in_total=False)
+    create(client, art=1, pe=1)
+
+    for number, subject in enumerate(("art", "Drawing", "pe", "PE")):
+        details = client.get(f"/subjects/{subject}")
+        (listed,) = [one for one in client.get("/subjects").json() if one["name"] == details.json()["name"]]
+        for read in (details.json(), listed):
+            sent = client.put(f"/subjects/{subject}", json=read | {"title": f"Title {number}"})
+            assert (sent.status_code, sent.json()["title"]) == (200, f"Title {number}"), sent.text
+            kept = {**read, "title": f"Title {number}", "declared": True, "updated_at": sent.json()["updated_at"]}
+            assert sent.json() == {name: kept[name] for name in sent.json()}
+        assert put(client, subject, details.headers["etag"]).status_code == 412
+
+
+def test_a_body_with_the_name_of_another_subject_is_refused(client: TestClient) -> None:
+    put(client, "math", aliases=["maths"])
+
+    for subject in ("math", "art"):
+        refused = put(client, subject, name="pe", max=20)
+        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/other-subject")
+        assert refused.json()["errors"][0]["pointer"] == "#/name"
+    assert client.get("/subjects/math").json()["max"] is None
+    assert client.get("/subjects/art").status_code == 404
+    assert [put(client, "Math", name=name, aliases=["maths"]).status_code for name in ("MATHS", None)] == [200, 200]
+    assert put(client, "art", name="ART").json()["name"] == "art"
+
+
+def test_null_stands_for_the_default(client: TestClient) -> None:
+    fields = ("title", "max", "order", "aliases", "counts_in_total")
+    default = put(client, "art").json()
+    put(client, "art", title="Art", max=20, order=2, aliases=["Drawing"], counts_in_total=False)
+
+    sent = put(client, "art", **dict.fromkeys(fields))
+
+    assert sent.status_code == 200, sent.text
+    assert [sent.json()[name] for name in fields] == [default[name] for name in fields] == [None, None, None, [], True]
+
+
+def test_aliases_beyond_the_limit_can_be_sent_back_but_not_added(client: TestClient) -> None:
+    put(client, "math")
+    many = [f"m{number}" for number in range(25)]  # as renaming leaves them
+    changes = {"aliases": many, "spellings": ["math", *many]}
+    assert client.portal
+    client.portal.call(lambda: collection(Subject).update_one({"name": "math"}, {"$set": changes}))
+
+    kept = put(client, "math", aliases=many, max=20)
+    fewer = put(client, "math", aliases=many[1:])
+
+    assert [(one.status_code, one.json()["aliases"]) for one in (kept, fewer)] == [(200, many), (200, many[1:])]
+    assert errors(put(client, "math", aliases=[*many[2:], "new"])) == [("too_long", "#/aliases")]
+
+
+def test_an_entity_tag_stands_for_the_whole_response(client: TestClient) -> None:
+    put(client, "art")
+    before = client.get("/subjects/art")
+
+    create(client, art=1)
+
+    after = client.get("/subjects/art")
+    unchanged = client.get("/subjects/art", headers={"If-None-Match": before.headers["etag"]})
+    assert (after.headers["etag"], after.json(), unchanged.status_code) == (before.headers["etag"], before.json(), 304)
+    assert put(client, "art", before.headers["etag"], max=20).status_code == 200
+
+
+def test_the_log_of_a_subject_with_very_many_aliases_stays_small(client: TestClient) -> None:
+    put(client, "math")
+    many = [f"{number:064}" for number in range(1000)]
+    changes = {"aliases": many, "spellings": ["math", *many]}
+    assert client.portal
+    client.portal.call(lambda: collection(Subject).update_one({"name": "math"}, {"$set": changes}))
+
+    assert put(client, "math", aliases=many[1:]).status_code == 200
+
+    assert len(client.get("/subjects/math").json()["changes"][0]["what"]) < 5000
 
 
 def test_the_list_has_declared_subjects_in_their_order_then_those_with_marks(client: TestClient) -> None:
@@ -140,7 +223,7 @@ def test_no_mark_above_the_maximum_of_today_is_restored(client: TestClient) -> N
     restored = client.post("/students/S1/restore")
     undone = client.post("/students/S3/merge/undo")
 
-    expected = [(409, "/problems/marks-above-maximum")] * 2
+    expected = [(409, "/problems/earlier-marks-do-not-fit")] * 2
     assert [(one.status_code, one.json()["type"]) for one in (restored, undone)] == expected
     assert restored.json()["detail"] == "The earlier mark in quiz is 20, and the maximum is 10 now."
     put(client, "quiz", max=20)
@@ -149,7 +232,7 @@ def test_no_mark_above_the_maximum_of_today_is_restored(client: TestClient) -> N
     client.patch("/students/S1", json={"marks": {"quiz": 5}})
     client.patch("/students/S2", json={"marks": {"quiz": 5}})
     put(client, "quiz", max=10)
-    assert client.post("/students/S1/restore?version=1").json()["type"] == "/problems/marks-above-maximum"
+    assert client.post("/students/S1/restore?version=1").json()["type"] == "/problems/earlier-marks-do-not-fit"
 
 
 def test_a_mark_that_was_written_meanwhile_prevents_a_lower_maximum(
@@ -167,6 +250,64 @@ def test_a_mark_that_was_written_meanwhile_prevents_a_lower_maximum(
 
     assert refused.status_code == 409
     assert client.get("/subjects/quiz").json()["max"] is None
+
+
+def test_a_first_mark_that_was_written_meanwhile_prevents_a_lower_maximum(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client)
+    put(client, "quiz")
+    change = Subject.change
+
+    async def change_while_another_process_writes(subject: Subject, changes: Any) -> Any:
+        await collection(StudentDocument).update_one({"roll_no": "S1"}, {"$set": {"marks.quiz": 80}})
+        return await change(subject, changes)
+
+    monkeypatch.setattr(Subject, "change", change_while_another_process_writes)
+    refused = put(client, "quiz", max=9)
+
+    assert (refused.status_code, client.get("/subjects/quiz").json()["max"]) == (409, None)
+
+
+def test_a_write_that_was_validated_before_a_maximum_was_lowered_is_refused(client: TestClient) -> None:
+    create(client, "S1", quiz=5)
+    put(client, "quiz", max=10)
+    assert client.portal
+    made = StudentCreate(roll_no="S2", name="A", branch="B", marks={"quiz": 20})
+    with pytest.raises(InvalidRequest):
+        client.portal.call(students.patch, "S1", StudentPatch(marks={"quiz": 20}), Writer("alice"))
+    with pytest.raises(InvalidRequest):
+        client.portal.call(students.create, made, Writer("alice"))
+    new = StudentBulkStore("alice", "import").created(made.model_dump())
+    assert client.portal.call(partial(StudentBulkStore.write_all, [new], within_maxima=True)) == [False]
+
+
+def test_unused_subjects_are_removed_and_their_number_is_limited(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "S1", left=1, used=2, deleted=3)
+    put(client, "declared")
+    create(client, "S2", deleted=4)
+    client.delete("/students/S2")
+    client.put("/students/S1", json={"name": "A", "branch": "B", "marks": {"used": 2}})
+    monkeypatch.setattr(service, "UNUSED_FOR", timedelta(0))
+    assert client.get("/subjects/left").status_code == 404
+    assert client.put("/subjects/left", json={}, headers={"If-Match": "*"}).status_code == 404
+    assert client.put("/subjects/left", json={}, headers={"If-None-Match": "*"}).status_code == 201
+    create(client, "S3", unused=5)
+    client.put("/students/S3", json={"name": "A", "branch": "B", "marks": {}})
+
+    assert client.portal
+    client.portal.call(service.tidy)
+
+    assert {one["name"] for one in stored("subjects")} == {"left", "used", "deleted", "declared"}
+    monkeypatch.setattr(spelling, "MAX_STORED", 5)
+    monkeypatch.setattr(service, "MAX_STORED", 5)
+    refused = create(client, "S4", a=1, b=1)
+    assert errors(refused) == [("subjects_full", "#/marks/b")]
+    assert create(client, "S4", a=1).status_code == 201
+    assert put(client, "c").json()["type"] == "/problems/too-many-subjects"
+    assert put(client, "a", max=50).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -272,8 +413,12 @@ def test_aliases_belong_to_one_subject(client: TestClient) -> None:
         ({"max": True}, "subject_max", "#/max"),
         ({"max": 10.005}, "mark_decimals", "#/max"),
         ({"order": -1}, "greater_than_equal", "#/order"),
+        ({"order": True}, "int_type", "#/order"),
+        ({"order": "1"}, "int_type", "#/order"),
         ({"aliases": ["a.b"]}, "subject_dot", "#/aliases/0"),
-        ({"aliases": ["a"] * 21}, "too_long", "#/aliases"),
+        ({"aliases": [f"a{n}" for n in range(21)]}, "too_long", "#/aliases"),
+        ({"aliases": ["a"] * 1001}, "too_long", "#/aliases"),
+        ({"counts_in_total": "no"}, "bool_type", "#/counts_in_total"),
         ({"colour": 1}, "extra_forbidden", "#/colour"),
     ],
 )

@@ -193,11 +193,11 @@ async def finish_erasures() -> None:
 
 async def sweep() -> None:
     """Delete what was inserted for erased students during their erasures, by processes that died before they deleted
-    it: versions that a write has copied into the history, former roll numbers, and records of modules that follow
-    `GONE`."""
+    it: versions that a write has copied into the history, former roll numbers, entries in the log of a merge of
+    subjects, and records of modules that follow `GONE`."""
     erased = [ObjectId(erasure.id) for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
     if erased:
-        for document in (StudentVersion, FormerNumber):
+        for document in (StudentVersion, FormerNumber, MergedStudent):
             await collection(document).delete_many({"student": {"$in": erased}})
         for handle in GONE.followers().values():
             await handle(erased)

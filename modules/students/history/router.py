@@ -15,7 +15,7 @@ from modules.students.query import MAX_VERSION, HistoryQuery, HolderQuery, Resto
 from modules.students.records.store import RollNoTaken, StudentMerged, StudentNotFound
 from modules.students.responses import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
 from modules.students.schemas import FormerHolder, StudentRead, VersionRead, VersionSummary
-from modules.students.subject_catalog.spelling import MarksAboveMaximum
+from modules.students.subject_catalog.spelling import EarlierMarksDoNotFit
 
 router = ProtectedRouter()
 
@@ -81,7 +81,9 @@ async def get_version(
     dependencies=[WRITER],
     responses={
         200: {"headers": ETAG},
-        **problem_responses(*CONDITIONAL, MarksAboveMaximum, NotDeleted, RollNoTaken, StudentMerged, VersionNotFound),
+        **problem_responses(
+            *CONDITIONAL, EarlierMarksDoNotFit, NotDeleted, RollNoTaken, StudentMerged, VersionNotFound
+        ),
     },
 )
 async def restore(

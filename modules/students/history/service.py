@@ -9,11 +9,11 @@ from core.errors import Conflict, NotFound
 from modules.students.field_changes import differences
 from modules.students.models import Action, StudentDocument, StudentSnapshot, StudentVersion, StudentVersionData
 from modules.students.records import store
-from modules.students.records.store import Writer
+from modules.students.records.store import RollNoTaken, Writer
 from modules.students.records.write_batch import give_up_numbers
 from modules.students.schemas import FieldChange, VersionSummary
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import check_maxima
+from modules.students.subject_catalog.spelling import earlier_marks
 
 
 class VersionNotFound(NotFound):
@@ -76,29 +76,34 @@ async def get(roll_no: str, version: int, holder: str | None = None) -> tuple[St
 async def restore(roll_no: str, version: int | None, writer: Writer, holder: str | None = None) -> StudentSnapshot:
     """Restore a deleted student, or with `version` the name, branch and marks of that version, deleted or not.
 
-    With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up. Raise
-    `NotDeleted`, `VersionNotFound`, `MarksAboveMaximum`, and the errors of `store.change`.
+    With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up, once
+    nothing else prevents the write. Raise `NotDeleted`, `VersionNotFound`, `EarlierMarksDoNotFit`, and the errors of
+    `store.change`.
     """
     past = None if version is None else await get(roll_no, version, holder)
-    if holder is not None and (await store.get_also_deleted(roll_no, holder)).merge is None:
-        await give_up_numbers([roll_no])
-    known = await SubjectCatalog.read()
 
     def edit(student: StudentSnapshot) -> StudentSnapshot:
+        known = SubjectCatalog.current()
         if past is None:
             if student.deleted_at is None:
                 raise NotDeleted(f"The student {roll_no} is not deleted.")
-            marks = known.respelled(student.marks)
-            check_maxima(marks, known)
+            marks = earlier_marks(student.marks, known)
             return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, marks=marks)
         record, owner = past
         if owner != student.id:
             raise VersionNotFound(f"This version belongs to another student who had the roll number {roll_no} before.")
-        content = record.model_dump(include={"name", "branch"}) | {"marks": known.respelled(record.marks)}
-        check_maxima(content["marks"], known)
+        content = record.model_dump(include={"name", "branch"}) | {"marks": earlier_marks(record.marks, known)}
         return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, **content)
 
-    return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)
+    async def attempt() -> StudentSnapshot:
+        return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)
+
+    try:
+        return await attempt()
+    except RollNoTaken:
+        if holder is None or not await give_up_numbers([roll_no]):
+            raise
+        return await attempt()
 
 
 async def former_holders(roll_no: str, window: Window) -> Page[StudentDocument]:

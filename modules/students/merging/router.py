@@ -18,7 +18,7 @@ from modules.students.responses import (
     with_location,
 )
 from modules.students.schemas import StudentRead
-from modules.students.subject_catalog.spelling import MarksAboveMaximum
+from modules.students.subject_catalog.spelling import EarlierMarksDoNotFit
 
 router = ProtectedRouter()
 
@@ -45,7 +45,7 @@ async def merge(writer: CurrentWriter, roll_no: RollNoInPath, data: StudentMerge
     "/students/{roll_no}/merge/undo",
     response_model=StudentRead,
     dependencies=[WRITER],
-    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, MarksAboveMaximum, NothingToUndo)},
+    responses={200: {"headers": ETAG}, **problem_responses(*CONDITIONAL, EarlierMarksDoNotFit, NothingToUndo)},
 )
 async def undo_merge(writer: CurrentWriter, roll_no: RollNoInPath) -> Response:
     """Undo the merge of another record into this one.

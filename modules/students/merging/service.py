@@ -34,7 +34,7 @@ from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import check_maxima
+from modules.students.subject_catalog.spelling import earlier_marks
 
 _CONTENT = ("name", "branch", "marks")
 _UNFINISHED: Filter = {"merge.pending.at": {"$exists": True}, "erasing": None}
@@ -185,7 +185,7 @@ async def undo(roll_no: str, writer: Writer) -> StudentSnapshot:
     """Undo the merge that was the last change of this student, and return the student. The merged record is restored.
 
     The preconditions are checked on the survivor. Raise `StudentNotFound`, `PreconditionFailed`, `NothingToUndo`
-    and `MarksAboveMaximum`.
+    and `EarlierMarksDoNotFit`.
     """
     expects = writer.expects
 
@@ -222,7 +222,7 @@ async def _undoing(record: StudentSnapshot, survivor: StudentSnapshot, by: str) 
     assert before, "a replaced version is in the history"
     known = await SubjectCatalog.read()
     for marks in (before.marks, record.marks):
-        check_maxima(known.respelled(marks), known)
+        earlier_marks(marks, known)
     gone = {record.id, *record.absorbed}
     own, *former = survivor.keys.identities
     return PendingMerge(

@@ -21,7 +21,7 @@ from modules.students.models import (
 )
 from modules.students.records.write_batch import Outcome, Write, write_all
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import register
+from modules.students.subject_catalog.spelling import above_maximum
 
 # The highest number of similar students for one roll number, and of students that one query returns for several.
 MAX_SIMILAR = 20
@@ -131,15 +131,18 @@ class StudentBulkStore:
         return version.source == self.source
 
     @staticmethod
-    async def write_all(writes: Sequence[Write]) -> list[bool]:
-        """Write all of these, and store their new subjects; return for each whether it was made. One that was not made
-        has changed nothing: a concurrent write was faster, or another student has the roll number, or one of the new
-        subjects is stored in another spelling by now."""
-        known = await register({subject for write in writes for subject in write.successor.marks})
-        wanted = [write for write in writes if all(map(known.names.__contains__, write.successor.marks))]
-        made = {write.successor.stamp for write, outcome in zip(wanted, await write_all(wanted), strict=True)
-                if outcome is Outcome.MADE}  # fmt: skip
-        return [write.successor.stamp in made for write in writes]
+    async def write_all(writes: Sequence[Write], *, within_maxima: bool = False) -> list[bool]:
+        """Write all of these; return for each whether it was made. One that was not made has changed nothing: a
+        concurrent write was faster, another student has the roll number, or a subject has another name by now; with
+        `within_maxima`, also if a new mark is above the maximum of its subject by now."""
+        known = await SubjectCatalog.read()
+        wanted = [one for one in writes if not (within_maxima and _above_maximum(one, known))]
+        outcomes = {id(one): outcome for one, outcome in zip(wanted, await write_all(wanted), strict=True)}
+        return [outcomes.get(id(one)) is Outcome.MADE for one in writes]
+
+
+def _above_maximum(write: Write, known: SubjectCatalog) -> list[str]:
+    return above_maximum(write.successor.marks, write.current.marks if write.current else {}, known)
 
 
 async def _with_identities(keys: Sequence[str]) -> list[dict[str, Any]]:

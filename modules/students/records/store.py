@@ -15,6 +15,7 @@ from core.errors import Conflict, FieldError, NotFound, Problem
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, public_key
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentFields
+from modules.students.subject_catalog.catalog import SubjectCatalog
 
 PAUSE_SECONDS = 0.02
 
@@ -31,7 +32,8 @@ class Writer:
 
 
 Edit = Callable[[StudentSnapshot], StudentSnapshot | None]
-"""A function that returns the next version of a record, or None for no change. It may be called more than once."""
+"""A function that returns the next version of a record, or None for no change. It may be called more than once, with
+marks under other names of their subjects: `SubjectCatalog.current()` has those of the moment."""
 
 
 class MovedProblem(BaseModel):
@@ -182,6 +184,7 @@ async def change(
             if student.merge:
                 raise StudentMerged(f"The record {roll_no} was merged into another one.")
             expects.check(student.etag)
+            await SubjectCatalog.read()  # as it is now, for `edit`
             successor = edit(student)
         except Problem:
             if await _is_newest(found, roll_no, holder):

@@ -9,7 +9,7 @@ is still the current one. This is harmless: the history is read only up to the v
 next write finds the copy already made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -18,7 +18,7 @@ from bson import ObjectId
 from core.database import Batcher, bulk_update, collection, insert_ignoring_duplicates
 from modules.students.figures import MarkFigures
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, StudentVersion
-from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.spelling import register
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Outcome(Enum):
     """The outcome of a write.
 
     MADE        it was made
-    CONFLICT    a concurrent write was faster: another version is the current one
+    CONFLICT    a concurrent write was faster: another version is the current one, or a subject has another name now
     TAKEN       another student has the roll number, who is not deleted, or is being erased or merged
     """
 
@@ -45,16 +45,23 @@ class Outcome(Enum):
 async def write_all(writes: Sequence[Write]) -> list[Outcome]:
     """Write all of these, and return the outcome of each. A write that is not `MADE` has changed nothing.
 
-    Totals and averages are computed here, by the maxima of the subjects as this process knows them.
+    New subjects are stored, and a new mark under a name that its subject no longer has is a `CONFLICT`. Totals and
+    averages are computed here, by the maxima of the subjects as this process knows them.
     """
-    figures = MarkFigures(await SubjectCatalog.read())
+    known = await register({subject for one in writes for subject in _new_subjects(one)})
+    figures = MarkFigures(known)
     if not figures.is_plain:
         for one in writes:
             one.successor.keys.compute_figures(one.successor.marks, figures)
-    new = [one for one in writes if one.current is None]
-    further = [one for one in writes if one.current is not None]
-    outcomes = await _create(new) | await _replace(further)
+    current = [one for one in writes if known.names.issuperset(_new_subjects(one))]
+    outcomes: _Outcomes = {one.successor.stamp: Outcome.CONFLICT for one in writes}
+    outcomes |= await _create([one for one in current if one.current is None])
+    outcomes |= await _replace([one for one in current if one.current is not None])
     return [outcomes[one.successor.stamp] for one in writes]
+
+
+def _new_subjects(one: Write) -> Set[str]:
+    return one.successor.marks.keys() - (one.current.marks.keys() if one.current else set())
 
 
 write: Batcher[Write, Outcome] = Batcher(write_all)

@@ -129,6 +129,7 @@ class SubjectOperation(Document):
     target       the name that stays
     stays        the `_id` of the subject that has the name `target` afterwards
     removed      the subject that a merge removes, as stored, to be restored by an undo
+    started      whether the job has begun to carry it out
     active       the names of the subjects that no other operation may change now; absent when it has ended
     total        the number of students with a mark in `subject` when it began
     changed      how many of them have been changed so far
@@ -147,6 +148,7 @@ class SubjectOperation(Document):
     undone_by: str | None = None
     state: OperationState = OperationState.RUNNING
     detail: str | None = None
+    started: bool | None = None
     active: list[str] | None = None
     total: int = 0
     changed: int = 0
@@ -161,7 +163,15 @@ class SubjectOperation(Document):
 
         name = "subject_operations"
         keep_nulls = False
-        indexes = [IndexModel("active", name="active_unique", unique=True, sparse=True)]
+        indexes = [
+            IndexModel("active", name="active_unique", unique=True, sparse=True),
+            IndexModel("finished_at", name="finished", sparse=True),
+        ]
+
+    @property
+    def is_undo(self) -> bool:
+        """Whether the operation is being undone, or has been."""
+        return self.state in (OperationState.UNDOING, OperationState.UNDONE)
 
     @property
     def source(self) -> str:

@@ -3,6 +3,7 @@ here: of one student, of a bulk, and of an import."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from core.api import RequestBody, json_pointer
@@ -14,15 +15,22 @@ from modules.students.subject_catalog import catalog
 from modules.students.subject_catalog.catalog import SubjectCatalog
 from modules.students.subject_catalog.models import Subject, spelling_key
 
+MAX_STORED = 5_000
+"""How many subjects there may be: each process keeps them all in memory, and reads them again every second."""
+
 Value = TypeVar("Value", int | float, int | float | None)
 Body = TypeVar("Body", bound=RequestBody)
 
 
-class MarksAboveMaximum(Conflict):
-    """A mark is above the maximum of its subject; `detail` has the subject. Nothing was changed. Correct the mark, or
-    choose a higher maximum. `GET /students?where=marks.SUBJECT>MAXIMUM` lists the students with such marks."""
+TOO_MANY = f"This would be a new subject, and there are {MAX_STORED:,} already. Use one of them, or merge some."
 
-    title = "Marks above the maximum"
+
+class EarlierMarksDoNotFit(Conflict):
+    """The marks of the earlier version do not fit the subjects of today: one is above its maximum, or two are in what
+    is one subject now. `detail` has the subject. Nothing was changed. Change the subject with
+    `PUT /subjects/{subject}`, or write the marks that are wanted."""
+
+    title = "Earlier marks do not fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +62,15 @@ def match(marks: Mapping[str, Value], known: SubjectCatalog) -> MatchedMarks[Val
     found: MatchedMarks[Value] = MatchedMarks({}, {}, [], [])
     unknown: dict[str, str] = {}
     usual = MarkSettings.current().max
+    room = MAX_STORED - len(known.names)
     for subject, mark in marks.items():
         name = known.find(subject)
         if name is None:
             name = unknown.setdefault(spelling_key(subject), subject)
             if mark is not None:
                 found.new.append(name)
+                if len(found.new) > room:
+                    found.errors.append(SubjectError(subject, "subjects_full", TOO_MANY))
         if name in found.marks:
             detail = f'This is another spelling of the subject "{name}", which is there twice.'
             found.errors.append(SubjectError(subject, "subject_twice", detail))
@@ -72,7 +83,7 @@ def match(marks: Mapping[str, Value], known: SubjectCatalog) -> MatchedMarks[Val
 
 
 async def register(subjects: Iterable[str]) -> SubjectCatalog:
-    """Store the subjects that are not stored yet, and return all subjects.
+    """Store the subjects that are not stored yet, as long as there are fewer than `MAX_STORED`, and return all.
 
     Of two processes that write different spellings at once, the unique index lets only one store its spelling.
     """
@@ -80,8 +91,10 @@ async def register(subjects: Iterable[str]) -> SubjectCatalog:
     new = {spelling_key(subject): subject for subject in subjects if known.find(subject) is None}
     if not new:
         return known
-    now = utc_now()
-    rows = [Subject(spellings=[key], name=name, created_at=now, updated_at=now) for key, name in new.items()]
+    now, room = utc_now(), max(0, MAX_STORED - len(known.names))
+    rows = [
+        Subject(spellings=[key], name=name, created_at=now, updated_at=now) for key, name in islice(new.items(), room)
+    ]
     await insert_ignoring_duplicates(Subject, [stored_form(row) for row in rows])
     catalog.forget()
     return await SubjectCatalog.read()
@@ -124,9 +137,26 @@ def _refuse(matched: MatchedMarks[Any], pointer_of: Callable[[str], str]) -> Non
         )
 
 
-def check_maxima(marks: Mapping[str, int | float], known: SubjectCatalog) -> None:
-    """Raise `MarksAboveMaximum` for a mark of an earlier version, under the stored name of its subject, that is above
-    the maximum of today."""
-    for subject, mark in marks.items():
+def earlier_marks(marks: Mapping[str, int | float], known: SubjectCatalog) -> dict[str, int | float]:
+    """Return the marks of an earlier version under today's names of their subjects. Raise `EarlierMarksDoNotFit`."""
+    found = known.respelled(marks)
+    for subject, mark in found.items():
         if mark > (highest := known.max_of(subject)):
-            raise MarksAboveMaximum(f"The earlier mark in {subject} is {mark:g}, and the maximum is {highest:g} now.")
+            raise EarlierMarksDoNotFit(
+                f"The earlier mark in {subject} is {mark:g}, and the maximum is {highest:g} now."
+            )
+    if len(found) < len(marks):
+        by_name: dict[str, str] = {}
+        for subject in marks:
+            other = by_name.setdefault(known.name_of(subject), subject)
+            if other != subject and not known.merged.keys() & {subject, other}:
+                detail = f"There were marks in {other} and in {subject}, which are one subject now."
+                raise EarlierMarksDoNotFit(detail)
+    return found
+
+
+def above_maximum(
+    marks: Mapping[str, int | float], before: Mapping[str, int | float], known: SubjectCatalog
+) -> list[str]:
+    """Return the subjects with a new mark that is above the maximum. What a student had `before` may be above it."""
+    return [subject for subject, mark in marks.items() if mark > known.max_of(subject) and mark != before.get(subject)]

@@ -87,7 +87,7 @@ async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
             raise _same(f"{data.into} is the same subject.", "#/into")
         await service.check_marks(stored.name, service.highest(other.max), "#/into")
         if data.on_conflict is None:
-            await _check_marks_in_both(stored.name, other.name)
+            await check_marks_in_both(stored.name, other.name)
         operation = SubjectOperation(
             kind=OperationKind.MERGE,
             subject=stored.name,
@@ -102,7 +102,8 @@ async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
     return await retry_conflicts(attempt)
 
 
-async def _check_marks_in_both(subject: str, other: str) -> None:
+async def check_marks_in_both(subject: str, other: str) -> None:
+    """Raise `MarksInBoth` if there are students with marks in both subjects."""
     both = {f"marks.{subject}": {"$gte": 0}, f"marks.{other}": {"$gte": 0}, "keys.live": True}
     if students := await collection(StudentDocument).count_documents(both):
         raise MarksInBoth(f"The number of students with marks in {subject} and in {other}: {students}.")
@@ -123,13 +124,19 @@ async def _begin(operation: SubjectOperation, *read: Subject) -> SubjectOperatio
     try:
         for subject in read:  # from now on, no other operation changes them
             if not await Subject.find({"_id": subject.id, "version": subject.version}).exists():
-                await operation.delete()
-                return None
+                return None if await _withdraw(operation) else operation
         await change_names(operation)
     except (Conflict, NotFound):
-        await operation.delete()
+        await _withdraw(operation)
         raise
     return operation
+
+
+async def _withdraw(operation: SubjectOperation) -> bool:
+    """Delete an operation, unless the job has started it; return whether it was deleted."""
+    waiting = {"_id": operation.id, "started": {"$ne": True}}
+    deleted = await collection(SubjectOperation).delete_one(waiting)
+    return bool(deleted.deleted_count)
 
 
 async def undo(operation_id: str, by: str) -> SubjectOperation:
@@ -143,6 +150,9 @@ async def undo(operation_id: str, by: str) -> SubjectOperation:
     is_rename = found.kind is OperationKind.RENAME
     if stays is None or not (stays.name == found.target if is_rename else found.subject in stays.merged):
         raise OperationNotUndoable(f"The subject {found.target} has been changed since.")
+    if found.removed:
+        gone = Subject.model_validate(found.removed)
+        await service.free_names(dict.fromkeys([gone.name, *gone.aliases]), stays)
     begun = {"state": OperationState.UNDOING, "undone_by": by, "active": [found.subject, stays.name]}
     try:
         update: dict[str, Any] = {"$set": begun, "$unset": {"finished_at": ""}}

@@ -24,7 +24,6 @@ from core.routing import ProtectedRouter
 from modules.students.fields import Subject
 from modules.students.responses import WRITER, CurrentWriter
 from modules.students.subject_catalog.models import SubjectOperation
-from modules.students.subject_catalog.spelling import MarksAboveMaximum
 from modules.students.subjects import operations, service
 from modules.students.subjects.operations import MarksInBoth, OperationNotFound, OperationNotUndoable, SameSubject
 from modules.students.subjects.schemas import (
@@ -40,7 +39,14 @@ from modules.students.subjects.schemas import (
     SubjectRename,
     SubjectWrite,
 )
-from modules.students.subjects.service import SubjectBusy, SubjectNameTaken, SubjectNotFound
+from modules.students.subjects.service import (
+    MarksAboveMaximum,
+    OtherSubject,
+    SubjectBusy,
+    SubjectNameTaken,
+    SubjectNotFound,
+    TooManySubjects,
+)
 
 router = ProtectedRouter()
 
@@ -75,11 +81,14 @@ async def list_subjects(
     responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problem_responses(SubjectNotFound)},
 )
 async def get_subject(subject: SubjectInPath, known: IfNoneMatch, response: Response) -> SubjectDetails | Response:
-    """Get a subject."""
-    found, students = await service.get(subject)
+    """Get a subject.
+
+    `GET /subjects` has the number of students with marks in it.
+    """
+    found = await service.get(subject)
     response.headers["ETag"] = found.etag
     changes = [SubjectChangeRead.model_validate(one) for one in reversed(found.log)]
-    return not_modified(found.etag, known) or SubjectDetails.of(found, students=students, changes=changes)
+    return not_modified(found.etag, known) or SubjectDetails.of(found, changes=changes)
 
 
 @router.put(
@@ -92,9 +101,11 @@ async def get_subject(subject: SubjectInPath, known: IfNoneMatch, response: Resp
         **problem_responses(
             Forbidden,
             SubjectNotFound,
+            OtherSubject,
             SubjectBusy,
             SubjectNameTaken,
             MarksAboveMaximum,
+            TooManySubjects,
             PreconditionFailed,
             PreconditionRequired,
         ),

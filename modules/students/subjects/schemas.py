@@ -1,9 +1,10 @@
 """Request and response bodies of the routes of subjects."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainValidator, StrictBool, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainValidator, StrictBool, StrictInt, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from core.api import PrintableLine, RequestBody
@@ -35,6 +36,9 @@ _READ_EXAMPLE: dict[str, JsonValue] = {"name": "math", **_EXAMPLE, "declared": T
 _CHANGE_EXAMPLE: dict[str, JsonValue] = {"at": _TIMES["updated_at"], "by": "alice", "what": "max: null → 20"}
 
 MAX_ALIASES = 20
+"""How many aliases a subject can be declared with. Renaming and merging may make more, which can be sent back."""
+
+_MAX_SENT_ALIASES = 1000
 
 
 def _check_max(value: Any) -> int | float | None:
@@ -59,7 +63,18 @@ class SubjectWrite(RequestBody):
     """What is declared about a subject. A field that is left out, or null, gets its default."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    read_only: ClassVar[Mapping[str, Any]] = {
+        "declared": bool,
+        "students": int,
+        "changes": list[dict[str, Any]],
+        "created_at": datetime,
+        "updated_at": datetime,
+    }
 
+    name: Annotated[
+        Subject | None,
+        Field(description="Optional. Must be the subject in the URL, in any spelling, or an alias of it."),
+    ] = None
     title: Annotated[PrintableLine | None, Field(description="How people call the subject, for reports.")] = None
     max: Annotated[
         int | float | None,
@@ -68,7 +83,7 @@ class SubjectWrite(RequestBody):
         Field(description="The highest mark, with at most two decimals; null for `MARKS_MAX`."),
     ] = None
     order: Annotated[
-        int | None,
+        StrictInt | None,
         Field(
             ge=0,
             lt=UNORDERED,
@@ -76,14 +91,16 @@ class SubjectWrite(RequestBody):
         ),
     ] = None
     aliases: Annotated[
-        list[Subject],
+        list[Subject] | None,
         Field(
-            max_length=MAX_ALIASES,
+            max_length=_MAX_SENT_ALIASES,
             description="Other names, which are understood wherever a subject is written. Case and Unicode form do not "
-            "matter: those need no alias.",
+            f"matter: those need no alias. Up to {MAX_ALIASES}, or those that the subject has already.",
         ),
-    ] = []
-    counts_in_total: Annotated[StrictBool, Field(description="Whether marks are part of a student's total.")] = True
+    ] = None
+    counts_in_total: Annotated[
+        StrictBool | None, Field(description="Whether marks are part of a student's total: `true` by default.")
+    ] = None
 
 
 class SubjectRead(BaseModel):
@@ -129,20 +146,11 @@ class SubjectChangeRead(BaseModel):
     what: str
 
 
-class SubjectDetails(ListedSubject):
-    """A subject, with its newest changes."""
+class SubjectDetails(SubjectRead):
+    """A subject, with its newest changes. Only what a change of the subject changes is part of it, so that its `ETag`
+    stands for all of it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    **_READ_EXAMPLE,
-                    "students": 1905,
-                    "changes": [_CHANGE_EXAMPLE],
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_READ_EXAMPLE, "changes": [_CHANGE_EXAMPLE]}]})
 
     changes: Annotated[list[SubjectChangeRead], Field(description="What was changed, newest first.")]
 

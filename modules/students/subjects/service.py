@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Set
+from datetime import timedelta
 from json import dumps
 from typing import Any
 
@@ -10,14 +11,15 @@ from pymongo.errors import DuplicateKeyError
 
 from core.api import retry_conflicts
 from core.clock import utc_now
-from core.database import Page, Window, collection
-from core.errors import Conflict, FieldError, NotFound
+from core.database import Page, Window, collection, insert_ignoring_duplicates, stored_form
+from core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from core.middleware import current_request
 from modules.students.listing import pages
 from modules.students.models import StudentDocument
 from modules.students.records.store import Writer
 from modules.students.settings import MarkSettings
 from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 from modules.students.subject_catalog.models import (
     UNORDERED,
     Subject,
@@ -27,10 +29,16 @@ from modules.students.subject_catalog.models import (
     is_exact,
     spelling_key,
 )
-from modules.students.subject_catalog.spelling import MarksAboveMaximum
-from modules.students.subjects.schemas import SubjectWrite
+from modules.students.subject_catalog.spelling import MAX_STORED, TOO_MANY
+from modules.students.subjects.schemas import MAX_ALIASES, SubjectWrite
 
 MAX_LOG = 50
+
+UNUSED_FOR = timedelta(hours=1)
+"""After this time, a subject that nobody uses is removed."""
+
+# Of a value in the log: 20 long aliases fit. A subject that is renamed again and again has ever more.
+_MAX_SHOWN = 2000
 
 
 class SubjectNotFound(NotFound):
@@ -47,11 +55,31 @@ class SubjectNameTaken(Conflict):
     title = "Subject name taken"
 
 
+class OtherSubject(Conflict):
+    """The body has the `name` of another subject than the URL (RFC 9110, section 9.3.4). Leave it out, or rename the
+    subject with `POST /subjects/{subject}/rename`."""
+
+    title = "Other subject"
+
+
 class SubjectBusy(Conflict):
     """The subject is being renamed or merged, or that is being undone. Wait until this operation has ended;
     `GET /subject-operations` lists them."""
 
     title = "Subject busy"
+
+
+class MarksAboveMaximum(Conflict):
+    """Students have higher marks in the subject than the maximum allows. Nothing was changed. Correct these marks
+    (`GET /students?where=marks.SUBJECT>MAXIMUM` lists the students), or choose a higher maximum."""
+
+    title = "Marks above the maximum"
+
+
+class TooManySubjects(Conflict):
+    """There are as many subjects as the service can keep. Merge some with `POST /subjects/{subject}/merge`."""
+
+    title = "Too many subjects"
 
 
 async def list_(window: Window) -> tuple[Page[Subject], Counter[str]]:
@@ -72,20 +100,40 @@ async def student_counts() -> Counter[str]:
 
 
 async def remove_unused(names: Set[str]) -> None:
-    """Remove those of these subjects that nobody has declared, or has marks in any more."""
-    unused = names - (await student_counts()).keys() if names else names
+    """Remove those of these subjects that nobody has declared, and in which no student has a mark, not even a deleted
+    one, who may be restored. A subject that somebody writes a mark in meanwhile is stored again by the next write."""
+    left = names - (await student_counts()).keys() - await _busy() if names else names
+    unused = [name for name in left if not await _is_in_marks(name)]
     if unused:
-        await collection(Subject).delete_many({"name": {"$in": list(unused)}, "declared": False})
+        await collection(Subject).delete_many({"name": {"$in": unused}, "declared": False})
         catalog.forget()
 
 
-async def get(subject: str) -> tuple[Subject, int]:
-    """Return a subject, given in any spelling or by an alias, and the number of students with a mark in it. Raise
+async def tidy() -> None:
+    """Remove the subjects that are not used any more. They would fill the catalogue of every process."""
+    old = {"declared": False, "updated_at": {"$lt": utc_now() - UNUSED_FOR}, "order": {"$gte": 0}}
+    found = await collection(Subject).find(old, {"name": 1}).to_list(None)
+    await remove_unused({one["name"] for one in found})
+
+
+async def _busy() -> set[str]:
+    """Return the names of the subjects that are being renamed or merged, or are the target of that."""
+    found = collection(SubjectOperation).find({"active": {"$gt": ""}}, {"active": 1})
+    return {name for one in await found.to_list(None) for name in one["active"]}
+
+
+async def _is_in_marks(name: str) -> bool:
+    """Return whether a student has a mark under this name, deleted or not."""
+    return bool(await StudentDocument.find({f"marks.{name}": {"$gte": 0}}).exists())
+
+
+async def get(subject: str) -> Subject:
+    """Return a subject, given in any spelling or by an alias, that is declared or that students have marks in. Raise
     `SubjectNotFound`."""
-    found, counts = await find(subject), await student_counts()
-    if not (found.declared or counts[found.name]):
+    found = await find(subject)
+    if not (found.declared or (await student_counts())[found.name]):
         raise _not_found(subject)
-    return found, counts[found.name]
+    return found
 
 
 async def find(subject: str) -> Subject:
@@ -108,25 +156,30 @@ async def _find(subject: str) -> Subject | None:
 async def put(subject: str, data: SubjectWrite, writer: Writer) -> tuple[Subject, bool]:
     """Declare a subject, and return it and whether it was stored only now.
 
-    Raise `SubjectNameTaken`, `MarksAboveMaximum`, `SubjectBusy`, `PreconditionFailed`, and `SubjectNotFound` if
-    `If-Match` expects a subject that does not exist.
+    Raise `OtherSubject`, `SubjectNameTaken`, `MarksAboveMaximum`, `SubjectBusy`, `PreconditionFailed`, and
+    `SubjectNotFound` if `If-Match` expects a subject that does not exist.
     """
 
     async def attempt() -> tuple[Subject, bool] | None:
         stored = await _find(subject)
+        is_listed = stored and (stored.declared or (await student_counts())[stored.name])
+        if not is_listed and writer.expects.if_match:
+            raise _not_found(subject)
         if stored is None:
-            if writer.expects.if_match:
-                raise _not_found(subject)
             return await _create(subject, data, writer.name)
-        writer.expects.check(stored.etag)
+        if is_listed:
+            writer.expects.check(stored.etag)
         if await SubjectOperation.find({"active": stored.name}).exists():
             raise SubjectBusy
-        return await _replace(stored, data, writer.name)
+        replaced = await _replace(stored, data, writer.name)
+        return replaced and (replaced, not is_listed)
 
     return await retry_conflicts(attempt)
 
 
 async def _create(name: str, data: SubjectWrite, by: str) -> tuple[Subject, bool] | None:
+    if len((await SubjectCatalog.read()).names) >= MAX_STORED:
+        raise TooManySubjects(TOO_MANY)
     new = Subject(name=name, spellings=[spelling_key(name)])
     new = new.model_copy(update=_declared(new, data, by))
     try:
@@ -140,9 +193,9 @@ async def _create(name: str, data: SubjectWrite, by: str) -> tuple[Subject, bool
     return new, True
 
 
-async def _replace(stored: Subject, data: SubjectWrite, by: str) -> tuple[Subject, bool] | None:
+async def _replace(stored: Subject, data: SubjectWrite, by: str) -> Subject | None:
     before, after = (highest(one) for one in (stored.max, data.max))
-    is_lowered = after < before and await _has_marks(stored.name)
+    is_lowered = after < before
     if is_lowered:
         await check_marks(stored.name, after, "#/max")
     changes = _declared(stored, data, by)
@@ -159,20 +212,25 @@ async def _replace(stored: Subject, data: SubjectWrite, by: str) -> tuple[Subjec
         try:
             await check_marks(stored.name, after, "#/max")
         except MarksAboveMaximum:
-            undone = logged(changed, by, {"max": stored.max})
-            await changed.change(undone)
-            catalog.forget()
+            await _restore_maximum(changed, stored.max, by)
             raise
-    return None if changed is None else (changed, False)
+    return changed
+
+
+async def _restore_maximum(lowered: Subject, maximum: float | None, by: str) -> None:
+    async def attempt() -> Subject | None:
+        now = await Subject.get(lowered.id)
+        if now is None or now.max != lowered.max:  # somebody else has changed it since
+            return now or lowered
+        return await now.change(logged(now, by, {"max": maximum}))
+
+    await retry_conflicts(attempt)
+    catalog.forget()
 
 
 def highest(maximum: float | None) -> float:
     """Return the highest mark of a subject with this maximum, or without one."""
     return MarkSettings.current().max if maximum is None else maximum
-
-
-async def _has_marks(name: str) -> bool:
-    return bool(await StudentDocument.find({"keys.live": True, f"marks.{name}": {"$gte": 0}}).exists())
 
 
 async def check_marks(name: str, most: float, pointer: str) -> None:
@@ -184,14 +242,22 @@ async def check_marks(name: str, most: float, pointer: str) -> None:
 
 
 def _declared(subject: Subject, data: SubjectWrite, by: str) -> dict[str, Any]:
-    """Return the changes of a subject that is declared like this."""
+    """Return the changes of a subject that is declared like this. Raise `OtherSubject`, and `InvalidRequest` for new
+    aliases beyond `MAX_ALIASES`."""
+    if data.name is not None and {exact_key(data.name), spelling_key(data.name)}.isdisjoint(subject.spellings):
+        detail = "This must be the subject in the URL, or an alias of it, or be left out."
+        raise OtherSubject(errors=[FieldError(code="subject_url", detail=detail, pointer="#/name")])
     own, *others = subject.spellings
     aliases: dict[str, str] = {}
-    for alias in data.aliases:
+    for alias in data.aliases or ():
         if (key := spelling_key(alias)) != own:
             aliases.setdefault(key, alias)
-    declared = data.model_dump() | {
+    if len(aliases) > MAX_ALIASES and not aliases.keys() <= {*others}:
+        detail = f"A subject has at most {MAX_ALIASES} aliases, besides those that it has already."
+        raise InvalidRequest(errors=[FieldError(code="too_long", detail=detail, pointer="#/aliases")])
+    declared = data.model_dump(exclude={"name"}) | {
         "aliases": list(aliases.values()),
+        "counts_in_total": data.counts_in_total is not False,
         "spellings": [own, *filter(is_exact, others), *aliases],
         "order": UNORDERED if data.order is None else data.order,
     }
@@ -214,7 +280,8 @@ def entry(by: str, what: str) -> SubjectChange:
 
 
 def _shown(value: Any) -> str:
-    return dumps(None if value == UNORDERED else value, ensure_ascii=False)
+    shown = dumps(None if value == UNORDERED else value, ensure_ascii=False)
+    return shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 1] + "…"
 
 
 async def _free_aliases(wanted: Subject) -> None:
@@ -222,15 +289,29 @@ async def _free_aliases(wanted: Subject) -> None:
     await free_names(pointers, wanted)
 
 
-async def free_names(pointers: Mapping[str, str], wanted: Subject) -> None:
-    """Remove other subjects that have one of these names if nobody has declared them or has marks in them any more.
-    Raise `SubjectNameTaken`, with a pointer into the body, if another subject has one of the names."""
-    counts = await student_counts()
+async def free_names(pointers: Mapping[str, str | None], wanted: Subject) -> None:
+    """Remove other subjects that have one of these names if nobody has declared them, and no student has marks in them,
+    not even a deleted one. Raise `SubjectNameTaken`, with a pointer into the body, if another subject has one."""
     for name, pointer in pointers.items():
         other = await Subject.find_one({"spellings": spelling_key(name)})
         if other is None or other.id == wanted.id:
             continue
-        if other.declared or counts[other.name]:
+        if not await _remove(other):
             detail = f'"{name}" is the subject {other.name}, or an alias of it.'
             raise SubjectNameTaken(detail, errors=[FieldError(code="exists", detail=detail, pointer=pointer)])
-        await other.remove()
+
+
+async def _remove(subject: Subject) -> bool:
+    """Remove a subject whose name or alias another one gets, and return whether it was unused."""
+    if subject.declared or subject.name in await _busy() or await _is_in_marks(subject.name):
+        return False
+    row = {"_id": subject.id, **stored_form(subject)}
+    removed = await collection(Subject).delete_one({"_id": subject.id, "version": subject.version})
+    catalog.forget()
+    # Until now, another process may have written marks in it.
+    await asyncio.sleep(catalog.MAX_AGE_SECONDS)
+    if removed.deleted_count and await _is_in_marks(subject.name):
+        await insert_ignoring_duplicates(Subject, [row])
+        catalog.forget()
+        return False
+    return True

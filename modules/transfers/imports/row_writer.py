@@ -51,7 +51,7 @@ async def write(batch: Batch, job: Import) -> list[RowResult]:
     for _ in range(MAX_TRIES):
         # Fails if another process has claimed the import, and otherwise keeps others from claiming it.
         await job.update_fields(alive_at=utc_now())
-        made = await job.students.write_all([one for _, one in batch.writes])
+        made = await job.students.write_all([one for _, one in batch.writes], within_maxima=True)
         tried = [(result, is_made) for (result, _), is_made in zip(batch.writes, made, strict=True)]
         done += [result for result, is_made in tried if is_made]
         left = [result.row for result, is_made in tried if not is_made]

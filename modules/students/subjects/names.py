@@ -1,0 +1,120 @@
+"""The names of subjects while they are renamed or merged, and while that is undone."""
+
+from collections.abc import Sequence
+
+from pymongo.errors import DuplicateKeyError
+
+from core.api import retry_conflicts
+from core.database import collection, insert_ignoring_duplicates, stored_form
+from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.models import (
+    ConflictRule,
+    OperationKind,
+    Subject,
+    SubjectOperation,
+    exact_key,
+    is_exact,
+    spelling_key,
+)
+from modules.students.subjects import service
+from modules.students.subjects.service import SubjectNameTaken, SubjectNotFound
+
+
+async def change_names(operation: SubjectOperation) -> None:
+    """Change the subjects, unless an interrupted run has done so. Raise `SubjectNameTaken`, and `SubjectNotFound` if
+    the subject has been removed."""
+
+    async def attempt() -> Subject | None:
+        stays = await Subject.get(operation.stays)
+        if stays is None:
+            raise SubjectNotFound(f"The subject {operation.target} is gone.")
+        if operation.kind is OperationKind.MERGE:
+            return await _merged(stays, operation)
+        return await _renamed(stays, operation.target, operation.by)
+
+    try:
+        await retry_conflicts(attempt)
+    except DuplicateKeyError:
+        raise SubjectNameTaken(f"Another subject has the name or the alias {operation.target}.") from None
+    finally:
+        catalog.forget()
+
+
+async def _renamed(subject: Subject, to: str, by: str) -> Subject | None:
+    """Give a subject another name; the earlier one becomes an alias."""
+    if subject.name == to:
+        return subject
+    own, *others = subject.spellings
+    new = spelling_key(to)
+    earlier = [] if is_exact(own) or own == new else [subject.name]
+    aliases = [alias for alias in subject.aliases if spelling_key(alias) != new] + earlier
+    keys = list(dict.fromkeys([new, *([own] if is_exact(own) else []), *filter(is_exact, others), *_keys(aliases)]))
+    changes = {"name": to, "spellings": keys, "aliases": aliases}
+    return await subject.change(service.logged(subject, by, changes))
+
+
+def _keys(aliases: Sequence[str]) -> list[str]:
+    return [spelling_key(alias) for alias in aliases]
+
+
+async def _merged(stays: Subject, operation: SubjectOperation) -> Subject | None:
+    """Remove the subject that is merged, and let the one that stays understand its names."""
+    gone = Subject.model_validate(operation.removed)
+    # Also what a concurrent write has registered under its names, after an earlier attempt.
+    again = {"spellings": {"$in": gone.spellings}, "declared": False, "_id": {"$ne": stays.id}}
+    await collection(Subject).delete_many({"$or": [{"_id": gone.id}, again]})
+    own, *others = stays.spellings
+    if is_exact(own) and (plain := spelling_key(stays.name)) in gone.spellings:
+        own = plain
+    new = {*gone.spellings} - {own, *others}
+    aliases = [*stays.aliases, *(one for one in [gone.name, *gone.aliases] if spelling_key(one) in new)]
+    keys = list(dict.fromkeys([own, *others, *filter(is_exact, gone.spellings), *_keys(aliases)]))
+    rules = dict.fromkeys([gone.name, *gone.aliases], operation.on_conflict or ConflictRule.INTO)
+    merged = stays.merged | rules | gone.merged
+    changes = {"spellings": keys, "aliases": aliases, "merged": merged}
+    if all(getattr(stays, name) == value for name, value in changes.items()):
+        return stays
+    return await stays.change(service.logged(stays, operation.by, changes))
+
+
+async def _separated(operation: SubjectOperation) -> None:
+    """Undo `_merged`, unless an interrupted run has done so. Raise `SubjectNameTaken` if another subject has one of the
+    names now; then nothing has changed."""
+    gone = Subject.model_validate(operation.removed)
+
+    async def attempt() -> Subject | None:
+        stays = await Subject.get(operation.stays)
+        if stays is None or gone.name not in stays.merged:
+            return stays or gone
+        left = {*stays.spellings} - {*gone.spellings}
+        aliases = [alias for alias in stays.aliases if spelling_key(alias) not in gone.spellings]
+        own = stays.spellings[0] if stays.spellings[0] in left else exact_key(stays.name)
+        keys = list(dict.fromkeys([own, *(key for key in stays.spellings if key in left)]))
+        names = {gone.name, *gone.aliases, *gone.merged}
+        merged = {name: rule for name, rule in stays.merged.items() if name not in names}
+        changes = {"spellings": keys, "aliases": aliases, "merged": merged}
+        return await stays.change(service.logged(stays, operation.undone_by or operation.by, changes))
+
+    await retry_conflicts(attempt)
+    gone.version += 1
+    row = {"_id": gone.id, **stored_form(gone)}
+    if await insert_ignoring_duplicates(Subject, [row]) and await Subject.get(gone.id) is None:
+        await change_names(operation)
+        raise SubjectNameTaken(f"Another subject has the name or an alias of {gone.name}.")
+    catalog.forget()
+
+
+async def restore_names(operation: SubjectOperation) -> None:
+    """Undo `change_names`, unless an interrupted run has done so. Raise the same errors."""
+    if operation.kind is OperationKind.MERGE:
+        await _separated(operation)
+    else:
+        await change_names(_reversed(operation))
+
+
+def _reversed(operation: SubjectOperation) -> SubjectOperation:
+    """Return the renaming that undoes a renaming."""
+    by = operation.undone_by or operation.by
+    changes = {"subject": operation.target, "target": operation.subject, "by": by}
+    reversed_: SubjectOperation = operation.model_copy(update=changes)
+    return reversed_
