@@ -20,7 +20,7 @@ from modules.students.migrations import m0005_subjects
 from modules.students.records.store import Writer
 from modules.students.schemas import StudentCreate, StudentPatch
 from modules.students.subject_catalog import catalog, spelling
-from modules.students.subject_catalog.models import Subject, spelling_key
+from modules.students.subject_catalog.models import Subject, is_exact, spelling_key
 from modules.students.subject_catalog.spelling import register
 from modules.students.subjects import service
 from tests.kit import people, stored
@@ -44,15 +44,52 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         ("\u0130", "i\u0307", "a capital with a dot, in Turkish"),
         ("Ελληνικά", "ΕΛΛΗΝΙΚΆ", "Greek"),
         ("ΣΟΦΙΑΣ", "σοφιας", "a final sigma"),
+        ("MATEMAT\u0130K", "Matematik", "Turkish capitals"),
+        ("Mate\u200cmatik", "Matematik", "a non-joiner"),
+        ("Matematik\ufe0f", "Matematik", "a variation selector"),
+        ("葛\U000e0100", "葛", "a variation of a Chinese character"),
+        ("Mate\u034fmatik", "Matematik", "a grapheme joiner"),
+        ("e\u200d\u0301cole", "école", "composed form, after invisible characters"),
+        ("\uff2d\uff21\uff34\uff28", "Math", "full width"),
+        ("ｺｸｺﾞ", "コクゴ", "half width"),
+        ("数学Ⅱ", "数学II", "a Roman numeral"),
+        ("น\u0e33", "น\u0e4d\u0e32", "Thai, a vowel of two parts"),
+        ("\ufed3\ufef4\ufeb0", "فيز", "Arabic, forms of letters at their places"),
+        ("സയ\u0d7bസ\u0d4d", "സയന\u0d4d\u200dസ\u0d4d", "Malayalam, a chillu"),
     ],
 )
 def test_spellings_of_one_subject_have_one_key(one: str, other: str, rule: str) -> None:
     assert spelling_key(one) == spelling_key(other), rule
 
 
-@pytest.mark.parametrize(("one", "other"), [("math", "maths"), ("C", "C#"), ("कमला", "कम्ला"), ("か", "が"), ("①", "1")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("math", "maths"),
+        ("C", "C#"),
+        ("कमला", "कम्ला"),
+        ("か", "が"),
+        ("か", "カ"),
+        ("①", "1"),
+        ("x²", "x2"),
+        ("H₂O", "H2O"),
+        ("1½", "11\u20442"),
+        ("\u211d", "R"),
+        ("㎡", "m2"),
+        ("k\u0131l", "kil"),
+        ("a\u0307", "a"),
+        ("അവ\u0d7b", "അവന\u0d4d"),
+        ("അവന\u0d4d\u200d", "അവന\u0d4d"),
+    ],
+)
 def test_other_subjects_have_other_keys(one: str, other: str) -> None:
     assert spelling_key(one) != spelling_key(other)
+
+
+@pytest.mark.parametrize("subject", ["\uff0emath", "﹒math", "…math", "‥math", "\u2024math"])
+def test_the_key_of_a_subject_is_no_exact_key(subject: str) -> None:
+    """A subject has no dot, but may have a character that compatibility normalization (NFKC) makes one of."""
+    assert not is_exact(spelling_key(subject))
 
 
 def put(client: TestClient, subject: str, etag: str | None = None, **declared: Any) -> Response:
@@ -312,7 +349,14 @@ def test_unused_subjects_are_removed_and_their_number_is_limited(
 
 @pytest.mark.parametrize(
     ("written", "rule"),
-    [("Math", "case"), ("MATH", "case"), ("maths", "alias"), ("Mathematik", "alias, in another case")],
+    [
+        ("Math", "case"),
+        ("MATH", "case"),
+        ("\uff4d\uff41\uff54\uff48", "width"),
+        ("ma\u200cth", "an invisible character"),
+        ("maths", "alias"),
+        ("Mathematik", "alias, in another case"),
+    ],
 )
 def test_every_way_of_writing_a_mark_understands_other_spellings(client: TestClient, written: str, rule: str) -> None:
     put(client, "math", aliases=["Maths", "mathematik"])
