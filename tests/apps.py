@@ -19,6 +19,7 @@ from core.operations.health import service
 from core.registry import discover
 from core.settings import Settings
 from tests import kit
+from tests.direct_client import DirectClient
 from tests.exchanges import HOOKS
 
 Document = dict[str, Any]
@@ -48,10 +49,9 @@ class RunningApp:
         assert self._client.portal
         return self._client.portal
 
-    def new_client(self) -> TestClient:
+    def new_client(self) -> DirectClient:
         """Make a client with no headers and cookies of an earlier test."""
-        client = TestClient(self._client.app, raise_server_exceptions=False)
-        client.portal = self.portal
+        client = DirectClient(self._client.app, self.portal)
         client.event_hooks = HOOKS
         return client
 
@@ -95,9 +95,9 @@ class Apps:
         self._mongodb_url = mongodb_url
         self._database = database
         self._running: list[RunningApp] = []
-        self._clients: list[TestClient] = []
+        self._clients: list[DirectClient] = []
 
-    def open(self, settings: Settings, modules: Sequence[Module] | None) -> TestClient:
+    def open(self, settings: Settings, modules: Sequence[Module] | None) -> DirectClient:
         """Return a new client of an app with these settings and modules, which is started unless it runs already."""
         if not self._fits(settings, modules):
             if not self._clients:  # no test uses the one that was kept

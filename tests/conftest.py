@@ -33,10 +33,11 @@ from modules.auth import login_throttle
 from modules.students.subject_catalog import catalog
 from tests import exchanges
 from tests.apps import Apps, filled
+from tests.direct_client import DirectClient
 from tests.relay import Relay
 from tests.terminal import Terminal
 
-AppClient = Callable[..., TestClient]
+AppClient = Callable[..., DirectClient]
 
 
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # each request is in the access log, too
@@ -271,7 +272,7 @@ def open_client(settings: Settings, _apps: Apps) -> Iterator[AppClient]:
     The app of an earlier test is used again if it has the same settings, and the same tuple of modules, if any.
     """
 
-    def open_client(modules: Sequence[Module] | None = None, **changes: object) -> TestClient:
+    def open_client(modules: Sequence[Module] | None = None, **changes: object) -> DirectClient:
         return _apps.open(configured(settings, **changes), modules)
 
     yield open_client
@@ -279,7 +280,7 @@ def open_client(settings: Settings, _apps: Apps) -> Iterator[AppClient]:
 
 
 @pytest.fixture
-def client(open_client: AppClient) -> TestClient:
+def client(open_client: AppClient) -> DirectClient:
     """Return a client of the whole service on the real mongod; no user is signed in."""
     return open_client()
 

@@ -22,7 +22,7 @@ from tests.conftest import AppClient
 def client(open_client: AppClient) -> TestClient:
     """Return a client at the address of a trusted proxy: `X-Forwarded-For` sets the client address."""
     client = open_client(trusted_proxies=(ip_network("127.0.0.0/8"),))
-    client._transport.client = ("127.0.0.1", 50000)  # type: ignore[attr-defined]
+    client.asgi.client = ("127.0.0.1", 50000)
     return client
 
 

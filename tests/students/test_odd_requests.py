@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from modules.students.listing import pages
+from tests.direct_client import DirectClient
 
 
 def create(client: TestClient, roll_no: str, **changes: Any) -> None:
@@ -55,8 +56,8 @@ def test_a_request_with_a_mistyped_parameter_changes_nothing(client: TestClient,
 
 
 @pytest.mark.parametrize("prefix", ["/api", "/students-api", "/a/students"])
-def test_the_location_of_a_new_student_has_the_prefix_of_the_proxy(client: TestClient, prefix: str) -> None:
-    client._transport.root_path = prefix  # type: ignore[attr-defined]
+def test_the_location_of_a_new_student_has_the_prefix_of_the_proxy(client: DirectClient, prefix: str) -> None:
+    client.asgi.root_path = prefix
 
     created = client.post(f"{prefix}/students", json={"roll_no": "S1", "name": "n", "branch": "b"})
 
