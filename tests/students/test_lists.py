@@ -450,7 +450,7 @@ def test_paging_returns_each_unchanged_student_once_while_others_write(
 
     for sort, seen in walks.items():
         assert sorted(roll_no for roll_no in seen if roll_no in set(unchanged)) == unchanged, sort
-        assert set(seen) > set(unchanged), "no student was seen that others created meanwhile"
+    assert any(set(seen) > set(unchanged) for seen in walks.values()), "nobody wrote meanwhile"
     assert all(min(writer.done.values()) > 0 for writer in random_writers)
 
 
