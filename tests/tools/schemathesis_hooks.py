@@ -64,8 +64,14 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         # The maximum length holds for what is left without the blanks at both ends. Some values are encoded already.
         if isinstance(subject := case.path_parameters.get("subject"), str) and len(subject) > MAX_SUBJECT:
             case.path_parameters["subject"] = unquote(subject).replace(" ", "-")
-        if isinstance(case.body, dict) and isinstance(aliases := case.body.get("aliases"), list):
-            case.body["aliases"] = [one.replace(" ", "-") if isinstance(one, str) else one for one in aliases]
+        if isinstance(case.body, dict):
+            case.body |= {field: _filled(case.body[field]) for field in ("name", "aliases") if field in case.body}
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_filled(one) for one in value]
+    return value.replace(" ", "-") if isinstance(value, str) and len(value) > MAX_SUBJECT else value
 
 
 def _make_acceptable(case: Case[Any]) -> None:

@@ -4,8 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainValidator, StrictBool, StrictInt, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainValidator,
+    StrictBool,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from core.api import PrintableLine, RequestBody
 from modules.students.fields import Subject
@@ -34,6 +43,16 @@ _TIMES: dict[str, JsonValue] = {
 _READ_EXAMPLE: dict[str, JsonValue] = {"name": "math", **_EXAMPLE, "declared": True, **_TIMES}
 
 _CHANGE_EXAMPLE: dict[str, JsonValue] = {"at": _TIMES["updated_at"], "by": "alice", "what": "max: null → 20"}
+
+
+def _check_number(value: Any) -> Any:
+    # JSON Schema takes 1.0 for an integer, so a strict type would refuse too much; other types are not converted.
+    if isinstance(value, bool | str):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_check_number)]
 
 MAX_ALIASES = 20
 """How many aliases a subject can be declared with. Renaming and merging may make more, which can be sent back."""
@@ -83,7 +102,7 @@ class SubjectWrite(RequestBody):
         Field(description="The highest mark, with at most two decimals; null for `MARKS_MAX`."),
     ] = None
     order: Annotated[
-        StrictInt | None,
+        WholeNumber | None,
         Field(
             ge=0,
             lt=UNORDERED,
