@@ -104,23 +104,27 @@ class Keys(BaseModel):
 _PLAIN = MarkFigures()
 
 
-def keys_of(record: Mapping[str, Any]) -> Keys:
+def keys_of(record: Mapping[str, Any], known: Keys | None = None) -> Keys:
     """Return the index values of a record, given as a mapping of its fields, without those of earlier versions. Total
-    and average are those of subjects without maxima of their own."""
+    and average are those of subjects without maxima of their own.
+
+    `known` are those of a version with the same name and roll number, which most versions have: what is made from these
+    two takes the most time.
+    """
     name, roll_no = record["name"], record["roll_no"]
-    sort_keys: dict[str, Any] = {
-        "natural": natural_key(roll_no),
-        "name": name_key(name),
-        "last_name": last_name_key(name),
-    }
+    sort_keys: dict[str, Any] = (
+        {"natural": natural_key(roll_no), "name": name_key(name), "last_name": last_name_key(name)}
+        if known is None
+        else {"natural": known.natural, "name": known.name, "last_name": known.last_name}
+    )
     if record["deleted_at"] is not None:
         return Keys(**sort_keys)
     marks = record["marks"]
     keys = Keys.model_construct(
         live=True,
-        terms=terms_of(f"{name} {roll_no}"),
+        terms=known.terms if known and known.live else terms_of(f"{name} {roll_no}"),
         subjects=SUBJECT_SEPARATOR.join(sorted(marks)),
-        identities=[identity_key(roll_no)],
+        identities=known.identities[:1] if known and known.live else [identity_key(roll_no)],
         **sort_keys,
     )
     return keys.compute_figures(marks, _PLAIN)
@@ -188,7 +192,7 @@ class StudentSnapshot(StudentVersionData):
     former: PydanticObjectId | None = None
     merge: Merge | None = None
     absorbed: list[PydanticObjectId] = []
-    keys: Keys = Field(default_factory=keys_of)
+    keys: Keys = Field(default_factory=lambda record: keys_of(record))  # noqa: PLW0108 (pydantic counts parameters)
     unsequenced: bool = True
     """Whether this version has no number in the feed of changes yet; the stored field is removed when it gets one."""
 
@@ -209,9 +213,9 @@ class StudentSnapshot(StudentVersionData):
         return cls.model_construct(**{**stored, **read})
 
     @classmethod
-    def _made(cls, record: dict[str, Any]) -> Self:
+    def _made(cls, record: dict[str, Any], known: Keys | None = None) -> Self:
         record["stamp"] = ObjectId()
-        return cls.model_construct(**record, keys=keys_of(record), erasing=None, unsequenced=True)
+        return cls.model_construct(**record, keys=keys_of(record, known), erasing=None, unsequenced=True)
 
     @property
     def is_creation(self) -> bool:
@@ -234,7 +238,9 @@ class StudentSnapshot(StudentVersionData):
             "source": None,
         }
         kept = {"id": self.id, "former": self.former, "merge": self.merge, "absorbed": self.absorbed}
-        successor = self._made({**kept, **self.record(), **made, **changes})
+        record = {**kept, **self.record(), **made, **changes}
+        is_same = (record["name"], record["roll_no"]) == (self.name, self.roll_no)
+        successor = self._made(record, self.keys if is_same else None)
         successor.keys.add_former(self.keys.identities)
         return successor
 
