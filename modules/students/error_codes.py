@@ -27,6 +27,7 @@ ERROR_CODES = {
     "subject_twice": "Two subjects are one, written differently: in another case or Unicode form, or by an alias.",
     "subject_url": "The name is that of another subject than the one in the URL. Leave it out, or rename the subject.",
     "subjects": "A student can have up to 100 subjects.",
+    "subjects_full": "The subject would be a new one, and there are 5,000 already. Use one of them, or merge some.",
     "time_range": "The time is before the year 1 or after the year 9999, in UTC.",
     "where_conditions": "The condition has more alternatives than allowed.",
     "where_end": "Behind the condition stands something other than `|`. Put a value that has `=`, `<`, `>` or `|` in "

@@ -23,6 +23,7 @@ POSITIONS = {
     "_without_name": 1,
     "RowError": 2,
     "_wrong_choice": 1,
+    "SubjectError": 1,
 }
 KEYWORDS = ("FieldError", "Finding")
 
