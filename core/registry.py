@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from core.errors import StartupError
 from core.identity import Authenticator
-from core.module import Module
+from core.module import Module, place_of
 from core.settings import ModuleSelection, Settings, read_settings, variables
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[M
     modules = [_load(sources[name], name) for name in sorted(sources) if name not in off]
     for module in modules:
         _check_imports(module.name, sources)
+    _check_follows(modules, sources)
     return modules
 
 
@@ -166,20 +167,33 @@ def _check_imports(name: str, sources: Mapping[str, Source]) -> None:
             )
 
 
+def _check_follows(modules: Sequence[Module], sources: Mapping[str, Source]) -> None:
+    """Raise `StartupError` if a module follows an event that no module's `__all__` names."""
+    packages = [sys.modules[sources[module.name].package] for module in modules]
+    offered = {id(getattr(one, name, None)) for one in packages for name in getattr(one, "__all__", ())}
+    for module in modules:
+        for follow in module.followed:
+            if id(follow.event) not in offered:
+                raise StartupError(
+                    f"{place_of(follow.handle)}: the module {module.name} follows the event {follow.event.name!r}, "
+                    "which no module offers. Import an event that another module names in its __all__."
+                )
+
+
 def _load(source: Source, name: str) -> Module:
     where = source.where
     if not name.isidentifier():
         raise StartupError(f"{where} has an invalid name: {name}. Use only letters, digits and '_' in it.")
     try:
         module = getattr(importlib.import_module(source.package), "module", None)
-    except StartupError as error:
-        raise StartupError(f"{where} declares an invalid module. {error}") from error
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         # The module's own line says more than that of a library that it called.
         last = next((frame for frame in reversed(frames) if str(source.folder) in frame.filename), frames[-1])
         place = f"{last.filename}, line {last.lineno}"
         reason = " ".join(str(error).split())
+        if isinstance(error, StartupError):
+            raise StartupError(f"{where} declares an invalid module. {reason} ({place})") from error
         raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {reason} ({place})") from error
     if not isinstance(module, Module):
         raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")

@@ -100,7 +100,7 @@ class JobRunner:
             task.cancel()
             await asyncio.wait({task}, timeout=STOP_SECONDS)
             if not task.done():
-                log.error(
+                log.error(  # noqa: TRY400 (the error is not this one)
                     "The job %s (%s) did not end within %g s of its cancellation, and is left behind. "
                     "Raise asyncio.CancelledError again where the job catches it.",
                     self.name,

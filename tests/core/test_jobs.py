@@ -179,7 +179,7 @@ def test_a_job_that_goes_on_after_its_cancellation_does_not_keep_the_service_fro
     once_per_service: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(core.operations.jobs, "STOP_SECONDS", 0.01)
-    began = []
+    began: list[int] = []
 
     async def hold_on() -> None:
         while len(began) < 3:

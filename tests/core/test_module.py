@@ -103,6 +103,80 @@ def test_the_error_names_a_broken_module(package: Package, text: str | None, nam
     assert f"{name}/x/__init__.py" in str(raised.value)
 
 
+DECLARING = """
+from argparse import Namespace
+from functools import partial
+from beanie import Document
+from core.command import Command
+from core.events import Event, Follow
+from core.module import Every, Module
+EVENT = Event("a change")
+class Thing(Document): ...
+def at_once(_=None): ...
+async def work(): ...
+async def handle(_): ...
+def command(name, run=handle): return Command(name=name, help="", add_arguments=print, run=run)
+module = Module(name="x", {declared})
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        ("jobs=Every(5, work)", r"jobs is no tuple. Write jobs=\(…,\), with a comma"),
+        ("jobs=(Every(5, work))", r"jobs is no tuple. Write jobs=\(…,\), with a comma"),
+        ("jobs=[Every(5, work)]", "jobs is no tuple"),
+        ("jobs=(work,)", "jobs has <function work at .*, which is no Every"),
+        ("follows=(Follow(EVENT, handle))", "follows is no tuple"),
+        ("commands=command('count')", "commands is no tuple"),
+        ("documents=(Thing)", "documents is no tuple"),
+        ("documents=(Module,)", "documents has .*, which is no Document"),
+        ("references=(Thing,)", "references has .*, which is no Reference"),
+        ("jobs=(Every,)", "jobs has .*, which is no Every"),
+        (
+            "jobs=(Every(5, at_once),)",
+            "work of Every must be an async function that takes no arguments; at_once is not",
+        ),
+        ("jobs=(Every(5, handle),)", "takes no arguments; handle is not"),
+        ("jobs=(Every(5, partial(at_once)),)", "takes no arguments; functools.partial"),
+        ("jobs=(Every(5, 'work'),)", "takes no arguments; 'work' is not"),
+        ("jobs=(Every(0, work),)", "job work has the pause 0. Give a number of seconds above 0"),
+        ("jobs=(Every(-5, work),)", "job work has the pause -5"),
+        ("jobs=(Every('5', work),)", "job work has the pause '5'"),
+        ("jobs=(Every(float('nan'), work),)", "job work has the pause nan"),
+        ("follows=(Follow('x.EVENT', handle),)", "Follow has 'x.EVENT', which is no Event"),
+        ("follows=(Follow(EVENT, at_once),)", "handler of Follow must be an async function that takes one argument"),
+        ("follows=(Follow(EVENT, work),)", "handler of Follow must be an async function that takes one argument"),
+        ("health_check=at_once", "health_check must be an async function that takes no arguments"),
+        ("commands=(command('count things'),)", "'count things' is invalid. Use lower-case letters, digits and '-'"),
+        ("commands=(command('--help'),)", "'--help' is invalid"),
+        ("commands=(command(''),)", "'' is invalid"),
+        ("commands=(command('count', at_once),)", "run` of the command count must be an async function"),
+    ],
+)
+def test_a_declaration_of_a_wrong_type_is_refused(package: Package, declared: str, reason: str) -> None:
+    text = DECLARING.replace("{declared}", declared)
+    with pytest.raises(StartupError, match=rf"{reason}.*/x/__init__\.py, line 1\d\)$") as raised:
+        discover(package({"x": text}))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_job_can_be_a_partial_of_an_async_function(package: Package) -> None:
+    (module,) = discover(package({"x": DECLARING.replace("{declared}", "jobs=(Every(5, partial(handle, 1)),)")}))
+    assert [job.name for job in module.jobs] == ["handle"]
+
+
+def test_an_event_that_no_module_offers_cannot_be_followed(package: Package) -> None:
+    text = DECLARING.replace("{declared}", "follows=(Follow(EVENT, handle),)")
+    with pytest.raises(StartupError, match=r"x/__init__\.py, line 12: .* the event 'a change', which no module offers"):
+        discover(package({"x": text}))
+
+
+def test_an_offered_event_can_be_followed(package: Package) -> None:
+    text = DECLARING.replace("{declared}", "follows=(Follow(EVENT, handle),)")
+    assert len(discover(package({"x": text + "__all__ = ['EVENT', 'module']"}))) == 1
+
+
 def test_a_folder_whose_name_cannot_be_imported_is_refused(package: Package) -> None:
     with pytest.raises(StartupError, match="report-cards"):
         discover(package({"report-cards": DECLARED.format(name="report-cards")}))
