@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pytest
 from beanie import Document
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Query, Response
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from core.__main__ import commands_of, main
@@ -391,6 +392,80 @@ from core.module import Module
 async def run(_): return ""
 module = Module(name="{name}", commands=(Command(name="{command}", help="", add_arguments=print, run=run),))
 """
+
+
+SCHEMA = """
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, TypedDict
+from pydantic import BaseModel
+from fastapi import Query
+from core.module import Module
+from core.routing import ProtectedRouter
+router = ProtectedRouter()
+{schema}
+@router.post("/{name}"{response})
+async def read({argument}) -> {result}:
+    "Read."
+module = Module(name="{name}", router=router)
+"""
+MODEL = "class Shelf(BaseModel): ..."
+ENUM = "class Shelf(Enum): ONE = 'one'"
+
+
+def with_schema(name: str, schema: str = MODEL, *, argument: str = "", result: str = "None", response: str = "") -> str:
+    values = {"name": name, "schema": schema, "argument": argument, "result": result, "response": response}
+    return SCHEMA.format_map(values)
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        {"result": "Shelf"},
+        {"result": "dict[str, list[Shelf] | None]"},
+        {"argument": "shelf: Shelf"},
+        {"response": ", responses={202: {'model': Shelf}}"},
+        {"argument": "shelf: Annotated[Shelf | None, Query()] = None", "schema": ENUM},
+        {"argument": "query: Annotated[Given, Query()]", "schema": f"{ENUM}\nclass Given(BaseModel):\n  of: Shelf"},
+        {"result": "Room", "schema": f"{MODEL}\nclass Room(BaseModel):\n  shelves: list[Shelf]"},
+        {"result": "Shelf", "schema": "@dataclass\nclass Shelf:\n  size: int"},
+        {"result": "list[Room]", "schema": f"{ENUM}\n@dataclass\nclass Room:\n  shelf: Shelf"},
+    ],
+)
+def test_two_modules_cannot_document_schemas_with_the_same_name(used: dict[str, str], package: Package) -> None:
+    """Else both, and clients that were generated from them, would get other names."""
+    files = two_files(package, with_schema("one", result="Shelf"), with_schema("two", **used))
+    for file, changed_at in zip(files, (1e9, 2e9), strict=True):
+        os.utime(file, (changed_at, changed_at))
+    places = [rf"{re.escape(str(file))}, line \d+" for file in reversed(files)]
+    expected = rf"^{places[0]}: the schema Shelf of two is also declared by one \({places[1]}\)\. Rename one of them\.$"
+    with pytest.raises(StartupError, match=expected):
+        create_app(Settings(), [stub(), *map(loaded, files)])
+
+
+def test_two_modules_can_document_the_same_schema_and_have_others_that_are_not_documented() -> None:
+    class Shelf(BaseModel): ...
+
+    class SizeQuery(BaseModel):
+        size: int = 1
+
+    async def use(_: Annotated[SizeQuery, Query()]) -> Shelf:
+        """Return a shelf."""
+        return Shelf()
+
+    one, two = ProtectedRouter(prefix="/one"), ProtectedRouter(prefix="/two")
+    for router in (one, two):
+        router.add_api_route("/shelf", use)
+    SizeQuery.__name__ = "Shelf"
+    schemas = create_app(Settings(), [stub(router=one), Module(name="two", router=two)]).openapi()["components"]
+    assert "Shelf" in schemas["schemas"]
+
+
+def test_a_module_cannot_document_a_schema_of_the_service(package: Package) -> None:
+    text = with_schema("one", "class FieldError(BaseModel): ...", result="FieldError")
+    file, _ = two_files(package, text, "")
+    with pytest.raises(StartupError, match=rf"^{re.escape(str(file))}, line \d+: the schema FieldError of one"):
+        create_app(Settings(), [stub(), loaded(file)])
 
 
 def loaded(file: Path) -> Module:
