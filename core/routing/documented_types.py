@@ -55,7 +55,9 @@ def _parameters(dependant: Dependant) -> Iterator[Any]:
     for fields in (dependant.path_params, dependant.query_params, dependant.header_params):
         for annotation in (field.field_info.annotation for field in fields):
             # Of a model of parameters, each field is documented as a parameter.
-            is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-            yield from _inner(annotation) if is_model else [annotation]
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                yield from _inner(annotation)
+            else:
+                yield annotation
     for dependency in dependant.dependencies:
         yield from _parameters(dependency)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -239,10 +240,14 @@ def public_routes(*paths: str) -> PublicRouter:
 def with_routes(router: Router, *paths: str, method: str = "GET") -> Router:
     """Add one route for each path, and return the router."""
 
-    async def route() -> None:
-        """Do nothing."""
-
     for path in paths:
+
+        async def route(**_: str) -> None:
+            """Do nothing."""
+
+        names = re.findall(r"{(\w+)", path)
+        arguments = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=str) for name in names]
+        vars(route)["__signature__"] = Signature(arguments)
         router.add_api_route(path, route, methods=[method], name=f"{method}_{len(path)}")
     return router
 
@@ -441,6 +446,42 @@ def test_two_modules_cannot_document_schemas_with_the_same_name(used: dict[str, 
     expected = rf"^{places[0]}: the schema Shelf of two is also declared by one \({places[1]}\)\. Rename one of them\.$"
     with pytest.raises(StartupError, match=expected):
         create_app(Settings(), [stub(), *map(loaded, files)])
+
+
+PREFIXED = """
+from typing import Annotated
+from fastapi import Depends, Path
+from core.module import Module
+from core.routing import ProtectedRouter
+def found(roll_no: str): return roll_no
+router = ProtectedRouter(prefix="/students/{roll_no}/loans")
+@router.get("/{book}")
+async def read({arguments}) -> None:
+    "Read."
+module = Module(name="x", router=router)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        ("book: str", "roll_no"),
+        ("roll_no: str", "book"),
+        ("roll_no: str, book: str", None),
+        ("book: str, student: Annotated[str, Depends(found)]", None),
+        ("roll_no: str, other: Annotated[str, Path(alias='book')]", None),
+    ],
+)
+def test_a_function_that_lacks_a_parameter_of_its_path_is_refused(
+    package: Package, arguments: str, missing: str | None
+) -> None:
+    name = package({"x": PREFIXED.replace("{arguments}", arguments)})
+    if missing is None:
+        assert len(discover(name)) == 1
+        return
+    named = rf"read lacks the parameter {missing} of its path /students/{{roll_no}}/loans/{{book}}\. Declare it"
+    with pytest.raises(StartupError, match=rf"{named} as an argument\. \(\S+/x/__init__\.py, line 8\)$"):
+        discover(name)
 
 
 def test_two_modules_can_document_the_same_schema_and_have_others_that_are_not_documented() -> None:
