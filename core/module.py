@@ -13,7 +13,7 @@ from typing import Any
 from beanie import Document
 
 from core.command import Command
-from core.database import unstorable_fields
+from core.database import unstorable_fields, wrong_indexes
 from core.errors import StartupError
 from core.events import Follow
 from core.functions import check_async
@@ -178,6 +178,8 @@ class Module:
 
     def _check_documents(self) -> None:
         for document in self.documents:
+            for wrong in wrong_indexes(document):
+                raise StartupError(f"{place_of(document)}: {wrong}")
             for path, kind in unstorable_fields(document).items():
                 remedy = _STORABLE.get(kind, "another type")
                 raise StartupError(
