@@ -765,6 +765,14 @@ def test_a_lifespan_that_fails_at_shutdown_is_named(settings: Settings, caplog: 
         "from ..a.service import read",
         "from .. import b\nfrom ..a import hidden",
         "def later():\n    from {name}.a import hidden",
+        "import {name}.a\nvalue = {name}.a.service",
+        "import {name}.a\nvalue = {name}.a.service.read(1)",
+        "import {name}.a as other\nvalue = other.service",
+        "from {name} import a\nvalue = a.service.read",
+        "from .. import a as other\ndef later():\n    return other.hidden",
+        "import importlib\nimportlib.import_module('{name}.a.service')",
+        "from importlib import import_module\nread = import_module('{name}.a.service').read",
+        "__import__('{name}.a.service')",
     ],
 )
 def test_an_import_of_another_modules_inside_is_refused(package: Package, line: str) -> None:
@@ -783,6 +791,8 @@ def test_public_names_of_another_module_may_be_imported(package: Package) -> Non
     root = Path(importlib.import_module(name).__path__[0])
     (root / "b" / "service.py").write_text(
         f"import {name}.a\nfrom {name} import a\nfrom {name}.a import read\nfrom . import x\nfrom ..b import y\n"
+        f"import importlib\nimportlib.import_module('{name}.a')\n"
+        f"x = [{name}.a.read.inner, a.read, a.__name__, read.inner, {name}.b.hidden, y.a.hidden, other.a.hidden]\n"
     )
     assert len(discover(name)) == 2
 
