@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from math import inf
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from beanie import Document
 
@@ -18,7 +18,7 @@ from core.errors import StartupError
 from core.events import Follow
 from core.functions import check_async
 from core.identity import Authenticator
-from core.references import Reference
+from core.references import OwnerCopy, Reference
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
@@ -155,6 +155,7 @@ class Module:
             if reference.document not in self.documents:
                 raise StartupError(f"Module {self.name}: add {reference.document.__name__} to documents.")
             reference.check()
+        self._check_copies()
 
     @property
     def followed(self) -> tuple[Follow[Any], ...]:
@@ -175,6 +176,19 @@ class Module:
                     raise StartupError(f"Module {self.name}: {name} has {one!r}, which is no {kind.__name__}.")
         if self.health_check is not None:
             check_async(self.health_check, f"Module {self.name}: health_check")
+
+    def _check_copies(self) -> None:
+        """Raise `StartupError` for a copy of an owner that no reference keeps up to date and deletes."""
+        kept = {(reference.document, reference.owners.name) for reference in self.references}
+        for document in self.documents:
+            for name, declared in document.model_fields.items():
+                kinds = (declared.annotation, *get_args(declared.annotation))
+                is_copy = any(isinstance(kind, type) and issubclass(kind, OwnerCopy) for kind in kinds)
+                if is_copy and (document, name) not in kept:
+                    raise StartupError(
+                        f"{place_of(document)}: no reference keeps the copy {name} of {document.__name__} up to date. "
+                        f"Add references=(Reference({document.__name__}, …),)."
+                    )
 
     def _check_documents(self) -> None:
         for document in self.documents:
