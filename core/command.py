@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import IO
 from pymongo.errors import PyMongoError
 
 from core.errors import Problem, StartupError
+from core.functions import check_async
 
 OWN_COMMANDS = ("check", "demo", "dump", "migrate", "new-module", "openapi", "restore", "settings")
 """The names of core's own commands, which a module's commands cannot have."""
@@ -35,6 +37,15 @@ class Command:
     """Run the command and return the text to print."""
     database: bool = True
     """Whether the database is opened before the command runs."""
+
+    def __post_init__(self) -> None:
+        """Raise `StartupError` for a name that cannot be typed as one argument, or a function that cannot be run."""
+        if not re.fullmatch("[a-z0-9][a-z0-9_-]*", self.name):
+            raise StartupError(
+                f"The name of the command {self.name!r} is invalid. Use lower-case letters, digits and '-', as in "
+                "count-loans."
+            )
+        check_async(self.run, f"The function `run` of the command {self.name}", arguments=1)
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:

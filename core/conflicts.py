@@ -1,19 +1,20 @@
-"""The check that no two modules declare the same name, collection, setting, command or route."""
+"""The check that no two modules declare the same name, collection, setting, command, schema or route."""
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 from pydantic_settings import BaseSettings
 
+from core.api import ProblemDetails
 from core.command import OWN_COMMANDS
 from core.database import collection_name
 from core.errors import StartupError
 from core.module import Module, changed_at, place_of
-from core.routing import DeclaredRoute, declared_routes, overlap
+from core.routing import DeclaredRoute, add_types, add_types_of_routes, declared_routes, overlap
 from core.settings import ModuleSettings, Settings, variables
 
 THE_SERVICE = "the service itself"
@@ -40,6 +41,7 @@ def check_conflicts(modules: Sequence[Module], reserved: Sequence[Any] = ()) -> 
     """Raise `StartupError` if two modules declare the same name, or routes that match the same path, or if a route is
     unreachable because an earlier route of its module matches its paths. `reserved` are the routes of the service."""
     check_names(modules)
+    _check_unique(_schemas(modules))
     routes = [(route, THE_SERVICE) for route in declared_routes(reserved)]
     routes += [(route, module.name) for module in modules for route in _routes_of(module)]
     _check_routes(routes)
@@ -48,12 +50,18 @@ def check_conflicts(modules: Sequence[Module], reserved: Sequence[Any] = ()) -> 
 def check_names(modules: Sequence[Module]) -> None:
     """Raise `StartupError` if two modules, or a module and the service, declare the same name, collection, setting or
     command."""
+    _check_unique(
+        [
+            *_settings(Settings, THE_SERVICE),
+            *(_Declaration(f"command {name}", THE_SERVICE, None) for name in OWN_COMMANDS),
+            *(declaration for module in modules for declaration in _declarations(module)),
+        ]
+    )
+
+
+def _check_unique(all_declarations: Iterable[_Declaration]) -> None:
     declarations: dict[str, list[_Declaration]] = defaultdict(list)
-    for declaration in [
-        *_settings(Settings, THE_SERVICE),
-        *(_Declaration(f"command {name}", THE_SERVICE, None) for name in OWN_COMMANDS),
-        *(declaration for module in modules for declaration in _declarations(module)),
-    ]:
+    for declaration in all_declarations:
         declarations[declaration.name].append(declaration)
     for first, *others in declarations.values():
         for second in others:
@@ -79,6 +87,17 @@ def _declarations(module: Module) -> Iterator[_Declaration]:
     # A class that inherits from another one of the module reads the same variables, which is no conflict.
     settings = {one.name: one for kind in _settings_classes(module) for one in _settings(kind, module.name)}
     yield from settings.values()
+
+
+def _schemas(modules: Sequence[Module]) -> Iterator[_Declaration]:
+    """Yield the types that the API's document names, once each, although several modules may use them. Of two with the
+    same name, both would be documented under other names, which clients that are generated would have to follow."""
+    owners: dict[type, str] = {}
+    add_types(ProblemDetails, THE_SERVICE, owners)
+    for module in modules:
+        for router in (module.public_router, module.router):
+            add_types_of_routes(router.routes if router else (), module.name, owners)
+    return (_Declaration(f"schema {kind.__name__}", owner, kind) for kind, owner in owners.items())
 
 
 def _settings_classes(module: Module) -> Iterator[type[BaseSettings]]:
@@ -107,11 +126,11 @@ def _settings(kind: type[BaseSettings], owner: str) -> Iterator[_Declaration]:
 
 
 def _check_routes(routes: Sequence[tuple[DeclaredRoute, str]]) -> None:
-    for (earlier, owner), (route, other) in combinations(routes, 2):
+    declared = [(route, _Declaration(route.name, owner, route.endpoint)) for route, owner in routes]
+    for (earlier, first), (route, second) in combinations(declared, 2):
         if earlier.method != route.method:
             continue
-        first = _Declaration(earlier.name, owner, earlier.endpoint)
-        second = _Declaration(route.name, other, route.endpoint)
+        owner, other = first.owner, second.owner
         if owner == other and earlier.regex.match(route.sample):
             raise StartupError(
                 f"{second.place}: {second.name} is unreachable because {first.name} ({first.place}) matches its paths. "

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from core.errors import StartupError
+from core.functions import check_async
+
 T = TypeVar("T")
 
 Handler = Callable[[T], Awaitable[None]]
@@ -38,6 +41,12 @@ class Follow(Generic[T]):
 
     event: Event[T]
     handle: Handler[T]
+
+    def __post_init__(self) -> None:
+        """Raise `StartupError` for another event than an `Event`, or a handler that cannot be called."""
+        if not isinstance(self.event, Event):
+            raise StartupError(f"Follow has {self.event!r}, which is no Event. Import the event itself.")
+        check_async(self.handle, "The handler of Follow", arguments=1)
 
 
 _running: list[tuple[asyncio.AbstractEventLoop, str, Follow[Any]]] = []

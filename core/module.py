@@ -5,18 +5,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass, field
+from math import inf
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from beanie import Document
 
 from core.command import Command
-from core.database import unstorable_fields
+from core.database import unstorable_fields, wrong_indexes
 from core.errors import StartupError
 from core.events import Follow
+from core.functions import check_async
 from core.identity import Authenticator
-from core.references import Reference
+from core.references import OwnerCopy, Reference
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
@@ -50,7 +52,7 @@ class Demo:
 class Every:
     """A job: work that the running service repeats in the background, with the database open. It begins at startup.
 
-    seconds           the pause between the end of a run and the start of the next one
+    seconds           the pause between the end of a run and the start of the next one, more than 0
     work              an async function without arguments, whose name is that of the job. An error is logged and
                       counted, and the work is soon run again. At shutdown it is cancelled
     once_per_service  whether only one of all processes runs the work at a time, and then pauses for all of them. A
@@ -65,10 +67,26 @@ class Every:
     once_per_service: bool = False
     endless: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise `StartupError` for work that cannot be called, or a pause that is no number above 0."""
+        check_async(self.work, "The work of Every")
+        if not isinstance(self.seconds, int | float) or not 0 < self.seconds < inf:
+            raise StartupError(f"The job {self.name} has the pause {self.seconds!r}. Give a number of seconds above 0.")
+
     @property
     def name(self) -> str:
         """The name of the work's function."""
-        return self.work.__name__
+        name: str = _source_of(self.work).__name__
+        return name
+
+
+_ITEMS: Mapping[str, type] = {
+    "documents": Document,
+    "jobs": Every,
+    "follows": Follow,
+    "references": Reference,
+    "commands": Command,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +135,10 @@ class Module:
     demo: Demo | None = None
 
     def __post_init__(self) -> None:
-        """Raise `StartupError` for routers or routes that would skip authentication or the checks of requests, and for
-        documents with fields that cannot be stored, for two jobs with the same name, and for references without what
-        they need."""
+        """Raise `StartupError` for a declaration of a wrong type, for routers or routes that would skip authentication
+        or the checks of requests, for documents with fields that cannot be stored, for two jobs with the same name, and
+        for references without what they need."""
+        self._check_types()
         if self.router is not None and not isinstance(self.router, ProtectedRouter):
             raise StartupError(
                 f"Module {self.name}: router must be a ProtectedRouter; add public routes to public_router."
@@ -136,14 +155,45 @@ class Module:
             if reference.document not in self.documents:
                 raise StartupError(f"Module {self.name}: add {reference.document.__name__} to documents.")
             reference.check()
+        self._check_copies()
 
     @property
     def followed(self) -> tuple[Follow[Any], ...]:
         """All that the module follows, also for its references."""
         return (*self.follows, *(follow for reference in self.references for follow in reference.follows))
 
+    def _check_types(self) -> None:
+        for name, kind in _ITEMS.items():
+            declared = getattr(self, name)
+            if not isinstance(declared, tuple):
+                raise StartupError(
+                    f"Module {self.name}: {name} is no tuple. Write {name}=(…,), with a comma after the only one, too."
+                )
+            for one in declared:
+                # Documents are declared as classes, the others as objects.
+                is_right = issubclass(one, kind) if isinstance(one, type) else isinstance(one, kind)
+                if not is_right or isinstance(one, type) is not (kind is Document):
+                    raise StartupError(f"Module {self.name}: {name} has {one!r}, which is no {kind.__name__}.")
+        if self.health_check is not None:
+            check_async(self.health_check, f"Module {self.name}: health_check")
+
+    def _check_copies(self) -> None:
+        """Raise `StartupError` for a copy of an owner that no reference keeps up to date and deletes."""
+        kept = {(reference.document, reference.owners.name) for reference in self.references}
+        for document in self.documents:
+            for name, declared in document.model_fields.items():
+                kinds = (declared.annotation, *get_args(declared.annotation))
+                is_copy = any(isinstance(kind, type) and issubclass(kind, OwnerCopy) for kind in kinds)
+                if is_copy and (document, name) not in kept:
+                    raise StartupError(
+                        f"{place_of(document)}: no reference keeps the copy {name} of {document.__name__} up to date. "
+                        f"Add references=(Reference({document.__name__}, …),)."
+                    )
+
     def _check_documents(self) -> None:
         for document in self.documents:
+            for wrong in wrong_indexes(document):
+                raise StartupError(f"{place_of(document)}: {wrong}")
             for path, kind in unstorable_fields(document).items():
                 remedy = _STORABLE.get(kind, "another type")
                 raise StartupError(

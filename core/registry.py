@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from core.errors import StartupError
 from core.identity import Authenticator
-from core.module import Module
+from core.module import Module, place_of
 from core.settings import ModuleSelection, Settings, read_settings, variables
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[M
     modules = [_load(sources[name], name) for name in sorted(sources) if name not in off]
     for module in modules:
         _check_imports(module.name, sources)
+    _check_follows(modules, sources)
     return modules
 
 
@@ -125,33 +126,68 @@ def _imports(name: str, sources: Mapping[str, Source]) -> Iterator[tuple[str, st
     own = sources[name]
     others = {other: source.package for other, source in sources.items() if other != name}
     roots = {package.rpartition(".")[0] or package for package in others.values()}
+    parents = frozenset(package.rsplit(".", count)[0] for package in others.values() for count in range(4))
     mention = re.compile(rf"\b({'|'.join(map(re.escape, roots))})(?!\.{own.folder.name}\b)|\.\.".encode())
     for file in sorted(own.folder.rglob("*.py")):
         parts = (*own.package.split("."), *file.relative_to(own.folder).parts)
         text = file.read_bytes()
-        for dotted, line in _names(text, parts[:-1]) if mention.search(text) else ():  # parsing all takes 0.1 s
+        if not mention.search(text):  # parsing all takes 0.1 s
+            continue
+        for dotted, line, is_read in _names(text, parts[:-1], parents):
             for other, package in others.items():
-                if f"{dotted}.".startswith(f"{package}."):
-                    yield other, dotted[len(package) + 1 :], f"{'/'.join(parts)}, line {line}"
+                rest = dotted[len(package) + 1 :]
+                # What follows a name that was read, such as a method of it, is the business of that name's owner.
+                if f"{dotted}.".startswith(f"{package}.") and not (is_read and ("." in rest or rest.startswith("__"))):
+                    yield other, rest, f"{'/'.join(parts)}, line {line}"
 
 
 @cache
-def _names(source: bytes, package: tuple[str, ...]) -> list[tuple[str, int]]:
-    """Return the absolute names that a file of `package` imports, each with its line."""
+def _names(source: bytes, package: tuple[str, ...], parents: frozenset[str]) -> list[tuple[str, int, bool]]:
+    """Return the absolute names that a file of `package` imports, or reads as attributes of the packages `parents`.
+    Each has its line, and whether it is read so."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return []  # importing the file reports the error
-    found: list[tuple[str, int]] = []
+    found: list[tuple[str, int, bool]] = []
+    bound: list[tuple[str, str]] = []
     for node in ast.walk(tree):
         match node:
             case ast.Import(names):
-                found += [(alias.name, node.lineno) for alias in names]
+                found += [(alias.name, node.lineno, False) for alias in names]
+                heads = [alias.name.partition(".")[0] for alias in names if not alias.asname]
+                bound += [*zip(heads, heads, strict=True), *((one.asname, one.name) for one in names if one.asname)]
             case ast.ImportFrom(origin, names, level):
                 above = package[: len(package) - level + 1] if level else ()
-                start = [*above, *([origin] if origin else [])]
-                found += [(".".join([*start, alias.name]), node.lineno) for alias in names]
+                start = ".".join([*above, *([origin] if origin else [])])
+                found += [(f"{start}.{alias.name}", node.lineno, False) for alias in names]
+                if start in parents:
+                    bound += [(alias.asname or alias.name, f"{start}.{alias.name}") for alias in names]
+    known = {name: dotted for name, dotted in bound if dotted in parents}
+    if known or b"import_module" in source or b"__import__" in source:  # in few files: all would take 10 ms
+        found += [one for node in ast.walk(tree) for one in _read_or_called(node, known)]
     return found
+
+
+def _read_or_called(node: ast.AST, bound: Mapping[str, str]) -> Iterator[tuple[str, int, bool]]:
+    """Yield the name that an attribute is of, or that a call of `import_module` imports, as `_names` does."""
+    match node:
+        case ast.Attribute():
+            if dotted := _dotted(node, bound):
+                yield dotted, node.lineno, True
+        case ast.Call(ast.Name("import_module" | "__import__") | ast.Attribute(attr="import_module"), args):
+            yield from ((str(one.value), node.lineno, False) for one in args if isinstance(one, ast.Constant))
+
+
+def _dotted(node: ast.expr, bound: Mapping[str, str]) -> str | None:
+    """Return the absolute name of `a.b.c`, of which `a` may be bound by an import; None for another expression."""
+    match node:
+        case ast.Name(name) if name in bound:
+            return bound[name]
+        case ast.Attribute(value, attr):
+            start = _dotted(value, bound)
+            return f"{start}.{attr}" if start else None
+    return None
 
 
 def _check_imports(name: str, sources: Mapping[str, Source]) -> None:
@@ -166,20 +202,33 @@ def _check_imports(name: str, sources: Mapping[str, Source]) -> None:
             )
 
 
+def _check_follows(modules: Sequence[Module], sources: Mapping[str, Source]) -> None:
+    """Raise `StartupError` if a module follows an event that no module's `__all__` names."""
+    packages = [sys.modules[sources[module.name].package] for module in modules]
+    offered = {id(getattr(one, name, None)) for one in packages for name in getattr(one, "__all__", ())}
+    for module in modules:
+        for follow in module.followed:
+            if id(follow.event) not in offered:
+                raise StartupError(
+                    f"{place_of(follow.handle)}: the module {module.name} follows the event {follow.event.name!r}, "
+                    "which no module offers. Import an event that another module names in its __all__."
+                )
+
+
 def _load(source: Source, name: str) -> Module:
     where = source.where
     if not name.isidentifier():
         raise StartupError(f"{where} has an invalid name: {name}. Use only letters, digits and '_' in it.")
     try:
         module = getattr(importlib.import_module(source.package), "module", None)
-    except StartupError as error:
-        raise StartupError(f"{where} declares an invalid module. {error}") from error
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         # The module's own line says more than that of a library that it called.
         last = next((frame for frame in reversed(frames) if str(source.folder) in frame.filename), frames[-1])
         place = f"{last.filename}, line {last.lineno}"
         reason = " ".join(str(error).split())
+        if isinstance(error, StartupError):
+            raise StartupError(f"{where} declares an invalid module. {reason} ({place})") from error
         raise StartupError(f"{where} cannot be imported: {type(error).__name__}: {reason} ({place})") from error
     if not isinstance(module, Module):
         raise StartupError(f"{where} declares no module. Add: module = Module(name={name!r}, …)")

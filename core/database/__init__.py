@@ -16,7 +16,7 @@ from core.database.client import Database, open_database, operation_timeout, tra
 from core.database.embedded import Embedded, find_mongod, run_embedded
 from core.database.encoding import encoded, stored_form
 from core.database.errors import duplicate_field
-from core.database.indexes import declared_indexes
+from core.database.indexes import declared_indexes, wrong_indexes
 from core.database.keyset import (
     Filter,
     Order,
@@ -74,4 +74,5 @@ __all__ = [
     "unstorable_fields",
     "value_of",
     "watch_ids",
+    "wrong_indexes",
 ]

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 from core.clock import utc_now
 from core.database import Lease, LeaseLost, as_unavailable
 from core.metrics import Counter
-from core.module import Every
+from core.module import Every, place_of
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,9 @@ MAX_FAILURES = 3
 
 STEADY_SECONDS = 30.0
 """An endless job that has been running for this long counts as successful."""
+
+STOP_SECONDS = 5.0
+"""How long a cancelled job may take to end. Then the service stops without it."""
 
 _MIN_WAIT_SECONDS = 1.0
 
@@ -77,7 +80,7 @@ class JobRunner:
         """Run the job once, and return the pause after it in seconds. Log its error, if any."""
         self._began = monotonic()
         try:
-            await self.job.work()
+            await self._work()
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise  # otherwise, something that the work awaited was cancelled
@@ -87,6 +90,27 @@ class JobRunner:
         RUNS.labels(self.name, "ok").inc()
         self.failures = 0
         return self.job.seconds
+
+    async def _work(self) -> None:
+        """Do the work in a task of its own, so that work that goes on after its cancellation can be left behind."""
+        task = asyncio.create_task(self.job.work())
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
+            if not task.done():
+                log.error(  # noqa: TRY400 (the error is not this one)
+                    "The job %s (%s) did not end within %g s of its cancellation, and is left behind. "
+                    "Raise asyncio.CancelledError again where the job catches it.",
+                    self.name,
+                    place_of(self.job.work),
+                    STOP_SECONDS,
+                )
+                # Otherwise `asyncio.run` would wait for it (https://docs.python.org/3/library/asyncio-extending.html).
+                asyncio._unregister_task(task)  # noqa: SLF001
+                raise
+        task.result()
 
     def _failed(self, error: BaseException) -> float:
         RUNS.labels(self.name, "failed").inc()

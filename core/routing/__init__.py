@@ -2,6 +2,7 @@
 
 from core.routing.declared_routes import DeclaredRoute, declared_routes
 from core.routing.deprecation import deprecation
+from core.routing.documented_types import add_types, add_types_of_routes
 from core.routing.idempotency import KeyReused
 from core.routing.path_overlap import overlap
 from core.routing.route_table import install_route_table
@@ -17,6 +18,8 @@ __all__ = [
     "PublicRouter",
     "UncachedRoute",
     "UsedKey",
+    "add_types",
+    "add_types_of_routes",
     "declared_routes",
     "deprecation",
     "forget_responses",

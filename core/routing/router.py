@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from core.api import ANY_ROUTE, PROTECTED_ROUTE, operation_id, with_problems
-from core.errors import FieldError, InvalidRequest, UnsupportedMediaType
+from core.errors import FieldError, InvalidRequest, StartupError, UnsupportedMediaType
 from core.identity import Role, authorize, current_user
 from core.routing.deprecation import Deprecation
 from core.routing.idempotency import PARAMETER, PROBLEMS, Handler, carried_out_once
@@ -69,13 +69,16 @@ class CheckedRoute(APIRoute):
         openapi_extra: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        """Raise `TypeError` if the route is declared as deprecated without its dates."""
+        """Raise `TypeError` if the route is declared as deprecated without its dates, and `StartupError` if the
+        function lacks a parameter of the path, which may be in the router's prefix."""
         if deprecated is not None:
             if not isinstance(deprecated, Deprecation):
                 raise TypeError(f"{path}: write deprecated=deprecation(since=..., sunset=...), with the dates.")
             self.deprecation_headers = deprecated.headers
             openapi_extra = {**(openapi_extra or {}), **deprecated.documentation}
         super().__init__(path, endpoint, deprecated=bool(deprecated), openapi_extra=openapi_extra, **options)
+        for name in sorted(self.param_convertors.keys() - dict(_path_parameters(self.dependant))):
+            raise StartupError(f"{self.name} lacks the parameter {name} of its path {path}. Declare it as an argument.")
 
     def get_route_handler(self) -> Handler:
         self.media_types = _media_types(self)

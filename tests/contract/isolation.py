@@ -22,7 +22,13 @@ def isolated(module: Module) -> list[Module]:
     """
     used = all_used_by(module.name)
     companions = [
-        Module(name=other.name, documents=other.documents, migrations=other.migrations, error_codes=other.error_codes)
+        Module(
+            name=other.name,
+            documents=other.documents,
+            references=other.references,
+            migrations=other.migrations,
+            error_codes=other.error_codes,
+        )
         for other in MODULES
         if other.name in used
     ]

@@ -135,16 +135,40 @@ module = Module(name="gadgets", settings=GadgetSettings)
 """
 
 
+WITH_SCHEMA = FILES["router.py"].replace("@router", "class StudentRead(BaseModel): ...\n\n@router")
+WITH_SCHEMA = WITH_SCHEMA.replace("list[str]", "StudentRead").replace("import time", "from pydantic import BaseModel")
+
+
 @pytest.mark.parametrize(
     ("files", "named", "remedy"),
     [
         ({"router": FILES["router.py"].replace("/gadgets", "/students/top")}, "router.py", "Change the path"),
         ({"models": FILES["models.py"].replace('"gadgets"', '"students"')}, "models.py", "Rename one of them"),
         ({"settings": SETTINGS, "__init__": DECLARES_SETTINGS}, "settings.py", "Rename one of them"),
+        ({"router": WITH_SCHEMA}, "router.py", "Rename one of them"),
+        (
+            {"router": FILES["router.py"].replace("/gadgets", "/gadgets/{code}")},
+            "router.py",
+            "Declare it as an argument",
+        ),
+        (
+            {"models": FILES["models.py"].replace('IndexModel("name"', 'IndexModel("nmae"')},
+            "models.py",
+            "Did you mean name",
+        ),
+        ({"__init__": FILES["__init__.py"].replace("(Gadget,)", "(Gadget)")}, "__init__.py", "with a comma"),
     ],
-    ids=["a route of another module", "a collection of another module", "a setting of another module"],
+    ids=[
+        "a route of another module",
+        "a collection of another module",
+        "a setting of another module",
+        "the name of a schema of another module",
+        "a parameter of a path that the function lacks",
+        "an index over a misspelt field",
+        "a forgotten comma",
+    ],
 )
-def test_what_another_module_has_is_refused_at_start(
+def test_a_mistake_in_a_declaration_is_refused_at_start(
     write: Write, files: dict[str, str], named: str, remedy: str
 ) -> None:
     with pytest.raises(StartupError) as raised:

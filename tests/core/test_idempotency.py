@@ -76,12 +76,14 @@ class Desk:
             self.issued.append(ticket.text)
             return await self.answer()
 
-        for path in ("/tickets", "/others/{name}"):
-            router.post(path, dependencies=[teacher])(issue)
+        async def issue_other(name: str, ticket: Ticket) -> Response:
+            return await issue(ticket)
 
         async def issue_by_form(text: Annotated[str, Form()]) -> Response:
             return await issue(Ticket(text=text))
 
+        router.post("/tickets", dependencies=[teacher])(issue)
+        router.post("/others/{name}", dependencies=[teacher])(issue_other)
         router.post("/forms")(issue_by_form)
         accounts.post("/codes")(issue)
         accounts.post("/passwords")(issue)

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 import pytest
 from anyio.from_thread import BlockingPortal
-from beanie import Document, Indexed
+from beanie import Document, Indexed, Link
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pymongo import DESCENDING, IndexModel, MongoClient
 from pymongo.errors import DuplicateKeyError
 
 from core.database import collection, declared_indexes
 from core.errors import StartupError
+from core.module import Module
 from core.settings import Settings
 from tests.conftest import AppClient
 from tests.core.stubs import stub
@@ -50,6 +52,104 @@ class Contradictory(Document):
     class Settings:
         name = "contradictory"
         indexes = [IndexModel("day", name="by_day"), IndexModel("day", name="by_date")]
+
+
+class Room(BaseModel):
+    size: int = 1
+    door: str = Field(default="", alias="Door")
+
+
+class Free(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Nested(Document):
+    name: str
+    room: Room
+    rooms: list[Room] | None = None
+    texts: list[Annotated[str, Field(max_length=9)]] = []
+    by_name: dict[str, Room] = {}
+    free: Free
+    anything: Any = None
+    days: RootModel[list[Room]]
+    other: Link[Attendance] | None = None
+
+
+def with_index(path: str) -> type[Document]:
+    class Wrong(Nested):
+        class Settings:
+            name = "wrong"
+            indexes = [IndexModel([("name", 1), (path, 1)], name="by_it")]
+
+    return Wrong
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "_id",
+        "name",
+        "room",
+        "room.size",
+        "room.Door",
+        "rooms",
+        "rooms.size",
+        "rooms.0.size",
+        "texts",
+        "by_name.a.size",
+        "by_name.$**",
+        "$**",
+        "room.$**",
+        "free",
+        "free.a.b",
+        "anything.a",
+        "days.size",
+        "other.$id",
+        "other._id",
+        "texts.0",
+        "revision_id",
+    ],
+)
+def test_an_index_may_be_over_any_path_that_records_have(path: str) -> None:
+    Module(name="one", documents=(with_index(path),))
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("nam", r"Did you mean name\?"),
+        ("zzz", r"Name a field, or add it to the document\."),
+        ("id", r"Did you mean _id\?"),
+        ("name.first", "Name a field"),
+        ("room.colour", ""),
+        ("room.door", ""),
+        ("room._id", ""),
+        ("rooms.colour", ""),
+        ("texts.first", ""),
+        ("by_name.a.colour", ""),
+        ("days.colour", ""),
+    ],
+)
+def test_an_index_over_a_path_that_no_record_has_is_refused(path: str, remedy: str) -> None:
+    with pytest.raises(
+        StartupError,
+        match=rf"test_indexes\.py, line \d+: the index by_it of Wrong is over {path}, which is no field\. {remedy}",
+    ):
+        Module(name="one", documents=(with_index(path),))
+
+
+class TwoOfAName(Document):
+    day: str
+    room: str
+
+    class Settings:
+        name = "two_of_a_name"
+        indexes = [IndexModel("day", name="by_day"), IndexModel("room", name="by_day")]
+
+
+def test_two_indexes_of_the_same_name_are_refused() -> None:
+    with pytest.raises(StartupError, match=r"line \d+: two indexes of TwoOfAName have the name by_day\. Give one"):
+        Module(name="one", documents=(TwoOfAName,))
 
 
 NAMES = {"once_a_day", "by_day", "by_day_falling", "by_place", "place_1", "day_1", "room_-1", "room_1_day_1"}

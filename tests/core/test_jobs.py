@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -171,6 +172,31 @@ async def test_jobs_are_cancelled_at_the_end(
         await asyncio.wait_for(endless.began.wait(), TIMEOUT_SECONDS)
     assert asyncio.all_tasks() == tasks
     assert (told(RUNS) - before, caplog.text.count("KeyError")) == (failed, failed)
+
+
+@pytest.mark.parametrize("once_per_service", [False, True])
+def test_a_job_that_goes_on_after_its_cancellation_does_not_keep_the_service_from_stopping(
+    once_per_service: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(core.operations.jobs, "STOP_SECONDS", 0.01)
+    began: list[int] = []
+
+    async def hold_on() -> None:
+        while len(began) < 3:
+            began.append(1)
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+
+    async def serve() -> None:
+        async with leases(settings), running_jobs([runner_of(hold_on, once_per_service=once_per_service)]):
+            await until(lambda: bool(began))
+
+    with asyncio.Runner() as runner:
+        runner.run(serve())
+
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "core.operations.jobs"]
+    assert re.match(r"The job farm/hold_on \(\S+test_jobs\.py, line \d+\) did not end within 0\.01 s", message)
+    assert len(began) == 2, "the event loop has not waited for it, either"
 
 
 @asynccontextmanager

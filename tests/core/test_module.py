@@ -9,13 +9,15 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pytest
 from beanie import Document
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Query, Response
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from core.__main__ import commands_of, main
@@ -103,6 +105,80 @@ def test_the_error_names_a_broken_module(package: Package, text: str | None, nam
     assert f"{name}/x/__init__.py" in str(raised.value)
 
 
+DECLARING = """
+from argparse import Namespace
+from functools import partial
+from beanie import Document
+from core.command import Command
+from core.events import Event, Follow
+from core.module import Every, Module
+EVENT = Event("a change")
+class Thing(Document): ...
+def at_once(_=None): ...
+async def work(): ...
+async def handle(_): ...
+def command(name, run=handle): return Command(name=name, help="", add_arguments=print, run=run)
+module = Module(name="x", {declared})
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        ("jobs=Every(5, work)", r"jobs is no tuple. Write jobs=\(…,\), with a comma"),
+        ("jobs=(Every(5, work))", r"jobs is no tuple. Write jobs=\(…,\), with a comma"),
+        ("jobs=[Every(5, work)]", "jobs is no tuple"),
+        ("jobs=(work,)", "jobs has <function work at .*, which is no Every"),
+        ("follows=(Follow(EVENT, handle))", "follows is no tuple"),
+        ("commands=command('count')", "commands is no tuple"),
+        ("documents=(Thing)", "documents is no tuple"),
+        ("documents=(Module,)", "documents has .*, which is no Document"),
+        ("references=(Thing,)", "references has .*, which is no Reference"),
+        ("jobs=(Every,)", "jobs has .*, which is no Every"),
+        (
+            "jobs=(Every(5, at_once),)",
+            "work of Every must be an async function that takes no arguments; at_once is not",
+        ),
+        ("jobs=(Every(5, handle),)", "takes no arguments; handle is not"),
+        ("jobs=(Every(5, partial(at_once)),)", "takes no arguments; functools.partial"),
+        ("jobs=(Every(5, 'work'),)", "takes no arguments; 'work' is not"),
+        ("jobs=(Every(0, work),)", "job work has the pause 0. Give a number of seconds above 0"),
+        ("jobs=(Every(-5, work),)", "job work has the pause -5"),
+        ("jobs=(Every('5', work),)", "job work has the pause '5'"),
+        ("jobs=(Every(float('nan'), work),)", "job work has the pause nan"),
+        ("follows=(Follow('x.EVENT', handle),)", "Follow has 'x.EVENT', which is no Event"),
+        ("follows=(Follow(EVENT, at_once),)", "handler of Follow must be an async function that takes one argument"),
+        ("follows=(Follow(EVENT, work),)", "handler of Follow must be an async function that takes one argument"),
+        ("health_check=at_once", "health_check must be an async function that takes no arguments"),
+        ("commands=(command('count things'),)", "'count things' is invalid. Use lower-case letters, digits and '-'"),
+        ("commands=(command('--help'),)", "'--help' is invalid"),
+        ("commands=(command(''),)", "'' is invalid"),
+        ("commands=(command('count', at_once),)", "run` of the command count must be an async function"),
+    ],
+)
+def test_a_declaration_of_a_wrong_type_is_refused(package: Package, declared: str, reason: str) -> None:
+    text = DECLARING.replace("{declared}", declared)
+    with pytest.raises(StartupError, match=rf"{reason}.*/x/__init__\.py, line 1\d\)$") as raised:
+        discover(package({"x": text}))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_job_can_be_a_partial_of_an_async_function(package: Package) -> None:
+    (module,) = discover(package({"x": DECLARING.replace("{declared}", "jobs=(Every(5, partial(handle, 1)),)")}))
+    assert [job.name for job in module.jobs] == ["handle"]
+
+
+def test_an_event_that_no_module_offers_cannot_be_followed(package: Package) -> None:
+    text = DECLARING.replace("{declared}", "follows=(Follow(EVENT, handle),)")
+    with pytest.raises(StartupError, match=r"x/__init__\.py, line 12: .* the event 'a change', which no module offers"):
+        discover(package({"x": text}))
+
+
+def test_an_offered_event_can_be_followed(package: Package) -> None:
+    text = DECLARING.replace("{declared}", "follows=(Follow(EVENT, handle),)")
+    assert len(discover(package({"x": text + "__all__ = ['EVENT', 'module']"}))) == 1
+
+
 def test_a_folder_whose_name_cannot_be_imported_is_refused(package: Package) -> None:
     with pytest.raises(StartupError, match="report-cards"):
         discover(package({"report-cards": DECLARED.format(name="report-cards")}))
@@ -164,10 +240,14 @@ def public_routes(*paths: str) -> PublicRouter:
 def with_routes(router: Router, *paths: str, method: str = "GET") -> Router:
     """Add one route for each path, and return the router."""
 
-    async def route() -> None:
-        """Do nothing."""
-
     for path in paths:
+
+        async def route(**_: str) -> None:
+            """Do nothing."""
+
+        names = re.findall(r"{(\w+)", path)
+        arguments = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=str) for name in names]
+        vars(route)["__signature__"] = Signature(arguments)
         router.add_api_route(path, route, methods=[method], name=f"{method}_{len(path)}")
     return router
 
@@ -317,6 +397,116 @@ from core.module import Module
 async def run(_): return ""
 module = Module(name="{name}", commands=(Command(name="{command}", help="", add_arguments=print, run=run),))
 """
+
+
+SCHEMA = """
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, TypedDict
+from pydantic import BaseModel
+from fastapi import Query
+from core.module import Module
+from core.routing import ProtectedRouter
+router = ProtectedRouter()
+{schema}
+@router.post("/{name}"{response})
+async def read({argument}) -> {result}:
+    "Read."
+module = Module(name="{name}", router=router)
+"""
+MODEL = "class Shelf(BaseModel): ..."
+ENUM = "class Shelf(Enum): ONE = 'one'"
+
+
+def with_schema(name: str, schema: str = MODEL, *, argument: str = "", result: str = "None", response: str = "") -> str:
+    values = {"name": name, "schema": schema, "argument": argument, "result": result, "response": response}
+    return SCHEMA.format_map(values)
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        {"result": "Shelf"},
+        {"result": "dict[str, list[Shelf] | None]"},
+        {"argument": "shelf: Shelf"},
+        {"response": ", responses={202: {'model': Shelf}}"},
+        {"argument": "shelf: Annotated[Shelf | None, Query()] = None", "schema": ENUM},
+        {"argument": "query: Annotated[Given, Query()]", "schema": f"{ENUM}\nclass Given(BaseModel):\n  of: Shelf"},
+        {"result": "Room", "schema": f"{MODEL}\nclass Room(BaseModel):\n  shelves: list[Shelf]"},
+        {"result": "Shelf", "schema": "@dataclass\nclass Shelf:\n  size: int"},
+        {"result": "list[Room]", "schema": f"{ENUM}\n@dataclass\nclass Room:\n  shelf: Shelf"},
+    ],
+)
+def test_two_modules_cannot_document_schemas_with_the_same_name(used: dict[str, str], package: Package) -> None:
+    """Else both, and clients that were generated from them, would get other names."""
+    files = two_files(package, with_schema("one", result="Shelf"), with_schema("two", **used))
+    for file, changed_at in zip(files, (1e9, 2e9), strict=True):
+        os.utime(file, (changed_at, changed_at))
+    places = [rf"{re.escape(str(file))}, line \d+" for file in reversed(files)]
+    expected = rf"^{places[0]}: the schema Shelf of two is also declared by one \({places[1]}\)\. Rename one of them\.$"
+    with pytest.raises(StartupError, match=expected):
+        create_app(Settings(), [stub(), *map(loaded, files)])
+
+
+PREFIXED = """
+from typing import Annotated
+from fastapi import Depends, Path
+from core.module import Module
+from core.routing import ProtectedRouter
+def found(roll_no: str): return roll_no
+router = ProtectedRouter(prefix="/students/{roll_no}/loans")
+@router.get("/{book}")
+async def read({arguments}) -> None:
+    "Read."
+module = Module(name="x", router=router)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        ("book: str", "roll_no"),
+        ("roll_no: str", "book"),
+        ("roll_no: str, book: str", None),
+        ("book: str, student: Annotated[str, Depends(found)]", None),
+        ("roll_no: str, other: Annotated[str, Path(alias='book')]", None),
+    ],
+)
+def test_a_function_that_lacks_a_parameter_of_its_path_is_refused(
+    package: Package, arguments: str, missing: str | None
+) -> None:
+    name = package({"x": PREFIXED.replace("{arguments}", arguments)})
+    if missing is None:
+        assert len(discover(name)) == 1
+        return
+    named = rf"read lacks the parameter {missing} of its path /students/{{roll_no}}/loans/{{book}}\. Declare it"
+    with pytest.raises(StartupError, match=rf"{named} as an argument\. \(\S+/x/__init__\.py, line 8\)$"):
+        discover(name)
+
+
+def test_two_modules_can_document_the_same_schema_and_have_others_that_are_not_documented() -> None:
+    class Shelf(BaseModel): ...
+
+    class SizeQuery(BaseModel):
+        size: int = 1
+
+    async def use(_: Annotated[SizeQuery, Query()]) -> Shelf:
+        """Return a shelf."""
+        return Shelf()
+
+    one, two = ProtectedRouter(prefix="/one"), ProtectedRouter(prefix="/two")
+    for router in (one, two):
+        router.add_api_route("/shelf", use)
+    SizeQuery.__name__ = "Shelf"
+    schemas = create_app(Settings(), [stub(router=one), Module(name="two", router=two)]).openapi()["components"]
+    assert "Shelf" in schemas["schemas"]
+
+
+def test_a_module_cannot_document_a_schema_of_the_service(package: Package) -> None:
+    text = with_schema("one", "class FieldError(BaseModel): ...", result="FieldError")
+    file, _ = two_files(package, text, "")
+    with pytest.raises(StartupError, match=rf"^{re.escape(str(file))}, line \d+: the schema FieldError of one"):
+        create_app(Settings(), [stub(), loaded(file)])
 
 
 def loaded(file: Path) -> Module:
@@ -575,6 +765,14 @@ def test_a_lifespan_that_fails_at_shutdown_is_named(settings: Settings, caplog: 
         "from ..a.service import read",
         "from .. import b\nfrom ..a import hidden",
         "def later():\n    from {name}.a import hidden",
+        "import {name}.a\nvalue = {name}.a.service",
+        "import {name}.a\nvalue = {name}.a.service.read(1)",
+        "import {name}.a as other\nvalue = other.service",
+        "from {name} import a\nvalue = a.service.read",
+        "from .. import a as other\ndef later():\n    return other.hidden",
+        "import importlib\nimportlib.import_module('{name}.a.service')",
+        "from importlib import import_module\nread = import_module('{name}.a.service').read",
+        "__import__('{name}.a.service')",
     ],
 )
 def test_an_import_of_another_modules_inside_is_refused(package: Package, line: str) -> None:
@@ -593,6 +791,8 @@ def test_public_names_of_another_module_may_be_imported(package: Package) -> Non
     root = Path(importlib.import_module(name).__path__[0])
     (root / "b" / "service.py").write_text(
         f"import {name}.a\nfrom {name} import a\nfrom {name}.a import read\nfrom . import x\nfrom ..b import y\n"
+        f"import importlib\nimportlib.import_module('{name}.a')\n"
+        f"x = [{name}.a.read.inner, a.read, a.__name__, read.inner, {name}.b.hidden, y.a.hidden, other.a.hidden]\n"
     )
     assert len(discover(name)) == 2
 

@@ -141,7 +141,7 @@ def routes(path: str) -> ProtectedRouter:
     router = ProtectedRouter()
 
     @router.get(path)
-    async def read() -> None:
+    async def read(code: str) -> None:
         """Read."""
 
     return router

@@ -256,7 +256,6 @@ class Unindexed(Document):
 class Unrelated(Document):
     class Settings:
         name = "unrelated"
-        indexes = STUDENTS.indexes()
 
 
 def test_the_documentation_shows_this_module() -> None:
@@ -268,6 +267,17 @@ def test_the_documentation_shows_this_module() -> None:
 
     assert len(pieces) > 4
     assert [piece for piece in pieces if piece.strip() not in source] == []
+
+
+class Optionally(Document):
+    student: StudentCopy | None = None
+
+
+@pytest.mark.parametrize("document", [Attendance, Optionally])
+def test_a_copy_of_a_student_without_a_reference_is_refused(document: type[Document]) -> None:
+    named = rf"\.py, line \d+: no reference keeps the copy student of {document.__name__} up to date\. Add references="
+    with pytest.raises(StartupError, match=named):
+        Module(name="wrong", documents=(document,))
 
 
 @pytest.mark.parametrize(
