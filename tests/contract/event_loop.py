@@ -1,18 +1,17 @@
 """A watch over an app's event loop: while a function blocks it, no other request is served."""
 
 import asyncio
+import gc
 import sys
-import sysconfig
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from fastapi.testclient import TestClient
 
-from tests.processes import ROOT
+from tests.contract.places import is_own, place
 
 MAX_SECONDS = 0.1
 """How long a route may hold the event loop."""
@@ -22,19 +21,6 @@ _INTERVAL = 0.005
 # On a busy machine, the event loop can be late because its thread gets no time. The thread that watches gets none
 # either then, so a loop counts as held only if the watch has seen it this often, always busy, with a module's function.
 _MIN_SEEN = 8
-
-_LIBRARIES = (sysconfig.get_paths()["stdlib"], str(ROOT / "core"))
-
-
-def is_own(file: str) -> bool:
-    """Return whether a file belongs to a module, and not to core or to a library."""
-    return file.endswith(".py") and "site-packages" not in file and not file.startswith(_LIBRARIES)
-
-
-def place(file: str, line: int) -> str:
-    """Return the text for a line of a file."""
-    path = Path(file)
-    return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else file}, line {line}"
 
 
 class LoopWatch(threading.Thread):
@@ -58,25 +44,29 @@ class LoopWatch(threading.Thread):
         """Stop watching. Call this before the app's event loop is closed."""
         self._stopped.set()
         self.join()
+        gc.unfreeze()
 
     def run(self) -> None:
+        gc.freeze()  # otherwise, a collection of what all tests have imported would hold the loop
         while not self._stopped.is_set():
             self._watch_once()
 
     def _watch_once(self) -> None:
         answered = threading.Event()
+        # The pause is measured, too: a function of a library in C may keep this thread from its end.
         begun, used = time.monotonic(), time.clock_gettime(self._clock)
+        self._stopped.wait(_INTERVAL)
         self._loop.call_soon_threadsafe(answered.set)
         places: list[str] = []
-        while not answered.wait(_INTERVAL) and not self._stopped.is_set():
+        while True:
             places.append(_place_of(sys._current_frames().get(self._thread)))
             route = self._route()
             is_late = time.monotonic() - begun > MAX_SECONDS and len(list(filter(None, places))) >= _MIN_SEEN
-            # A function of a library in C may keep all other threads waiting, this one included.
             if route and (is_late or time.clock_gettime(self._clock) - used > MAX_SECONDS):
                 seen = Counter(filter(None, places)).most_common(1)
                 self.held[route] = seen[0][0] if seen else ""
-        self._stopped.wait(_INTERVAL)
+            if answered.wait(_INTERVAL) or self._stopped.is_set():
+                return
 
 
 async def _running_loop() -> asyncio.AbstractEventLoop:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi.testclient import TestClient
 from httpx2 import Request, Response
 
-from tests.contract.event_loop import LoopWatch, is_own, place
+from tests.contract.event_loop import LoopWatch
 from tests.contract.operations import Operation
+from tests.contract.places import is_own, place
+from tests.direct_client import DirectClient
 from tests.queries import SentCommands
 
 _PARAMETER = r"\{\w+\}"
@@ -39,11 +40,12 @@ class Traffic(logging.Handler):
         self._patterns = [(one, re.compile(re.sub(_PARAMETER, ".+", one.path))) for one in self.operations]
 
     @contextmanager
-    def of(self, client: TestClient) -> Iterator[None]:
+    def of(self, client: DirectClient) -> Iterator[None]:
         """Observe the requests of a client, whose app must send its commands to `sent`."""
         watch = LoopWatch(client, lambda: self.sent.route)
         self.held = watch.held
         client.event_hooks = {"request": [self._begin], "response": [self._end]}
+        client.asgi.app = self._noting_errors(client.asgi.app)
         logging.getLogger().addHandler(self)
         watch.start()
         try:
@@ -58,8 +60,35 @@ class Traffic(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Remember the exception of a request."""
-        if self.sent.route and record.exc_info and record.exc_info[1]:
-            self.failures[self.sent.route] = _described(record.exc_info[1])
+        if record.exc_info and record.exc_info[1]:
+            self._failed(record.exc_info[1])
+
+    @contextmanager
+    def working_on(self, operation: Operation) -> Iterator[None]:
+        """Observe the app's work on something other than a request, and remember its exception."""
+        self.sent.route = str(operation)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (as for a request, whatever it is)
+            self._failed(error)
+        finally:
+            self.sent.route = ""
+
+    def _failed(self, error: BaseException) -> None:
+        if self.sent.route:
+            self.failures[self.sent.route] = described(error)
+
+    def _noting_errors(self, app: Any) -> Any:
+        """Return an app that remembers exceptions after the start of a response, which no status tells."""
+
+        async def noting(*connection: Any) -> None:
+            try:
+                await app(*connection)
+            except Exception as error:
+                self._failed(error)
+                raise
+
+        return noting
 
     def _begin(self, request: Request) -> None:
         operation = self._operation_of(request)
@@ -79,7 +108,8 @@ class Traffic(logging.Handler):
         return max(found, key=lambda one: len(re.sub(_PARAMETER, "", one.path)), default=None)
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
+    """Return an exception as one line, with the innermost line of a module."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
     where: Any = f" ({place(frames[-1].filename, frames[-1].lineno or 0)})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{where}"
