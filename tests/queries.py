@@ -66,7 +66,7 @@ class SentCommands(CommandListener):
         return {name for one, name, _ in self.commands if one == route and name not in PLANNED.keys() | UNPLANNED}
 
 
-def _joined(pipeline: Any) -> Iterator[Command]:
+def _joined(pipeline: Any, variables: Iterable[str] = ()) -> Iterator[Command]:
     """Yield a query for each stage of a pipeline, at any depth, that reads another collection for each document:
     `explain` does not tell how MongoDB carries it out."""
     for stage in pipeline:
@@ -74,14 +74,14 @@ def _joined(pipeline: Any) -> Iterator[Command]:
         match name:
             case "$facet":
                 for inner in content.values():
-                    yield from _joined(inner)
+                    yield from _joined(inner, variables)
             case "$graphLookup":
                 yield _query(content["from"], [{"$match": {content["connectToField"]: ""}}])
             case "$lookup" if "from" in content:
                 by_field = [{"$match": {content["foreignField"]: ""}}] if "foreignField" in content else []
-                inner = content.get("pipeline", [])
-                yield _query(content["from"], [*by_field, *inner], content.get("let", {}))
-                yield from _joined(inner)
+                inner, known = content.get("pipeline", []), [*variables, *content.get("let", {})]
+                yield _query(content["from"], [*by_field, *inner], known)
+                yield from _joined(inner, known)
 
 
 def _query(collection: str, pipeline: list[Command], variables: Iterable[str] = ()) -> Command:

@@ -1,6 +1,6 @@
 """Fixtures: every discovered module in turn, and an app of only that module on the real mongod."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -114,16 +114,30 @@ def session(
     _at_start: tuple[DirectClient, dict[str, list[Document]]],
     database: MongoDatabase,
 ) -> Session:
-    """Make the database what it was at the start, send all documented requests, and many wrong ones, and call the
-    module's other functions."""
+    """Send all documented requests, and many wrong ones, and call the module's other functions. At first, the database
+    is as it was at the start."""
     client, documents = _at_start
+    _restore(documents, database)
+    return observe(module, client, database, traffic)
+
+
+@pytest.fixture
+def created(
+    operations: list[Operation], _at_start: tuple[DirectClient, dict[str, list[Document]]], database: MongoDatabase
+) -> Callable[[], None]:
+    """Make the database what it was at the start, and return a function that stores what the examples create."""
+    client, documents = _at_start
+    _restore(documents, database)
+    return lambda: create(Session(client, database), operations)
+
+
+def _restore(documents: dict[str, list[Document]], database: MongoDatabase) -> None:
     for name in database.list_collection_names():
         database[name].delete_many({})
     for name, stored in documents.items():
         database[name].insert_many(stored)
     login_throttle._blocked.clear()  # what the process remembers of the counters that were there
     catalog.forget(entirely=True)
-    return observe(module, client, database, traffic)
 
 
 def observe(module: Module, client: DirectClient, database: MongoDatabase, traffic: Traffic) -> Session:

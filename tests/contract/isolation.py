@@ -7,6 +7,7 @@ from core.errors import StartupError
 from core.identity import Principal
 from core.module import Module
 from core.registry import discover, imported, sources_of_modules
+from tests.contract.places import place
 from tests.core.stubs import authenticate
 
 try:
@@ -32,6 +33,13 @@ def isolated(module: Module) -> list[Module]:
 def together(modules: Sequence[Module]) -> list[Module]:
     """Return the modules of an app in which all of these are complete, with a stub for authentication."""
     return [replace(module, authenticator=None if index else _authenticate) for index, module in enumerate(modules)]
+
+
+def place_of_declaration(module: Module) -> str:
+    """Return the file and line of the statement `module = Module(…)`."""
+    file = SOURCES[module.name].folder / "__init__.py"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return place(str(file), next((number for number, line in enumerate(lines, 1) if line.startswith("module")), 1))
 
 
 async def _authenticate(token: str) -> Principal:

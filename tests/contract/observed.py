@@ -95,11 +95,12 @@ def _plans(operation: Operation, traffic: Traffic, database: MongoDatabase) -> I
     """Yield each command of an operation once, with its explanation. Commands that differ in values only are one."""
     statements = {_shape(one): one for route, one in traffic.sent.statements() if route == str(operation)}
     for statement in statements.values():
+        if "$changeStream" in str(statement):
+            continue  # it reads the log of the replica set
         try:
             yield statement, explained(database, statement)
         except OperationFailure as error:
-            if "$changeStream" not in str(statement):
-                raise AssertionError(f"{operation}: {statement} cannot be explained: {error}") from error
+            raise AssertionError(f"{operation}: {statement} cannot be explained: {error}") from error
 
 
 def _shape(value: Any) -> str:
