@@ -35,6 +35,7 @@ def functions_of(module: Module) -> list[Operation]:
 
 def call_functions(module: Module, client: DirectClient, database: MongoDatabase, traffic: Traffic) -> None:
     """Call the jobs, checks and followers of a running app's module, each once, in the event loop of the app."""
+    assert client.portal
     for operation, work, endless in _functions(module, _student(database["students"].find_one())):
         with traffic.working_on(operation):
             client.portal.call(run, work, endless)
@@ -56,7 +57,7 @@ def _functions(module: Module, student: StudentSnapshot) -> Iterator[_Function]:
 
 def _student(stored: dict[str, Any] | None) -> StudentSnapshot:
     """Return the student of a document, or one that is not stored."""
-    new = {"roll_no": "S1", "name": "Asha Rao", "branch": "Physics", "marks": {}}
+    new: dict[str, Any] = {"roll_no": "S1", "name": "Asha Rao", "branch": "Physics", "marks": {}}
     return StudentSnapshot.of(stored) if stored else StudentSnapshot.new("alice", **new)
 
 

@@ -7,7 +7,7 @@ from core.errors import StartupError
 from core.identity import Principal
 from core.module import Module
 from core.registry import discover, imported, sources_of_modules
-from tests.contract.places import place
+from tests.contract.places import place_of_name
 from tests.core.stubs import authenticate
 
 try:
@@ -37,9 +37,7 @@ def together(modules: Sequence[Module]) -> list[Module]:
 
 def place_of_declaration(module: Module) -> str:
     """Return the file and line of the statement `module = Module(…)`."""
-    file = SOURCES[module.name].folder / "__init__.py"
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return place(str(file), next((number for number, line in enumerate(lines, 1) if line.startswith("module")), 1))
+    return place_of_name(SOURCES[module.name].folder / "__init__.py", "module")
 
 
 async def _authenticate(token: str) -> Principal:

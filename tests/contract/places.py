@@ -21,6 +21,12 @@ def place(file: str, line: int) -> str:
     return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else file}, line {line}"
 
 
+def place_of_name(file: Path, name: str) -> str:
+    """Return the text for the line of a file that assigns a name."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return place(str(file), next((number for number, line in enumerate(lines, 1) if line.startswith(name)), 1))
+
+
 def place_of(declared: Any) -> str:
     """Return the text for the first line of a class or function, also inside of decorators and `partial`; for an
     object, that of its class."""
@@ -28,4 +34,7 @@ def place_of(declared: Any) -> str:
     if code := getattr(function, "__code__", None):
         return place(code.co_filename, code.co_firstlineno)
     kind = function if isinstance(function, type) else type(function)
-    return place(inspect.getfile(kind), inspect.getsourcelines(kind)[1])
+    try:
+        return place(inspect.getfile(kind), inspect.getsourcelines(kind)[1])
+    except (TypeError, OSError):  # it has no file
+        return kind.__module__

@@ -44,8 +44,12 @@ def test_the_public_names_are_listed(module: Module, package: ModuleType) -> Non
     report(_declared(module, declaration.lists_its_public_names(module, package)))
 
 
-def test_the_documents_are_declared(module: Module, package: ModuleType) -> None:
-    report(_declared(module, declaration.declares_its_documents(module, package)))
+def test_what_the_files_define_is_declared(module: Module, package: ModuleType) -> None:
+    found = [
+        *declaration.declares_its_documents(module, package),
+        *declaration.declares_what_it_defines(module, package),
+    ]
+    report(_declared(module, found))
 
 
 def test_the_settings_are_documented(module: Module) -> None:

@@ -19,10 +19,10 @@ from core.errors import StartupError
 from core.module import Module
 from core.registry import discover
 from core.settings import Settings
-from tests.contract import documentation, functions, observed
+from tests.contract import declaration, documentation, functions, observed
 from tests.contract.conftest import observe, started
 from tests.contract.declaration import MongoDatabase, documents_its_settings
-from tests.contract.findings import found_in
+from tests.contract.findings import found_in, report
 from tests.contract.functions import functions_of
 from tests.contract.isolation import MODULES
 from tests.contract.operations import operations_of
@@ -387,6 +387,22 @@ def test_a_return_type_that_no_response_can_have_is_refused_at_start(write: Writ
     assert "\n" not in message
 
 
+def test_an_app_that_does_not_start_is_one_line(found: Callable[..., list[str]]) -> None:
+    text = FILES["__init__.py"].replace("documents=", "lifespan=helper.fail, documents=")
+    with pytest.raises(pytest.fail.Exception) as raised:
+        found(__init__=f"from {{package}}.gadgets import helper\n{text}")
+    message = str(raised.value)
+    assert re.fullmatch(r"The app does not start\. .*helper\.py.*", message), message
+    assert raised.value.pytrace is False
+
+
+def test_each_finding_is_a_line() -> None:
+    with pytest.raises(pytest.fail.Exception) as raised:
+        report(["one\nfinding", "another", "one\nfinding"])
+    assert str(raised.value) == "one finding\nanother"
+    assert raised.value.pytrace is False
+
+
 LIST = (
     FILES["router.py"].partition("@router.get")[0]
     + '''
@@ -420,8 +436,28 @@ def test_a_parameter_without_an_example_is_found(write: Write) -> None:
 def test_settings_that_are_not_in_the_pages_are_found(write: Write) -> None:
     module = write(settings=SETTINGS, __init__=DECLARES_SETTINGS)
     lines = list(documents_its_settings(module))
-    assert lines[0] == "has no docstring below the setting MARKS_MAX"
+    assert re.fullmatch(r"has no docstring .* MARKS_MAX of \S+/settings\.py, line 3: add one", lines[0])
     assert [re.sub(r"is not in (\S+) .*Run: ", r"\1: ", line) for line in lines[1:]] == [
         "docs/settings.md: .venv/bin/python -m core openapi",
         ".env.example: .venv/bin/python -m core openapi",
     ]
+
+
+def test_what_is_defined_but_not_declared_is_found(write: Write) -> None:
+    job = (
+        "from core.module import Every\nfrom {package}.gadgets import helper, settings\n\njob = Every(60, helper.fail)"
+    )
+    module = write(settings=SETTINGS, work=job, router=f"from {{package}}.gadgets import work\n{FILES['router.py']}")
+    (package,) = [one for name, one in sys.modules.items() if name.endswith(".gadgets") and one.module is module]
+    migrations = Path(package.__path__[0]) / "migrations"
+    migrations.mkdir()
+    (migrations / "__init__.py").touch()
+
+    expected = [
+        r"does not declare job of \S+/gadgets/work\.py, line 4: add it to jobs",
+        r"does not declare GadgetSettings of \S+/gadgets/settings\.py, line 3: add settings=GadgetSettings",
+        r"does not declare \S+/gadgets/migrations: add migrations=migrations",
+    ]
+    lines = list(declaration.declares_what_it_defines(module, package))
+    assert [pattern for pattern in expected if not _are_matched(lines, pattern)] == [], lines
+    assert len(lines) == len(expected)

@@ -108,6 +108,30 @@ class Traffic(logging.Handler):
         return max(found, key=lambda one: len(re.sub(_PARAMETER, "", one.path)), default=None)
 
 
+class _Errors(logging.Handler):
+    """Collects the exceptions that are logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember the exception of a record, if any."""
+        if record.exc_info and record.exc_info[1]:
+            self.found.append(described(record.exc_info[1]))
+
+
+@contextmanager
+def errors_logged() -> Iterator[list[str]]:
+    """Yield a list to which each exception is added that the app logs meanwhile."""
+    handler = _Errors()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield handler.found
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
 def described(error: BaseException) -> str:
     """Return an exception as one line, with the innermost line of a module."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
