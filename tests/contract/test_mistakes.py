@@ -77,6 +77,7 @@ async def list_(rank: Annotated[int, Query(examples=[1])] = 1) -> list[str]:
     "helper.py": """
 import asyncio
 import time
+from contextlib import asynccontextmanager
 
 from core.database import collection
 from {package}.gadgets.models import Gadget
@@ -91,6 +92,11 @@ async def fail(*_: object) -> None:
 async def fail_in_parts():
     yield "["
     await fail()
+
+@asynccontextmanager
+async def fail_to_open():
+    await fail()
+    yield
 
 async def block(*_: object) -> None:
     look()
@@ -388,7 +394,7 @@ def test_a_return_type_that_no_response_can_have_is_refused_at_start(write: Writ
 
 
 def test_an_app_that_does_not_start_is_one_line(found: Callable[..., list[str]]) -> None:
-    text = FILES["__init__.py"].replace("documents=", "lifespan=helper.fail, documents=")
+    text = FILES["__init__.py"].replace("documents=", "lifespan=helper.fail_to_open, documents=")
     with pytest.raises(pytest.fail.Exception) as raised:
         found(__init__=f"from {{package}}.gadgets import helper\n{text}")
     message = str(raised.value)
