@@ -19,7 +19,8 @@ except StartupError:  # `tests/conftest.py` prints it, and stops the run before 
 def isolated(module: Module) -> list[Module]:
     """Return the modules of an app in which only `module` has routes.
 
-    The signed-in user has the name that the examples of the documentation use.
+    Its jobs do not run in the background, where their errors and commands would look like those of a request:
+    `tests/contract/functions.py` calls them. The signed-in user has the name that the examples of the documentation use.
     """
     used = all_used_by(module.name)
     companions = [
@@ -27,7 +28,7 @@ def isolated(module: Module) -> list[Module]:
         for other in MODULES
         if other.name in used
     ]
-    return [replace(module, authenticator=_authenticate), *companions]
+    return [replace(module, authenticator=_authenticate, jobs=()), *companions]
 
 
 def together(modules: Sequence[Module]) -> list[Module]:

@@ -22,11 +22,12 @@ def does_not_fail(operation: Operation, traffic: Traffic, _: MongoDatabase) -> I
     """Check that no request is answered with 500 or more, although every route documents 500 and 503. The response of a
     wrong type is an error, too. So is an exception after the start of a response, or in a function without one."""
     statuses = {answer.status_code for answer in traffic.of_operation(operation) if answer.is_server_error}
-    error = traffic.failures.get(str(operation), "")
+    raised = traffic.failures.get(str(operation), "")
+    error = raised or traffic.logged.get(str(operation), "")
     remedy = next((f": {text}" for name, text in _REMEDIES.items() if name in error), "")
     for status in sorted(statuses):
         yield f"answers {status}: {error or 'see the log'}{remedy}"
-    if error and not statuses:
+    if raised and not statuses:
         yield f"fails: {error}{remedy}"
 
 

@@ -26,6 +26,7 @@ class Traffic(logging.Handler):
     sent      the commands to the database
     answers   the responses, each with its operation
     failures  for each operation that failed: the exception, with the file and line of the module
+    logged    for each operation: the last exception that was logged meanwhile, the cause of a status of 500 or more
     held      for each operation that held the event loop: the line of the module
     """
 
@@ -33,6 +34,7 @@ class Traffic(logging.Handler):
     sent: SentCommands = field(default_factory=SentCommands)
     answers: list[tuple[Operation, Response]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    logged: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,8 +62,8 @@ class Traffic(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Remember the exception of a request."""
-        if record.exc_info and record.exc_info[1]:
-            self._failed(record.exc_info[1])
+        if self.sent.route and record.exc_info and record.exc_info[1]:
+            self.logged[self.sent.route] = described(record.exc_info[1])
 
     @contextmanager
     def working_on(self, operation: Operation) -> Iterator[None]:
