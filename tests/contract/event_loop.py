@@ -16,7 +16,7 @@ from tests.contract.places import is_own, place
 MAX_SECONDS = 0.1
 """How long a route may hold the event loop."""
 
-_INTERVAL = 0.005
+INTERVAL = 0.005
 
 # On a busy machine, the event loop can be late because its thread gets no time. The thread that watches gets none
 # either then, so a loop counts as held only if the watch has seen it this often, always busy, with a module's function.
@@ -24,7 +24,8 @@ _MIN_SEEN = 8
 
 
 class LoopWatch(threading.Thread):
-    """Looks every few milliseconds whether the event loop of a running app has carried out a callback.
+    """Measures how long callbacks of a running app hold its event loop, by a timer of the loop that is due every few
+    milliseconds. This thread looks meanwhile what the loop is doing.
 
     route  returns what the app is working on; nothing is reported if it is empty
     held   for each route that held the loop: the line of a module that was running, or an empty text
@@ -35,10 +36,10 @@ class LoopWatch(threading.Thread):
         assert client.portal
         self.held: dict[str, str] = {}
         self._route = route
-        self._loop = client.portal.call(_running_loop)
-        self._thread = client.portal.call(threading.get_ident)
-        self._clock = time.pthread_getcpuclockid(self._thread)
         self._stopped = threading.Event()
+        self._thread = client.portal.call(threading.get_ident)
+        client.portal.call(self._begin)
+        client.portal.call(self._beat)
 
     def stop(self) -> None:
         """Stop watching. Call this before the app's event loop is closed."""
@@ -48,29 +49,28 @@ class LoopWatch(threading.Thread):
 
     def run(self) -> None:
         gc.freeze()  # otherwise, a collection of what all tests have imported would hold the loop
-        while not self._stopped.is_set():
-            self._watch_once()
+        while not self._stopped.wait(INTERVAL):
+            if place := _place_of(sys._current_frames().get(self._thread)):
+                self._seen.append(place)
 
-    def _watch_once(self) -> None:
-        answered = threading.Event()
-        # The pause is measured, too: a function of a library in C may keep this thread from its end.
-        begun, used = time.monotonic(), time.clock_gettime(self._clock)
-        self._stopped.wait(_INTERVAL)
-        self._loop.call_soon_threadsafe(answered.set)
-        places: list[str] = []
-        while True:
-            places.append(_place_of(sys._current_frames().get(self._thread)))
-            route = self._route()
-            is_late = time.monotonic() - begun > MAX_SECONDS and len(list(filter(None, places))) >= _MIN_SEEN
-            if route and (is_late or time.clock_gettime(self._clock) - used > MAX_SECONDS):
-                seen = Counter(filter(None, places)).most_common(1)
-                self.held[route] = seen[0][0] if seen else ""
-            if answered.wait(_INTERVAL) or self._stopped.is_set():
-                return
+    def measure(self) -> None:
+        """Report the route if it has held the loop since the last call. Only the loop's thread calls this.
 
+        A function of a library in C may keep all other threads waiting, so that they see nothing; its processor time
+        tells."""
+        elapsed, used = time.monotonic() - self._at, time.thread_time() - self._used
+        route, seen = self._route(), self._seen
+        if route and (used > MAX_SECONDS or (elapsed > MAX_SECONDS and len(seen) >= _MIN_SEEN)):
+            self.held[route] = Counter(seen).most_common(1)[0][0] if seen else ""
+        self._begin()
 
-async def _running_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.get_running_loop()
+    def _begin(self) -> None:
+        self._at, self._used, self._seen = time.monotonic(), time.thread_time(), list[str]()
+
+    def _beat(self) -> None:
+        self.measure()
+        if not self._stopped.is_set():
+            asyncio.get_running_loop().call_later(INTERVAL, self._beat)
 
 
 def _place_of(frame: FrameType | None) -> str:

@@ -9,6 +9,7 @@ from core.events import Event
 from core.module import Module
 from modules.students import CHANGED, ERASED, GONE, ErasedStudent, StudentSnapshot
 from tests.contract.declaration import MongoDatabase
+from tests.contract.event_loop import INTERVAL
 from tests.contract.operations import Operation
 from tests.contract.places import place_of
 from tests.contract.traffic import Traffic
@@ -83,6 +84,7 @@ async def run(work: Callable[[], Awaitable[object]], endless: bool) -> None:
     task = asyncio.ensure_future(work())
     await asyncio.wait({task}, timeout=_ENDLESS_SECONDS if endless else _SECONDS)
     if task.done():
+        await asyncio.sleep(2 * INTERVAL)  # so that the watch over the event loop measures the end
         task.result()
         return
     task.cancel()

@@ -20,7 +20,8 @@ def isolated(module: Module) -> list[Module]:
     """Return the modules of an app in which only `module` has routes.
 
     Its jobs do not run in the background, where their errors and commands would look like those of a request:
-    `tests/contract/functions.py` calls them. The signed-in user has the name that the examples of the documentation use.
+    `tests/contract/functions.py` calls them. The signed-in user has the name that the examples of the documentation
+    use.
     """
     used = all_used_by(module.name)
     companions = [

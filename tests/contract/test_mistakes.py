@@ -248,7 +248,7 @@ MISTAKES = {
     ),
     "blocking call in C": (
         "sum(range(15_000_000)); return []",
-        r"holds the event loop for 100 ms at \S+/gadgets/router\.py, line {line}: .*",
+        r"holds the event loop for 100 ms at \S+/gadgets/router\.py, line \d+: .*",
     ),
     "stream that fails": (
         "return StreamingResponse(helper.fail_in_parts())",

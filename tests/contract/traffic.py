@@ -47,7 +47,7 @@ class Traffic(logging.Handler):
         watch = LoopWatch(client, lambda: self.sent.route)
         self.held = watch.held
         client.event_hooks = {"request": [self._begin], "response": [self._end]}
-        client.asgi.app = self._noting_errors(client.asgi.app)
+        client.asgi.app = self._observed(client.asgi.app, watch)
         logging.getLogger().addHandler(self)
         watch.start()
         try:
@@ -80,17 +80,20 @@ class Traffic(logging.Handler):
         if self.sent.route:
             self.failures[self.sent.route] = described(error)
 
-    def _noting_errors(self, app: Any) -> Any:
-        """Return an app that remembers exceptions after the start of a response, which no status tells."""
+    def _observed(self, app: Any, watch: LoopWatch) -> Any:
+        """Return an app that remembers exceptions after the start of a response, which no status tells, and measures
+        each request to its end."""
 
-        async def noting(*connection: Any) -> None:
+        async def observed(*connection: Any) -> None:
             try:
                 await app(*connection)
             except Exception as error:
                 self._failed(error)
                 raise
+            finally:
+                watch.measure()
 
-        return noting
+        return observed
 
     def _begin(self, request: Request) -> None:
         operation = self._operation_of(request)
