@@ -50,7 +50,7 @@ def discover(package: str = "modules", disabled: Collection[str] = ()) -> list[M
     modules = [_load(sources[name], name) for name in sorted(sources) if name not in off]
     for module in modules:
         _check_imports(module.name, sources)
-    _check_follows(modules, sources)
+    _check_follows(modules)
     return modules
 
 
@@ -202,9 +202,10 @@ def _check_imports(name: str, sources: Mapping[str, Source]) -> None:
             )
 
 
-def _check_follows(modules: Sequence[Module], sources: Mapping[str, Source]) -> None:
-    """Raise `StartupError` if a module follows an event that no module's `__all__` names."""
-    packages = [sys.modules[sources[module.name].package] for module in modules]
+def _check_follows(modules: Sequence[Module]) -> None:
+    """Raise `StartupError` if a module follows an event that no module's `__all__` names, also of one that is switched
+    off."""
+    packages = [one for one in sys.modules.values() if isinstance(vars(one).get("module"), Module)]
     offered = {id(getattr(one, name, None)) for one in packages for name in getattr(one, "__all__", ())}
     for module in modules:
         for follow in module.followed:

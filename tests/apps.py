@@ -6,7 +6,7 @@ import operator
 import sys
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from anyio.from_thread import BlockingPortal
 from fastapi.testclient import TestClient
@@ -90,11 +90,12 @@ class Apps:
     one app is kept: documents are bound to the database of the app that was started last.
     """
 
+    _running: ClassVar[list[RunningApp]] = []
+
     def __init__(self, mongodb_url: str, database: Database[Document]) -> None:
         """Keep only apps on the server at `mongodb_url`: others may be gone after the test."""
         self._mongodb_url = mongodb_url
         self._database = database
-        self._running: list[RunningApp] = []
         self._clients: list[DirectClient] = []
 
     def open(self, settings: Settings, modules: Sequence[Module] | None) -> DirectClient:
@@ -120,10 +121,11 @@ class Apps:
         if len(self._running) > 1 or not all(map(self._can_be_kept, self._running)):
             self.stop_all()
 
-    def stop_all(self) -> None:
+    @classmethod
+    def stop_all(cls) -> None:
         """Stop every app, the last one first."""
-        while self._running:
-            self._running.pop().stop()
+        while cls._running:
+            cls._running.pop().stop()
 
     def _can_be_kept(self, app: RunningApp) -> bool:
         url = app.settings.mongodb_url

@@ -1,6 +1,6 @@
 """The commands that an app sends to MongoDB, and the plans by which MongoDB would carry them out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -51,15 +51,41 @@ class SentCommands(CommandListener):
         """Do nothing: `started` has recorded the command."""
 
     def statements(self) -> Iterator[tuple[str, Command]]:
-        """Yield each statement that can be explained, with its route."""
+        """Yield each statement that can be explained, with its route, and each query of its stages like `$lookup`."""
         for route, name, command in self.commands:
-            if name not in PLANNED:
-                assert name in UNPLANNED, name
-                continue
-            plain = {key: value for key, value in command.items() if key not in ADDED}
-            several = PLANNED[name]
-            for statement in plain[several] if several else [None]:
-                yield route, plain | ({several: [statement]} if several else {})
+            if name in PLANNED:
+                plain = {key: value for key, value in command.items() if key not in ADDED}
+                several = PLANNED[name]
+                for statement in plain[several] if several else [None]:
+                    yield route, plain | ({several: [statement]} if several else {})
+                for inner in _joined(plain.get("pipeline", ())):
+                    yield route, inner
+
+    def others_of(self, route: str) -> set[str]:
+        """Return the names of the commands of a route that are neither statements nor have a cost of their own."""
+        return {name for one, name, _ in self.commands if one == route and name not in PLANNED.keys() | UNPLANNED}
+
+
+def _joined(pipeline: Any, variables: Iterable[str] = ()) -> Iterator[Command]:
+    """Yield a query for each stage of a pipeline, at any depth, that reads another collection for each document:
+    `explain` does not tell how MongoDB carries it out."""
+    for stage in pipeline:
+        ((name, content),) = stage.items()
+        match name:
+            case "$facet":
+                for inner in content.values():
+                    yield from _joined(inner, variables)
+            case "$graphLookup":
+                yield _query(content["from"], [{"$match": {content["connectToField"]: ""}}])
+            case "$lookup" if "from" in content:
+                by_field = [{"$match": {content["foreignField"]: ""}}] if "foreignField" in content else []
+                inner, known = content.get("pipeline", []), [*variables, *content.get("let", {})]
+                yield _query(content["from"], [*by_field, *inner], known)
+                yield from _joined(inner, known)
+
+
+def _query(collection: str, pipeline: list[Command], variables: Iterable[str] = ()) -> Command:
+    return {"aggregate": collection, "pipeline": pipeline, "cursor": {}, "let": dict.fromkeys(variables, "")}
 
 
 @contextmanager

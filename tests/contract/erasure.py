@@ -6,12 +6,15 @@ from typing import Any
 from bson import ObjectId, encode
 from fastapi.testclient import TestClient
 
+from core.database import collection_name
 from core.module import Module
 from tests.contract.declaration import MongoDatabase
 from tests.contract.example_requests import requests_of
 from tests.contract.isolation import MODULES, all_used_by
 from tests.contract.live import Session, create
 from tests.contract.operations import operations_of
+from tests.contract.places import place_of
+from tests.contract.traffic import errors_logged
 
 STUDENTS = "students"
 
@@ -41,14 +44,21 @@ def keeps_nothing_of_erased_students(
             if operation.method == "PUT":
                 session.send(operation, next(requests_of(operation)))
     students = list(database[STUDENTS].find())
+    documents = {collection_name(one): one for module in modules for one in module.documents}
     for student in students:
-        answer = client.delete(f"/students/{student['roll_no']}", params={"purge": "true"})
+        with errors_logged() as errors:
+            answer = client.delete(f"/students/{student['roll_no']}", params={"purge": "true"})
         if answer.status_code != 204:
-            yield f"answers {answer.status_code} to the erasure of a student: {answer.text}"
+            reason = "; ".join(errors) or answer.text
+            yield f"answers {answer.status_code} to the erasure of a student: mend what follows it: {reason}"
     for name in sorted(set(database.list_collection_names()) - KEPT):
         stored = list(database[name].find())
         if any(_has(document, student["_id"]) for document in stored for student in students):
-            yield f"keeps the _id of an erased student in the collection {name}"
+            where = f" ({place_of(documents[name])})" if name in documents else ""
+            yield (
+                f"keeps the _id of an erased student in the collection {name}{where}: declare references, or follow "
+                "students.ERASED"
+            )
 
 
 def _has(document: dict[str, Any], student: ObjectId) -> bool:

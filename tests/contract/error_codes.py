@@ -8,9 +8,9 @@ from pathlib import Path
 from core.api.error_codes import ERROR_CODES
 from core.api.validation_messages import SENTENCES
 from core.module import Module
-from tests.contract.event_loop import place
 from tests.contract.exceptions import computed_codes_of
 from tests.contract.isolation import MODULES, SOURCES, all_used_by
+from tests.contract.places import place
 
 # The positions of the code among the arguments of functions that take one.
 POSITIONS = {

@@ -1,44 +1,31 @@
 """A watch over an app's event loop: while a function blocks it, no other request is served."""
 
 import asyncio
+import gc
 import sys
-import sysconfig
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from fastapi.testclient import TestClient
 
-from tests.processes import ROOT
+from tests.contract.places import is_own, place
 
 MAX_SECONDS = 0.1
 """How long a route may hold the event loop."""
 
-_INTERVAL = 0.005
+INTERVAL = 0.005
 
 # On a busy machine, the event loop can be late because its thread gets no time. The thread that watches gets none
 # either then, so a loop counts as held only if the watch has seen it this often, always busy, with a module's function.
 _MIN_SEEN = 8
 
-_LIBRARIES = (sysconfig.get_paths()["stdlib"], str(ROOT / "core"))
-
-
-def is_own(file: str) -> bool:
-    """Return whether a file belongs to a module, and not to core or to a library."""
-    return file.endswith(".py") and "site-packages" not in file and not file.startswith(_LIBRARIES)
-
-
-def place(file: str, line: int) -> str:
-    """Return the text for a line of a file."""
-    path = Path(file)
-    return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else file}, line {line}"
-
 
 class LoopWatch(threading.Thread):
-    """Looks every few milliseconds whether the event loop of a running app has carried out a callback.
+    """Measures how long callbacks of a running app hold its event loop, by a timer of the loop that is due every few
+    milliseconds. This thread looks meanwhile what the loop is doing.
 
     route  returns what the app is working on; nothing is reported if it is empty
     held   for each route that held the loop: the line of a module that was running, or an empty text
@@ -49,38 +36,41 @@ class LoopWatch(threading.Thread):
         assert client.portal
         self.held: dict[str, str] = {}
         self._route = route
-        self._loop = client.portal.call(_running_loop)
-        self._thread = client.portal.call(threading.get_ident)
-        self._clock = time.pthread_getcpuclockid(self._thread)
         self._stopped = threading.Event()
+        self._thread = client.portal.call(threading.get_ident)
+        client.portal.call(self._begin)
+        client.portal.call(self._beat)
 
     def stop(self) -> None:
         """Stop watching. Call this before the app's event loop is closed."""
         self._stopped.set()
         self.join()
+        gc.unfreeze()
 
     def run(self) -> None:
-        while not self._stopped.is_set():
-            self._watch_once()
+        gc.freeze()  # otherwise, a collection of what all tests have imported would hold the loop
+        while not self._stopped.wait(INTERVAL):
+            if place := _place_of(sys._current_frames().get(self._thread)):
+                self._seen.append(place)
 
-    def _watch_once(self) -> None:
-        answered = threading.Event()
-        begun, used = time.monotonic(), time.clock_gettime(self._clock)
-        self._loop.call_soon_threadsafe(answered.set)
-        places: list[str] = []
-        while not answered.wait(_INTERVAL) and not self._stopped.is_set():
-            places.append(_place_of(sys._current_frames().get(self._thread)))
-            route = self._route()
-            is_late = time.monotonic() - begun > MAX_SECONDS and len(list(filter(None, places))) >= _MIN_SEEN
-            # A function of a library in C may keep all other threads waiting, this one included.
-            if route and (is_late or time.clock_gettime(self._clock) - used > MAX_SECONDS):
-                seen = Counter(filter(None, places)).most_common(1)
-                self.held[route] = seen[0][0] if seen else ""
-        self._stopped.wait(_INTERVAL)
+    def measure(self) -> None:
+        """Report the route if it has held the loop since the last call. Only the loop's thread calls this.
 
+        A function of a library in C may keep all other threads waiting, so that they see nothing; its processor time
+        tells."""
+        elapsed, used = time.monotonic() - self._at, time.thread_time() - self._used
+        route, seen = self._route(), self._seen
+        if route and (used > MAX_SECONDS or (elapsed > MAX_SECONDS and len(seen) >= _MIN_SEEN)):
+            self.held[route] = Counter(seen).most_common(1)[0][0] if seen else ""
+        self._begin()
 
-async def _running_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.get_running_loop()
+    def _begin(self) -> None:
+        self._at, self._used, self._seen = time.monotonic(), time.thread_time(), list[str]()
+
+    def _beat(self) -> None:
+        self.measure()
+        if not self._stopped.is_set():
+            asyncio.get_running_loop().call_later(INTERVAL, self._beat)
 
 
 def _place_of(frame: FrameType | None) -> str:

@@ -13,8 +13,8 @@ from tests.contract.operations import Operation
 class Exempt:
     """An operation, such as `POST /imports`, that need not keep a contract.
 
-    `contract` is the name of its function, which a failed test shows. `reason` is a sentence. An exception that is not
-    needed fails the test, too.
+    `contract` is the name of its function, which a failed test shows at the end of each line. `reason` is a sentence.
+    An exception that is not needed fails the test, too.
     """
 
     operation: str
@@ -48,11 +48,11 @@ def is_exempt(operation: Operation, contract: str) -> bool:
 def unexcused(module: str, contract: str, gaps: Iterable[tuple[Operation, str]]) -> list[str]:
     """Return a line for each gap that is no exception, and for each exception without a gap.
 
-    A line names the operation, with the file and line of its function.
+    A line names the operation, with the file and line of its function, and the contract.
     """
     found = list(gaps)
     needed = {str(operation) for operation, _ in found}
-    lines = [f"{one} ({one.where}): {gap}" for one, gap in found if not is_exempt(one, contract)]
+    lines = [f"{one} ({one.where}): {gap} [{contract}]" for one, gap in found if not is_exempt(one, contract)]
     return list(dict.fromkeys([*lines, *_unneeded(module, contract, needed)]))
 
 

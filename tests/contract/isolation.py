@@ -7,6 +7,7 @@ from core.errors import StartupError
 from core.identity import Principal
 from core.module import Module
 from core.registry import discover, imported, sources_of_modules
+from tests.contract.places import place_of_name
 from tests.core.stubs import authenticate
 
 try:
@@ -18,7 +19,9 @@ except StartupError:  # `tests/conftest.py` prints it, and stops the run before 
 def isolated(module: Module) -> list[Module]:
     """Return the modules of an app in which only `module` has routes.
 
-    The signed-in user has the name that the examples of the documentation use.
+    Its jobs do not run in the background, where their errors and commands would look like those of a request:
+    `tests/contract/functions.py` calls them. The signed-in user has the name that the examples of the documentation
+    use.
     """
     used = all_used_by(module.name)
     companions = [
@@ -32,12 +35,17 @@ def isolated(module: Module) -> list[Module]:
         for other in MODULES
         if other.name in used
     ]
-    return [replace(module, authenticator=_authenticate), *companions]
+    return [replace(module, authenticator=_authenticate, jobs=()), *companions]
 
 
 def together(modules: Sequence[Module]) -> list[Module]:
     """Return the modules of an app in which all of these are complete, with a stub for authentication."""
     return [replace(module, authenticator=None if index else _authenticate) for index, module in enumerate(modules)]
+
+
+def place_of_declaration(module: Module) -> str:
+    """Return the file and line of the statement `module = Module(…)`."""
+    return place_of_name(SOURCES[module.name].folder / "__init__.py", "module")
 
 
 async def _authenticate(token: str) -> Principal:

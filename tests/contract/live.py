@@ -49,7 +49,11 @@ class Session:
         self._learn_names(operation, answer.headers.get("Location", ""))
         if answer.headers.get("Content-Type") == "application/json" and isinstance(answer.json(), list):
             self.listed |= {
-                name: text for item in answer.json() for name, text in dict(item).items() if isinstance(text, str)
+                name: text
+                for item in answer.json()
+                if isinstance(item, dict)
+                for name, text in item.items()
+                if isinstance(text, str)
             }
         if operation.method != "GET":
             self._learn_ids()

@@ -1,6 +1,5 @@
 """The routes of a module, as the generated OpenAPI document describes them."""
 
-import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ from fastapi.routing import iter_route_contexts
 from core.app import create_app
 from core.module import Module
 from core.settings import Settings
-from tests.contract.event_loop import place
 from tests.contract.isolation import MODULES, isolated
+from tests.contract.places import place_of
 
 if TYPE_CHECKING:
     from hypothesis.vendor.pretty import RepresentationPrinter
@@ -98,9 +97,4 @@ def _operations(module: Module, document: dict[str, Any]) -> Iterator[Operation]
         for route in iter_route_contexts(router.routes if router else ()):
             path = re.sub(r":\w+\}", "}", route.path or "")
             for method in sorted(route.methods or ()):
-                yield Operation(module.name, method, path, public, document, _where(route.endpoint))
-
-
-def _where(endpoint: Any) -> str:
-    code = inspect.unwrap(endpoint).__code__
-    return place(code.co_filename, code.co_firstlineno)
+                yield Operation(module.name, method, path, public, document, place_of(route.endpoint))

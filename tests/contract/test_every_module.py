@@ -13,7 +13,9 @@ from tests.contract.declaration import MongoDatabase
 from tests.contract.documentation import CONTRACTS, Contract
 from tests.contract.error_codes import declares_the_codes_it_uses, uses_the_codes_it_declares
 from tests.contract.exceptions import unexcused
-from tests.contract.isolation import SOURCES, isolated
+from tests.contract.findings import found_in, report
+from tests.contract.functions import functions_of
+from tests.contract.isolation import SOURCES, isolated, place_of_declaration
 from tests.contract.operations import Operation
 from tests.contract.samples import accepts_its_sample_call
 from tests.contract.traffic import Traffic
@@ -24,74 +26,78 @@ def package(module: Module) -> ModuleType:
     return importlib.import_module(SOURCES[module.name].package)
 
 
-def found_in(
-    module: Module, operations: list[Operation], contracts: Iterable[Callable[..., Iterator[str]]], *sources: object
-) -> dict[str, list[str]]:
-    """Return what each of the contracts finds, without the exceptions of the module.
-
-    They are checked by one test, so that one test process does what they need: the start of an app, many requests.
-    """
-    found = {}
-    for contract in contracts:
-        gaps = [(operation, gap) for operation in operations for gap in contract(operation, *sources)]
-        found[contract.__name__] = unexcused(module.name, contract.__name__, gaps)
-    return {name: lines for name, lines in found.items() if lines}
+def _declared(module: Module, gaps: Iterable[str]) -> Iterator[str]:
+    """Yield each gap with the file and line of the declaration."""
+    where = place_of_declaration(module)
+    return (f"{where}: {gap}" for gap in gaps)
 
 
 def test_the_declaration_is_complete(module: Module, package: ModuleType) -> None:
-    assert list(declaration.is_declared(module, package)) == []
+    report(_declared(module, declaration.is_declared(module, package)))
 
 
 def test_no_other_module_has_the_same_names_or_routes(module: Module) -> None:
-    assert list(declaration.has_no_conflicts(module)) == []
+    report(_declared(module, declaration.has_no_conflicts(module)))
 
 
 def test_the_public_names_are_listed(module: Module, package: ModuleType) -> None:
-    assert list(declaration.lists_its_public_names(module, package)) == []
+    report(_declared(module, declaration.lists_its_public_names(module, package)))
 
 
-def test_the_documents_are_declared(module: Module, package: ModuleType) -> None:
-    assert list(declaration.declares_its_documents(module, package)) == []
+def test_what_the_files_define_is_declared(module: Module, package: ModuleType) -> None:
+    found = [
+        *declaration.declares_its_documents(module, package),
+        *declaration.declares_what_it_defines(module, package),
+    ]
+    report(_declared(module, found))
 
 
 def test_the_settings_are_documented(module: Module) -> None:
-    assert list(declaration.documents_its_settings(module)) == []
+    report(_declared(module, declaration.documents_its_settings(module)))
 
 
 def test_the_codes_of_errors_are_declared(module: Module) -> None:
-    assert [*declares_the_codes_it_uses(module), *uses_the_codes_it_declares(module)] == []
+    report(_declared(module, [*declares_the_codes_it_uses(module), *uses_the_codes_it_declares(module)]))
 
 
 def test_the_problems_are_explained(module: Module) -> None:
-    assert list(declaration.explains_its_problems(module)) == []
+    report(_declared(module, declaration.explains_its_problems(module)))
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.__name__)
 def test_each_route_is_documented(contract: Contract, module: Module, operations: list[Operation]) -> None:
-    gaps = [(operation, gap) for operation in operations for gap in contract(operation)]
-    assert unexcused(module.name, contract.__name__, gaps) == []
+    report(found_in(module, operations, [contract]))
 
 
 def test_operation_ids_are_unique(operations: list[Operation]) -> None:
-    names = [operation.spec.get("operationId") for operation in operations]
-    assert sorted(set(names), key=str) == sorted(names, key=str)
+    first: dict[object, Operation] = {}
+    for operation in operations:
+        first.setdefault(operation.spec.get("operationId"), operation)
+    report(
+        f"{one} ({one.where}): has the operation id of {other} ({other.where}): rename one of the functions"
+        for one in operations
+        if (other := first[one.spec.get("operationId")]) is not one
+    )
 
 
 def test_the_module_starts_alone(module: Module, running: TestClient) -> None:
-    assert running.get("/readyz").status_code == 200
+    where = place_of_declaration(module)
+    ready = running.get("/readyz")
+    if ready.status_code != 200:
+        report([f"{where}: GET /readyz answers {ready.status_code}. {ready.json().get('detail', '')}"])
     paths = running.get("/openapi.json").json()["paths"].values()
     tags = {tag for path in paths for operation in path.values() for tag in operation["tags"]}
-    assert tags <= {"service", module.name}
+    report(f"{where}: has routes with the tag {tag}: remove tags=…" for tag in tags - {"service", module.name})
 
 
 @pytest.mark.usefixtures("running")
 def test_only_declared_collections_are_created(module: Module, database: MongoDatabase) -> None:
-    assert list(declaration.owns_its_collections(isolated(module), database)) == []
+    report(_declared(module, declaration.owns_its_collections(isolated(module), database)))
 
 
 @pytest.mark.usefixtures("running")
 def test_the_indexes_exist_after_the_start(module: Module, database: MongoDatabase) -> None:
-    assert list(declaration.has_its_indexes(module, database)) == []
+    report(_declared(module, declaration.has_its_indexes(module, database)))
 
 
 REFUSALS: tuple[behaviour.Contract, ...] = (
@@ -107,37 +113,35 @@ REFUSALS: tuple[behaviour.Contract, ...] = (
 
 
 def test_each_route_refuses_invalid_requests(module: Module, operations: list[Operation], running: TestClient) -> None:
-    assert found_in(module, operations, REFUSALS, running) == {}
+    report(found_in(module, operations, REFUSALS, running))
 
 
 def test_each_post_is_carried_out_once_for_each_key(
-    module: Module, operations: list[Operation], running: TestClient, database: MongoDatabase
+    module: Module, operations: list[Operation], running: TestClient, created: Callable[[], None]
 ) -> None:
-    live.create(live.Session(running, database), operations)
-    contract = behaviour.carries_out_a_repeated_request_once
-    gaps = [(operation, gap) for operation in operations for gap in contract(operation, running)]
-    assert unexcused(module.name, contract.__name__, gaps) == []
+    created()
+    report(found_in(module, operations, [behaviour.carries_out_a_repeated_request_once], running))
 
 
 def test_the_service_works_as_declared(
     module: Module, operations: list[Operation], session: live.Session, traffic: Traffic, database: MongoDatabase
 ) -> None:
-    found = found_in(module, operations, live.CONTRACTS, session)
-    assert found | found_in(module, operations, observed.CONTRACTS, traffic, database) == {}
+    found = [*found_in(module, operations, live.CONTRACTS, session)]
+    parts = [*operations, *functions_of(module)]
+    report([*found, *found_in(module, parts, observed.CONTRACTS, traffic, database)])
 
 
 def test_the_sample_calls_of_the_documentation_work(
-    module: Module, operations: list[Operation], running: TestClient, database: MongoDatabase
+    module: Module, operations: list[Operation], running: TestClient, created: Callable[[], None]
 ) -> None:
     gaps, is_changed = [], True
     for operation in operations:
         if is_changed:
-            live.create(live.Session(running, database), operations)
+            created()
         gaps += [(operation, gap) for gap in accepts_its_sample_call(operation, running)]
         is_changed = operation.method != "GET"
-    assert unexcused(module.name, accepts_its_sample_call.__name__, gaps) == []
+    report(unexcused(module.name, accepts_its_sample_call.__name__, gaps))
 
 
-def test_each_route_is_counted(operations: list[Operation], running: TestClient) -> None:
-    wrong = [f"{operation}: {gap}" for operation in operations for gap in behaviour.is_counted(operation, running)]
-    assert wrong == []
+def test_each_route_is_counted(module: Module, operations: list[Operation], running: TestClient) -> None:
+    report(found_in(module, operations, [behaviour.is_counted], running))

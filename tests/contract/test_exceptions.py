@@ -6,6 +6,7 @@ from core.module import Module
 from tests.contract import exceptions
 from tests.contract.documentation import requires_a_signed_in_user
 from tests.contract.exceptions import Exempt, exceptions_of, unexcused
+from tests.contract.functions import functions_of
 from tests.contract.isolation import MODULES
 from tests.contract.notes import notes_module
 from tests.contract.operations import Operation, operations_of
@@ -28,7 +29,7 @@ def test_a_gap_is_reported_with_its_place_unless_it_is_an_exception(operations: 
     (line,) = unexcused("notes", PUBLIC, gaps)
 
     assert line.startswith("GET /notes/{number} (tests/contract/notes.py, line ")
-    assert line.endswith("): is public")
+    assert line.endswith(f"): is public [{PUBLIC}]")
     assert len(unexcused("notes", "has_summary", [(list_, "has none")])) == 1
 
 
@@ -44,7 +45,7 @@ def test_a_module_without_a_file_has_no_exceptions() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_each_exception_names_an_operation_and_a_reason(module: Module) -> None:
-    operations = {str(one) for one in operations_of(module)}
+    operations = {str(one) for one in [*operations_of(module), *functions_of(module)]}
     for one in exceptions_of(module.name):
         assert one.operation in operations, one
         assert one.reason.endswith("."), one

@@ -3,11 +3,13 @@
 `tests/core/test_module.py` tests one more: an import of another module's inside.
 """
 
+import asyncio
 import importlib
 import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -17,12 +19,12 @@ from core.errors import StartupError
 from core.module import Module
 from core.registry import discover
 from core.settings import Settings
-from tests.contract import documentation, observed
+from tests.contract import declaration, documentation, functions, observed
 from tests.contract.conftest import observe, started
 from tests.contract.declaration import MongoDatabase, documents_its_settings
-from tests.contract.exceptions import unexcused
+from tests.contract.findings import found_in, report
+from tests.contract.functions import functions_of
 from tests.contract.isolation import MODULES
-from tests.contract.live import Session
 from tests.contract.operations import operations_of
 from tests.contract.traffic import Traffic
 
@@ -55,10 +57,14 @@ import time
 from typing import Annotated
 
 from fastapi import HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.background import BackgroundTask
 from pymongo.errors import AutoReconnect
 
 from core.errors import Conflict
+from core.database import collection
 from core.routing import ProtectedRouter
+from {package}.gadgets import helper
 from {package}.gadgets.models import Gadget
 
 router = ProtectedRouter()
@@ -67,6 +73,53 @@ router = ProtectedRouter()
 async def list_(rank: Annotated[int, Query(examples=[1])] = 1) -> list[str]:
     '''List gadgets.'''
     {body}
+""",
+    "helper.py": """
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+from core.database import collection
+from {package}.gadgets.models import Gadget
+
+def look() -> None:
+    for _ in range(3):
+        time.sleep(0.06)
+
+async def fail(*_: object) -> None:
+    raise RuntimeError("oh")
+
+async def fail_in_parts():
+    yield "["
+    await fail()
+
+@asynccontextmanager
+async def fail_to_open():
+    await fail()
+    yield
+
+async def block(*_: object) -> None:
+    look()
+
+async def block_in_parts():
+    yield "["
+    look()
+
+async def read(*_: object) -> None:
+    await Gadget.find({"rank": 1}).to_list()
+
+async def join(by: dict[str, object]) -> None:
+    others = {"$lookup": {"from": "gadgets", "as": "others", **by}}
+    await collection(Gadget).aggregate([{"$sort": {"name": 1}}, {"$limit": 1}, others]).to_list(1)
+
+SAME_NAME = {"$expr": {"$eq": ["$name", "$$other"]}}
+
+async def read_in_parts():
+    yield "["
+    await read()
+
+async def hold_on() -> None:
+    await asyncio.sleep(60)
 """,
 }
 
@@ -102,18 +155,11 @@ def found(write: Write, database: MongoDatabase, mongodb_url: str) -> Callable[.
 
     def found(body: str = VALID, **files: str) -> list[str]:
         module = write(body, **files)
-        operations = operations_of(module)
-        traffic = Traffic(operations)
+        traffic = Traffic(operations_of(module))
         with started(module, database, mongodb_url, traffic.sent) as client, traffic.of(client):
-            observe(Session(client, database), operations)
-            return [
-                line
-                for contract in observed.CONTRACTS
-                for one in operations
-                for line in unexcused(
-                    module.name, contract.__name__, [(one, gap) for gap in contract(one, traffic, database)]
-                )
-            ]
+            observe(module, client, database, traffic)
+            parts = [*traffic.operations, *functions_of(module)]
+            return [*found_in(module, parts, observed.CONTRACTS, traffic, database)]
 
     return found
 
@@ -180,10 +226,15 @@ def test_a_mistake_in_a_declaration_is_refused_at_start(
     assert "\n" not in message
 
 
+def helper(text: str) -> str:
+    """Return a pattern for the file and line of a text in the helper of the module."""
+    return rf"\S+/gadgets/helper\.py, line {FILES['helper.py'].lstrip().partition(text)[0].count(chr(10)) + 1}"
+
+
 MISTAKES = {
     "return value of a wrong type": (
         "return [1]",
-        "answers 500: return what the annotation of the function says: ResponseValidation.*",
+        "answers 500: ResponseValidation.*: return what the annotation of the function says",
     ),
     "exception": (
         "raise RuntimeError('oh')",
@@ -214,9 +265,54 @@ MISTAKES = {
         r"holds the event loop for 100 ms at \S+/gadgets/router\.py, line {line}: await it, .*",
     ),
     "blocking call in a helper": (
-        "from {package}.gadgets import helper; helper.look(); return []",
-        r"holds the event loop for 100 ms at \S+/gadgets/helper\.py, line 5: .*",
+        "helper.look(); return []",
+        rf"holds the event loop for 100 ms at {helper('time.sleep')}: .*",
     ),
+    "blocking call in C": (
+        "sum(range(15_000_000)); return []",
+        r"holds the event loop for 100 ms at \S+/gadgets/router\.py, line \d+: .*",
+    ),
+    "stream that fails": (
+        "return StreamingResponse(helper.fail_in_parts())",
+        rf"fails: RuntimeError: oh \({helper('raise')}\)",
+    ),
+    "stream that blocks": (
+        "return StreamingResponse(helper.block_in_parts())",
+        rf"holds the event loop for 100 ms at {helper('time.sleep')}: .*",
+    ),
+    "filter without an index in a stream": (
+        "return StreamingResponse(helper.read_in_parts())",
+        "reads all of gadgets to find by rank: declare an index .*",
+    ),
+    "background task that fails": (
+        "return Response('[]', background=BackgroundTask(helper.fail))",
+        rf"fails: RuntimeError: oh \({helper('raise')}\)",
+    ),
+    "filter without an index in a background task": (
+        "return Response('[]', background=BackgroundTask(helper.read))",
+        "reads all of gadgets to find by rank: declare an index .*",
+    ),
+    "join without an index": (
+        "await helper.join({'localField': 'name', 'foreignField': 'rank'}); return []",
+        "reads all of gadgets to find by rank: declare an index .*",
+    ),
+    "join by an index": (
+        "await helper.join({'let': {'other': '$name'}, 'pipeline': [{'$match': helper.SAME_NAME}]}); return []",
+        None,
+    ),
+    "count without a filter": (
+        "await collection(Gadget).count_documents({}); return []",
+        r"reads all of gadgets without a filter: .* estimated_document_count\(\) .*",
+    ),
+    "date in a filter of the driver": (
+        "from datetime import date; await collection(Gadget).find_one({'name': date.today()}); return []",
+        r"answers 500: InvalidDocument: .* \(\S+/router\.py, line {line}\): encode .* core\.database\.encoded",
+    ),
+    "command for an index": (
+        "await collection(Gadget).create_index('name', name='by_name'); return []",
+        "sends the command createIndexes: declare indexes .*",
+    ),
+    "list of texts": ("return ['A1']", None),
     "undeclared status": (
         "return Response(status_code=202)",
         "answers 202 without a problem, undeclared: add it to the route's .*",
@@ -229,8 +325,6 @@ MISTAKES = {
 }
 """The bodies of routes, each with what the contract finds: nothing, or a line in which `{line}` is the body's line."""
 
-HELPER = "import time\n\ndef look() -> None:\n    for _ in range(3):\n        time.sleep(0.06)\n"
-
 
 def test_each_mistake_in_a_route_is_found_there(found: Callable[..., list[str]]) -> None:
     head, _, route = FILES["router.py"].lstrip().partition("@router.get")
@@ -241,13 +335,69 @@ def test_each_mistake_in_a_route_is_found_there(found: Callable[..., list[str]])
         router += declared.replace("{body}", body)
         line = router.count("\n")  # that of the body, which ends with the only line break after it
         where = rf"GET /gadgets/{number} \(\S+/gadgets/router\.py, line {line - 3}\): "
-        expected[name] = finding and where + finding.replace("{line}", str(line))
+        expected[name] = finding and where + finding.replace("{line}", str(line)) + r" \[\w+\]"
 
-    lines = found(router=router, helper=HELPER)
+    lines = found(router=router)
 
     assert {name: lines for name, line in expected.items() if line and not _are_matched(lines, line)} == {}
     right = [str(number) for number, (_, finding) in enumerate(MISTAKES.values()) if finding is None]
     assert [line for line in lines if line.split()[1].rpartition("/")[2] in right] == []
+
+
+WRONG_FUNCTIONS = """
+    jobs=(Every(60, helper.fail), Every(60, helper.block), Every(60, helper.read)),
+    health_check=helper.fail, data_check=helper.fail_in_parts,
+    follows=(Follow(CHANGED, helper.fail), Follow(ERASED, helper.fail), Follow(GONE, helper.read))"""
+
+FUNCTIONS = {
+    "job fail": rf"fails: RuntimeError: oh \({helper('raise')}\) .*",
+    "job block": rf"holds the event loop for 100 ms at {helper('time.sleep')}: .*",
+    "job read": "reads all of gadgets to find by rank: declare an index .*",
+    "health_check fail": rf"fails: RuntimeError: oh \({helper('raise')}\) .*",
+    "data_check fail_in_parts": rf"fails: RuntimeError: oh \({helper('raise')}\) .*",
+    "follower of changed fail": rf"fails: RuntimeError: oh \({helper('raise')}\) .*",
+    "follower of erased fail": rf"fails: RuntimeError: oh \({helper('raise')}\) .*",
+    "follower of gone read": "reads all of gadgets to find by rank: declare an index .*",
+}
+"""What the contract finds in the functions above."""
+
+DEFINED = r"\S+/gadgets/helper\.py, line \d+"
+
+RIGHT_FUNCTIONS = "jobs=(Every(60, helper.hold_on, endless=True),), data_check=helper.read_in_parts"
+
+
+@pytest.mark.parametrize(("declared", "expected"), [(WRONG_FUNCTIONS, FUNCTIONS), (RIGHT_FUNCTIONS, {})])
+def test_each_mistake_in_a_function_that_no_request_calls_is_found(
+    found: Callable[..., list[str]], declared: str, expected: dict[str, str]
+) -> None:
+    imports = (
+        "from core.events import Follow\nfrom core.module import Every\n"
+        "from modules.students import CHANGED, ERASED, GONE\nfrom {package}.gadgets import helper\n"
+    )
+    lines = found(__init__=imports + FILES["__init__.py"].replace("documents=", f"{declared}, documents="))
+
+    patterns = {function: rf"{function} \({DEFINED}\): {finding}" for function, finding in expected.items()}
+    assert {name: lines for name, pattern in patterns.items() if not _are_matched(lines, pattern)} == {}
+    assert len(lines) == len(expected)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("endless", "stubborn", "error"),
+    [(False, False, "has not ended"), (True, True, "goes on"), (False, True, "goes on")],
+)
+async def test_a_function_that_does_not_end_is_found(
+    endless: bool, stubborn: bool, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        with suppress(asyncio.CancelledError) if stubborn else nullcontext():
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    for limit in ("_SECONDS", "_ENDLESS_SECONDS", "_CANCELLATION_SECONDS"):
+        monkeypatch.setattr(functions, limit, 0.05)
+    with pytest.raises(TimeoutError, match=error):
+        await functions.run(work, endless=endless)
 
 
 def _are_matched(lines: list[str], pattern: str) -> bool:
@@ -259,10 +409,26 @@ def test_a_return_type_that_no_response_can_have_is_refused_at_start(write: Writ
     with pytest.raises(StartupError) as raised:
         write(router=router)
     message = str(raised.value)
-    assert re.search(r"gadgets\.router\.Plain'> is a valid Pydantic .*/gadgets/router\.py, line 15\)$", message), (
+    assert re.search(r"gadgets\.router\.Plain'> is a valid Pydantic .*/gadgets/router\.py, line 19\)$", message), (
         message
     )
     assert "\n" not in message
+
+
+def test_an_app_that_does_not_start_is_one_line(found: Callable[..., list[str]]) -> None:
+    text = FILES["__init__.py"].replace("documents=", "lifespan=helper.fail_to_open, documents=")
+    with pytest.raises(pytest.fail.Exception) as raised:
+        found(__init__=f"from {{package}}.gadgets import helper\n{text}")
+    message = str(raised.value)
+    assert re.fullmatch(r"The app does not start\. .*helper\.py.*", message), message
+    assert raised.value.pytrace is False
+
+
+def test_each_finding_is_a_line() -> None:
+    with pytest.raises(pytest.fail.Exception) as raised:
+        report(["one\nfinding", "another", "one\nfinding"])
+    assert str(raised.value) == "one finding\nanother"
+    assert raised.value.pytrace is False
 
 
 LIST = (
@@ -298,8 +464,28 @@ def test_a_parameter_without_an_example_is_found(write: Write) -> None:
 def test_settings_that_are_not_in_the_pages_are_found(write: Write) -> None:
     module = write(settings=SETTINGS, __init__=DECLARES_SETTINGS)
     lines = list(documents_its_settings(module))
-    assert lines[0] == "has no docstring below the setting MARKS_MAX"
+    assert re.fullmatch(r"has no docstring .* MARKS_MAX of \S+/settings\.py, line 3: add one", lines[0])
     assert [re.sub(r"is not in (\S+) .*Run: ", r"\1: ", line) for line in lines[1:]] == [
         "docs/settings.md: .venv/bin/python -m core openapi",
         ".env.example: .venv/bin/python -m core openapi",
     ]
+
+
+def test_what_is_defined_but_not_declared_is_found(write: Write) -> None:
+    job = (
+        "from core.module import Every\nfrom {package}.gadgets import helper, settings\n\njob = Every(60, helper.fail)"
+    )
+    module = write(settings=SETTINGS, work=job, router=f"from {{package}}.gadgets import work\n{FILES['router.py']}")
+    (package,) = [one for name, one in sys.modules.items() if name.endswith(".gadgets") and one.module is module]
+    migrations = Path(package.__path__[0]) / "migrations"
+    migrations.mkdir()
+    (migrations / "__init__.py").touch()
+
+    expected = [
+        r"does not declare job of \S+/gadgets/work\.py, line 4: add it to jobs",
+        r"does not declare GadgetSettings of \S+/gadgets/settings\.py, line 3: add settings=GadgetSettings",
+        r"does not declare \S+/gadgets/migrations: add migrations=migrations",
+    ]
+    lines = list(declaration.declares_what_it_defines(module, package))
+    assert [pattern for pattern in expected if not _are_matched(lines, pattern)] == [], lines
+    assert len(lines) == len(expected)

@@ -40,6 +40,7 @@ from tests.contract.isolation import MODULES, isolated
 from tests.contract.messages import explains_wrong_values
 from tests.contract.operations import Operation, operations_of
 from tests.core.stubs import SIGNED_IN
+from tests.direct_client import DirectClient
 
 VALID = notes.notes_module()
 REFUSALS = [
@@ -111,21 +112,21 @@ def in_notes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("in_notes")
 def test_an_invalid_declaration_is_found() -> None:
     assert list(declaration.is_declared(notes.notes_module(name="other"), package())) == [
-        "is named other, but its package is modules.notes",
-        "has no tests/other/",
+        "is named other, but its package is modules.notes: rename one of them",
+        "has no tests/other/: add tests of its own",
     ]
     assert list(declaration.lists_its_public_names(VALID, package(__all__=["Note", "_hidden"]))) == [
-        "has an __all__ without 'module', or with a duplicate name",
-        "lists Note in __all__, which does not exist or is private",
-        "lists _hidden in __all__, which does not exist or is private",
+        "has an __all__ without 'module', or with a duplicate name: mend __all__",
+        "lists Note in __all__, which does not exist or is private: remove it",
+        "lists _hidden in __all__, which does not exist or is private: remove it",
     ]
     documents = list(
         declaration.declares_its_documents(notes.notes_module(documents=(notes.Note, Nameless)), package())
     )
     assert documents == [
-        "does not declare Undeclared, so it has no collection",
-        "does not declare WithTwoIndexes, so it has no collection",
-        "does not name the collection of Nameless",
+        "does not declare Undeclared of modules.notes.models: add it to documents",
+        "does not declare WithTwoIndexes of modules.notes.models: add it to documents",
+        "does not name the collection of Nameless at modules.notes.models: add it to its Settings",
     ]
 
 
@@ -133,7 +134,7 @@ def test_a_name_that_another_module_imports_but_is_not_listed_is_found() -> None
     students = ModuleType("modules.students")
     vars(students).update({"module": 1, "__all__": ["module"]})
     missing = list(declaration.lists_its_public_names(Module(name="students"), students))
-    assert "does not list StudentDocument in __all__, which another module imports" in missing
+    assert "does not list StudentDocument in __all__, which another module imports: add it" in missing
 
 
 def test_codes_that_are_not_declared_or_not_used_are_found() -> None:
@@ -147,7 +148,8 @@ def test_codes_that_are_not_declared_or_not_used_are_found() -> None:
 
 
 def test_a_document_of_another_module_is_found() -> None:
-    assert "declares Note, which another package defines" in list(declaration.declares_its_documents(VALID, package()))
+    (gap,) = declaration.declares_its_documents(VALID, package())
+    assert re.fullmatch(r"declares Note, which another package defines at tests/contract/notes\.py, line \d+: .*", gap)
 
 
 def test_an_isolated_module_has_the_documents_of_the_modules_that_it_uses() -> None:
@@ -185,6 +187,13 @@ def invalid_app(open_client: AppClient, database: MongoDatabase) -> TestClient:
     return client
 
 
+def test_no_other_app_runs_beside_that_of_the_contract(
+    invalid_app: DirectClient, database: MongoDatabase, mongodb_url: str
+) -> None:
+    with started(VALID, database, mongodb_url), pytest.raises(RuntimeError, match="not running"):
+        invalid_app.get("/healthz")
+
+
 @pytest.fixture
 def with_indexes(database: MongoDatabase, mongodb_url: str) -> Iterator[None]:
     """Start an app of a module with two documents, in the database of the contract."""
@@ -193,23 +202,26 @@ def with_indexes(database: MongoDatabase, mongodb_url: str) -> Iterator[None]:
         yield
 
 
+def missing(module: Module, database: MongoDatabase) -> list[str]:
+    """Return what is found about indexes, up to the place of the declaration."""
+    return [gap.partition(", unlike tests/contract/")[0] for gap in declaration.has_its_indexes(module, database)]
+
+
 @pytest.mark.usefixtures("with_indexes")
 def test_a_missing_index_is_found(database: MongoDatabase) -> None:
     module = notes.notes_module(documents=(WithTwoIndexes,))
     assert list(declaration.has_its_indexes(module, database)) == []
     database["doubled"].drop_index("unique")
-    assert list(declaration.has_its_indexes(module, database)) == ["has no index unique in the collection doubled"]
+    assert missing(module, database) == ["has no index unique in the collection doubled"]
     database["doubled"].create_index([("other", 1), ("one", 1)], name="unique", sparse=True, unique=True)
-    assert list(declaration.has_its_indexes(module, database)) == ["has no index unique in the collection doubled"]
+    assert missing(module, database) == ["has no index unique in the collection doubled"]
 
 
 @pytest.mark.usefixtures("with_indexes")
 def test_an_index_with_other_options_is_found(database: MongoDatabase) -> None:
     database["notes"].drop_index("text_unique")
     database["notes"].create_index("text", name="text_unique")
-    assert list(declaration.has_its_indexes(VALID, database)) == [
-        "has an index text_unique in the collection notes with undeclared options"
-    ]
+    assert missing(VALID, database) == ["has an index text_unique in the collection notes with undeclared options"]
 
 
 @pytest.mark.usefixtures("with_indexes")
@@ -217,7 +229,7 @@ def test_an_undeclared_collection_is_found(database: MongoDatabase) -> None:
     database["extra"].insert_one({})
     module = notes.notes_module(documents=(notes.Note, WithTwoIndexes))
     assert list(declaration.owns_its_collections([module], database)) == [
-        "creates the collection extra, which it does not declare"
+        "creates the collection extra, which it does not declare: add its document to documents"
     ]
 
 

@@ -41,7 +41,7 @@ async def _run(arguments: argparse.Namespace) -> str:
     check_is_free(names, [*discover(), service])
     root = Path(importlib.import_module("modules").__path__[0]).parent
     write_module(names, root, arguments.parts)
-    first = "Document its settings: .venv/bin/python -m core settings\n" if "settings" in arguments.parts else ""
+    first = "Document its settings: .venv/bin/python -m core openapi\n" if "settings" in arguments.parts else ""
     return (
         f"Wrote modules/{names.plural}/ and tests/{names.plural}/; a record is called {names.one}.\n"
         f"{first}Run its tests: .venv/bin/python -m pytest tests/{names.plural} tests/contract -k {names.plural}"
