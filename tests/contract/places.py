@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.processes import ROOT
 
-_LIBRARIES = (sysconfig.get_paths()["stdlib"], str(ROOT / "core"))
+_LIBRARIES = (sysconfig.get_paths()["stdlib"], str(ROOT / "core"), str(ROOT / "tests" / "direct_client.py"))
 
 
 def is_own(file: str) -> bool:
