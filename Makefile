@@ -8,10 +8,10 @@ install:  ## Make a virtual environment with everything that development needs.
 	.venv/bin/pip install --quiet --require-hashes -r requirements-dev.txt
 
 test:  ## Run the unit and API tests.
-	$(PYTHON) -m pytest --cov
+	$(PYTHON) -m pytest
 
 test-all: test  ## Run all tests.
-	$(PYTHON) -m pytest -m "process or needs" -n 4 --cov --cov-append --cov-fail-under=95
+	$(PYTHON) -m pytest -m "process or needs" -n 4
 
 lint:  ## Check style, types and import rules.
 	.venv/bin/ruff check .
