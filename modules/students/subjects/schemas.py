@@ -52,7 +52,7 @@ def _check_number(value: Any) -> Any:
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_check_number)]
+_Order = Annotated[int, Field(ge=0, lt=UNORDERED), BeforeValidator(_check_number)]
 
 MAX_ALIASES = 20
 """How many aliases a subject can be declared with. Renaming and merging may make more, which can be sent back."""
@@ -102,12 +102,8 @@ class SubjectWrite(RequestBody):
         Field(description="The highest mark, with at most two decimals; null for `MARKS_MAX`."),
     ] = None
     order: Annotated[
-        WholeNumber | None,
-        Field(
-            ge=0,
-            lt=UNORDERED,
-            description="The place in lists, statistics and exports; subjects without one follow, sorted by name.",
-        ),
+        _Order | None,
+        Field(description="The place in lists, statistics and exports; subjects without one follow, sorted by name."),
     ] = None
     aliases: Annotated[
         list[Subject] | None,
