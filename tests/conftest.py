@@ -54,9 +54,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of each file that use mongomock after its others, so that the app is not started again for each."""
+    """Begin with the slowest tests, so that the run does not wait for one of them at its end.
+
+    Run the tests of each file that use mongomock after its others, so that the app is not started again for each.
+    """
     files = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
-    items.sort(key=lambda item: (files[item.path], _uses_memory(item)))
+    items.sort(key=lambda item: (not item.get_closest_marker("slowest"), files[item.path], _uses_memory(item)))
 
 
 def _uses_memory(item: pytest.Item) -> bool:

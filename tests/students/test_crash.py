@@ -255,6 +255,7 @@ def check_consistent(school: School, write: Write, roll_no: str, before: list[JS
     return done
 
 
+@pytest.mark.slowest
 def test_an_interrupted_erasure_can_be_repeated(school: School, database: "MongoClient[JSON]") -> None:
     write = Write("erase", create_live, "DELETE", "/students/{0}?purge=true", None, "")
     students = database["student_management"]["students"]

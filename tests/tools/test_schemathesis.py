@@ -21,6 +21,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
 PATIENCE = 600 + 60 * int(EXAMPLES)
 
 
+@pytest.mark.slowest
 @pytest.mark.needs("schemathesis")
 @pytest.mark.timeout(PATIENCE + 60)
 def test_whatever_is_asked_is_answered_as_documented(tmp_path: Path) -> None:

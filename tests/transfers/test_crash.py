@@ -36,6 +36,7 @@ def import_and_kill(school: School, after: int) -> bool:
     return False
 
 
+@pytest.mark.slowest
 def test_an_import_that_is_killed_at_any_step_can_be_finished_or_undone(school: School) -> None:
     ends = []
     for step in itertools.count(1):
