@@ -24,7 +24,7 @@ ERROR_CODES = {
     "subject_max": "The highest mark of a subject is a number above 0, up to a million.",
     "subject_max_marks": "Students have higher marks than the maximum allows; `detail` has their number.",
     "subject_same": "The subject is called so already, or is to be merged into itself.",
-    "subject_twice": "Two subjects are one, written differently: in another case or Unicode form, or by an alias.",
+    "subject_twice": "Two names are those of one subject, in another case, width or Unicode form, or an alias.",
     "subject_url": "The name is that of another subject than the one in the URL. Leave it out, or rename the subject.",
     "subjects": "A student can have up to 100 subjects.",
     "subjects_full": "The subject would be a new one, and there are 5,000 already. Use one of them, or merge some.",

@@ -14,7 +14,7 @@ from modules.students.models import StudentDocument
 from modules.students.sort_keys import name_key
 from modules.students.stored_figures import update_figures
 from modules.students.subject_catalog import catalog
-from modules.students.subjects import service as subjects
+from modules.students.subjects import unused
 from modules.students.subjects.operation_job import carry_out_subject_operations, settle_operations
 
 _OLD_INDEX = "roll_no_unique"
@@ -49,6 +49,6 @@ jobs = (
     Every(3600, erasure.sweep),
     Every(1, carry_out_subject_operations),
     Every(60, settle_operations),
-    Every(3600, subjects.tidy),
+    Every(3600, unused.remove_all_unused),
     Every(5, update_figures),
 )

@@ -39,7 +39,7 @@ ERROR_CODES = {
     "roll_no_mended": "Characters that a roll number cannot have were replaced by `-`, as `mend` asks.",
     "rows_ignored": "Rows were left out, as `ignore_rows` asks.",
     "scale": "The scale of a subject is not a number above 0.",
-    "subject_stored_as": "A subject was written in another case or Unicode form than it is stored, or by an alias.",
+    "subject_stored_as": "A subject is stored in another case, width or Unicode form, or was written by an alias.",
     "subject_similar": "The column would be a new subject, but looks like another one.",
     "unnamed_column": "The row has something in a column that has no name.",
     **{f"column_{code}": f"The column {doubt}, so it may not hold marks." for code, doubt in DOUBTS.items()},

@@ -22,7 +22,7 @@ from modules.students.schemas import StudentCreate, StudentPatch
 from modules.students.subject_catalog import catalog, spelling
 from modules.students.subject_catalog.models import Subject, is_exact, spelling_key
 from modules.students.subject_catalog.spelling import register
-from modules.students.subjects import service
+from modules.students.subjects import service, unused
 from tests.kit import people, stored
 from tests.students import listing
 from tests.transfers.helpers import NDJSON, send
@@ -327,7 +327,7 @@ def test_unused_subjects_are_removed_and_their_number_is_limited(
     create(client, "S2", deleted=4)
     client.delete("/students/S2")
     client.put("/students/S1", json={"name": "A", "branch": "B", "marks": {"used": 2}})
-    monkeypatch.setattr(service, "UNUSED_FOR", timedelta(0))
+    monkeypatch.setattr(unused, "UNUSED_FOR", timedelta(0))
     assert client.get("/subjects/left").status_code == 404
     assert client.put("/subjects/left", json={}, headers={"If-Match": "*"}).status_code == 404
     assert client.put("/subjects/left", json={}, headers={"If-None-Match": "*"}).status_code == 201
@@ -335,7 +335,7 @@ def test_unused_subjects_are_removed_and_their_number_is_limited(
     client.put("/students/S3", json={"name": "A", "branch": "B", "marks": {}})
 
     assert client.portal
-    client.portal.call(service.tidy)
+    client.portal.call(unused.remove_all_unused)
 
     assert {one["name"] for one in stored("subjects")} == {"left", "used", "deleted", "declared"}
     monkeypatch.setattr(spelling, "MAX_STORED", 5)

@@ -33,7 +33,7 @@ from modules.students.models import (
 from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.subject_catalog.models import MergedStudent
-from modules.students.subjects import service as subjects
+from modules.students.subjects import unused
 
 # How many of the newest erasures are checked for leftovers.
 _MAX_SWEPT = 1000
@@ -133,7 +133,7 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     # The entry of the number itself names who had it before this student.
     await collection(FormerNumber).delete_many({"$or": [{"student": student.id}, {"_id": student.roll_no}]})
     history = StudentVersion.find(StudentVersion.student == student.id)
-    await subjects.remove_unused({subject for version in await history.to_list() for subject in version.marks})
+    await unused.remove_unused({subject for version in await history.to_list() for subject in version.marks})
     await history.delete()
     with suppress(DuplicateKeyError):  # inserted by an earlier attempt that was interrupted
         await Erasure(id=student.id, **student.erasing.model_dump(exclude={"waits_for"})).insert()

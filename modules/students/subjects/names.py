@@ -17,7 +17,8 @@ from modules.students.subject_catalog.models import (
     spelling_key,
 )
 from modules.students.subjects import service
-from modules.students.subjects.service import SubjectNameTaken, SubjectNotFound
+from modules.students.subjects.service import SubjectNotFound
+from modules.students.subjects.unused import SubjectNameTaken
 
 
 async def change_names(operation: SubjectOperation) -> None:

@@ -28,6 +28,7 @@ from modules.students.subjects import service
 from modules.students.subjects.names import change_names, restore_names
 from modules.students.subjects.schemas import SubjectMerge
 from modules.students.subjects.service import SubjectBusy
+from modules.students.subjects.unused import free_names, student_counts
 
 MAX_CONFLICTS = 500
 
@@ -67,7 +68,7 @@ async def rename(subject: str, to: str, by: str) -> SubjectOperation:
         stored = await service.find(subject)
         if to == stored.name:
             raise _same(f"The subject is called {to} already.", "#/to")
-        await service.free_names({to: "#/to"}, stored)
+        await free_names({to: "#/to"}, stored)
         kind = OperationKind.RENAME
         return await _begin(SubjectOperation(kind=kind, subject=stored.name, target=to, stays=stored.id, by=by), stored)
 
@@ -115,7 +116,7 @@ def _same(detail: str, pointer: str) -> SameSubject:
 
 async def _begin(operation: SubjectOperation, *read: Subject) -> SubjectOperation | None:
     """Store an operation on subjects as they were read, and change them. Return None if one has changed since."""
-    operation.total = (await service.student_counts())[operation.subject]
+    operation.total = (await student_counts())[operation.subject]
     operation.active = [operation.subject, operation.target]
     try:
         await operation.insert()
@@ -152,7 +153,7 @@ async def undo(operation_id: str, by: str) -> SubjectOperation:
         raise OperationNotUndoable(f"The subject {found.target} has been changed since.")
     if found.removed:
         gone = Subject.model_validate(found.removed)
-        await service.free_names(dict.fromkeys([gone.name, *gone.aliases]), stays)
+        await free_names(dict.fromkeys([gone.name, *gone.aliases]), stays)
     begun = {"state": OperationState.UNDOING, "undone_by": by, "active": [found.subject, stays.name]}
     try:
         update: dict[str, Any] = {"$set": begun, "$unset": {"finished_at": ""}}

@@ -43,10 +43,10 @@ from modules.students.subjects.service import (
     MarksAboveMaximum,
     OtherSubject,
     SubjectBusy,
-    SubjectNameTaken,
     SubjectNotFound,
     TooManySubjects,
 )
+from modules.students.subjects.unused import SubjectNameTaken
 
 router = ProtectedRouter()
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Set
-from datetime import timedelta
+from collections.abc import Mapping
 from json import dumps
 from typing import Any
 
@@ -11,10 +10,9 @@ from pymongo.errors import DuplicateKeyError
 
 from core.api import retry_conflicts
 from core.clock import utc_now
-from core.database import Page, Window, collection, insert_ignoring_duplicates, stored_form
+from core.database import Page, Window, collection
 from core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from core.middleware import current_request
-from modules.students.listing import pages
 from modules.students.models import StudentDocument
 from modules.students.records.store import Writer
 from modules.students.settings import MarkSettings
@@ -31,11 +29,9 @@ from modules.students.subject_catalog.models import (
 )
 from modules.students.subject_catalog.spelling import MAX_STORED, TOO_MANY
 from modules.students.subjects.schemas import MAX_ALIASES, SubjectWrite
+from modules.students.subjects.unused import free_names, student_counts
 
 MAX_LOG = 50
-
-UNUSED_FOR = timedelta(hours=1)
-"""After this time, a subject that nobody uses is removed."""
 
 # Of a value in the log: 20 long aliases fit. A subject that is renamed again and again has ever more.
 _MAX_SHOWN = 2000
@@ -46,13 +42,6 @@ class SubjectNotFound(NotFound):
     subjects; `PUT /subjects/{subject}` declares one."""
 
     title = "Subject not found"
-
-
-class SubjectNameTaken(Conflict):
-    """Another subject has this name or alias. Choose another one, or merge the two subjects with
-    `POST /subjects/{subject}/merge`."""
-
-    title = "Subject name taken"
 
 
 class OtherSubject(Conflict):
@@ -89,42 +78,6 @@ async def list_(window: Window) -> tuple[Page[Subject], Counter[str]]:
     listed = {"$or": [{"declared": True}, {"name": {"$in": list(counts)}}]}
     found = Subject.find({"$and": [{"order": {"$gte": 0}}, listed, window.filter]}).sort(window.sort)
     return window.page(await found.limit(window.limit + 1).to_list()), counts
-
-
-async def student_counts() -> Counter[str]:
-    """Return the number of students with a mark in each subject. An index alone answers this."""
-    counts = Counter[str]()
-    async for names, students in pages.counted_subject_sets():
-        counts.update(dict.fromkeys(names, students))
-    return counts
-
-
-async def remove_unused(names: Set[str]) -> None:
-    """Remove those of these subjects that nobody has declared, and in which no student has a mark, not even a deleted
-    one, who may be restored. A subject that somebody writes a mark in meanwhile is stored again by the next write."""
-    left = names - (await student_counts()).keys() - await _busy() if names else names
-    unused = [name for name in left if not await _is_in_marks(name)]
-    if unused:
-        await collection(Subject).delete_many({"name": {"$in": unused}, "declared": False})
-        catalog.forget()
-
-
-async def tidy() -> None:
-    """Remove the subjects that are not used any more. They would fill the catalogue of every process."""
-    old = {"declared": False, "updated_at": {"$lt": utc_now() - UNUSED_FOR}, "order": {"$gte": 0}}
-    found = await collection(Subject).find(old, {"name": 1}).to_list(None)
-    await remove_unused({one["name"] for one in found})
-
-
-async def _busy() -> set[str]:
-    """Return the names of the subjects that are being renamed or merged, or are the target of that."""
-    found = collection(SubjectOperation).find({"active": {"$gt": ""}}, {"active": 1})
-    return {name for one in await found.to_list(None) for name in one["active"]}
-
-
-async def _is_in_marks(name: str) -> bool:
-    """Return whether a student has a mark under this name, deleted or not."""
-    return bool(await StudentDocument.find({f"marks.{name}": {"$gte": 0}}).exists())
 
 
 async def get(subject: str) -> Subject:
@@ -287,31 +240,3 @@ def _shown(value: Any) -> str:
 async def _free_aliases(wanted: Subject) -> None:
     pointers = {alias: f"#/aliases/{position}" for position, alias in enumerate(wanted.aliases)}
     await free_names(pointers, wanted)
-
-
-async def free_names(pointers: Mapping[str, str | None], wanted: Subject) -> None:
-    """Remove other subjects that have one of these names if nobody has declared them, and no student has marks in them,
-    not even a deleted one. Raise `SubjectNameTaken`, with a pointer into the body, if another subject has one."""
-    for name, pointer in pointers.items():
-        other = await Subject.find_one({"spellings": spelling_key(name)})
-        if other is None or other.id == wanted.id:
-            continue
-        if not await _remove(other):
-            detail = f'"{name}" is the subject {other.name}, or an alias of it.'
-            raise SubjectNameTaken(detail, errors=[FieldError(code="exists", detail=detail, pointer=pointer)])
-
-
-async def _remove(subject: Subject) -> bool:
-    """Remove a subject whose name or alias another one gets, and return whether it was unused."""
-    if subject.declared or subject.name in await _busy() or await _is_in_marks(subject.name):
-        return False
-    row = {"_id": subject.id, **stored_form(subject)}
-    removed = await collection(Subject).delete_one({"_id": subject.id, "version": subject.version})
-    catalog.forget()
-    # Until now, another process may have written marks in it.
-    await asyncio.sleep(catalog.MAX_AGE_SECONDS)
-    if removed.deleted_count and await _is_in_marks(subject.name):
-        await insert_ignoring_duplicates(Subject, [row])
-        catalog.forget()
-        return False
-    return True
