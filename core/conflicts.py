@@ -66,9 +66,10 @@ def _check_unique(all_declarations: Iterable[_Declaration]) -> None:
     for first, *others in declarations.values():
         for second in others:
             new, old = _newer_first(first, second)
+            remedy = "Choose another name." if old.is_of_core else "Rename one of them."
+            place = "" if old.place == old.owner else f" ({old.place})"
             raise StartupError(
-                f"{new.place}: the {new.name} of {new.owner} is also declared by {old.owner} ({old.place}). "
-                "Rename one of them."
+                f"{new.place}: the {new.name} of {new.owner} is also declared by {old.owner}{place}. {remedy}"
             )
 
 

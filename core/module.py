@@ -202,13 +202,13 @@ class Module:
                 )
 
     def _check_routes(self, router: ProtectedRouter | PublicRouter | None, kind: type[CheckedRoute]) -> None:
-        """Raise `StartupError` for a route that was added in a way that bypasses authentication."""
+        """Raise `StartupError` for a route that was added in a way that skips the checks of its requests."""
         for route in router.routes if router else ():
             if not isinstance(route, kind):
                 path = getattr(route, "path", "a route")
                 raise StartupError(
-                    f"Module {self.name}: {path} is not protected. Declare it with the router's own decorators, such "
-                    "as @router.get, and include only routers of the same class."
+                    f"Module {self.name}: requests to {path} would not be checked. Declare it with the router's own "
+                    "decorators, such as @router.get, and include only routers of the same class."
                 )
 
 

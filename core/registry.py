@@ -170,7 +170,7 @@ def _names(source: bytes, package: tuple[str, ...], parents: frozenset[str]) -> 
 
 
 def _read_or_called(node: ast.AST, bound: Mapping[str, str]) -> Iterator[tuple[str, int, bool]]:
-    """Yield the name that an attribute is of, or that a call of `import_module` imports, as `_names` does."""
+    """Yield the dotted name that an expression reads, or that a call of `import_module` imports, as `_names` does."""
     match node:
         case ast.Attribute():
             if dotted := _dotted(node, bound):
@@ -248,7 +248,8 @@ def get_authenticator(modules: Sequence[Module]) -> Authenticator:
 
 
 def configure(modules: Sequence[Module] | None = None) -> tuple[Settings, Sequence[Module]]:
-    """Return the settings from the environment and from `.env`, and the modules: those given, or those in `modules/`.
+    """Return the settings from the environment and from `.env`, and the modules: those given, or those in
+    `modules/` and those that are installed.
 
     Raise `StartupError` that lists every invalid setting of the process and of modules, and every unknown name in
     `.env`. Unknown variables in the environment are ignored, as they may belong to other programs.

@@ -234,7 +234,7 @@ def database_name(mongodb: MongoClient[dict[str, Any]], worker_id: str) -> Itera
     for collection in filled(mongodb[name]):
         mongodb[name][collection].delete_many({})
     login_throttle._blocked.clear()  # what a process remembers of the counters that were there
-    catalog.forget(entirely=True)
+    catalog.reset()
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,16 @@ class Lease(Document):
         held: Self | None = await cls.find_one({"_id": name, "expires_at": {"$gt": utc_now()}})
         return held
 
+    @classmethod
+    async def run_exclusively(cls, name: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run `work`, unless another process does. Cancel it if another process has taken over."""
+        if lease := await cls.try_acquire(name):
+            try:
+                with suppress(LeaseLost):
+                    await lease.run_while_held(work)
+            finally:
+                await lease.release()
+
     async def run_while_held(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `work`, renew the lease meanwhile, and return the result. Cancel the work and raise `LeaseLost` if
         another process has taken over.

@@ -2,6 +2,7 @@
 
 from core.module import Module
 from modules.students import migrations
+from modules.students.background import jobs, lifespan
 from modules.students.commands import forget_module
 from modules.students.demo import demo
 from modules.students.error_codes import ERROR_CODES
@@ -9,7 +10,6 @@ from modules.students.events import CHANGED, ERASED, GONE, ErasedStudent
 from modules.students.field_changes import FieldDifference, differences
 from modules.students.fields import DocumentedMark, RollNo, Subject, subject_of, subject_pattern
 from modules.students.figures import MarkFigures
-from modules.students.following import jobs, lifespan
 from modules.students.identities import folded, identity_key, is_one_edit, joined_key
 from modules.students.listing.filters import Selection
 from modules.students.listing.reader import StudentReader
@@ -34,9 +34,9 @@ from modules.students.schemas import FieldChange, StudentPatch
 from modules.students.settings import MarkSettings
 from modules.students.stored_figures import FigureBasis
 from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.mark_matching import match as match_marks
 from modules.students.subject_catalog.models import MergedStudent, SubjectOperation
 from modules.students.subject_catalog.models import Subject as SubjectDocument
-from modules.students.subject_catalog.spelling import match as match_marks
 
 __all__ = [
     "CHANGED",

@@ -112,7 +112,8 @@ class DocumentedMark:
 Mark = Annotated[int | float, PlainValidator(check_mark), DocumentedMark()]
 """A finite number from 0 to `MARKS_MAX`, with at most two decimals. Integers stay integers.
 
-If any subject has a higher maximum, marks up to `MAX_MARK` are accepted here: `subjects.spelling` checks each."""
+If any subject has a higher maximum, marks up to `MAX_MARK` are accepted here, and checked by
+`subject_catalog.mark_matching.match`."""
 
 
 def check_number_of_subjects(marks: Mapping[str, Any]) -> None:

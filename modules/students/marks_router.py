@@ -11,7 +11,7 @@ from modules.students.fields import Subject
 from modules.students.responses import CONDITIONAL, SUBJECTS, WRITER, CurrentWriter, RollNoInPath, read
 from modules.students.schemas import MarkWrite, StudentRead
 from modules.students.service import MarkNotFound
-from modules.students.subject_catalog.spelling import accept_mark
+from modules.students.subject_catalog.mark_matching import accept_mark
 
 router = ProtectedRouter()
 

@@ -264,7 +264,8 @@ class StudentDocument(Document, StudentSnapshot):
         """Collection name and indexes: one index for each sort order of a list and for each selective filter.
 
         Only one index begins with `keys.live`, which all queries filter by: so the query planner has few candidate
-        plans to try. The others end with it, so that deleted students are skipped without reading their documents.
+        plans to try. Those of the other sort orders end with it, so that deleted students are skipped without reading
+        their documents. Deleted students have no search terms and no identities.
         """
 
         name = "students"

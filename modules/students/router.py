@@ -65,7 +65,7 @@ from modules.students.schemas import (
 )
 from modules.students.service import OtherRollNo
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import accept_body
+from modules.students.subject_catalog.mark_matching import accept_body
 from modules.students.subjects.router import router as subjects_router
 
 router = ProtectedRouter()

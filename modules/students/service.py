@@ -15,7 +15,7 @@ from modules.students.records.store import RollNoTaken, StudentNotFound, Writer,
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import above_maximum
+from modules.students.subject_catalog.mark_matching import above_maximum, out_of_range
 
 Marks = Mapping[str, int | float]
 
@@ -172,7 +172,7 @@ def _check_maxima(marks: Marks, before: Marks) -> None:
             errors=[
                 FieldError(
                     code="mark_range",
-                    detail=f"A mark lies between 0 and {known.max_of(subject):g}.",
+                    detail=out_of_range(known.max_of(subject)),
                     pointer=json_pointer(["marks", subject]),
                 )
                 for subject in above

@@ -19,8 +19,8 @@ from modules.students.figures import MarkFigures
 from modules.students.models import StudentDocument
 from modules.students.subject_catalog.catalog import SubjectCatalog
 
-SETTLED_AFTER = timedelta(seconds=15)
-"""After this time, every process knows of a change, and the writes that began before it are finished."""
+PROPAGATION_TIME = timedelta(seconds=15)
+"""After this time, every process knows of a change. A write that takes longer may store the old figures."""
 
 _BATCH = 500
 
@@ -46,9 +46,9 @@ class FigureBasis(Document):
         name = "student_figures"
 
     @property
-    def has_settled(self) -> bool:
+    def has_propagated(self) -> bool:
         """Whether every process knows of these weights."""
-        return utc_now() - self.since >= SETTLED_AFTER
+        return utc_now() - self.since >= PROPAGATION_TIME
 
 
 async def update_figures() -> None:
@@ -57,13 +57,9 @@ async def update_figures() -> None:
     Without such a subject, this only reads two small collections.
     """
     basis, changed = await _changes()
-    if not changed and not (basis.pending and basis.has_settled):
+    if not changed and not (basis.pending and basis.has_propagated):
         return
-    if lease := await Lease.try_acquire("students/figures"):
-        try:
-            await lease.run_while_held(_update)
-        finally:
-            await lease.release()
+    await Lease.run_exclusively("students/figures", _update)
 
 
 async def _changes() -> tuple[FigureBasis, set[str]]:
@@ -82,7 +78,7 @@ async def _update() -> None:
         await basis.save()  # before the figures: a run that fails midway is repeated
     for subject in basis.pending:
         await _recompute(subject)
-    if not changed and basis.has_settled:
+    if not changed and basis.has_propagated:
         basis.pending = []
         await basis.save()
 

@@ -7,7 +7,8 @@ from fastapi.testclient import TestClient
 
 from modules.students import MarkFigures, StudentDocument, SubjectCatalog
 from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.models import Subject, spelling_key
+from modules.students.subject_catalog.models import Subject
+from modules.students.subject_catalog.spelling import spelling_key
 
 Marks = Mapping[str, int | float]
 
@@ -45,6 +46,6 @@ def declare(client: TestClient, name: str, **declared: Any) -> None:
     async def replace() -> None:
         await Subject.find(Subject.name == name).delete()
         await Subject(name=name, spellings=[spelling_key(name)], declared=True, **declared).insert()
-        catalog.forget()
+        catalog.invalidate()
 
     client.portal.call(replace)

@@ -137,7 +137,7 @@ def _restore(documents: dict[str, list[Document]], database: MongoDatabase) -> N
     for name, stored in documents.items():
         database[name].insert_many(stored)
     login_throttle._blocked.clear()  # what the process remembers of the counters that were there
-    catalog.forget(entirely=True)
+    catalog.reset()
 
 
 def observe(module: Module, client: DirectClient, database: MongoDatabase, traffic: Traffic) -> Session:

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from core.identity import Role
 from core.routing import UsedKey
 from core.settings import Settings
-from modules.students import following
+from modules.students import background
 from modules.students.changes import service as changes
 from modules.students.erasure import service as erasure
 from modules.students.models import Erasure, StudentDocument, StudentVersion
@@ -260,7 +260,7 @@ def start_again(client: TestClient) -> None:
     """Run what the module runs when the service starts."""
 
     async def start() -> None:
-        async with following.lifespan():
+        async with background.lifespan():
             await erasure.finish_erasures()
             await erasure.sweep()
 

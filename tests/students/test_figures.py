@@ -84,7 +84,7 @@ def test_figures_that_another_process_stores_late_are_corrected(
     open_client: AppClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = sign_in(open_client(modules=without_jobs()))
-    monkeypatch.setattr(stored_figures, "SETTLED_AFTER", timedelta(hours=1))
+    monkeypatch.setattr(stored_figures, "PROPAGATION_TIME", timedelta(hours=1))
     declare(client, "quiz", max=10)
     run_job(client)
     until(lambda: stored("student_figures"))
@@ -95,7 +95,7 @@ def test_figures_that_another_process_stores_late_are_corrected(
 
     run_job(client)
     assert stored("students")[0]["keys"]["average"] == 900
-    monkeypatch.setattr(stored_figures, "SETTLED_AFTER", timedelta(0))
+    monkeypatch.setattr(stored_figures, "PROPAGATION_TIME", timedelta(0))
     run_job(client)
     until(lambda: [one["pending"] for one in stored("student_figures")] == [[]])
     assert stored("students")[0]["keys"]["average"] == 9000

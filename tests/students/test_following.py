@@ -19,7 +19,7 @@ from core.identity import Role
 from core.module import Module
 from core.registry import discover
 from core.settings import Settings
-from modules.students import CHANGED, ERASED, ErasedStudent, StudentSnapshot, following
+from modules.students import CHANGED, ERASED, ErasedStudent, StudentSnapshot, background
 from modules.students.changes import delivery
 from modules.students.commands import forget_module
 from modules.students.erasure import service as erasure
@@ -234,7 +234,7 @@ def run_at_start(client: TestClient) -> None:
     """Run what the module runs when the service starts."""
 
     async def start() -> None:
-        async with following.lifespan():
+        async with background.lifespan():
             await erasure.finish_erasures()
 
     assert client.portal

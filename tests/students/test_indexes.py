@@ -206,7 +206,7 @@ def have_several_records(script: Script) -> None:
     script.sent.route = "GET /students/{roll_no}"
     assert script.admin.ask("GET", "/students/C").json()["moved_to"] == "B"
     assert script.admin.client.portal
-    script.admin.client.portal.call(merging.settle_all)
+    script.admin.client.portal.call(merging.resume_all)
     script.ask("DELETE", "/students/{roll_no}", "?purge=true", roll_no="B")
 
 

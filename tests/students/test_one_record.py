@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from core.identity import Role
 from core.settings import Settings
-from modules.students import following
+from modules.students import background
 from modules.students.merging import service as merging
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
@@ -143,7 +143,7 @@ def test_the_index_of_older_releases_is_dropped(client: TestClient, database: Da
     database.students.create_index("roll_no", name="roll_no_unique", unique=True)
 
     async def start() -> None:
-        async with following.lifespan():
+        async with background.lifespan():
             pass
 
     assert client.portal
@@ -389,7 +389,7 @@ def test_an_interrupted_merge_is_finished_or_taken_back(
         if survivor_changes:
             assert client.put(f"/students/{into}/marks/pe", json={"mark": 1}).status_code == 200
 
-        client.portal.call(merging.settle_all)
+        client.portal.call(merging.resume_all)
 
         # The first write only claims the record; after the second one, the survivor has its new content.
         done = step > 1 or not survivor_changes
@@ -399,7 +399,7 @@ def test_an_interrupted_merge_is_finished_or_taken_back(
         assert content(client, into) == {**expected, "marks": marks}, case
         assert content(client, roll_no) == ({} if joined else OLD), case
         before = (history(client, roll_no), history(client, into))
-        client.portal.call(merging.settle_all)
+        client.portal.call(merging.resume_all)
         assert (history(client, roll_no), history(client, into)) == before, case
 
 

@@ -17,7 +17,7 @@ from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 from modules.students.subject_catalog import catalog
 from modules.students.subject_catalog.models import Subject, SubjectOperation
 from modules.students.subjects import operation_job, operations
-from modules.students.subjects.operation_job import carry_out_subject_operations, settle_operations
+from modules.students.subjects.operation_job import carry_out_subject_operations, rename_late_marks
 from tests.auth.people import as_teacher
 from tests.conftest import AppClient
 from tests.kit import people, stored, without_jobs
@@ -175,7 +175,7 @@ def test_spellings_of_older_versions_are_merged_into_one_subject(client: TestCli
     for name, key in (("math", "math"), ("Math", ".Math")):
         new = Subject(name=name, spellings=[key])
         client.portal.call(new.insert)
-    catalog.forget()
+    catalog.invalidate()
     create(client, "S1", math=1, Math=2)
 
     work_on = begin(client, "math", "merge", into="Math", on_conflict="highest")
@@ -196,10 +196,10 @@ def test_an_interrupted_operation_is_finished_by_another_process(
         create(client, f"S{number}", math=number, **({"maths": 50} if number == 3 else {}))
     write_all, batches = StudentBulkStore.write_all, 0
 
-    async def dies(writes: Any) -> list[bool]:
+    async def dies(writes: Any, **options: Any) -> list[bool]:
         nonlocal batches
         batches += 1
-        made = await write_all(writes)
+        made = await write_all(writes, **options)
         if batches in (1, 3):
             raise OSError("the process dies after a batch is written")
         return made
@@ -352,7 +352,7 @@ def test_a_mark_that_arrives_after_a_renaming_is_found(client: TestClient) -> No
     late = {"$set": {"marks.al": 90}}
     client.portal.call(collection(StudentDocument).update_one, {"roll_no": "S1"}, late)
 
-    client.portal.call(settle_operations)
+    client.portal.call(rename_late_marks)
 
     assert marks(client) == {"S1": {"be": 90}, "S2": {"be": 50}}
     assert told(client, operation, "state", "changed") == ["done", 3]
@@ -375,6 +375,43 @@ def test_a_merge_is_not_undone_while_another_subject_has_one_of_the_names(client
     put(client, "chemistry")
     assert undo(client, operation).status_code == 202
     assert client.get("/subjects/phy").json()["title"] == "Physics"
+
+
+def test_a_merge_is_withdrawn_if_another_subject_takes_a_name_at_that_moment(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(client, "physics", aliases=["phy", "Physik"], title="Physics", max=20)
+    create(client, "S1", physics=5, science=1)
+    change = Subject.change
+
+    async def change_late(self: Subject, changes: dict[str, Any]) -> Subject | None:
+        monkeypatch.setattr(Subject, "change", change)
+        await Subject(name="chemistry", spellings=["chemistry", "phy"], aliases=["phy"], declared=True).insert()
+        return await change(self, changes)
+
+    monkeypatch.setattr(Subject, "change", change_late)
+    refused = client.post("/subjects/physics/merge", json={"into": "science", "on_conflict": "into"})
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/subject-name-taken")
+    assert "physics" in refused.json()["detail"]
+    assert client.get("/subject-operations").json() == []
+    kept = client.get("/subjects/physik").json()
+    assert (kept["name"], kept["title"], kept["max"], kept["aliases"]) == ("physics", "Physics", 20, ["Physik"])
+    assert client.get("/subjects/phy").json()["name"] == "chemistry"
+    assert marks(client) == {"S1": {"physics": 5, "science": 1}}
+
+
+def test_the_undo_of_a_merge_brings_no_mark_above_todays_maximum(client: TestClient) -> None:
+    create(client, "S1", arithmetic=50, math=90)
+    create(client, "S2", arithmetic=50, math=55)
+    operation = begin(client, "arithmetic", "merge", into="math", on_conflict="lowest")
+    work(client)
+    assert put(client, "math", max=60).status_code == 200
+
+    undo(client, operation)
+
+    assert marks(client) == {"S1": {"math": 50}, "S2": {"arithmetic": 50, "math": 55}}
+    assert told(client, operation, "state", "restored", "kept") == ["undone", 1, 1]
 
 
 def test_the_rule_of_a_merge_holds_for_earlier_names(client: TestClient) -> None:

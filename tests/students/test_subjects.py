@@ -19,9 +19,10 @@ from modules.students import service as students
 from modules.students.migrations import m0005_subjects
 from modules.students.records.store import Writer
 from modules.students.schemas import StudentCreate, StudentPatch
-from modules.students.subject_catalog import catalog, spelling
-from modules.students.subject_catalog.models import Subject, is_exact, spelling_key
-from modules.students.subject_catalog.spelling import register
+from modules.students.subject_catalog import catalog, mark_matching
+from modules.students.subject_catalog.mark_matching import register
+from modules.students.subject_catalog.models import Subject
+from modules.students.subject_catalog.spelling import is_exact, spelling_key
 from modules.students.subjects import service, unused
 from tests.kit import people, stored
 from tests.students import listing
@@ -338,7 +339,7 @@ def test_unused_subjects_are_removed_and_their_number_is_limited(
     client.portal.call(unused.remove_all_unused)
 
     assert {one["name"] for one in stored("subjects")} == {"left", "used", "deleted", "declared"}
-    monkeypatch.setattr(spelling, "MAX_STORED", 5)
+    monkeypatch.setattr(mark_matching, "MAX_STORED", 5)
     monkeypatch.setattr(service, "MAX_STORED", 5)
     refused = create(client, "S4", a=1, b=1)
     assert errors(refused) == [("subjects_full", "#/marks/b")]
@@ -489,7 +490,7 @@ def test_spellings_stored_before_subjects_existed_stay_subjects_of_their_own(
     listing.store(client, [{"roll_no": f"S{n}", **NAMED, "marks": marks} for n, marks in enumerate(of)])
     for _ in range(2):  # the second time, all are there already
         migrate(settings)
-    catalog.forget()
+    catalog.invalidate()
 
     assert [(one["name"], one["students"]) for one in client.get("/subjects").json()] == [
         ("MATH", 1), ("Math", 1), ("art", 1), ("math", 3),

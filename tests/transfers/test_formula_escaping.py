@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.students.subject_catalog.models import spelling_key
+from modules.students.subject_catalog.spelling import spelling_key
 from modules.transfers.files.formula_escaping import content_of, escape, escape_as_read, unescape
 from tests.transfers.helpers import JSON, NDJSON, counts, imported, lines, read_table, send, students, table
 

@@ -110,6 +110,18 @@ def test_the_undo_of_an_import_keeps_what_a_later_import_wrote(teacher: TestClie
     assert students(teacher) == {"S1": student("Asha", "Physics", math=91)}
 
 
+def test_an_undo_brings_no_mark_above_todays_maximum(teacher: TestClient) -> None:
+    for roll_no in ("S1", "S2"):
+        add(teacher, roll_no, "Asha", "Physics", math={"S1": 90, "S2": 55}[roll_no])
+    first = imported(teacher, "roll_no,math\nS1,50\nS2,50\n", mode="update")
+    assert teacher.put("/subjects/math", json={"max": 60}).status_code == 200
+
+    report = undo_import(teacher, first["id"])
+
+    assert (report["restored"], report["kept"]) == (1, ["S1"])
+    assert [one["marks"]["math"] for one in students(teacher).values()] == [50, 55]
+
+
 def test_only_the_first_hundred_kept_students_are_named(teacher: TestClient) -> None:
     rows = "".join(f"S{number:03},Asha,Physics\n" for number in range(150))
     first = imported(teacher, "roll_no,name,branch\n" + rows)

@@ -118,7 +118,7 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     """Complete an erasure, and return None. If a module is not running, or its handler fails, return what is stored of
     the erasure: it stays unfinished."""
     assert student.erasing, "only a student who is being erased is removed"
-    await merging.settle_all(student.id)  # which may need the history, or take a record out of `absorbed`
+    await merging.resume_all(student.id)  # which may need the history, or take a record out of `absorbed`
     left = [module for one in student.absorbed for module in await _erase_merged(one, student.erasing.who)]
     person = await _identifiers(student)
     if not resumed:

@@ -15,7 +15,7 @@ from modules.students.query import MAX_VERSION, HistoryQuery, HolderQuery, Resto
 from modules.students.records.store import RollNoTaken, StudentMerged, StudentNotFound
 from modules.students.responses import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
 from modules.students.schemas import FormerHolder, StudentRead, VersionRead, VersionSummary
-from modules.students.subject_catalog.spelling import EarlierMarksDoNotFit
+from modules.students.subject_catalog.mark_matching import EarlierMarksDoNotFit
 
 router = ProtectedRouter()
 

@@ -13,7 +13,7 @@ from modules.students.records.store import RollNoTaken, Writer
 from modules.students.records.write_batch import give_up_numbers
 from modules.students.schemas import FieldChange, VersionSummary
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import earlier_marks
+from modules.students.subject_catalog.mark_matching import earlier_marks
 
 
 class VersionNotFound(NotFound):

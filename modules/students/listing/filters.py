@@ -158,7 +158,7 @@ class Selection(BaseModel):
             if values
         ]
         searched = [tuple(Condition(_TERMS, "^", one) for one in prefixes) for prefixes in prefixes_of(self.q or "")]
-        # The database finds only the first alternatives by an index, so those that select the least come last.
+        # The database finds only the first words by an index, so the words with the most alternatives come last.
         searched.sort(key=len)
         return (*single, *equal, *self.where, *searched)
 

@@ -149,7 +149,7 @@ async def _read(part: Part, limit: int, projection: Filter) -> list[Row]:
     """Return up to `limit` students of one part, after its position."""
     base, order, position = part
     query = {"$and": [base, beyond(order, position)]} if position else base
-    if not _is_indexed(order):
+    if not _is_surely_indexed(order):
         farthest = await _farthest(base, order[0], position, limit)
         found = await _find({"$and": [query, *_between(order[0], position, farthest)]}, order, limit, projection)
         if farthest is None or len(found) == limit:
@@ -158,8 +158,9 @@ async def _read(part: Part, limit: int, projection: Filter) -> list[Row]:
     return await _find(query, order, limit, projection)
 
 
-def _is_indexed(order: Order) -> bool:
-    """Return whether an index has this order: one field and the roll number, both ascending or both descending."""
+def _is_surely_indexed(order: Order) -> bool:
+    """Return whether the order is one field, other than a mark, and the roll number in the same direction, or the roll
+    number alone: each of these has an index."""
     directions = {key.descending for key in order}
     return len(order) <= 2 and len(directions) == 1 and not order[0].nullable
 

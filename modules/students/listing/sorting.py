@@ -48,7 +48,7 @@ def _mark(path: str, descending: bool) -> SortKey:
 
 
 def _key(source: str, make: Callable[[str], str]) -> Callable[[str, bool], SortKey]:
-    """Return what makes the sort key of a text, which is stored."""
+    """Return a function that makes the sort key over a stored key of the field `source`, which `make` computes."""
     return lambda name, descending: SortKey(f"keys.{name}", descending, parse=make, source=source)
 
 

@@ -7,7 +7,7 @@
     value     = text without = < > | "          ; a subject before an operator also without "!"
               / DQUOTE any text DQUOTE          ; with each double quote in the text written twice
 
-This is the ABNF of RFC 5234. `_OPERATORS` has the operators of each field.
+The notation is the ABNF of RFC 5234, with values in words. `_OPERATORS` has the operators of each field.
 """
 
 import re

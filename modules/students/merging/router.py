@@ -18,7 +18,7 @@ from modules.students.responses import (
     with_location,
 )
 from modules.students.schemas import StudentRead
-from modules.students.subject_catalog.spelling import EarlierMarksDoNotFit
+from modules.students.subject_catalog.mark_matching import EarlierMarksDoNotFit
 
 router = ProtectedRouter()
 

@@ -4,18 +4,17 @@ Two documents change, each by an atomic command, so a merge has three steps. Fir
 written: it is deleted, and stores what is still to be done (`merge.pending`). Nothing else changes it from then on.
 Then the survivor gets the content of both, provided that it still is in the version that was read. Last, `pending` is
 removed; if the survivor has changed, the record is restored instead. An undo stores `pending` first, too, then the
-survivor gets back its content, then the record is restored. `settle` continues after any of these steps, so whoever
+survivor gets back its content, then the record is restored. `resume` continues after any of these steps, so whoever
 finds a merge that a crash interrupted can finish it; the versions of the survivor tell by their `source` what is done.
 """
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 from bson import ObjectId
 from pydantic_core import PydanticCustomError
 
-from core.api import UNCONDITIONAL, Preconditions, change_if, retry_conflicts
+from core.api import UNCONDITIONAL, Preconditions, change_if, json_pointer, retry_conflicts
 from core.database import Filter, collection, read_majority
 from core.errors import Conflict, FieldError, InvalidRequest
 from modules.students.field_changes import differences
@@ -34,7 +33,7 @@ from modules.students.records import store
 from modules.students.records.store import StudentNotFound, Writer
 from modules.students.records.write_batch import Outcome, Write, write
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import earlier_marks
+from modules.students.subject_catalog.mark_matching import earlier_marks, out_of_range, twice
 
 _CONTENT = ("name", "branch", "marks")
 _UNFINISHED: Filter = {"merge.pending.at": {"$exists": True}, "erasing": None}
@@ -64,8 +63,8 @@ async def merge(roll_no: str, data: StudentMerge, writer: Writer) -> StudentSnap
     """Merge the record with this roll number into another one, and return that one.
 
     The preconditions are checked on the merged record. Raise `StudentNotFound`, `PreconditionFailed`, `MergeConflict`,
-    and `InvalidRequest` if `data` names no other student, chooses for a field that is not in conflict, or if the
-    student would have too many subjects.
+    and `InvalidRequest` if `data` names no other student or has a choice that is not valid, or if the student would
+    have too many subjects or merged records.
     """
     expects = writer.expects
 
@@ -86,7 +85,7 @@ async def merge(roll_no: str, data: StudentMerge, writer: Writer) -> StudentSnap
         if await write(Write(record, claimed)) is not Outcome.MADE:
             return None
         expects = UNCONDITIONAL  # if the survivor has changed: the preconditions were met on the first attempt
-        return await _find(begun.into) if await settle(claimed) else None
+        return await _find(begun.into) if await resume(claimed) else None
 
     return await retry_conflicts(attempt)
 
@@ -153,8 +152,7 @@ def _choices(conflicts: dict[str, FieldConflict], data: StudentMerge, known: Sub
             detail = "The two records do not have different values in this field."
             wrong.append(_wrong_choice(written, "merge_choice", detail))
         elif field in choices:
-            detail = f'This is another spelling of the subject "{subject}", which is there twice.'
-            wrong.append(_wrong_choice(written, "subject_twice", detail))
+            wrong.append(_wrong_choice(written, "subject_twice", twice(subject)))
         elif not isinstance(choice, str):
             wrong += _wrong_values(written, subject, choice, known)
         choices[field] = choice
@@ -173,12 +171,11 @@ def _wrong_values(written: str, subject: str, mark: int | float, known: SubjectC
     if not subject:
         yield _wrong_choice(written, "merge_choice", "Choose `into` or `from`.")
     elif mark > (highest := known.max_of(subject)):
-        yield _wrong_choice(written, "mark_range", f"A mark lies between 0 and {highest:g}.")
+        yield _wrong_choice(written, "mark_range", out_of_range(highest))
 
 
 def _wrong_choice(field: str, code: str, detail: str) -> FieldError:
-    pointer = "#/choose/" + quote(field.replace("~", "~0").replace("/", "~1"), safe="~")
-    return FieldError(code=code, detail=detail, pointer=pointer)
+    return FieldError(code=code, detail=detail, pointer=json_pointer(["choose", field]))
 
 
 async def undo(roll_no: str, writer: Writer) -> StudentSnapshot:
@@ -195,14 +192,14 @@ async def undo(roll_no: str, writer: Writer) -> StudentSnapshot:
         expects.check(survivor.etag)
         record, merged = await _last_merged(survivor)
         if merged.pending:  # its last step is left, or another undo has begun
-            await settle(record)
+            await resume(record)
             return None
         merged.pending = await _undoing(record, survivor, writer.name)
         state = {"_id": record.id, "version": record.version, "former": None, "merge.pending.at": {"$exists": False}}
         if not await change_if(StudentDocument, state, {"$set": {"merge.pending": merged.pending.model_dump()}}):
             return None
         expects = UNCONDITIONAL
-        return await _find(merged.into) if await settle(record) else None
+        return await _find(merged.into) if await resume(record) else None
 
     return await retry_conflicts(attempt)
 
@@ -234,12 +231,12 @@ async def _undoing(record: StudentSnapshot, survivor: StudentSnapshot, by: str) 
     )
 
 
-async def settle(record: StudentSnapshot) -> bool:
+async def resume(record: StudentSnapshot) -> bool:
     """Finish a merge or an undo that a record has begun, and return whether it was made. If the survivor has changed
     first, take it back. It can be called by several processes at the same time."""
     merge = record.merge
-    assert merge, "only a merged record is settled"
-    assert merge.pending, "only an unfinished merge is settled"
+    assert merge, "only a merged record has a merge"
+    assert merge.pending, "only an unfinished merge is resumed"
     made = await _write_survivor(merge, merge.pending)
     if made is merge.pending.undo:
         source = _UNDO + merge.source
@@ -262,10 +259,10 @@ async def _write_survivor(merge: Merge, pending: PendingMerge) -> bool:
         if await write(Write(survivor, following)) is Outcome.MADE:
             return True
     found = await collection(StudentDocument).find_one({"_id": merge.into, "version": version}, {"source": 1})
-    return bool(found and found["source"] == source) or await _is_past(merge.into, version, source)
+    return bool(found and found["source"] == source) or await _has_version(merge.into, version, source)
 
 
-async def _is_past(student: ObjectId, version: int, source: str) -> bool:
+async def _has_version(student: ObjectId, version: int, source: str) -> bool:
     return await StudentVersion.find_one({"student": student, "version": version, "source": source}) is not None
 
 
@@ -274,8 +271,8 @@ async def _find(student: ObjectId) -> StudentSnapshot | None:
     return StudentSnapshot.of(stored) if stored else None
 
 
-async def settle_all(survivor: ObjectId | None = None) -> None:
-    """Settle the merges and undos that a crash interrupted: all, or those of one survivor."""
+async def resume_all(survivor: ObjectId | None = None) -> None:
+    """Finish the merges and undos that a crash interrupted: all, or those of one survivor."""
     query = _UNFINISHED if survivor is None else {**_UNFINISHED, "merge.into": survivor}
     async for stored in read_majority(StudentDocument).find(query):
-        await settle(StudentSnapshot.of(stored))
+        await resume(StudentSnapshot.of(stored))

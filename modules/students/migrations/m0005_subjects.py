@@ -9,7 +9,8 @@ from beanie import Document, free_fall_migration
 from core.clock import utc_now
 from core.database import collection, insert_ignoring_duplicates
 from modules.students.models import SUBJECT_SEPARATOR
-from modules.students.subject_catalog.models import UNORDERED, exact_key, spelling_key
+from modules.students.subject_catalog.models import UNORDERED
+from modules.students.subject_catalog.spelling import exact_key, spelling_key
 
 
 class _StoredStudent(Document):

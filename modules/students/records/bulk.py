@@ -21,7 +21,7 @@ from modules.students.models import (
 )
 from modules.students.records.write_batch import Outcome, Write, write_all
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import above_maximum
+from modules.students.subject_catalog.mark_matching import above_maximum
 
 # The highest number of similar students for one roll number, and of students that one query returns for several.
 MAX_SIMILAR = 20

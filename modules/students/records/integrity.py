@@ -18,7 +18,7 @@ from modules.students.figures import MarkFigures
 from modules.students.models import Change, Erasure, StudentDocument, StudentVersion, StudentVersionData, keys_of
 from modules.students.schemas import StudentCreate
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.spelling import match
+from modules.students.subject_catalog.mark_matching import match
 
 _BATCH = 500
 

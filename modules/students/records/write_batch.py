@@ -18,7 +18,7 @@ from bson import ObjectId
 from core.database import Batcher, bulk_update, collection, insert_ignoring_duplicates
 from modules.students.figures import MarkFigures
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, StudentVersion
-from modules.students.subject_catalog.spelling import register
+from modules.students.subject_catalog.mark_matching import register
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from typing import Any, Self
 
 from core.database import Batcher, collection
 from modules.students.settings import MarkSettings
-from modules.students.subject_catalog.models import UNORDERED, ConflictRule, Subject, exact_key, spelling_key
+from modules.students.subject_catalog.models import UNORDERED, ConflictRule, Subject
+from modules.students.subject_catalog.spelling import exact_key, spelling_key
 
 MAX_AGE_SECONDS = 1.0
 
 Mark = int | float
 
-_FIELDS = ("name", "title", "max", "order", "aliases", "counts_in_total", "spellings", "declared", "merged")
+_FIELDS = ("name", "max", "order", "counts_in_total", "spellings", "declared", "merged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,6 @@ class SubjectCatalog:
     """All subjects that are stored.
 
     names       of all subjects, as stored
-    titles      by name, of the subjects that have one
     maxima      the highest mark by name, of the subjects that have one of their own: see `max_of`
     order       the place by name, of the subjects that have one: see `sorted`
     uncounted   the names of those that are no part of a total: see `counts`
@@ -37,7 +37,6 @@ class SubjectCatalog:
     """
 
     names: frozenset[str] = frozenset()
-    titles: Mapping[str, str] = field(default_factory=dict)
     maxima: Mapping[str, float] = field(default_factory=dict)
     order: Mapping[str, int] = field(default_factory=dict)
     uncounted: frozenset[str] = frozenset()
@@ -63,7 +62,6 @@ class SubjectCatalog:
         rows = list(stored)
         return cls(
             names=frozenset(row["name"] for row in rows),
-            titles={row["name"]: row["title"] for row in rows if row["title"] is not None},
             maxima={row["name"]: row["max"] for row in rows if row["max"] is not None},
             order={row["name"]: row["order"] for row in rows if row["order"] != UNORDERED},
             uncounted=frozenset(row["name"] for row in rows if not row["counts_in_total"]),
@@ -124,20 +122,28 @@ class SubjectCatalog:
 _current = SubjectCatalog()
 
 
-def forget(*, entirely: bool = False) -> None:
-    """Read the subjects again before they are used the next time: after a write, or `entirely` for another database."""
+def invalidate() -> None:
+    """Read the subjects again before they are used the next time: after a write."""
+    _use(replace(_current, read_at=float("-inf")))
+
+
+def reset() -> None:
+    """Know no subjects until they are read: of another database."""
+    _use(SubjectCatalog())
+
+
+def _use(catalog: SubjectCatalog) -> None:
     global _current  # noqa: PLW0603 (one catalogue for the process)
-    _current = SubjectCatalog() if entirely else replace(_current, read_at=float("-inf"))
+    _current = catalog
 
 
 async def _read(requests: Sequence[None]) -> list[SubjectCatalog]:
-    global _current  # noqa: PLW0603 (as above)
     before, read_at = _current, monotonic()
     # The filter matches all subjects, and lets the query use an index.
     found = collection(Subject).find({"order": {"$gte": 0}}, _FIELDS)
     catalog = SubjectCatalog.of(await found.to_list(None), read_at)
     if _current is before:  # otherwise a write came in between, and may not be in it
-        _current = catalog
+        _use(catalog)
     return [catalog] * len(requests)
 
 

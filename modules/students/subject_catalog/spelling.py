@@ -1,154 +1,57 @@
-"""Marks under the stored names of their subjects, in whatever spelling they were written. Every write of marks passes
-here: of one student, of a bulk, and of an import."""
+"""The keys by which spellings of one subject are found."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Generic, TypeVar
+import re
+import unicodedata
+from functools import lru_cache
 
-from core.api import RequestBody, json_pointer
-from core.clock import utc_now
-from core.database import insert_ignoring_duplicates, stored_form
-from core.errors import Conflict, FieldError, InvalidRequest
-from modules.students.settings import MarkSettings
-from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.models import Subject, spelling_key
+from core.api import normalized
+from modules.students.joined_letters import with_joined_letters
 
-MAX_STORED = 5_000
-"""How many subjects there may be: each process keeps them all in memory, and reads them again every second."""
+_EXACT = "."
+"""The first character of a key that stands for one exact spelling. No subject contains a dot."""
 
-Value = TypeVar("Value", int | float, int | float | None)
-Body = TypeVar("Body", bound=RequestBody)
+# Characters that nobody sees by themselves: the property Default_Ignorable_Code_Point (UAX 44).
+_IGNORED = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+# Forms with a meaning of their own, such as x², ①, ½ and ㎡: tags of decompositions (UAX 44, table 14).
+_MEANINGFUL = {"<super>", "<sub>", "<circle>", "<fraction>", "<font>", "<square>"}
 
 
-TOO_MANY = f"This would be a new subject, and there are {MAX_STORED:,} already. Use one of them, or merge some."
+def spelling_key(subject: str) -> str:
+    """Return a key that is equal for spellings of one subject: those that differ only in case, Unicode form, width or
+    invisible characters.
 
-
-class EarlierMarksDoNotFit(Conflict):
-    """The marks of the earlier version do not fit the subjects of today: one is above its maximum, or two are in what
-    is one subject now. `detail` has the subject. Nothing was changed. Change the subject with
-    `PUT /subjects/{subject}`, or write the marks that are wanted."""
-
-    title = "Earlier marks do not fit"
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectError:
-    """Why a mark in a subject, as it was written, is refused."""
-
-    subject: str
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class MatchedMarks(Generic[Value]):
-    """Marks by the stored names of their subjects.
-
-    `stored_as` has the stored name of each subject that was written otherwise, and `new` are the subjects with a mark
-    that are not stored yet.
+    This is identifier caseless matching (The Unicode Standard, section 3.13, D147), with two exceptions. Forms that may
+    have a meaning of their own stay: `x²` is not `x2`, nor `①` `1`, whereas `Ⅱ` is `II`, and letters of full or half
+    width are those of usual width. And the dot of `İ`, a Turkish capital, is left out: `MATEMATİK` is `Matematik`.
     """
-
-    marks: dict[str, Value]
-    stored_as: dict[str, str]
-    new: list[str]
-    errors: list[SubjectError]
+    return subject.casefold() if subject.isascii() else _folded(subject)
 
 
-def match(marks: Mapping[str, Value], known: SubjectCatalog) -> MatchedMarks[Value]:
-    """Return marks under the stored names of their subjects, with an error for each that is above its maximum, and for
-    each that names the subject of another one."""
-    found: MatchedMarks[Value] = MatchedMarks({}, {}, [], [])
-    unknown: dict[str, str] = {}
-    usual = MarkSettings.current().max
-    room = MAX_STORED - len(known.names)
-    for subject, mark in marks.items():
-        name = known.find(subject)
-        if name is None:
-            name = unknown.setdefault(spelling_key(subject), subject)
-            if mark is not None:
-                found.new.append(name)
-                if len(found.new) > room:
-                    found.errors.append(SubjectError(subject, "subjects_full", TOO_MANY))
-        if name in found.marks:
-            detail = f'This is another spelling of the subject "{name}", which is there twice.'
-            found.errors.append(SubjectError(subject, "subject_twice", detail))
-        elif mark is not None and mark > (highest := known.maxima.get(name, usual)):
-            found.errors.append(SubjectError(subject, "mark_range", f"A mark lies between 0 and {highest:g}."))
-        found.marks[name] = mark
-        if name != subject:
-            found.stored_as[subject] = name
-    return found
+@lru_cache(1_000)
+def _folded(subject: str) -> str:
+    visible = _IGNORED.sub("", with_joined_letters(normalized("NFC", subject)))
+    plain = "".join(map(_plain_form, visible))
+    return normalized("NFC", plain.casefold().replace("i\u0307", "i"))
 
 
-async def register(subjects: Iterable[str]) -> SubjectCatalog:
-    """Store the subjects that are not stored yet, as long as there are fewer than `MAX_STORED`, and return all.
-
-    Of two processes that write different spellings at once, the unique index lets only one store its spelling.
-    """
-    known = await SubjectCatalog.read()
-    new = {spelling_key(subject): subject for subject in subjects if known.find(subject) is None}
-    if not new:
-        return known
-    now, room = utc_now(), max(0, MAX_STORED - len(known.names))
-    rows = [
-        Subject(spellings=[key], name=name, created_at=now, updated_at=now) for key, name in islice(new.items(), room)
-    ]
-    await insert_ignoring_duplicates(Subject, [stored_form(row) for row in rows])
-    catalog.forget()
-    return await SubjectCatalog.read()
+def _plain_form(character: str) -> str:
+    """Return a character for one of another width or place, and for a ligature the letters, but never a dot: see
+    `exact_key`."""
+    plain = normalized("NFKC", character)
+    is_meaningful = unicodedata.decomposition(character).partition(" ")[0] in _MEANINGFUL
+    return character if is_meaningful or "." in plain else plain
 
 
-async def accept_body(data: Body) -> tuple[Body, dict[str, str]]:
-    """Return a body with `marks` under the stored names of their subjects, and the stored name of each that was written
-    otherwise. Raise `InvalidRequest`."""
-    marks: Mapping[str, Any] = getattr(data, "marks")  # noqa: B009  (of several schemas)
-    if not marks:
-        return data, {}
-    matched = match(marks, await SubjectCatalog.read())
-    _refuse(matched, lambda subject: json_pointer(["marks", subject]))
-    return data.model_copy(update={"marks": matched.marks}), matched.stored_as
+def exact_key(subject: str) -> str:
+    """Return the key of a subject that `spelling_key` does not tell from another one, as students stored before version
+    0.3 may have. It is a subject of its own until somebody merges the two."""
+    return _EXACT + subject
 
 
-async def accept_mark(subject: str, mark: int | float) -> tuple[str, dict[str, str]]:
-    """Return the stored name of a subject for one mark, and whether it was written otherwise, as `accept_body` does.
-    Raise `InvalidRequest`."""
-    matched = match({subject: mark}, await SubjectCatalog.read())
-    _refuse(matched, lambda _: "#/mark")
-    return next(iter(matched.marks)), matched.stored_as
-
-
-def _refuse(matched: MatchedMarks[Any], pointer_of: Callable[[str], str]) -> None:
-    if matched.errors:
-        raise InvalidRequest(
-            errors=[
-                FieldError(code=error.code, detail=error.detail, pointer=pointer_of(error.subject))
-                for error in matched.errors
-            ]
-        )
-
-
-def earlier_marks(marks: Mapping[str, int | float], known: SubjectCatalog) -> dict[str, int | float]:
-    """Return the marks of an earlier version under today's names of their subjects. Raise `EarlierMarksDoNotFit`."""
-    found = known.respelled(marks)
-    for subject, mark in found.items():
-        if mark > (highest := known.max_of(subject)):
-            raise EarlierMarksDoNotFit(
-                f"The earlier mark in {subject} is {mark:g}, and the maximum is {highest:g} now."
-            )
-    if len(found) < len(marks):
-        by_name: dict[str, str] = {}
-        for subject in marks:
-            other = by_name.setdefault(known.name_of(subject), subject)
-            if other != subject and not known.merged.keys() & {subject, other}:
-                detail = f"There were marks in {other} and in {subject}, which are one subject now."
-                raise EarlierMarksDoNotFit(detail)
-    return found
-
-
-def above_maximum(
-    marks: Mapping[str, int | float], before: Mapping[str, int | float], known: SubjectCatalog
-) -> list[str]:
-    """Return the subjects with a new mark that is above the maximum. What a student had `before` may be above it."""
-    return [subject for subject, mark in marks.items() if mark > known.max_of(subject) and mark != before.get(subject)]
+def is_exact(key: str) -> bool:
+    """Return whether a key stands for one exact spelling."""
+    return key.startswith(_EXACT)

@@ -5,17 +5,10 @@ from collections.abc import Sequence
 from pymongo.errors import DuplicateKeyError
 
 from core.api import retry_conflicts
-from core.database import collection, insert_ignoring_duplicates, stored_form
+from core.database import collection, insert_ignoring_duplicates
 from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.models import (
-    ConflictRule,
-    OperationKind,
-    Subject,
-    SubjectOperation,
-    exact_key,
-    is_exact,
-    spelling_key,
-)
+from modules.students.subject_catalog.models import ConflictRule, OperationKind, Subject, SubjectOperation
+from modules.students.subject_catalog.spelling import exact_key, is_exact, spelling_key
 from modules.students.subjects import service
 from modules.students.subjects.service import SubjectNotFound
 from modules.students.subjects.unused import SubjectNameTaken
@@ -25,23 +18,29 @@ async def change_names(operation: SubjectOperation) -> None:
     """Change the subjects, unless an interrupted run has done so. Raise `SubjectNameTaken`, and `SubjectNotFound` if
     the subject has been removed."""
 
+    is_merge = operation.kind is OperationKind.MERGE
+
     async def attempt() -> Subject | None:
         stays = await Subject.get(operation.stays)
         if stays is None:
-            raise SubjectNotFound(f"The subject {operation.target} is gone.")
-        if operation.kind is OperationKind.MERGE:
-            return await _merged(stays, operation)
-        return await _renamed(stays, operation.target, operation.by)
+            removed = operation.target if is_merge else operation.subject
+            raise SubjectNotFound(f"The subject {removed} has been removed.")
+        if is_merge:
+            return await _merge(stays, operation)
+        return await _rename(stays, operation.target, operation.by)
 
     try:
         await retry_conflicts(attempt)
     except DuplicateKeyError:
-        raise SubjectNameTaken(f"Another subject has the name or the alias {operation.target}.") from None
+        taken = operation.subject if is_merge else operation.target
+        if is_merge:
+            await _put_back(Subject.model_validate(operation.removed))
+        raise SubjectNameTaken(f"Another subject has the name {taken}, or one of its aliases.") from None
     finally:
-        catalog.forget()
+        catalog.invalidate()
 
 
-async def _renamed(subject: Subject, to: str, by: str) -> Subject | None:
+async def _rename(subject: Subject, to: str, by: str) -> Subject | None:
     """Give a subject another name; the earlier one becomes an alias."""
     if subject.name == to:
         return subject
@@ -58,7 +57,7 @@ def _keys(aliases: Sequence[str]) -> list[str]:
     return [spelling_key(alias) for alias in aliases]
 
 
-async def _merged(stays: Subject, operation: SubjectOperation) -> Subject | None:
+async def _merge(stays: Subject, operation: SubjectOperation) -> Subject | None:
     """Remove the subject that is merged, and let the one that stays understand its names."""
     gone = Subject.model_validate(operation.removed)
     # Also what a concurrent write has registered under its names, after an earlier attempt.
@@ -78,8 +77,19 @@ async def _merged(stays: Subject, operation: SubjectOperation) -> Subject | None
     return await stays.change(service.logged(stays, operation.by, changes))
 
 
-async def _separated(operation: SubjectOperation) -> None:
-    """Undo `_merged`, unless an interrupted run has done so. Raise `SubjectNameTaken` if another subject has one of the
+async def _put_back(gone: Subject) -> None:
+    """Store a subject again whose merge has failed, without the names that another subject has taken meanwhile."""
+    others = await Subject.find({"spellings": {"$in": gone.spellings}, "_id": {"$ne": gone.id}}).to_list()
+    taken = {key for other in others for key in other.spellings}
+    own, *aliases = gone.spellings
+    gone.spellings = [exact_key(gone.name) if own in taken else own, *(key for key in aliases if key not in taken)]
+    gone.aliases = [alias for alias in gone.aliases if spelling_key(alias) not in taken]
+    gone.version += 1
+    await insert_ignoring_duplicates(Subject, [gone.row()])
+
+
+async def _separate(operation: SubjectOperation) -> None:
+    """Undo `_merge`, unless an interrupted run has done so. Raise `SubjectNameTaken` if another subject has one of the
     names now; then nothing has changed."""
     gone = Subject.model_validate(operation.removed)
 
@@ -98,17 +108,16 @@ async def _separated(operation: SubjectOperation) -> None:
 
     await retry_conflicts(attempt)
     gone.version += 1
-    row = {"_id": gone.id, **stored_form(gone)}
-    if await insert_ignoring_duplicates(Subject, [row]) and await Subject.get(gone.id) is None:
+    if await insert_ignoring_duplicates(Subject, [gone.row()]) and await Subject.get(gone.id) is None:
         await change_names(operation)
         raise SubjectNameTaken(f"Another subject has the name or an alias of {gone.name}.")
-    catalog.forget()
+    catalog.invalidate()
 
 
 async def restore_names(operation: SubjectOperation) -> None:
     """Undo `change_names`, unless an interrupted run has done so. Raise the same errors."""
     if operation.kind is OperationKind.MERGE:
-        await _separated(operation)
+        await _separate(operation)
     else:
         await change_names(_reversed(operation))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +9,7 @@ from bson import ObjectId
 
 from core.api import change_if
 from core.clock import utc_now
-from core.database import Lease, LeaseLost, check_disk_space, collection, operation_timeout, read_majority
+from core.database import Lease, check_disk_space, collection, operation_timeout, read_majority
 from core.errors import Conflict, NotFound
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.bulk import StudentBulkStore
@@ -31,22 +30,15 @@ from modules.students.subjects.operations import check_marks_in_both, end
 
 BATCH = 500
 
-SETTLED_FOR = timedelta(minutes=5)
-"""After this time, the writes that began before an operation ended are finished."""
-
-_LEASE = "subject operations"
+LATE_WRITES_FOR = timedelta(minutes=5)
+"""For this long after an operation has ended, writes that began before it may still arrive."""
 
 
 async def carry_out_subject_operations() -> None:
     """Carry out the operations that have begun, one after the other, unless another process does so."""
     if not await SubjectOperation.find({"active": {"$gt": ""}}).exists():
         return
-    if lease := await Lease.try_acquire(_LEASE):
-        try:
-            with suppress(LeaseLost):  # then another process goes on
-                await lease.run_while_held(_carry_out_all)
-        finally:
-            await lease.release()
+    await Lease.run_exclusively("subject operations", _carry_out_all)
 
 
 async def _carry_out_all() -> None:
@@ -54,10 +46,10 @@ async def _carry_out_all() -> None:
         await _carry_out(operation)
 
 
-async def settle_operations() -> None:
+async def rename_late_marks() -> None:
     """Look again at the operations that ended a short time ago, for marks under the earlier name whose writes took
     very long, such as through an election of MongoDB."""
-    ended = {"finished_at": {"$gt": utc_now() - SETTLED_FOR}}
+    ended = {"finished_at": {"$gt": utc_now() - LATE_WRITES_FOR}}
     for operation in await SubjectOperation.find(ended).sort("_id").to_list():
         subject = operation.target if operation.is_undo else operation.subject
         known = await SubjectCatalog.read()
@@ -115,9 +107,9 @@ async def _rename_marks(operation: SubjectOperation, subject: str) -> None:
             if not rows:
                 return
             if known.find(subject) == subject:
-                raise Conflict(f"The subject {subject} is there again.")
+                raise Conflict(f"The subject {subject} exists again.")
             students = map(StudentSnapshot.of, rows)
-            writes = [store.changed(one, {"marks": _renamed(one.marks, operation, known)}) for one in students]
+            writes = [store.changed(one, {"marks": _renamed_marks(one.marks, operation, known)}) for one in students]
             both = await _log(operation, writes) if operation.kind is OperationKind.MERGE else set[Any]()
             made = [write for write, is_made in zip(writes, await store.write_all(writes), strict=True) if is_made]
             counts = {"changed": len(made), "conflicts": sum(write.successor.id in both for write in made)}
@@ -126,7 +118,7 @@ async def _rename_marks(operation: SubjectOperation, subject: str) -> None:
             await asyncio.sleep(PAUSE_SECONDS)  # until the competing writes are replicated to a majority
 
 
-def _renamed(marks: Mapping[str, Mark], operation: SubjectOperation, known: SubjectCatalog) -> dict[str, Mark]:
+def _renamed_marks(marks: Mapping[str, Mark], operation: SubjectOperation, known: SubjectCatalog) -> dict[str, Mark]:
     """Return marks under today's names. After a renaming, a mark under the earlier name was written last."""
     found = known.respelled(marks)
     if operation.kind is OperationKind.RENAME:
@@ -187,7 +179,7 @@ async def _restore(operation: SubjectOperation) -> None:
                 for entry in entries
                 if entry.student in before and _is_unchanged(operation, entry, students.get(entry.student))
             ]
-            done = sum(await store.write_all(writes)) + sum(map(store.has_made, students.values()))
+            done = sum(await store.write_all(writes, within_maxima=True)) + sum(map(store.has_made, students.values()))
             restored, kept = restored + done, kept + len(students) - done
     await collection(SubjectOperation).update_one({"_id": operation.id}, {"$set": {"restored": restored, "kept": kept}})
 

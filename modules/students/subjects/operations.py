@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 
 from core.api import change_if, retry_conflicts
 from core.clock import utc_now
-from core.database import Page, Window, collection, stored_form
+from core.database import Page, Window, collection
 from core.errors import Conflict, FieldError, NotFound
 from modules.students.models import StudentDocument
 from modules.students.records.bulk import StudentBulkStore
@@ -54,8 +54,8 @@ class OperationNotFound(NotFound):
 
 
 class OperationNotUndoable(Conflict):
-    """The operation cannot be undone: it has been undone, or its subject was renamed or merged since. `detail` has the
-    reason."""
+    """The operation cannot be undone: it has failed, it is being undone or has been, or its subject was renamed or
+    merged since. `detail` has the reason."""
 
     title = "Operation cannot be undone"
 
@@ -78,8 +78,8 @@ async def rename(subject: str, to: str, by: str) -> SubjectOperation:
 async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
     """Begin to merge a subject into another one.
 
-    Raise `SubjectNotFound`, also for the other one, `SameSubject`, `MarksInBoth`, `MarksAboveMaximum` and
-    `SubjectBusy`.
+    Raise `SubjectNotFound`, also for the other one, `SameSubject`, `MarksInBoth`, `MarksAboveMaximum`, `SubjectBusy`,
+    and `SubjectNameTaken` if another subject gets one of the names at this moment.
     """
 
     async def attempt() -> SubjectOperation | None:
@@ -94,7 +94,7 @@ async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
             subject=stored.name,
             target=other.name,
             stays=other.id,
-            removed={"_id": stored.id, **stored_form(stored)},
+            removed=stored.row(),
             on_conflict=data.on_conflict,
             by=by,
         )
@@ -161,7 +161,7 @@ async def undo(operation_id: str, by: str) -> SubjectOperation:
     except DuplicateKeyError:
         raise SubjectBusy from None
     if operation is None:
-        raise OperationNotUndoable("The operation has just ended, or somebody else is undoing it.")
+        raise OperationNotUndoable("The operation has changed at this moment. Send the request again.")
     try:
         await restore_names(operation)
     except (Conflict, NotFound):

@@ -148,7 +148,7 @@ async def rename_subject(
 ) -> SubjectOperationRead:
     """Rename a subject, for all students with marks in it.
 
-    Each of these students gets a version. The earlier name stays an alias. `Location` has the progress.
+    Each of these students gets a version. The earlier name becomes an alias. `Location` has the progress.
     """
     return _begun(await operations.rename(subject, data.to, user.username), request, response)
 
@@ -159,7 +159,9 @@ async def rename_subject(
     dependencies=[WRITER],
     responses={
         202: {"headers": BEGUN},
-        **problem_responses(Forbidden, SubjectNotFound, SubjectBusy, SameSubject, MarksAboveMaximum, MarksInBoth),
+        **problem_responses(
+            Forbidden, SubjectNotFound, SubjectBusy, SameSubject, SubjectNameTaken, MarksAboveMaximum, MarksInBoth
+        ),
     },
 )
 async def merge_subject(

@@ -18,16 +18,9 @@ from modules.students.records.store import Writer
 from modules.students.settings import MarkSettings
 from modules.students.subject_catalog import catalog
 from modules.students.subject_catalog.catalog import SubjectCatalog
-from modules.students.subject_catalog.models import (
-    UNORDERED,
-    Subject,
-    SubjectChange,
-    SubjectOperation,
-    exact_key,
-    is_exact,
-    spelling_key,
-)
-from modules.students.subject_catalog.spelling import MAX_STORED, TOO_MANY
+from modules.students.subject_catalog.mark_matching import MAX_STORED, TOO_MANY
+from modules.students.subject_catalog.models import UNORDERED, Subject, SubjectChange, SubjectOperation
+from modules.students.subject_catalog.spelling import exact_key, is_exact, spelling_key
 from modules.students.subjects.schemas import MAX_ALIASES, SubjectWrite
 from modules.students.subjects.unused import free_names, student_counts
 
@@ -52,8 +45,8 @@ class OtherSubject(Conflict):
 
 
 class SubjectBusy(Conflict):
-    """The subject is being renamed or merged, or that is being undone. Wait until this operation has ended;
-    `GET /subject-operations` lists them."""
+    """The subject is being renamed or merged, or such an operation is being undone. Wait until it has ended;
+    `GET /subject-operations` lists the operations."""
 
     title = "Subject busy"
 
@@ -109,8 +102,9 @@ async def _find(subject: str) -> Subject | None:
 async def put(subject: str, data: SubjectWrite, writer: Writer) -> tuple[Subject, bool]:
     """Declare a subject, and return it and whether it was stored only now.
 
-    Raise `OtherSubject`, `SubjectNameTaken`, `MarksAboveMaximum`, `SubjectBusy`, `PreconditionFailed`, and
-    `SubjectNotFound` if `If-Match` expects a subject that does not exist.
+    Raise `OtherSubject`, `SubjectNameTaken`, `MarksAboveMaximum`, `SubjectBusy`, `TooManySubjects`,
+    `PreconditionFailed`, `InvalidRequest` for too many aliases, and `SubjectNotFound` if `If-Match` expects a subject
+    that does not exist.
     """
 
     async def attempt() -> tuple[Subject, bool] | None:
@@ -142,7 +136,7 @@ async def _create(name: str, data: SubjectWrite, by: str) -> tuple[Subject, bool
             await _free_aliases(new)
         return None
     finally:
-        catalog.forget()
+        catalog.invalidate()
     return new, True
 
 
@@ -158,7 +152,7 @@ async def _replace(stored: Subject, data: SubjectWrite, by: str) -> Subject | No
         await _free_aliases(stored.model_copy(update=changes))
         return None
     finally:
-        catalog.forget()
+        catalog.invalidate()
     if changed and is_lowered:
         # Until now, another process may have accepted marks up to the earlier maximum.
         await asyncio.sleep(catalog.MAX_AGE_SECONDS)
@@ -178,7 +172,7 @@ async def _restore_maximum(lowered: Subject, maximum: float | None, by: str) -> 
         return await now.change(logged(now, by, {"max": maximum}))
 
     await retry_conflicts(attempt)
-    catalog.forget()
+    catalog.invalidate()
 
 
 def highest(maximum: float | None) -> float:
@@ -223,13 +217,13 @@ def logged(subject: Subject, by: str, changes: Mapping[str, Any]) -> dict[str, A
         name: value for name, value in changes.items() if name != "spellings" and getattr(subject, name) != value
     }
     what = ", ".join(f"{name}: {_shown(getattr(subject, name))} → {_shown(new)}" for name, new in differing.items())
-    return {**changes, "log": [*subject.log, entry(by, what or "declared")][-MAX_LOG:]}
+    return {**changes, "log": [*subject.log, _entry(by, what or "declared")][-MAX_LOG:]}
 
 
-def entry(by: str, what: str) -> SubjectChange:
-    """Return a log entry of the current request."""
-    caller = current_request()
-    return SubjectChange(at=utc_now(), by=by, address=caller.address, request_id=caller.request_id, what=what)
+def _entry(by: str, what: str) -> SubjectChange:
+    """Return a log entry with the current request; a job's has the address `local`."""
+    request = current_request()
+    return SubjectChange(at=utc_now(), by=by, address=request.address, request_id=request.request_id, what=what)
 
 
 def _shown(value: Any) -> str:

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Set
 from datetime import timedelta
 
 from core.clock import utc_now
-from core.database import collection, insert_ignoring_duplicates, stored_form
+from core.database import collection, insert_ignoring_duplicates
 from core.errors import Conflict, FieldError
 from modules.students.listing import pages
 from modules.students.models import StudentDocument
 from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.models import Subject, SubjectOperation, spelling_key
+from modules.students.subject_catalog.models import Subject, SubjectOperation
+from modules.students.subject_catalog.spelling import spelling_key
 
 UNUSED_FOR = timedelta(hours=1)
-"""After this time, a subject that nobody uses is removed."""
+"""A subject that nobody uses is removed if it has not been changed for this long."""
 
 
 class SubjectNameTaken(Conflict):
@@ -39,7 +40,7 @@ async def remove_unused(names: Set[str]) -> None:
     unused = [name for name in left if not await _is_in_marks(name)]
     if unused:
         await collection(Subject).delete_many({"name": {"$in": unused}, "declared": False})
-        catalog.forget()
+        catalog.invalidate()
 
 
 async def remove_all_unused() -> None:
@@ -61,8 +62,8 @@ async def _is_in_marks(name: str) -> bool:
 
 
 async def free_names(pointers: Mapping[str, str | None], wanted: Subject) -> None:
-    """Remove other subjects that have one of these names if nobody has declared them, and no student has marks in them,
-    not even a deleted one. Raise `SubjectNameTaken`, with a pointer into the body, if another subject has one."""
+    """Remove the unused subjects that have one of these names, other than `wanted`. Raise `SubjectNameTaken`, with a
+    pointer into the body, if a subject that is used has one."""
     for name, pointer in pointers.items():
         other = await Subject.find_one({"spellings": spelling_key(name)})
         if other is None or other.id == wanted.id:
@@ -76,13 +77,12 @@ async def _remove(subject: Subject) -> bool:
     """Remove a subject whose name or alias another one gets, and return whether it was unused."""
     if subject.declared or subject.name in await _busy() or await _is_in_marks(subject.name):
         return False
-    row = {"_id": subject.id, **stored_form(subject)}
     removed = await collection(Subject).delete_one({"_id": subject.id, "version": subject.version})
-    catalog.forget()
+    catalog.invalidate()
     # Until now, another process may have written marks in it.
     await asyncio.sleep(catalog.MAX_AGE_SECONDS)
     if removed.deleted_count and await _is_in_marks(subject.name):
-        await insert_ignoring_duplicates(Subject, [row])
-        catalog.forget()
+        await insert_ignoring_duplicates(Subject, [subject.row()])
+        catalog.invalidate()
         return False
     return True

@@ -60,7 +60,7 @@ async def _undo_entries(job: Import, entries: Sequence[ChangeLogEntry]) -> tuple
         for entry in entries
         if entry.student in made and current[entry.student].version == entry.after
     ]
-    made_now = zip(writes, await students.write_all(writes), strict=True)
+    made_now = zip(writes, await students.write_all(writes, within_maxima=True), strict=True)
     restored = {ObjectId(write.successor.id) for write, is_made in made_now if is_made}
     restored |= {key for key, student in current.items() if students.has_made(student)}
     gone = await students.erased([entry.student for entry in entries if entry.student not in current])

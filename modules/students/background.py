@@ -1,4 +1,4 @@
-"""The work at startup and the jobs: for the modules that follow students, and for the figures of students."""
+"""The module's work at startup, and its jobs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,16 +15,16 @@ from modules.students.sort_keys import name_key
 from modules.students.stored_figures import update_figures
 from modules.students.subject_catalog import catalog
 from modules.students.subjects import unused
-from modules.students.subjects.operation_job import carry_out_subject_operations, settle_operations
+from modules.students.subjects.operation_job import carry_out_subject_operations, rename_late_marks
 
 _OLD_INDEX = "roll_no_unique"
 
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """Store which modules follow students before any job or request needs it, and delete the index of older releases
-    that allowed a roll number only once, also for deleted students."""
-    catalog.forget(entirely=True)
+    """Store which modules follow students before any job or request needs it, and load the alphabetical order. Delete
+    the index of older releases that allowed a roll number only once, also for deleted students."""
+    catalog.reset()
     name_key("")  # loads the alphabetical order, which takes 0.2 seconds, before the first write needs it
     students = collection(StudentDocument)
     if _OLD_INDEX in await students.index_information():
@@ -41,14 +41,15 @@ async def deliver_changes() -> None:
         pass
 
 
-# In each process, because another one may run without a module that follows students.
+# Changes are delivered, and erasures finished, in each process, because another one may run without a module that
+# follows students. The jobs of subjects and figures take a lease if there is work.
 jobs = (
     Every(1, deliver_changes),
     Every(30, erasure.finish_erasures),
-    Every(30, merging.settle_all),
+    Every(30, merging.resume_all),
     Every(3600, erasure.sweep),
     Every(1, carry_out_subject_operations),
-    Every(60, settle_operations),
+    Every(60, rename_late_marks),
     Every(3600, unused.remove_all_unused),
     Every(5, update_figures),
 )
