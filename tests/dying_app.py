@@ -1,8 +1,9 @@
 """The service, as an app that kills its own process in the middle of a write: `tests.dying_app:app`.
 
-A request with the header `X-Die-After: 3` ends the process once the third command of that request on a collection of
-students or imports has been answered, as a power cut would. If a request needs fewer commands, or the header is 0, the
-process survives, and the response has the number of commands in `X-Commands`.
+A request with the header `X-Die-After: 3` ends the process once the third write of that request to a collection of
+students or imports has been answered, as a power cut would. If a request writes less, or the header is 0, the process
+survives, and the response has the number of writes in `X-Writes`. Reads are not counted: for the database, a kill after
+one is the same as a kill before it, and jobs read at any time.
 """
 
 import os
@@ -20,8 +21,11 @@ from pymongo.monitoring import (
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 
+WRITES = {"insert", "update", "delete", "findAndModify"}
+
+
 class Reaper(CommandListener):
-    """Counts the commands on students and imports while a request is watched. One is watched at a time."""
+    """Counts the writes to students and imports while a request is watched. One is watched at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,20 +35,24 @@ class Reaper(CommandListener):
         self._last = 0
 
     def watch(self, last: int) -> None:
-        """Start to count, and kill the process after this number of commands; 0 never kills it."""
+        """Start to count, and kill the process after this number of writes; 0 never kills it."""
         self._last, self.count, self.watching = last, 0, True
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Remember a command on students or imports, just before it is sent."""
-        if self.watching and str(event.command.get(event.command_name)).startswith(("student", "import")):
+        """Remember a write to students or imports, just before it is sent."""
+        if (
+            self.watching
+            and event.command_name in WRITES
+            and str(event.command.get(event.command_name)).startswith(("student", "import"))
+        ):
             self._ours.add(event.request_id)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Count a command that was answered, including with a duplicate key."""
+        """Count a write that was answered, including with a duplicate key."""
         self._ended(event.request_id)
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Count a command that was refused as a whole."""
+        """Count a write that was refused as a whole."""
         self._ended(event.request_id)
 
     def _ended(self, request_id: int) -> None:
@@ -70,7 +78,7 @@ async def _watch(request: Request, call_next: RequestResponseEndpoint) -> Respon
         response = await call_next(request)
     finally:
         reaper.watching = False
-    response.headers["X-Commands"] = str(reaper.count)
+    response.headers["X-Writes"] = str(reaper.count)
     return response
 
 

@@ -144,10 +144,10 @@ def test_processes_share_one_server(data: Path, app: StartApp) -> None:
 
 
 def test_the_server_keeps_running_for_an_app_that_restarts_in_time(data: Path, app: StartApp) -> None:
-    first = app(grace=5.0)
+    first = app(grace=8.0)
     first.url()
     before = mongods(data)
-    until(lambda: age(only(before)) > 5.1)  # the grace period starts when the app exits, not when it starts
+    until(lambda: age(only(before)) > 8.1)  # the grace period starts when the app exits, not when it starts
     first.kill()
     second = app()
     second.url()

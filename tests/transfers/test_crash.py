@@ -14,7 +14,7 @@ from tests.transfers.killed import School, assert_complete, content_of, file_of,
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("without_coverage")]
 
 ROWS = BATCH + 100  # so that one batch is prepared while another is written
-FEWEST_COMMANDS = 15
+FEWEST_WRITES = 15
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
 
 
 def import_and_kill(school: School, after: int) -> bool:
-    """Import the file, kill the server after this number of commands, and restart it. Return whether the import was
+    """Import the file, kill the server after this number of writes, and restart it. Return whether the import was
     unfinished when the server was killed."""
     headers = {"Content-Type": CSV, "X-Die-After": str(after)}
     try:
@@ -47,7 +47,7 @@ def test_an_import_that_is_killed_at_any_step_can_be_finished_or_undone(school: 
             break
         ends.append(recover(school, before, expected, undo=step % 2 == 0))
 
-    assert len(ends) >= FEWEST_COMMANDS
+    assert len(ends) >= FEWEST_WRITES, ends
     assert {"sent again", "finished", "undone"} <= set(ends)
 
 
