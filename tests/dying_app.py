@@ -20,7 +20,6 @@ from pymongo.monitoring import (
 )
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
-
 WRITES = {"insert", "update", "delete", "findAndModify"}
 
 
