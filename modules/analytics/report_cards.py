@@ -29,10 +29,12 @@ async def get(roll_no: str, branch: str | None = None) -> ReportCard:
     Raise `StudentNotFound`, `InvalidRequest` for another branch, or `Unavailable` if the query queue is full.
     """
     student = await StudentReader.get(roll_no)
+    known = await SubjectCatalog.read()
+    student.marks = known.respelled(student.marks)
     if branch not in (None, student.branch):
         detail = f"The student is in the branch {student.branch}. Compare within it, or leave this out."
         raise InvalidRequest(errors=[FieldError(code="other_branch", detail=detail, parameter="branch")])
-    figures = MarkFigures(await SubjectCatalog.read())
+    figures = MarkFigures(known)
     async with query_concurrency.query_slot():
         grouping = None if branch is None else these_branches([branch])
         tally = await mark_counts.tally(sorted(student.marks), (), grouping) if student.marks else Tally({}, {})

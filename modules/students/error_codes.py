@@ -23,6 +23,7 @@ ERROR_CODES = {
     "subject_dot": "The name of a subject contains a dot.",
     "subject_max": "The highest mark of a subject is a number above 0, up to a million.",
     "subject_max_marks": "Students have higher marks than the maximum allows; `detail` has their number.",
+    "maxima_differ": "The marks of the subject would mean something else in the other one, whose maximum is different.",
     "subject_same": "The subject is called so already, or is to be merged into itself.",
     "subject_twice": "Two names are those of one subject, in another case, width or Unicode form, or an alias.",
     "subject_url": "The name is that of another subject than the one in the URL. Leave it out, or rename the subject.",

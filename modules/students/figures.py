@@ -44,13 +44,14 @@ class MarkFigures:
 
     def factor(self, subject: str) -> Fraction:
         """Return the number that converts a mark in a subject to the scale from 0 to `MARKS_MAX`."""
-        own = self.catalog.maxima.get(subject)
+        own = self.catalog.own_max(subject)
         return Fraction(1) if own is None else _ratio(MarkSettings.current().max, own)
 
     def counted(self, marks: Marks) -> Marks:
         """Return the marks in the subjects that count in the total."""
-        uncounted = self.catalog.uncounted
-        return {subject: mark for subject, mark in marks.items() if subject not in uncounted} if uncounted else marks
+        if not self.catalog.uncounted:
+            return marks
+        return {subject: mark for subject, mark in marks.items() if self.catalog.counts(subject)}
 
     def total(self, marks: Marks) -> int | None:
         """Return the total in hundredths, an exact integer; None without a mark that counts."""

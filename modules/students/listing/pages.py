@@ -52,21 +52,27 @@ async def filter_of(selection: Selection) -> Filter:
     conditions = await _with_stored_subjects(selection.conditions)
     lists = sum(condition.field == MISSING for any_of in conditions for condition in any_of)
     sets = await _indexed_sets(lists) if lists else None
-    return query_of(conditions, lambda subject: _without_marks([subject], sets))
+    known = SubjectCatalog.current()
+    return query_of(conditions, lambda subject: _without_marks(known.names_in_marks(subject), sets))
 
 
 async def _with_stored_subjects(conditions: Sequence[AnyOf]) -> Sequence[AnyOf]:
-    """Return conditions with the stored names of their subjects, which may be written otherwise or by an alias."""
+    """Return conditions with the stored names of their subjects, which may be written otherwise or by an alias. While
+    a subject is renamed or merged, a mark under either name meets them."""
     if not any(_is_about_subject(one) for any_of in conditions for one in any_of):
         return conditions
     known = await SubjectCatalog.read()
 
-    def stored(one: Condition) -> Condition:
+    def stored(one: Condition) -> list[Condition]:
         if one.field == MISSING:
-            return replace(one, value=known.name_of(one.value))
-        return replace(one, field=MARKS + known.name_of(one.field.removeprefix(MARKS)))
+            return [replace(one, value=known.name_of(one.value))]
+        names = known.names_in_marks(known.name_of(one.field.removeprefix(MARKS)))
+        return [replace(one, field=MARKS + name) for name in names]
 
-    return [tuple(stored(one) if _is_about_subject(one) else one for one in any_of) for any_of in conditions]
+    return [
+        tuple(found for one in any_of for found in (stored(one) if _is_about_subject(one) else [one]))
+        for any_of in conditions
+    ]
 
 
 def _is_about_subject(condition: Condition) -> bool:
@@ -75,7 +81,9 @@ def _is_about_subject(condition: Condition) -> bool:
 
 async def without_marks(subjects: Sequence[str]) -> Filter:
     """Return the query of the students without a mark in any of these subjects."""
-    return _without_marks(subjects, await _indexed_sets(1))
+    known = await SubjectCatalog.read()
+    names = [name for subject in subjects for name in known.names_in_marks(subject)]
+    return _without_marks(names, await _indexed_sets(1))
 
 
 Sets = Sequence[Sequence[str]]
@@ -139,7 +147,7 @@ async def _parts(base: Filter, window: Window) -> AsyncIterator[Part]:
     if lead.descending and not among_unmarked:
         yield marked
     if lead.descending or among_unmarked or position is None:
-        without_mark = await without_marks([lead.path.partition(".")[2]])
+        without_mark = _without_marks([lead.path.partition(".")[2]], await _indexed_sets(1))
         yield {"$and": [base, without_mark]}, order[1:], position[1:] if position and among_unmarked else None
     if not lead.descending:
         yield marked

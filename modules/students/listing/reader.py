@@ -36,23 +36,23 @@ class StudentReader:
         while True:
             with operation_timeout():
                 page = await pages.list_(self.selection, Window(order, size, position), fields)
-            yield list(page.items)
+            position = position_of(order, page.items[-1]) if page.items else None
+            yield _with_todays_subjects(page.items)
             if not page.has_next:
                 return
-            position = position_of(order, page.items[-1])
 
     async def subjects(self, limit: int | None = None) -> list[str]:
         """Return the subjects in which the selected students have marks, in their declared order, the others by name.
         The search stops once more than `limit` are found."""
         chosen = await pages.filter_of(self.selection)
         is_all = chosen == await pages.filter_of(Selection())
-        found: set[str] = set()
+        known, found = await SubjectCatalog.read(), set[str]()
         with operation_timeout():
             async for names in pages.subject_sets(None if is_all else chosen):
-                found.update(names)
+                found.update(map(known.name_of, names))
                 if limit is not None and len(found) > limit:
                     break
-        return (await SubjectCatalog.read()).sorted(found)
+        return known.sorted(found)
 
     @staticmethod
     async def get(roll_no: str) -> StudentSnapshot:
@@ -63,3 +63,13 @@ class StudentReader:
     async def without_marks(subjects: Sequence[str]) -> Filter:
         """Return the query of the students without a mark in any of these subjects."""
         return await pages.without_marks(subjects)
+
+
+def _with_todays_subjects(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return students with marks under today's names of their subjects, some of which are being renamed or merged."""
+    known = SubjectCatalog.current()
+    if known.moving:
+        for row in rows:
+            if "marks" in row:
+                row["marks"] = known.respelled(row["marks"])
+    return list(rows)

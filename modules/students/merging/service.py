@@ -240,7 +240,8 @@ async def resume(record: StudentSnapshot) -> bool:
     made = await _write_survivor(merge, merge.pending)
     if made is merge.pending.undo:
         source = _UNDO + merge.source
-        restored = record.successor(Action.RESTORED, merge.pending.by, merge=None, deleted_at=None, source=source)
+        content = {"marks": (await SubjectCatalog.read()).respelled(record.marks), "deleted_at": None}
+        restored = record.successor(Action.RESTORED, merge.pending.by, merge=None, source=source, **content)
         await write(Write(record, restored))  # a conflict: another process has done it
     else:
         state = {"_id": record.id, "version": record.version, "merge.pending.at": merge.pending.at}
@@ -254,7 +255,9 @@ async def _write_survivor(merge: Merge, pending: PendingMerge) -> bool:
     survivor = await _find(merge.into)
     if survivor and survivor.version == version - 1:
         action = Action.RESTORED if pending.undo else Action.UPDATED
-        following = survivor.successor(action, pending.by, source=source, absorbed=pending.absorbed, **pending.content)
+        # The subjects may have other names than when the merge or the undo began.
+        content = {**pending.content, "marks": (await SubjectCatalog.read()).respelled(pending.content["marks"])}
+        following = survivor.successor(action, pending.by, source=source, absorbed=pending.absorbed, **content)
         following.keys.identities = pending.identities
         if await write(Write(survivor, following)) is Outcome.MADE:
             return True

@@ -19,6 +19,8 @@ from core.database import Batcher, bulk_update, collection, insert_ignoring_dupl
 from modules.students.figures import MarkFigures
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, StudentVersion
 from modules.students.subject_catalog.mark_matching import register
+from modules.students.subject_catalog.merge_log import log_merged
+from modules.students.subject_catalog.models import MergedStudent
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ class Outcome(Enum):
 async def write_all(writes: Sequence[Write]) -> list[Outcome]:
     """Write all of these, and return the outcome of each. A write that is not `MADE` has changed nothing.
 
-    New subjects are stored, and a new mark under a name that its subject no longer has is a `CONFLICT`. Totals and
-    averages are computed here, by the maxima of the subjects as this process knows them.
+    The students of a running merge of subjects are logged, new subjects are stored, and a new mark under a name that
+    its subject no longer has is a `CONFLICT`. Totals and averages are computed here, by the maxima of the subjects as
+    this process knows them.
     """
     known = await register({subject for one in writes for subject in _new_subjects(one)})
     figures = MarkFigures(known)
@@ -54,6 +57,8 @@ async def write_all(writes: Sequence[Write]) -> list[Outcome]:
         for one in writes:
             one.successor.keys.compute_figures(one.successor.marks, figures)
     current = [one for one in writes if known.names.issuperset(_new_subjects(one))]
+    if known.moving:
+        await log_merged([(one.current, one.successor) for one in current if one.current], known.moving.values())
     outcomes: _Outcomes = {one.successor.stamp: Outcome.CONFLICT for one in writes}
     outcomes |= await _create([one for one in current if one.current is None])
     outcomes |= await _replace([one for one in current if one.current is not None])
@@ -138,7 +143,7 @@ async def _made(writes: Sequence[Write]) -> set[ObjectId | None]:
     current = await collection(StudentDocument).find(query, {"stamp": 1}).to_list(None)
     gone = set(ids) - {row["_id"] for row in current}
     if gone:  # erased meanwhile, possibly before the copies were made, which would then remain
-        for document in (StudentVersion, FormerNumber):
+        for document in (StudentVersion, FormerNumber, MergedStudent):
             await collection(document).delete_many({"student": {"$in": list(gone)}})
     clauses = [{"student": one.successor.id, "version": one.successor.version} for one in writes]
     past = await collection(StudentVersion).find({"$or": clauses}, {"stamp": 1}).to_list(None)

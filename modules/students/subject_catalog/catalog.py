@@ -6,19 +6,50 @@ as another process has changed it at most that much later.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from time import monotonic
 from typing import Any, Self
 
+from bson import ObjectId
+
+from core.clock import utc_now
 from core.database import Batcher, collection
 from modules.students.settings import MarkSettings
-from modules.students.subject_catalog.models import UNORDERED, ConflictRule, Subject
+from modules.students.subject_catalog.models import (
+    UNORDERED,
+    ConflictRule,
+    OperationKind,
+    Subject,
+    SubjectOperation,
+)
 from modules.students.subject_catalog.spelling import exact_key, spelling_key
 
 MAX_AGE_SECONDS = 1.0
 
+LATE_WRITES_FOR = timedelta(minutes=5)
+"""For this long after an operation has ended, writes that began before it may still arrive."""
+
 Mark = int | float
 
 _FIELDS = ("name", "max", "order", "counts_in_total", "spellings", "declared", "merged")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An operation that moves the marks in a subject from an earlier name to another one, and that is running or has
+    ended a short time ago."""
+
+    operation: ObjectId
+    earlier: str
+    name: str
+    is_merge: bool
+
+    @classmethod
+    def of(cls, operation: SubjectOperation) -> Self:
+        """Return the move of a stored operation. An undo goes the other way."""
+        names = operation.subject, operation.target
+        earlier, name = reversed(names) if operation.is_undo else names
+        return cls(ObjectId(operation.id), earlier, name, operation.kind is OperationKind.MERGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +64,7 @@ class SubjectCatalog:
     by_key      the name of the subject of each key
     highest_max the highest maximum that a subject has of its own
     merged      the rules for marks in both of two merged subjects, by the name that was merged
+    moving      by each earlier name under which students may still have marks: what moves them
     read_at     when reading began, on the clock of `time.monotonic`
     """
 
@@ -44,6 +76,7 @@ class SubjectCatalog:
     by_key: Mapping[str, str] = field(default_factory=dict)
     highest_max: float = 0
     merged: Mapping[str, ConflictRule] = field(default_factory=dict)
+    moving: Mapping[str, "Move"] = field(default_factory=dict)
     read_at: float = float("-inf")
 
     @classmethod
@@ -57,11 +90,13 @@ class SubjectCatalog:
         return _current
 
     @classmethod
-    def of(cls, stored: Iterable[Mapping[str, Any]], read_at: float) -> Self:
-        """Return the catalogue of stored subjects."""
+    def of(cls, stored: Iterable[Mapping[str, Any]], moves: Iterable[Move], read_at: float) -> Self:
+        """Return the catalogue of stored subjects, some of which are being renamed or merged."""
         rows = list(stored)
+        names = frozenset(row["name"] for row in rows)
         return cls(
-            names=frozenset(row["name"] for row in rows),
+            names=names,
+            moving={move.earlier: move for move in moves if move.earlier not in names},
             maxima={row["name"]: row["max"] for row in rows if row["max"] is not None},
             order={row["name"]: row["order"] for row in rows if row["order"] != UNORDERED},
             uncounted=frozenset(row["name"] for row in rows if not row["counts_in_total"]),
@@ -89,7 +124,8 @@ class SubjectCatalog:
     def respelled(self, marks: Mapping[str, Mark]) -> dict[str, Mark]:
         """Return a student's stored marks, or those of an earlier version, under today's names of their subjects.
 
-        Of two marks in subjects that were merged, the rule of the merge decides which one is kept.
+        Of two marks in subjects that were merged, the rule of the merge decides which one is kept. A mark under the
+        earlier name of a renamed subject was written last, by a process that did not know of the renaming yet.
         """
         if marks.keys() <= self.names:  # much faster, and the usual case
             return dict(marks)
@@ -99,17 +135,26 @@ class SubjectCatalog:
                 found.setdefault(name, mark)
         for subject, mark in marks.items():
             if (name := self.name_of(subject)) != subject:
-                found[name] = self.merged.get(subject, ConflictRule.INTO).kept(found[name], mark)
+                found[name] = self.merged.get(subject, ConflictRule.FROM).kept(found[name], mark)
         return found
 
+    def names_in_marks(self, subject: str) -> list[str]:
+        """Return the names under which students may have marks in a subject, given by its stored name: this one, and
+        the earlier ones from which marks are moved."""
+        return [subject, *(earlier for earlier in self.moving if self.name_of(earlier) == subject)]
+
+    def own_max(self, subject: str) -> float | None:
+        """Return the highest mark that is declared for a subject, given by its stored name or by an earlier one."""
+        return self.maxima.get(subject if subject in self.names else self.name_of(subject)) if self.maxima else None
+
     def max_of(self, subject: str) -> float:
-        """Return the highest mark in a subject, given by its stored name: its own, or `MARKS_MAX`."""
-        own = self.maxima.get(subject)
+        """Return the highest mark in a subject, given as for `own_max`: its own, or `MARKS_MAX`."""
+        own = self.own_max(subject)
         return MarkSettings.current().max if own is None else own
 
     def counts(self, subject: str) -> bool:
-        """Return whether marks in a subject, given by its stored name, are part of a total."""
-        return subject not in self.uncounted
+        """Return whether marks in a subject, given as for `own_max`, are part of a total."""
+        return not self.uncounted or self.name_of(subject) not in self.uncounted
 
     def sorted(self, subjects: Iterable[str]) -> list[str]:
         """Return subjects, given by their stored names, in their declared order; those without one follow by name."""
@@ -141,7 +186,11 @@ async def _read(requests: Sequence[None]) -> list[SubjectCatalog]:
     before, read_at = _current, monotonic()
     # The filter matches all subjects, and lets the query use an index.
     found = collection(Subject).find({"order": {"$gte": 0}}, _FIELDS)
-    catalog = SubjectCatalog.of(await found.to_list(None), read_at)
+    rows = await found.to_list(None)
+    # Read after the subjects: of a subject that has another name already, the operation is stored.
+    moving = {"$or": [{"active": {"$gt": ""}}, {"finished_at": {"$gt": utc_now() - LATE_WRITES_FOR}}]}
+    operations = await SubjectOperation.find(moving).to_list()
+    catalog = SubjectCatalog.of(rows, map(Move.of, operations), read_at)
     if _current is before:  # otherwise a write came in between, and may not be in it
         _use(catalog)
     return [catalog] * len(requests)

@@ -1,9 +1,6 @@
 """The job that carries out renamings and mergings of subjects, and undoes them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
 
 from bson import ObjectId
 
@@ -14,9 +11,9 @@ from core.errors import Conflict, NotFound
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.bulk import StudentBulkStore
 from modules.students.records.store import PAUSE_SECONDS
-from modules.students.records.write_batch import Write
 from modules.students.subject_catalog import catalog
-from modules.students.subject_catalog.catalog import Mark, SubjectCatalog
+from modules.students.subject_catalog.catalog import Move, SubjectCatalog
+from modules.students.subject_catalog.merge_log import log_merged
 from modules.students.subject_catalog.models import (
     MergedStudent,
     OperationKind,
@@ -29,9 +26,6 @@ from modules.students.subjects.names import change_names, restore_names
 from modules.students.subjects.operations import check_marks_in_both, end
 
 BATCH = 500
-
-LATE_WRITES_FOR = timedelta(minutes=5)
-"""For this long after an operation has ended, writes that began before it may still arrive."""
 
 
 async def carry_out_subject_operations() -> None:
@@ -49,7 +43,7 @@ async def _carry_out_all() -> None:
 async def rename_late_marks() -> None:
     """Look again at the operations that ended a short time ago, for marks under the earlier name whose writes took
     very long, such as through an election of MongoDB."""
-    ended = {"finished_at": {"$gt": utc_now() - LATE_WRITES_FOR}}
+    ended = {"finished_at": {"$gt": utc_now() - catalog.LATE_WRITES_FOR}}
     for operation in await SubjectOperation.find(ended).sort("_id").to_list():
         subject = operation.target if operation.is_undo else operation.subject
         known = await SubjectCatalog.read()
@@ -70,6 +64,8 @@ async def _carry_out(operation: SubjectOperation) -> None:
         else:
             await _check_again(operation)
             await _rename_marks(operation, operation.target if operation.is_undo else operation.subject)
+            if operation.kind is OperationKind.MERGE:
+                await _count_merged(operation)
     except (Conflict, NotFound) as problem:  # the subjects were changed after an interruption
         await end(operation, OperationState.FAILED, problem.detail)
     else:
@@ -97,7 +93,7 @@ async def _count(operation: SubjectOperation, **counted: int) -> None:
 
 async def _rename_marks(operation: SubjectOperation, subject: str) -> None:
     """Change all students with a mark under the name that goes, until there is none."""
-    store = _store(operation)
+    store, move = _store(operation), Move.of(operation)
     marked = {f"marks.{subject}": {"$gte": 0}, "keys.live": True, "erasing": None}
     while True:
         check_disk_space()
@@ -109,21 +105,13 @@ async def _rename_marks(operation: SubjectOperation, subject: str) -> None:
             if known.find(subject) == subject:
                 raise Conflict(f"The subject {subject} exists again.")
             students = map(StudentSnapshot.of, rows)
-            writes = [store.changed(one, {"marks": _renamed_marks(one.marks, operation, known)}) for one in students]
-            both = await _log(operation, writes) if operation.kind is OperationKind.MERGE else set[Any]()
-            made = [write for write, is_made in zip(writes, await store.write_all(writes), strict=True) if is_made]
-            counts = {"changed": len(made), "conflicts": sum(write.successor.id in both for write in made)}
-            await _count(operation, **({"restored": len(made)} if operation.is_undo else counts))
-        if len(made) < len(writes):
+            writes = [store.changed(one, {"marks": known.respelled(one.marks)}) for one in students]
+            # Not by `write_all` alone: somebody may begin to undo the merge before it.
+            await log_merged([(one.current, one.successor) for one in writes if one.current], [move])
+            made = sum(await store.write_all(writes))
+            await _count(operation, **{"restored" if operation.is_undo else "changed": made})
+        if made < len(writes):
             await asyncio.sleep(PAUSE_SECONDS)  # until the competing writes are replicated to a majority
-
-
-def _renamed_marks(marks: Mapping[str, Mark], operation: SubjectOperation, known: SubjectCatalog) -> dict[str, Mark]:
-    """Return marks under today's names. After a renaming, a mark under the earlier name was written last."""
-    found = known.respelled(marks)
-    if operation.kind is OperationKind.RENAME:
-        found |= {known.name_of(subject): mark for subject, mark in marks.items() if subject not in known.names}
-    return found
 
 
 def _store(operation: SubjectOperation) -> StudentBulkStore:
@@ -132,33 +120,13 @@ def _store(operation: SubjectOperation) -> StudentBulkStore:
     return StudentBulkStore(operation.by, operation.source)
 
 
-async def _log(operation: SubjectOperation, writes: Sequence[Write]) -> set[Any]:
-    """Log the students of a merge before they are changed. Return the `_id`s of those who have marks in both subjects.
-
-    An entry of an earlier attempt, whose write was not made, is replaced.
-    """
-    entries = [_entry(operation, write) for write in writes]
-    await collection(MergedStudent).delete_many(
-        {"operation": operation.id, "student": {"$in": [entry.student for entry in entries]}}
-    )
-    await MergedStudent.insert_many(entries)
-    return {entry.student for entry in entries if entry.kept is not None}
-
-
-def _entry(operation: SubjectOperation, write: Write) -> MergedStudent:
-    assert write.current
-    assert write.successor.id
-    assert operation.id
-    marks, merged = write.current.marks, write.successor.marks
-    into = marks.get(operation.target)
-    return MergedStudent(
-        operation=operation.id,
-        student=write.successor.id,
-        after=write.successor.version,
-        into=into,
-        from_mark=None if into is None else marks[operation.subject],
-        kept=None if into is None else merged[operation.target],
-    )
+async def _count_merged(operation: SubjectOperation) -> None:
+    """Count the students of a merge, also those whom others have changed meanwhile, by its log."""
+    log = collection(MergedStudent)
+    changed = await log.count_documents({"operation": operation.id})
+    conflicts = await log.count_documents({"operation": operation.id, "kept": {"$gte": 0}})
+    found = {"changed": changed, "conflicts": conflicts}
+    await collection(SubjectOperation).update_one({"_id": operation.id}, {"$set": found})
 
 
 async def _restore(operation: SubjectOperation) -> None:

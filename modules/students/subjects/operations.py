@@ -40,6 +40,13 @@ class SameSubject(Conflict):
     title = "Same subject"
 
 
+class MaximaDiffer(Conflict):
+    """The two subjects have different maxima, so the marks of one would mean something else in the other. Nothing was
+    changed. Give both the same maximum with `PUT /subjects/{subject}`, and correct the marks, before you merge them."""
+
+    title = "Maxima differ"
+
+
 class MarksInBoth(Conflict):
     """Students have marks in both subjects, and the request does not say which to keep. Nothing was changed. Choose
     with `on_conflict`: `into`, `from`, `highest` or `lowest`."""
@@ -78,7 +85,7 @@ async def rename(subject: str, to: str, by: str) -> SubjectOperation:
 async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
     """Begin to merge a subject into another one.
 
-    Raise `SubjectNotFound`, also for the other one, `SameSubject`, `MarksInBoth`, `MarksAboveMaximum`, `SubjectBusy`,
+    Raise `SubjectNotFound`, also for the other one, `SameSubject`, `MaximaDiffer`, `MarksInBoth`, `SubjectBusy`,
     and `SubjectNameTaken` if another subject gets one of the names at this moment.
     """
 
@@ -86,7 +93,7 @@ async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
         stored, other = await service.find(subject), await service.find(data.into)
         if stored.id == other.id:
             raise _same(f"{data.into} is the same subject.", "#/into")
-        await service.check_marks(stored.name, service.highest(other.max), "#/into")
+        await check_maxima(stored, other)
         if data.on_conflict is None:
             await check_marks_in_both(stored.name, other.name)
         operation = SubjectOperation(
@@ -101,6 +108,14 @@ async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
         return await _begin(operation, stored, other)
 
     return await retry_conflicts(attempt)
+
+
+async def check_maxima(subject: Subject, other: Subject) -> None:
+    """Raise `MaximaDiffer` if there are marks whose maximum would be another one."""
+    mine, others = service.highest(subject.max), service.highest(other.max)
+    if mine != others and (await student_counts())[subject.name]:
+        detail = f"The highest mark in {subject.name} is {mine:g}, and in {other.name} {others:g}."
+        raise MaximaDiffer(detail, errors=[FieldError(code="maxima_differ", detail=detail, pointer="#/into")])
 
 
 async def check_marks_in_both(subject: str, other: str) -> None:

@@ -25,7 +25,13 @@ from modules.students.fields import Subject
 from modules.students.responses import WRITER, CurrentWriter
 from modules.students.subject_catalog.models import SubjectOperation
 from modules.students.subjects import operations, service
-from modules.students.subjects.operations import MarksInBoth, OperationNotFound, OperationNotUndoable, SameSubject
+from modules.students.subjects.operations import (
+    MarksInBoth,
+    MaximaDiffer,
+    OperationNotFound,
+    OperationNotUndoable,
+    SameSubject,
+)
 from modules.students.subjects.schemas import (
     OPERATION_ID_EXAMPLE,
     ListedSubject,
@@ -160,7 +166,7 @@ async def rename_subject(
     responses={
         202: {"headers": BEGUN},
         **problem_responses(
-            Forbidden, SubjectNotFound, SubjectBusy, SameSubject, SubjectNameTaken, MarksAboveMaximum, MarksInBoth
+            Forbidden, SubjectNotFound, SubjectBusy, SameSubject, SubjectNameTaken, MaximaDiffer, MarksInBoth
         ),
     },
 )

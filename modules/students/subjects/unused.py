@@ -11,6 +11,7 @@ from core.errors import Conflict, FieldError
 from modules.students.listing import pages
 from modules.students.models import StudentDocument
 from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
 from modules.students.subject_catalog.models import Subject, SubjectOperation
 from modules.students.subject_catalog.spelling import spelling_key
 
@@ -27,9 +28,9 @@ class SubjectNameTaken(Conflict):
 
 async def student_counts() -> Counter[str]:
     """Return the number of students with a mark in each subject. An index alone answers this."""
-    counts = Counter[str]()
+    known, counts = await SubjectCatalog.read(), Counter[str]()
     async for names, students in pages.counted_subject_sets():
-        counts.update(dict.fromkeys(names, students))
+        counts.update(dict.fromkeys(map(known.name_of, names), students))
     return counts
 
 
