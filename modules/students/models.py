@@ -62,7 +62,7 @@ SUBJECT_SEPARATOR = "."
 
 
 class Keys(BaseModel):
-    """Values for the indexes, made from the rest of the record. All but the sort keys are empty for a deleted student.
+    """Values for the indexes, made from the rest of the record. A deleted student has only the sort keys and `former`.
 
     live        whether the student is not deleted
     terms       the search terms of name and roll number
@@ -71,6 +71,7 @@ class Keys(BaseModel):
     total       the total in hundredths, and
     average     the average in hundredths, both as `MarkFigures.stored` returns them
     identities  the identity key of the roll number, then those of up to `MAX_FORMER` earlier ones, newest first
+    former      of a deleted student, the identities to restore
     natural     the sort key of the roll number
     name        the sort key of the name
     last_name   the sort key of the name from its last word on
@@ -84,6 +85,7 @@ class Keys(BaseModel):
     total: int | None = None
     average: float | None = None
     identities: list[str] = []
+    former: list[str] = []
     natural: str = ""
     name: str = ""
     last_name: str = ""
@@ -95,8 +97,11 @@ class Keys(BaseModel):
         return self
 
     def add_former(self, identities: Sequence[str]) -> Self:
-        """Add the identity keys of earlier versions, unless the student is deleted, and return this object."""
-        if self.live and identities != self.identities:
+        """Add the identity keys of earlier versions, and return this object. Those of a deleted student are kept to be
+        restored."""
+        if not self.live:
+            self.former = list(identities)
+        elif identities != self.identities:
             self.identities = list(dict.fromkeys([*self.identities, *identities]))[: MAX_FORMER + 1]
         return self
 
@@ -241,7 +246,7 @@ class StudentSnapshot(StudentVersionData):
         record = {**kept, **self.record(), **made, **changes}
         is_same = (record["name"], record["roll_no"]) == (self.name, self.roll_no)
         successor = self._made(record, self.keys if is_same else None)
-        successor.keys.add_former(self.keys.identities)
+        successor.keys.add_former(self.keys.identities or self.keys.former)
         return successor
 
     def record(self) -> dict[str, Any]:

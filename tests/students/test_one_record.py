@@ -347,6 +347,32 @@ def test_an_import_doubts_the_number_of_a_merged_record(client: TestClient) -> N
     assert [error["code"] for error in answer.json()["errors"]] == ["identity_similar"]
 
 
+def test_an_import_doubts_the_earlier_number_of_a_student_who_was_deleted_and_restored(client: TestClient) -> None:
+    create(client, "S1", OLD)
+    assert client.post("/students/S1/rename", json={"roll_no": "S2"}).status_code == 200
+    client.delete("/students/S2")
+    client.post("/students/S2/restore")
+
+    answer = send(client, "roll_no,name,branch\nS1,Old Child,Art\n")
+
+    assert [error["code"] for error in answer.json()["errors"]] == ["identity_similar"]
+
+
+def test_the_undo_of_a_merge_gives_each_record_its_earlier_numbers_back(client: TestClient) -> None:
+    create(client, "S0", OLD)
+    assert client.post("/students/S0/rename", json={"roll_no": "S1"}).status_code == 200
+    create(client, "S3", NEW)
+    assert client.post("/students/S3/rename", json={"roll_no": "S2"}).status_code == 200
+    assert merge(client, ALL).status_code == 200
+    assert client.post("/students/S2/merge/undo").status_code == 200
+
+    answer = send(client, "roll_no,name,branch\nS0,Old Child,Art\nS3,New Child,Art\n")
+
+    assert [(one["code"], "student S1" in one["detail"]) for one in answer.json()["errors"]] == [
+        ("identity_similar", True), ("identity_similar", False),
+    ]  # fmt: skip
+
+
 def test_an_erased_student_takes_along_what_was_merged(
     with_attendance: TestClient, settings: Settings, database: Database[JSON]
 ) -> None:

@@ -19,7 +19,6 @@ from core.database import Filter, collection, read_majority
 from core.errors import Conflict, FieldError, InvalidRequest
 from modules.students.field_changes import differences
 from modules.students.fields import check_number_of_subjects
-from modules.students.identities import identity_key
 from modules.students.merging.schemas import FieldConflict, MergeProblem, StudentMerge, Value
 from modules.students.models import (
     Action,
@@ -227,7 +226,7 @@ async def _undoing(record: StudentSnapshot, survivor: StudentSnapshot, by: str) 
         by=by,
         content={name: getattr(before, name) for name in _CONTENT},
         absorbed=[one for one in survivor.absorbed if one not in gone],
-        identities=[own, *(key for key in former if key != identity_key(record.roll_no))],
+        identities=[own, *(key for key in former if key not in record.keys.former)],
     )
 
 
