@@ -373,6 +373,18 @@ def test_the_undo_of_a_merge_gives_each_record_its_earlier_numbers_back(client: 
     ]  # fmt: skip
 
 
+def test_the_erasure_of_a_former_holder_leaves_the_pointer_of_the_next_one(client: TestClient, admin: Person) -> None:
+    create(client, "S1", OLD)
+    client.delete("/students/S1")
+    create(client, "S1", NEW)
+    client.post("/students/S1/rename", json={"roll_no": "S2"})
+    (former,) = admin.ask("GET", "/students/S1/former").json()
+
+    assert admin.ask("DELETE", f"/students/S1?purge=true&holder={former['key']}").status_code == 204
+
+    assert client.get("/students/S1").json()["moved_to"] == "S2"
+
+
 def test_an_erased_student_takes_along_what_was_merged(
     with_attendance: TestClient, settings: Settings, database: Database[JSON]
 ) -> None:

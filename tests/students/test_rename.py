@@ -106,11 +106,8 @@ def test_an_earlier_version_is_restored_under_the_new_number(client: TestClient)
     assert client.get("/students/S1").status_code == 404
 
 
-@pytest.mark.parametrize("deleted", [False, True], ids=["live", "deleted"])
-def test_a_taken_number_is_a_conflict_that_changes_nothing(either: TestClient, deleted: bool) -> None:
+def test_a_taken_number_is_a_conflict_that_changes_nothing(either: TestClient) -> None:
     create(either, "S2", name="Other")
-    if deleted:
-        either.delete("/students/S2")
     tag = either.get("/students/S1").headers["etag"]
 
     answer = rename(either, "S2")
@@ -120,9 +117,21 @@ def test_a_taken_number_is_a_conflict_that_changes_nothing(either: TestClient, d
     assert [error["pointer"] for error in answer.json()["errors"]] == ["#/roll_no"]
     assert either.get("/students/S1").headers["etag"] == tag
     assert history(either, "S1") == [(1, "created")]
-    assert len(history(either, "S2")) == 1 + deleted
+    assert history(either, "S2") == [(1, "created")]
     assert either.patch("/students/S1", json={"name": "Next"}).status_code == 200
     assert history(either, "S1") == [(2, "updated"), (1, "created")]
+
+
+def test_the_number_of_a_deleted_student_is_free(client: TestClient, settings: Settings) -> None:
+    create(client, "S2", name="Other")
+    client.delete("/students/S2")
+
+    assert rename(client, "S2").status_code == 200
+
+    assert client.get("/students/S2").json()["name"] == "Asha Rao"
+    assert history(client, "S2") == [(2, "renamed"), (1, "created")]
+    admin = people.make(client, settings, "principal", Role.ADMIN)
+    assert [one["name"] for one in admin.ask("GET", "/students/S2/former").json()] == ["Other"]
 
 
 def test_the_number_of_an_erased_student_is_free(client: TestClient, settings: Settings) -> None:

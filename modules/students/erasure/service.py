@@ -130,8 +130,9 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
         return student.erasing.model_copy(update={"waits_for": left})
     if resumed:  # only now, because an erasure can wait for long, and is resumed often
         await forget_responses()
-    # The entry of the number itself names who had it before this student.
-    await collection(FormerNumber).delete_many({"$or": [{"student": student.id}, {"_id": student.roll_no}]})
+    # The entry of the number itself names who had it before this student, or after one who has given it up.
+    own = [] if student.former else [{"_id": student.roll_no}]
+    await collection(FormerNumber).delete_many({"$or": [{"student": student.id}, *own]})
     history = StudentVersion.find(StudentVersion.student == student.id)
     await unused.remove_unused({subject for version in await history.to_list() for subject in version.marks})
     await history.delete()

@@ -12,6 +12,7 @@ from core.routing import ProtectedRouter
 from modules.students.history import service as history
 from modules.students.history.service import NotDeleted, VersionNotFound
 from modules.students.query import MAX_VERSION, HistoryQuery, HolderQuery, RestoreQuery
+from modules.students.records import store
 from modules.students.records.store import RollNoTaken, StudentMerged, StudentNotFound
 from modules.students.responses import CONDITIONAL, WRITER, CurrentWriter, RollNoInPath, read
 from modules.students.schemas import FormerHolder, StudentRead, VersionRead, VersionSummary
@@ -48,8 +49,9 @@ async def list_history(
     The history of a deleted student can be listed as well, and by admins that of a former holder of the roll number.
     """
     _check_holder(user, query.holder)
-    versions = Listing(f"history of {roll_no}{query.holder or ''}", NEWEST_FIRST)
-    page = await history.list_(roll_no, versions.window(query), query.holder)
+    student = await store.get_also_deleted(roll_no, query.holder)
+    versions = Listing(f"history of {student.id}", NEWEST_FIRST)
+    page = await history.list_(student, versions.window(query))
     versions.link(page, request, response)
     return list(page.items)
 

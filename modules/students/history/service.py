@@ -9,8 +9,7 @@ from core.errors import Conflict, NotFound
 from modules.students.field_changes import differences
 from modules.students.models import Action, StudentDocument, StudentSnapshot, StudentVersion, StudentVersionData
 from modules.students.records import store
-from modules.students.records.store import RollNoTaken, Writer
-from modules.students.records.write_batch import give_up_numbers
+from modules.students.records.store import Writer
 from modules.students.schemas import FieldChange, VersionSummary
 from modules.students.subject_catalog.catalog import SubjectCatalog
 from modules.students.subject_catalog.mark_matching import earlier_marks
@@ -28,19 +27,13 @@ class NotDeleted(Conflict):
     title = "Not deleted"
 
 
-async def list_(roll_no: str, window: Window, holder: str | None = None) -> Page[VersionSummary]:
-    """Return one page of the versions of a student, deleted or not; with `holder`, of the former holder of the roll
-    number with this public key. Raise `StudentNotFound`.
-
-    Versions have no gaps, so a page is a range of numbers.
-    """
-    student = await store.get_also_deleted(roll_no, holder)
+async def list_(student: StudentSnapshot, window: Window) -> Page[VersionSummary]:
+    """Return one page of the versions of a student. Versions have no gaps, so a page is a range of numbers."""
     lowest, highest = _range(window, student.version)
     records = await _between(student, lowest - 1, highest)  # one more, to compute the changes of the lowest
     pairs = zip([None, *records], records, strict=False)
     found = [_summary(before, record) for before, record in pairs if record.version >= lowest]
-    there = bool(found)  # empty if the cursor belongs to another student who had this roll number before
-    return Page(found[::-1], has_previous=there and highest < student.version, has_next=there and lowest > 1)
+    return Page(found[::-1], has_previous=highest < student.version, has_next=lowest > 1)
 
 
 def _range(window: Window, current: int) -> tuple[int, int]:
@@ -63,8 +56,8 @@ async def _between(student: StudentSnapshot, lowest: int, highest: int) -> list[
 
 
 async def get(roll_no: str, version: int, holder: str | None = None) -> tuple[StudentVersionData, PydanticObjectId]:
-    """Return one version of a student, as in `list_`, and the student's `_id`. Raise `StudentNotFound` or
-    `VersionNotFound`."""
+    """Return one version of a student, as in `store.get_also_deleted`, and the student's `_id`. Raise `StudentNotFound`
+    or `VersionNotFound`."""
     student = await store.get_also_deleted(roll_no, holder)
     assert student.id
     found = await _between(student, version, version)
@@ -76,9 +69,8 @@ async def get(roll_no: str, version: int, holder: str | None = None) -> tuple[St
 async def restore(roll_no: str, version: int | None, writer: Writer, holder: str | None = None) -> StudentSnapshot:
     """Restore a deleted student, or with `version` the name, branch and marks of that version, deleted or not.
 
-    With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up, once
-    nothing else prevents the write. Raise `NotDeleted`, `VersionNotFound`, `EarlierMarksDoNotFit`, and the errors of
-    `store.change`.
+    With `holder`, restore a former holder of the roll number; a deleted student who has it now gives it up. Raise
+    `NotDeleted`, `VersionNotFound`, `EarlierMarksDoNotFit`, and the errors of `store.change`.
     """
     past = None if version is None else await get(roll_no, version, holder)
 
@@ -95,15 +87,7 @@ async def restore(roll_no: str, version: int | None, writer: Writer, holder: str
         content = record.model_dump(include={"name", "branch"}) | {"marks": earlier_marks(record.marks, known)}
         return student.successor(Action.RESTORED, writer.name, deleted_at=None, former=None, **content)
 
-    async def attempt() -> StudentSnapshot:
-        return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)
-
-    try:
-        return await attempt()
-    except RollNoTaken:
-        if holder is None or not await give_up_numbers([roll_no]):
-            raise
-        return await attempt()
+    return await store.change(roll_no, edit, writer.expects, also_deleted=True, holder=holder)
 
 
 async def former_holders(roll_no: str, window: Window) -> Page[StudentDocument]:

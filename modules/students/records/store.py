@@ -13,7 +13,7 @@ from core.api import UNCONDITIONAL, Preconditions, retry_conflicts
 from core.database import Batcher, Filter, collection, read_majority
 from core.errors import Conflict, FieldError, NotFound, Problem
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, public_key
-from modules.students.records.write_batch import Outcome, Write, write
+from modules.students.records.write_batch import Outcome, Write, give_up_numbers, write
 from modules.students.schemas import StudentFields
 from modules.students.subject_catalog.catalog import SubjectCatalog
 
@@ -72,9 +72,9 @@ class StudentMerged(Conflict):
     title = "Student merged"
 
 
-def taken(roll_no: str, detail: str = "Another student has this roll number.") -> RollNoTaken:
+def taken(roll_no: str) -> RollNoTaken:
     """Return the problem for a roll number that is taken, with a pointer to the field."""
-    errors = [FieldError(code="exists", detail=detail, pointer="#/roll_no")]
+    errors = [FieldError(code="exists", detail="Another student has this roll number.", pointer="#/roll_no")]
     return RollNoTaken(f"Student {roll_no} already exists.", errors=errors)
 
 
@@ -170,7 +170,8 @@ async def change(
     roll_no: str, edit: Edit, expects: Preconditions, *, also_deleted: bool = False, holder: str | None = None
 ) -> StudentSnapshot:
     """Store the version that `edit` returns, and return it. If that is None, store nothing and return the current one.
-    With `holder`, change the former holder of the roll number who has this public key.
+    With `holder`, change the former holder of the roll number who has this public key. A deleted student who has the
+    roll number of the new version gives it up.
 
     The preconditions in `expects` are checked on the very version that is replaced. Raise `StudentNotFound`,
     `PreconditionFailed`, the errors of `edit`, `RollNoTaken` if another student has the new roll number,
@@ -193,9 +194,8 @@ async def change(
         if successor is None:
             return student if await _is_newest(found, roll_no, holder) else None
         outcome = await write(Write(student, successor))
-        if outcome is Outcome.TAKEN:
-            detail = "Another student has this roll number. If that student is deleted, an admin can erase it."
-            raise taken(successor.roll_no, detail)
+        if outcome is Outcome.TAKEN and not await give_up_numbers([successor.roll_no]):
+            raise taken(successor.roll_no)
         return successor if outcome is Outcome.MADE else None
 
     return await retry_conflicts(attempt)
