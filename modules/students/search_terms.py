@@ -64,6 +64,8 @@ _UNSPACED = re.compile(
     "[\u3005-\u3007\u3041-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
     "\ufa0e-\ufa29\U00020000-\U0003ffff]"
 )
+# Where a term begins inside a word: at each of them, and at what follows them, as in `张伟Zhang`.
+_INNER = re.compile(f"{_UNSPACED.pattern}|(?<={_UNSPACED.pattern}).")
 # A blank between two of them, which people write or leave out.
 _BLANK = re.compile(f"(?<={_UNSPACED.pattern}) +(?={_UNSPACED.pattern})")
 
@@ -83,7 +85,8 @@ def terms_of(text: str) -> list[str]:
     """Return the distinct search terms of a text: each word from each of its parts on, case-folded, without accents.
 
     `Zoë O'Neil-Łuk` gives `zoe`, `oneilluk`, `neilluk` and `luk`. In Chinese, Japanese and Korean, blanks do not count,
-    and a further term begins at each letter: `王小明` and `王 小明` give `王小明`, `小明` and `明`.
+    and a further term begins at each letter, and at other letters that follow: `王小明` and `王 小明` give `王小明`,
+    `小明` and `明`, and `张伟Zhang` also gives `zhang`.
     """
     words = _words(text)
     terms = ["".join(parts[first : first + MAX_JOINED]) for parts in words for first in range(len(parts))]
@@ -152,7 +155,7 @@ def _in_word(character: str) -> str:
 def _inner_terms(words: Iterable[str]) -> Iterator[str]:
     """Yield the terms that begin inside a word. They are cut, so that a long name has no long terms."""
     for word in words:
-        for letter in _UNSPACED.finditer(word, 1):
+        for letter in _INNER.finditer(word, 1):
             yield word[letter.start() : letter.start() + INNER_LENGTH]
 
 

@@ -24,6 +24,8 @@ Stored = Database[dict[str, Any]]
 # Language or rule, name, searches that find it, and searches that do not.
 CASES: list[tuple[str, str, list[str], list[str]]] = [
     ("Chinese", "王小明", ["王小明", "王", "小明", "明", "小"], ["王明", "明小", "大明"]),
+    ("Chinese and Latin without a blank", "张伟Zhang Wei", ["zhang", "伟zh", "张伟zhang", "zhang wei"], ["hang"]),
+    ("Japanese and Latin without a blank", "アレックスSmith", ["smith", "アレックス", "スsmi"], ["mith"]),
     ("Chinese, with blanks", "欧阳 娜娜", ["欧阳", "娜", "阳 娜娜", "娜娜 欧阳", "欧阳娜娜"], ["欧娜"]),
     ("Chinese, a dot", "约翰·史密斯", ["史密", "约翰 史密斯", "约翰史密斯"], ["约史"]),
     ("Chinese, Bopomofo", "ㄨㄤˊㄒㄧㄠˇ", ["ㄨㄤˊ", "ㄒㄧㄠ"], ["ㄨㄤˋ", "ㄨㄒ"]),
