@@ -47,6 +47,12 @@ class Demo:
     documents: tuple[type[Document], ...]
     fill: Callable[[], Awaitable[str]]
 
+    def __post_init__(self) -> None:
+        """Raise `StartupError` for documents or a function of a wrong type."""
+        check_async(self.fill, "The function `fill` of Demo")
+        if not isinstance(self.documents, tuple) or not all(_is_subclass(one, Document) for one in self.documents):
+            raise StartupError("documents of Demo is no tuple of documents. Write documents=(…,), with a comma.")
+
 
 @dataclass(frozen=True)
 class Every:
@@ -80,6 +86,14 @@ class Every:
         return name
 
 
+def _is_subclass(declared: Any, kind: type) -> bool:
+    return isinstance(declared, type) and issubclass(declared, kind)
+
+
+def _is_texts(declared: Any) -> bool:
+    return isinstance(declared, Mapping) and all(isinstance(one, str) for pair in declared.items() for one in pair)
+
+
 _ITEMS: Mapping[str, type] = {
     "documents": Document,
     "jobs": Every,
@@ -87,6 +101,22 @@ _ITEMS: Mapping[str, type] = {
     "references": Reference,
     "commands": Command,
 }
+"""What the tuples of a declaration contain."""
+
+_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "description": (lambda value: isinstance(value, str), "text"),
+    "position": (lambda value: isinstance(value, int), "a whole number"),
+    "migrations": (lambda value: isinstance(value, ModuleType), "a package. Import the package, and write its name"),
+    "settings": (
+        lambda value: _is_subclass(value, ModuleSettings),
+        "a class that inherits from ModuleSettings. Write its name without parentheses",
+    ),
+    "authenticator": (callable, "a function that takes a token"),
+    "lifespan": (callable, "a function with @asynccontextmanager. Write its name without parentheses"),
+    "error_codes": (_is_texts, "a dict of texts: the codes and their explanations"),
+    "demo": (lambda value: isinstance(value, Demo), "a Demo"),
+}
+"""The other values of a declaration: a test of their type, and what the error says they must be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +204,16 @@ class Module:
                 is_right = issubclass(one, kind) if isinstance(one, type) else isinstance(one, kind)
                 if not is_right or isinstance(one, type) is not (kind is Document):
                     raise StartupError(f"Module {self.name}: {name} has {one!r}, which is no {kind.__name__}.")
+        for name, (accepts, what) in _VALUES.items():
+            declared = getattr(self, name)
+            is_absent = declared is None and getattr(Module, name, "") is None
+            if not is_absent and not accepts(declared):
+                # Without the value: an object of settings may have secrets.
+                raise StartupError(f"Module {self.name}: {name} must be {what}.")
         if self.health_check is not None:
             check_async(self.health_check, f"Module {self.name}: health_check")
+        if self.data_check is not None:
+            check_async(self.data_check, f"Module {self.name}: data_check", yields=True)
 
     def _check_copies(self) -> None:
         """Raise `StartupError` for a copy of an owner that no reference keeps up to date and deletes."""
