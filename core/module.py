@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from math import inf
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any
 
 from beanie import Document
 
@@ -18,7 +18,7 @@ from core.errors import StartupError
 from core.events import Follow
 from core.functions import check_async
 from core.identity import Authenticator
-from core.references import OwnerCopy, Reference
+from core.references import Reference, copies_in
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
@@ -181,11 +181,11 @@ class Module:
         twice = [name for name, count in Counter(job.name for job in self.jobs).items() if count > 1]
         if twice:
             raise StartupError(f"Module {self.name}: two jobs have the name {twice[0]}. Rename one of the functions.")
+        self._check_copies()
         for reference in self.references:
             if reference.document not in self.documents:
                 raise StartupError(f"Module {self.name}: add {reference.document.__name__} to documents.")
             reference.check()
-        self._check_copies()
 
     @property
     def followed(self) -> tuple[Follow[Any], ...]:
@@ -220,13 +220,18 @@ class Module:
         kept = {(reference.document, reference.owners.name) for reference in self.references}
         for document in self.documents:
             for name, declared in document.model_fields.items():
-                kinds = (declared.annotation, *get_args(declared.annotation))
-                is_copy = any(isinstance(kind, type) and issubclass(kind, OwnerCopy) for kind in kinds)
-                if is_copy and (document, name) not in kept:
-                    raise StartupError(
-                        f"{place_of(document)}: no reference keeps the copy {name} of {document.__name__} up to date. "
-                        f"Add references=(Reference({document.__name__}, …),)."
-                    )
+                for copy in copies_in(declared.annotation, set()):
+                    if copy is not declared.annotation:
+                        raise StartupError(
+                            f"{place_of(document)}: the field {name} of {document.__name__} has a {copy.__name__} "
+                            "inside of another type, which no reference keeps up to date. Store a record for each "
+                            f"owner, with a field of exactly this type, such as `student: {copy.__name__}`."
+                        )
+                    if (document, name) not in kept:
+                        raise StartupError(
+                            f"{place_of(document)}: no reference keeps the copy {name} of {document.__name__} up to "
+                            f"date. Add references=(Reference({document.__name__}, …),)."
+                        )
 
     def _check_documents(self) -> None:
         for document in self.documents:

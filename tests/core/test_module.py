@@ -129,6 +129,8 @@ module = Module(name="x", {declared})
 """
 
 
+NO_DATA_CHECKS = ("at_once", "work", "search()", "search_for", "'search'")
+
 ADD_ARGUMENTS = {
     "None": "TypeError: 'NoneType' object is not callable",
     "lambda: None": "TypeError: .*takes 0 positional arguments but 1 was given",
@@ -166,14 +168,7 @@ ADD_ARGUMENTS = {
         ("follows=(Follow(EVENT, at_once),)", "handler of Follow must be an async function that takes one argument"),
         ("follows=(Follow(EVENT, work),)", "handler of Follow must be an async function that takes one argument"),
         ("health_check=at_once", "health_check must be an async function that takes no arguments"),
-        *(
-            (
-                f"data_check={wrong}",
-                "data_check must be an async generator that takes no arguments; .* is not. Declare it "
-                "with `async def` and `yield`",
-            )
-            for wrong in ("at_once", "work", "search()", "search_for", "'search'")
-        ),
+        *((f"data_check={wrong}", "data_check must be an async generator that takes no") for wrong in NO_DATA_CHECKS),
         ("description=None", "description must be text"),
         ("description=5", "description must be text"),
         ("position='20'", "position must be a whole number"),
