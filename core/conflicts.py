@@ -74,8 +74,9 @@ def _check_unique(all_declarations: Iterable[_Declaration]) -> None:
 
 
 def declarations_of(module: Module) -> Iterator[str]:
-    """Yield the unique names that a module declares, such as `collection users` and `route GET /users`."""
-    yield from (declaration.name for declaration in _declarations(module))
+    """Yield the unique names that a module declares, such as `collection users` and `route GET /users`, and the schemas
+    that it documents."""
+    yield from (declaration.name for declaration in (*_declarations(module), *_schemas([module])))
     yield from (f"route {route.name}" for route in _routes_of(module))
 
 
