@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from beanie import Document
+from pydantic_settings import BaseSettings
 from pymongo import IndexModel
 from pymongo.database import Database
 
@@ -102,11 +103,12 @@ def declares_what_it_defines(module: Module, package: ModuleType) -> Iterator[st
             yield f"does not declare {name} of {place_of_name(file, name)}: add it to {_ARGUMENTS[kind]}"
         if (
             isinstance(value, type)
-            and issubclass(value, ModuleSettings)
+            and issubclass(value, BaseSettings)
             and value.__module__.startswith(f"{package.__name__}.")
             and not issubclass(module.settings or object, value)
         ):
-            yield f"does not declare {name} of {place_of(value)}: add settings={name}"
+            base = "" if issubclass(value, ModuleSettings) else ", which inherits from ModuleSettings"
+            yield f"does not declare {name} of {place_of(value)}: add settings={name}{base}"
     for folder in getattr(package, "__path__", ()):
         if module.migrations is None and (Path(folder) / "migrations" / "__init__.py").exists():
             yield f"does not declare {place(folder, 1).partition(',')[0]}/migrations: add migrations=migrations"

@@ -530,6 +530,15 @@ def test_what_is_defined_in_a_file_that_nothing_imports_is_found(write: Write) -
     assert len(lines) == len(expected)
 
 
+def test_settings_of_pydantic_s_own_class_are_found(write: Write) -> None:
+    plain = (
+        "from pydantic_settings import BaseSettings\n\nclass Own(BaseSettings, env_prefix='GADGETS_'):\n    max: int"
+    )
+    module = write(settings=plain)
+    (line,) = declaration.declares_what_it_defines(module, package_of(module))
+    assert re.fullmatch(r"does not declare Own of .*line 3: add settings=Own, which inherits from ModuleSettings", line)
+
+
 def test_a_tuple_of_which_one_is_not_declared_is_found(write: Write) -> None:
     declares = "from {package}.gadgets.jobs import jobs\n" + FILES["__init__.py"]
     module = write(jobs=JOBS, __init__=declares.replace("documents=", "jobs=jobs[:1], documents="))

@@ -17,7 +17,7 @@ import pytest
 from beanie import Document
 from fastapi import APIRouter, FastAPI, Query, Response
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from core.__main__ import commands_of, main
@@ -457,7 +457,7 @@ SCHEMA = """
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, TypedDict
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
 from fastapi import Query
 from core.module import Module
 from core.routing import ProtectedRouter
@@ -624,6 +624,32 @@ def test_settings_that_a_module_does_not_declare_are_checked(
     with pytest.raises(StartupError, match=r"setting (SEATS_MOST|PORT) of") as raised:
         create_app(Settings(), modules)
     assert str(file) in str(raised.value)
+
+
+PLAIN_SETTINGS = """
+from core.module import Module
+from pydantic_settings import BaseSettings
+class Kept(BaseSettings, env_prefix="SEATS_"):
+    most: int = 1
+module = Module(name="one")
+"""
+
+
+def test_settings_of_pydantic_s_own_class_are_checked(package: Package) -> None:
+    file, _ = two_files(package, PLAIN_SETTINGS, "")
+    with pytest.raises(StartupError, match=r"setting SEATS_MOST of"):
+        create_app(Settings(), [stub(), loaded(file), Module(name="two", settings=Seats)])
+
+
+@pytest.mark.parametrize(
+    "alias", ["seats_most", AliasChoices("benches", "SEATS_MOST"), AliasPath("SEATS_MOST", 0), AliasChoices("PORT")]
+)
+def test_settings_with_an_alias_are_checked(alias: Any) -> None:
+    class Benches(ModuleSettings, env_prefix="BENCHES_"):
+        most: Annotated[int, Field(validation_alias=alias)] = 3
+
+    with pytest.raises(StartupError, match=r"setting (SEATS_MOST|PORT) of"):
+        create_app(Settings(), [stub(settings=Seats), Module(name="two", settings=Benches)])
 
 
 def test_a_module_cannot_declare_a_setting_of_the_service() -> None:
