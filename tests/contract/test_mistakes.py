@@ -254,8 +254,20 @@ MISTAKES = {
         "return [one.name for one in await Gadget.find().sort('rank').to_list()]",
         "sorts gadgets by rank in memory: declare an index of these fields .*",
     ),
-    "sort by an index": (
+    "filter without an index, in the order of one": (
         "return [one.name for one in await Gadget.find({'rank': rank}).sort('name').to_list()]",
+        "reads gadgets through a whole index to find by rank: declare an index .*",
+    ),
+    "filter without an index, in the order of one, in a pipeline": (
+        "await Gadget.aggregate([{'$match': {'rank': rank}}, {'$sort': {'name': -1}}]).to_list(); return []",
+        "reads gadgets through a whole index to find by rank: declare an index .*",
+    ),
+    "filter with an index and another field": (
+        "return [one.name for one in await Gadget.find({'rank': rank, 'name': 'a'}).sort('name').to_list()]",
+        None,
+    ),
+    "empty list of ids": (
+        "return [one.name for one in await Gadget.find({'_id': {'$in': []}, 'rank': rank}).to_list()]",
         None,
     ),
     "filter without an index": (
