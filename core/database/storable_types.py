@@ -75,13 +75,26 @@ def unstorable_fields(document: type[Document]) -> dict[str, str]:
     The document is responsible for the types that `bson_encoders` of its `Settings` names.
     """
     own = tuple(getattr(getattr(document, "Settings", None), "bson_encoders", ()))
-    found = _walk(TypeAdapter(document).core_schema, "", strict=False)
+    schema: Any = TypeAdapter(document).core_schema
+    enums = {one["ref"]: one for one in schema.get("definitions", ()) if one["type"] == "enum"}
+    found = _walk(_inlined(schema, enums) if enums else schema, "", strict=False)
     return {
         path: str(getattr(kind, "__name__", kind))
         for path, kind in found
         if path != "revision_id"  # Beanie's own, and not used
         and not (isinstance(kind, type) and issubclass(kind, own))
     }
+
+
+def _inlined(node: Any, definitions: Mapping[str, Schema]) -> Any:
+    """Return a copy of a core schema that has these definitions in place of the references to them."""
+    if isinstance(node, list | tuple):
+        return type(node)(_inlined(part, definitions) for part in node)
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") == "definition-ref":
+        return definitions.get(node["schema_ref"], node)
+    return {name: _inlined(part, definitions) for name, part in node.items()}
 
 
 def _walk(node: Any, path: str, *, strict: bool) -> Found:

@@ -292,6 +292,19 @@ def test_a_type_that_cannot_be_stored_is_refused(kind: Any, named: str) -> None:
     assert unstorable_fields(nested) == {"inner.wrong": named}
 
 
+class Described(Document):
+    """A document whose core schema has references to the definition of the enumeration."""
+
+    kind: Annotated[Kind, Field(description="A kind.")]
+    text: Annotated[Kind, Field(description="A kind.")] | str
+    texts: list[Annotated[Kind, Field(description="A kind.")] | str | None]
+
+
+def test_an_enumeration_with_a_description_is_refused_where_it_is_wrong() -> None:
+    union = "a union of types of which one is stored as the other"
+    assert unstorable_fields(Described) == {"text": union, "texts": union}
+
+
 class Thing:
     """A class that pydantic does not know."""
 
