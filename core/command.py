@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import inspect
 import os
 import re
 import signal
@@ -39,13 +40,32 @@ class Command:
     """Whether the database is opened before the command runs."""
 
     def __post_init__(self) -> None:
-        """Raise `StartupError` for a name that cannot be typed as one argument, or a function that cannot be run."""
-        if not re.fullmatch("[a-z0-9][a-z0-9_-]*", self.name):
+        """Raise `StartupError` for a name that cannot be typed as one argument, a value of a wrong type, or a function
+        that fails: one command that cannot be added to the parser would disable all of them."""
+        if not isinstance(self.name, str) or not re.fullmatch("[a-z0-9][a-z0-9_-]*", self.name):
             raise StartupError(
                 f"The name of the command {self.name!r} is invalid. Use lower-case letters, digits and '-', as in "
                 "count-loans."
             )
+        if not isinstance(self.help, str):
+            raise StartupError(f"The help of the command {self.name} must be text.")
+        if not isinstance(self.database, bool):
+            raise StartupError(f"The value of database of the command {self.name} must be True or False.")
         check_async(self.run, f"The function `run` of the command {self.name}", arguments=1)
+        self._check_arguments()
+
+    def _check_arguments(self) -> None:
+        parser = argparse.ArgumentParser()
+        try:
+            if inspect.iscoroutinefunction(self.add_arguments):
+                raise TypeError("it must not be async")
+            self.add_arguments(parser)
+            parser.format_help()
+        except Exception as error:
+            raise StartupError(
+                f"add_arguments of the command {self.name} fails: {type(error).__name__}: {error}. Give a function "
+                "that takes the parser, such as `lambda _: None`, and write '%' as '%%' in the help of arguments."
+            ) from error
 
 
 def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
@@ -53,7 +73,9 @@ def parser_for(commands: Sequence[Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m core", description="Commands of the Student Management API.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in commands:
-        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        escaped = command.help.replace("%", "%%")  # argparse formats each `help`, and a description with `%(prog)`
+        description = escaped if "%(prog)" in command.help else command.help
+        subparser = subparsers.add_parser(command.name, help=escaped, description=description)
         command.add_arguments(subparser)
         subparser.set_defaults(command=command)
     return parser

@@ -15,7 +15,7 @@ from core.database import collection_name
 from core.errors import StartupError
 from core.module import Module, changed_at, place_of
 from core.routing import DeclaredRoute, add_types, add_types_of_routes, declared_routes, overlap
-from core.settings import ModuleSettings, Settings, variables
+from core.settings import Settings, variables
 
 THE_SERVICE = "the service itself"
 
@@ -74,8 +74,9 @@ def _check_unique(all_declarations: Iterable[_Declaration]) -> None:
 
 
 def declarations_of(module: Module) -> Iterator[str]:
-    """Yield the unique names that a module declares, such as `collection users` and `route GET /users`."""
-    yield from (declaration.name for declaration in _declarations(module))
+    """Yield the unique names that a module declares, such as `collection users` and `route GET /users`, and the schemas
+    that it documents."""
+    yield from (declaration.name for declaration in (*_declarations(module), *_schemas([module])))
     yield from (f"route {route.name}" for route in _routes_of(module))
 
 
@@ -102,10 +103,11 @@ def _schemas(modules: Sequence[Module]) -> Iterator[_Declaration]:
 
 
 def _settings_classes(module: Module) -> Iterator[type[BaseSettings]]:
-    """Yield the declared settings class of a module, and those that its files define without declaring them."""
+    """Yield the declared settings class of a module, and those that its files define without declaring them, also of
+    pydantic's own base class."""
     if module.settings:
         yield module.settings
-    for kind in _subclasses(ModuleSettings):
+    for kind in _subclasses(BaseSettings):
         if any(getattr(sys.modules.get(package), "module", None) is module for package in _packages_of(kind)):
             yield kind
 
@@ -116,7 +118,7 @@ def _packages_of(kind: type) -> Iterator[str]:
     yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1))
 
 
-def _subclasses(kind: type[ModuleSettings]) -> Iterator[type[ModuleSettings]]:
+def _subclasses(kind: type[BaseSettings]) -> Iterator[type[BaseSettings]]:
     for subclass in kind.__subclasses__():
         yield subclass
         yield from _subclasses(subclass)

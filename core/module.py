@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from math import inf
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any
 
 from beanie import Document
 
@@ -18,7 +18,7 @@ from core.errors import StartupError
 from core.events import Follow
 from core.functions import check_async
 from core.identity import Authenticator
-from core.references import OwnerCopy, Reference
+from core.references import Reference, copies_in
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
 
@@ -46,6 +46,12 @@ class Demo:
 
     documents: tuple[type[Document], ...]
     fill: Callable[[], Awaitable[str]]
+
+    def __post_init__(self) -> None:
+        """Raise `StartupError` for documents or a function of a wrong type."""
+        check_async(self.fill, "The function `fill` of Demo")
+        if not isinstance(self.documents, tuple) or not all(_is_subclass(one, Document) for one in self.documents):
+            raise StartupError("documents of Demo is no tuple of documents. Write documents=(…,), with a comma.")
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,14 @@ class Every:
         return name
 
 
+def _is_subclass(declared: Any, kind: type) -> bool:
+    return isinstance(declared, type) and issubclass(declared, kind)
+
+
+def _is_texts(declared: Any) -> bool:
+    return isinstance(declared, Mapping) and all(isinstance(one, str) for pair in declared.items() for one in pair)
+
+
 _ITEMS: Mapping[str, type] = {
     "documents": Document,
     "jobs": Every,
@@ -87,6 +101,22 @@ _ITEMS: Mapping[str, type] = {
     "references": Reference,
     "commands": Command,
 }
+"""What the tuples of a declaration contain."""
+
+_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "description": (lambda value: isinstance(value, str), "text"),
+    "position": (lambda value: isinstance(value, int), "a whole number"),
+    "migrations": (lambda value: isinstance(value, ModuleType), "a package. Import the package, and write its name"),
+    "settings": (
+        lambda value: _is_subclass(value, ModuleSettings),
+        "a class that inherits from ModuleSettings. Write its name without parentheses",
+    ),
+    "authenticator": (callable, "a function that takes a token"),
+    "lifespan": (callable, "a function with @asynccontextmanager. Write its name without parentheses"),
+    "error_codes": (_is_texts, "a dict of texts: the codes and their explanations"),
+    "demo": (lambda value: isinstance(value, Demo), "a Demo"),
+}
+"""The other values of a declaration: a test of their type, and what the error says they must be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +181,11 @@ class Module:
         twice = [name for name, count in Counter(job.name for job in self.jobs).items() if count > 1]
         if twice:
             raise StartupError(f"Module {self.name}: two jobs have the name {twice[0]}. Rename one of the functions.")
+        self._check_copies()
         for reference in self.references:
             if reference.document not in self.documents:
                 raise StartupError(f"Module {self.name}: add {reference.document.__name__} to documents.")
             reference.check()
-        self._check_copies()
 
     @property
     def followed(self) -> tuple[Follow[Any], ...]:
@@ -174,21 +204,34 @@ class Module:
                 is_right = issubclass(one, kind) if isinstance(one, type) else isinstance(one, kind)
                 if not is_right or isinstance(one, type) is not (kind is Document):
                     raise StartupError(f"Module {self.name}: {name} has {one!r}, which is no {kind.__name__}.")
+        for name, (accepts, what) in _VALUES.items():
+            declared = getattr(self, name)
+            is_absent = declared is None and getattr(Module, name, "") is None
+            if not is_absent and not accepts(declared):
+                # Without the value: an object of settings may have secrets.
+                raise StartupError(f"Module {self.name}: {name} must be {what}.")
         if self.health_check is not None:
             check_async(self.health_check, f"Module {self.name}: health_check")
+        if self.data_check is not None:
+            check_async(self.data_check, f"Module {self.name}: data_check", yields=True)
 
     def _check_copies(self) -> None:
         """Raise `StartupError` for a copy of an owner that no reference keeps up to date and deletes."""
         kept = {(reference.document, reference.owners.name) for reference in self.references}
         for document in self.documents:
             for name, declared in document.model_fields.items():
-                kinds = (declared.annotation, *get_args(declared.annotation))
-                is_copy = any(isinstance(kind, type) and issubclass(kind, OwnerCopy) for kind in kinds)
-                if is_copy and (document, name) not in kept:
-                    raise StartupError(
-                        f"{place_of(document)}: no reference keeps the copy {name} of {document.__name__} up to date. "
-                        f"Add references=(Reference({document.__name__}, …),)."
-                    )
+                for copy in copies_in(declared.annotation, set()):
+                    if copy is not declared.annotation:
+                        raise StartupError(
+                            f"{place_of(document)}: the field {name} of {document.__name__} has a {copy.__name__} "
+                            "inside of another type, which no reference keeps up to date. Store a record for each "
+                            f"owner, with a field of exactly this type, such as `student: {copy.__name__}`."
+                        )
+                    if (document, name) not in kept:
+                        raise StartupError(
+                            f"{place_of(document)}: no reference keeps the copy {name} of {document.__name__} up to "
+                            f"date. Add references=(Reference({document.__name__}, …),)."
+                        )
 
     def _check_documents(self) -> None:
         for document in self.documents:

@@ -5,11 +5,11 @@ are full although the records of deleted owners are hidden. The copies follow th
 second or two. The records of an erased owner are deleted before the erasure is final.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
 
-from beanie import Document, PydanticObjectId
+from beanie import BackLink, Document, Link, PydanticObjectId
 from bson import ObjectId
 from pydantic import BaseModel
 from pymongo import IndexModel
@@ -32,6 +32,28 @@ class OwnerCopy(BaseModel):
     id: PydanticObjectId
     version: int
     live: bool
+
+
+def copies_in(annotation: Any, seen: set[type]) -> Iterator[type[OwnerCopy]]:
+    """Yield the copies of owners in a field of this type, also those inside of lists, models and so on. `seen` are the
+    models that need no second look. A linked document is stored elsewhere."""
+    if not isinstance(annotation, type):
+        inner = () if get_origin(annotation) in (Link, BackLink) else get_args(annotation)
+    elif issubclass(annotation, OwnerCopy):
+        yield annotation
+        return
+    else:
+        inner = () if annotation in seen else tuple(_types_of_fields(annotation))
+        seen.add(annotation)
+    for one in inner:
+        yield from copies_in(one, seen)
+
+
+def _types_of_fields(kind: type) -> Iterable[Any]:
+    if issubclass(kind, BaseModel):
+        return (field.annotation for field in kind.model_fields.values())
+    # A named tuple has hints, a plain one has none.
+    return get_type_hints(kind).values() if is_typeddict(kind) or issubclass(kind, tuple) else ()
 
 
 Copy = TypeVar("Copy", bound=OwnerCopy)
@@ -100,10 +122,13 @@ class Reference(Generic[Copy]):
         return *forget, Follow(owners.changed, self._refresh_changed)
 
     def check(self) -> None:
-        """Raise `StartupError` if the document lacks the field, or an index by owner."""
+        """Raise `StartupError` if the document lacks the field or an index by owner, or if the field is no copy."""
         name, document = self.owners.name, self.document.__name__
         if name not in self.document.model_fields:
             raise StartupError(f"{document} has a Reference but no field {name}.")
+        kind = self.document.model_fields[name].annotation
+        if not (isinstance(kind, type) and issubclass(kind, OwnerCopy)):
+            raise StartupError(f"{document} has a Reference, but its field {name} is no copy of an owner.")
         indexes = getattr(getattr(self.document, "Settings", None), "indexes", [])
         first = [next(iter(one.document["key"])) for one in indexes if isinstance(one, IndexModel)]
         if f"{name}.id" not in first:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
+    AliasPath,
     BeforeValidator,
     Field,
     FilePath,
@@ -268,9 +270,21 @@ class Settings(ModuleSelection):
 
 
 def variables(kind: type[BaseSettings]) -> dict[str, str]:
-    """Return the environment variables of a settings class, each with its field name."""
+    """Return the environment variables of a settings class, each with its field name. A field with aliases has these
+    in place of its own name, without the prefix."""
     prefix = kind.model_config.get("env_prefix", "")
-    return {f"{prefix}{field}".upper(): field for field in kind.model_fields}
+    return {
+        name.upper(): field
+        for field, declared in kind.model_fields.items()
+        for name in _aliases(declared.validation_alias) or [f"{prefix}{field}"]
+    }
+
+
+def _aliases(declared: str | AliasPath | AliasChoices | None) -> list[str]:
+    if declared is None:
+        return []
+    choices = declared.choices if isinstance(declared, AliasChoices) else [declared]
+    return [str(one.path[0]) if isinstance(one, AliasPath) else one for one in choices]
 
 
 def read_settings(kinds: Sequence[type[BaseSettings]] = (), errors: Sequence[str] = ()) -> Settings:

@@ -121,3 +121,19 @@ def steps(plan: Any) -> Iterator[tuple[str, str]]:
             yield stage, plan.get("indexName", "")
         for value in plan.values():
             yield from steps(value)
+
+
+def filters_whole_index(plan: Any) -> bool:
+    """Return whether a plan reads an index from end to end, and each document, and then drops those that do not match.
+    A sparse or partial index is meant to have few documents."""
+    if isinstance(plan, list):
+        return any(map(filters_whole_index, plan))
+    if not isinstance(plan, dict):
+        return False
+    scan = plan.get("inputStage", {}) if plan.get("stage") == "FETCH" and plan.get("filter") else {}
+    if scan.get("stage") == "IXSCAN" and not scan.get("isSparse") and not scan.get("isPartial"):
+        return all(one in _UNBOUNDED for one in scan["indexBounds"].values())
+    return filters_whole_index(list(plan.values()))
+
+
+_UNBOUNDED = (["[MinKey, MaxKey]"], ["[MaxKey, MinKey]"])

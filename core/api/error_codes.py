@@ -41,7 +41,7 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "object": "The body, or the line of an NDJSON file, is not a JSON object.",
     "out_of_range": "The time is before the year 1 or after the year 9999, or the duration is too long.",
     "pattern": "The text does not have the form that `detail` states.",
-    "repeated": "A parameter or field that takes one value was given more than once.",
+    "repeated": "A parameter, a field or an entry of an object that takes one value was given more than once.",
     "string_too_long": "The text has more characters than allowed.",
     "string_too_short": "The text has fewer characters than required, or is empty.",
     "string_type": "The value is not text.",

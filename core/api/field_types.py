@@ -32,6 +32,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError
 
 from core.api.text_fields import DocumentedPattern
 from core.database import SortKey
+from core.errors import StartupError
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
@@ -92,7 +93,7 @@ class DecimalField:
     """A number with an exact decimal value, as in `Annotated[Decimal, DecimalField(ge=0, le=10, example=7.25)]`.
 
     It is a `Decimal` in Python and in MongoDB, and a number in JSON. It has at most 15 digits, because most clients
-    read numbers as binary ones, which keep that many.
+    read numbers as binary ones, which keep that many. A field that can be null is `Annotated[Decimal, …] | None`.
     """
 
     ge: float | None = None
@@ -101,6 +102,11 @@ class DecimalField:
     example: float = 72.5
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if source is not Decimal:  # whose values would not be accepted
+            raise StartupError(
+                f"DecimalField is for Decimal, and not for {source}. Write `Annotated[Decimal, DecimalField(…)]`, and "
+                "for a field that can be null, `Annotated[Decimal, DecimalField(…)] | None`."
+            )
         limits = Field(ge=self.ge, le=self.le, decimal_places=self.decimal_places, max_digits=_MAX_DIGITS)
         in_json = PlainSerializer(float, return_type=float, when_used="json")
         # Limits that are added to a type with validators would be missing in the documentation.

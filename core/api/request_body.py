@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -14,7 +22,7 @@ MAX_FIELDS = 100
 
 class RequestBody(BaseModel):
     """Base class of all request schemas. Unknown fields are rejected, not ignored, and so are values that MongoDB
-    cannot store."""
+    cannot store, and entries of an object that have the same name once it is trimmed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,8 +48,14 @@ class RequestBody(BaseModel):
             handler.resolve_ref_schema(made)["properties"][name] = ignored
         return made
 
-    @field_validator("*")
+    @field_validator("*", mode="wrap")
     @classmethod
-    def _check_storable(cls, value: Any) -> Any:
-        check_storable(value)
-        return value
+    def _check_value(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        checked = check(value)
+        # Of two entries whose names become the same, as "A1" and " A1" of `dict[Code, int]`, pydantic keeps the second.
+        if isinstance(value, dict) and isinstance(checked, dict) and len(checked) < len(value):
+            raise PydanticCustomError(
+                "repeated", "Two of these entries have the same name, apart from spaces or the encoding of accents."
+            )
+        check_storable(checked)
+        return checked

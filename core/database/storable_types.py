@@ -5,11 +5,12 @@ https://docs.pydantic.dev/latest/api/pydantic_core_schema/
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import time
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import combinations
 from pathlib import PurePath
 from typing import Any, get_args, get_origin
 from zoneinfo import ZoneInfo
@@ -47,9 +48,17 @@ _OPAQUE = (re.Pattern, ZoneInfo, Secret)
 _INSTANCES = (ObjectId, Binary, Decimal128, Int64, Regex, DBRef, Link, PurePath, SecretStr, SecretBytes)
 # Types that are stored as another one, which strict validation refuses.
 _CONVERTED = {"date", "timedelta", "uuid", "url", "enum", "set", "frozenset", "tuple", "deque", "lax-or-strict"}
-_NO_KEYS = {"bytes", "none", "nullable", "tuple", "frozenset", "named-tuple", "model"}
+_NO_KEYS = {"any", "bytes", "none", "nullable", "tuple", "frozenset", "named-tuple", "model"}
 # Types of which one is stored as the other, so that it would be read as the other.
-_AMBIGUOUS = ({"date", "datetime"}, {"timedelta", "int"}, {"timedelta", "float"})
+_ARRAYS = ("list", "set", "frozenset", "tuple", "deque", "named-tuple")
+_AMBIGUOUS: Sequence[Set[str]] = (
+    {"date", "datetime"},
+    *({"timedelta", other} for other in ("int", "float", "date", "datetime")),
+    *({"str", other} for other in ("url", "path or address", "enum of str")),
+    *({"enum of int", other} for other in ("int", "float")),
+    {"enum of float", "float"},
+    *map(set, combinations(_ARRAYS, 2)),
+)
 # The parts of a schema that do not concern the validation of stored values.
 _SKIPPED = {"config", "default", "function", "json_schema", "keys_schema", "metadata", "serialization", "strict_schema"}
 
@@ -66,13 +75,26 @@ def unstorable_fields(document: type[Document]) -> dict[str, str]:
     The document is responsible for the types that `bson_encoders` of its `Settings` names.
     """
     own = tuple(getattr(getattr(document, "Settings", None), "bson_encoders", ()))
-    found = _walk(TypeAdapter(document).core_schema, "", strict=False)
+    schema: Any = TypeAdapter(document).core_schema
+    enums = {one["ref"]: one for one in schema.get("definitions", ()) if one["type"] == "enum"}
+    found = _walk(_inlined(schema, enums) if enums else schema, "", strict=False)
     return {
         path: str(getattr(kind, "__name__", kind))
         for path, kind in found
         if path != "revision_id"  # Beanie's own, and not used
         and not (isinstance(kind, type) and issubclass(kind, own))
     }
+
+
+def _inlined(node: Any, definitions: Mapping[str, Schema]) -> Any:
+    """Return a copy of a core schema that has these definitions in place of the references to them."""
+    if isinstance(node, list | tuple):
+        return type(node)(_inlined(part, definitions) for part in node)
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") == "definition-ref":
+        return definitions.get(node["schema_ref"], node)
+    return {name: _inlined(part, definitions) for name, part in node.items()}
 
 
 def _walk(node: Any, path: str, *, strict: bool) -> Found:
@@ -141,8 +163,18 @@ def _leaves(node: Any) -> Iterator[Schema]:
 
 
 def _is_ambiguous(choices: list[Any]) -> bool:
-    kinds = {leaf["type"] for choice in choices for leaf in _leaves(choice)}
+    kinds = {kind for choice in choices for leaf in _leaves(choice) for kind in _kinds(leaf)}
     return any(kinds >= pair for pair in _AMBIGUOUS)
+
+
+def _kinds(leaf: Schema) -> Iterable[str]:
+    """Return the names that `_AMBIGUOUS` has for a type: one, or several for an enumeration."""
+    match leaf:
+        case {"type": "enum", "cls": cls}:
+            return [f"enum of {type(one.value).__name__}" for one in cls]
+        case {"type": "lax-or-strict", "strict_schema": {"python_schema": {"cls": _}}}:
+            return ["path or address"]
+    return [leaf["type"]]
 
 
 def _is_no_key(node: Schema) -> bool:

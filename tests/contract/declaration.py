@@ -1,5 +1,6 @@
 """Contracts on a module's declaration. Each contract yields a sentence for each violation."""
 
+import importlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from beanie import Document
+from pydantic_settings import BaseSettings
 from pymongo import IndexModel
 from pymongo.database import Database
 
@@ -69,6 +71,7 @@ def _used_by_others(name: str) -> set[str]:
 
 def declares_its_documents(module: Module, package: ModuleType) -> Iterator[str]:
     """Check that every document that the module's files define is declared, and names its collection."""
+    import_files(package)
     for document in _documents_of(package):
         if document not in module.documents:
             yield f"does not declare {document.__name__} of {place_of(document)}: add it to documents"
@@ -91,22 +94,44 @@ _ARGUMENTS = {Every: "jobs", Follow: "follows", Reference: "references", Command
 
 
 def declares_what_it_defines(module: Module, package: ModuleType) -> Iterator[str]:
-    """Check that a module declares its settings, its migrations, and what its files assign to a name for a declaration:
-    nothing else would use it."""
+    """Check that a module declares its settings, its migrations, and what its files assign to a name for a declaration,
+    also in a tuple or list: nothing else would use it."""
+    yield from import_files(package)
     declared = [*module.jobs, *module.follows, *module.references, *module.commands, module.demo]
     for file, name, value in _names_in(package):
-        if isinstance(value, tuple(_ARGUMENTS)) and value not in declared:
-            yield f"does not declare {name} of {place_of_name(file, name)}: add it to {_ARGUMENTS[type(value)]}"
+        for kind in {type(one) for one in _parts(value) if isinstance(one, tuple(_ARGUMENTS)) and one not in declared}:
+            yield f"does not declare {name} of {place_of_name(file, name)}: add it to {_ARGUMENTS[kind]}"
         if (
             isinstance(value, type)
-            and issubclass(value, ModuleSettings)
+            and issubclass(value, BaseSettings)
             and value.__module__.startswith(f"{package.__name__}.")
             and not issubclass(module.settings or object, value)
         ):
-            yield f"does not declare {name} of {place_of(value)}: add settings={name}"
+            base = "" if issubclass(value, ModuleSettings) else ", which inherits from ModuleSettings"
+            yield f"does not declare {name} of {place_of(value)}: add settings={name}{base}"
     for folder in getattr(package, "__path__", ()):
         if module.migrations is None and (Path(folder) / "migrations" / "__init__.py").exists():
             yield f"does not declare {place(folder, 1).partition(',')[0]}/migrations: add migrations=migrations"
+
+
+def _parts(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def import_files(package: ModuleType) -> list[str]:
+    """Import all files of a package except migrations, as those that nothing imports may define something that is not
+    declared. Return a sentence for each file that cannot be imported."""
+    failed = []
+    for folder in map(Path, getattr(package, "__path__", ())):
+        for file in sorted(folder.rglob("*.py")):
+            parts = [part for part in file.relative_to(folder).with_suffix("").parts if part != "__init__"]
+            if not {"migrations", "__main__"} & {*parts}:
+                try:
+                    importlib.import_module(".".join([package.__name__, *parts]))
+                except Exception as error:  # noqa: BLE001 (whatever a file raises)
+                    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                    failed.append(f"has the file {place(str(file), 1)}, which cannot be imported: {reason}")
+    return failed
 
 
 def _names_in(package: ModuleType) -> Iterator[tuple[Path, str, object]]:

@@ -12,7 +12,7 @@ from tests.contract.behaviour import is_problem
 from tests.contract.functions import READS_ALL
 from tests.contract.operations import Operation
 from tests.contract.traffic import Traffic
-from tests.queries import Command, explained, plans, steps
+from tests.queries import Command, explained, filters_whole_index, plans, steps
 
 MongoDatabase = Database[dict[str, Any]]
 Contract = Callable[[Operation, Traffic, MongoDatabase], Iterator[str]]
@@ -60,7 +60,7 @@ def _types_in(response: dict[str, Any]) -> set[str]:
 
 
 def finds_by_indexes(operation: Operation, traffic: Traffic, database: MongoDatabase) -> Iterator[str]:
-    """Check that no command reads a whole collection, unless a `data_check` sends it."""
+    """Check that no command reads a whole collection, also through an index, unless a `data_check` sends it."""
     for command, plan in _plans(operation, traffic, database) if operation.method != READS_ALL else ():
         if "COLLSCAN" in dict(steps(list(plans(plan)))):
             found = _filter(command)
@@ -71,19 +71,34 @@ def finds_by_indexes(operation: Operation, traffic: Traffic, database: MongoData
                 "estimated_document_count() counts all"
             )
 
+        elif _reads_whole_index(plan):
+            yield (
+                f"reads {_collection(command)} through a whole index to find by {_fields(_filter(command))}: "
+                "declare an index that begins with these fields, and then has those of the order"
+            )
+
+
+def _reads_whole_index(plan: Any) -> bool:
+    # MongoDB may prefer this for a few documents, even if an index begins with a field of the filter.
+    choices = _choices(plan)
+    return bool(choices) and all(map(filters_whole_index, choices))
+
 
 def sorts_by_indexes(operation: Operation, traffic: Traffic, database: MongoDatabase) -> Iterator[str]:
     """Check that no command sorts in memory what an index could have in order."""
     for command, plan in _plans(operation, traffic, database):
         # MongoDB may prefer to sort a few documents, even if an index has them in order.
-        choices = [
-            one for found in plans(plan, "rejectedPlans") for one in (found if isinstance(found, list) else [found])
-        ]
+        choices = _choices(plan)
         if choices and all("SORT" in dict(steps(one)) for one in choices):
             yield (
                 f"sorts {_collection(command)} by {_fields(_sort(command))} in memory: "
                 "declare an index of these fields in this order"
             )
+
+
+def _choices(plan: Any) -> list[Any]:
+    """Return the ways to carry out a command that MongoDB has considered."""
+    return [one for found in plans(plan, "rejectedPlans") for one in (found if isinstance(found, list) else [found])]
 
 
 def sends_only_queries_and_writes(operation: Operation, traffic: Traffic, _: MongoDatabase) -> Iterator[str]:

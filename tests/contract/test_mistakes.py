@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import dataclasses
 import importlib
 import re
 import sys
@@ -11,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -252,8 +254,20 @@ MISTAKES = {
         "return [one.name for one in await Gadget.find().sort('rank').to_list()]",
         "sorts gadgets by rank in memory: declare an index of these fields .*",
     ),
-    "sort by an index": (
+    "filter without an index, in the order of one": (
         "return [one.name for one in await Gadget.find({'rank': rank}).sort('name').to_list()]",
+        "reads gadgets through a whole index to find by rank: declare an index .*",
+    ),
+    "filter without an index, in the order of one, in a pipeline": (
+        "await Gadget.aggregate([{'$match': {'rank': rank}}, {'$sort': {'name': -1}}]).to_list(); return []",
+        "reads gadgets through a whole index to find by rank: declare an index .*",
+    ),
+    "filter with an index and another field": (
+        "return [one.name for one in await Gadget.find({'rank': rank, 'name': 'a'}).sort('name').to_list()]",
+        None,
+    ),
+    "empty list of ids": (
+        "return [one.name for one in await Gadget.find({'_id': {'$in': []}, 'rank': rank}).to_list()]",
         None,
     ),
     "filter without an index": (
@@ -476,7 +490,7 @@ def test_what_is_defined_but_not_declared_is_found(write: Write) -> None:
         "from core.module import Every\nfrom {package}.gadgets import helper, settings\n\njob = Every(60, helper.fail)"
     )
     module = write(settings=SETTINGS, work=job, router=f"from {{package}}.gadgets import work\n{FILES['router.py']}")
-    (package,) = [one for name, one in sys.modules.items() if name.endswith(".gadgets") and one.module is module]
+    package = package_of(module)
     migrations = Path(package.__path__[0]) / "migrations"
     migrations.mkdir()
     (migrations / "__init__.py").touch()
@@ -489,3 +503,70 @@ def test_what_is_defined_but_not_declared_is_found(write: Write) -> None:
     lines = list(declaration.declares_what_it_defines(module, package))
     assert [pattern for pattern in expected if not _are_matched(lines, pattern)] == [], lines
     assert len(lines) == len(expected)
+
+
+def package_of(module: Module) -> ModuleType:
+    (package,) = [one for name, one in sys.modules.items() if name.endswith(".gadgets") and one.module is module]
+    return package
+
+
+JOBS = """
+from core.module import Every
+from {package}.gadgets import helper
+
+jobs = (Every(60, helper.fail), Every(60, helper.read))
+"""
+
+OTHER_FILES = {
+    "commands": "from core.command import Command\n\n"
+    "async def run(_): return ''\n"
+    "commands = [Command(name='count-gadgets', help='', add_arguments=lambda _: None, run=run)]\n",
+    "other": 'from beanie import Document\n\nclass Other(Document):\n    class Settings:\n        name = "others"\n',
+    "settings": SETTINGS,
+}
+
+
+def test_what_is_defined_in_a_file_that_nothing_imports_is_found(write: Write) -> None:
+    module = write(jobs=JOBS, **OTHER_FILES)
+    package = package_of(module)
+    assert list(declaration.declares_its_documents(module, package)) == [
+        f"does not declare Other of {Path(package.__path__[0]) / 'other.py'}, line 3: add it to documents"
+    ]
+    expected = [
+        r"does not declare jobs of \S+/gadgets/jobs\.py, line 4: add it to jobs",
+        r"does not declare commands of \S+/gadgets/commands\.py, line 4: add it to commands",
+        r"does not declare GadgetSettings of \S+/gadgets/settings\.py, line 3: add settings=GadgetSettings",
+    ]
+    lines = list(declaration.declares_what_it_defines(module, package))
+    assert [pattern for pattern in expected if not _are_matched(lines, pattern)] == [], lines
+    assert len(lines) == len(expected)
+
+
+def test_settings_of_pydantic_s_own_class_are_found(write: Write) -> None:
+    plain = (
+        "from pydantic_settings import BaseSettings\n\nclass Own(BaseSettings, env_prefix='GADGETS_'):\n    max: int"
+    )
+    module = write(settings=plain)
+    (line,) = declaration.declares_what_it_defines(module, package_of(module))
+    assert re.fullmatch(r"does not declare Own of .*line 3: add settings=Own, which inherits from ModuleSettings", line)
+
+
+def test_a_tuple_of_which_one_is_not_declared_is_found(write: Write) -> None:
+    declares = "from {package}.gadgets.jobs import jobs\n" + FILES["__init__.py"]
+    module = write(jobs=JOBS, __init__=declares.replace("documents=", "jobs=jobs[:1], documents="))
+    lines = list(declaration.declares_what_it_defines(module, package_of(module)))
+    assert lines
+    assert all("does not declare jobs of" in line for line in lines)
+
+    everything = dataclasses.replace(
+        module, jobs=module.jobs * 0 + sys.modules[f"{package_of(module).__name__}.jobs"].jobs
+    )
+    assert list(declaration.declares_what_it_defines(everything, package_of(module))) == []
+
+
+def test_a_file_that_nothing_imports_and_that_cannot_be_imported_is_found(write: Write) -> None:
+    module = write(draft="import nowhere_at_all\n")
+    lines = list(declaration.declares_what_it_defines(module, package_of(module)))
+    assert [re.sub(r"\S+/", "", line) for line in lines] == [
+        "has the file draft.py, line 1, which cannot be imported: ModuleNotFoundError: No module named 'nowhere_at_all'"
+    ]

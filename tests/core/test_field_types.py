@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from beanie import Document
 from bson import Decimal128
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pymongo import MongoClient
 
 from core.api.error_codes import ERROR_CODES
@@ -17,6 +17,7 @@ from core.api.request_body import RequestBody
 from core.api.validation_messages import code_of, sentence_of
 from core.database.client import open_database
 from core.database.keyset import SortKey, Window
+from core.errors import StartupError
 from core.routing.router import PublicRouter
 from core.settings import Settings
 from tests.contract.messages import is_of_a_library
@@ -118,6 +119,20 @@ WRONG: list[tuple[str, Any, str]] = [
     ("contact", 1, "string_type"),
     *(("state", value, "choice") for value in ("", "OPEN", "new", 0, None)),
 ]
+
+
+@pytest.mark.parametrize("kind", [Decimal | None, float, int, list[Decimal]])
+def test_a_decimal_field_of_another_type_than_decimal_is_refused(kind: Any) -> None:
+    """It would accept numbers only: no null, which is also stored if the field has a default."""
+    with pytest.raises(
+        StartupError, match=r"DecimalField is for Decimal.*`Annotated\[Decimal, DecimalField\(…\)\] \| "
+    ):
+        TypeAdapter[Any](Annotated[kind, DecimalField(ge=0)])
+
+
+def test_a_decimal_field_can_be_absent() -> None:
+    optional = TypeAdapter[Any](Annotated[Annotated[Decimal, DecimalField(ge=0)] | None, Field(description="A grade")])
+    assert (optional.validate_python(None), optional.validate_python(7)) == (None, Decimal(7))
 
 
 @pytest.mark.parametrize(("kind", "sent", "code"), WRONG)

@@ -17,12 +17,12 @@ import pytest
 from beanie import Document
 from fastapi import APIRouter, FastAPI, Query, Response
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from core.__main__ import commands_of, main
 from core.app import create_app
-from core.command import OWN_COMMANDS, Command
+from core.command import OWN_COMMANDS, Command, parser_for
 from core.errors import DatabaseUnreachable, StartupError
 from core.identity import CurrentUser, Principal
 from core.module import Module, in_order
@@ -111,15 +111,33 @@ from functools import partial
 from beanie import Document
 from core.command import Command
 from core.events import Event, Follow
-from core.module import Every, Module
+from core.module import Demo, Every, Module
+from core.settings import ModuleSettings
 EVENT = Event("a change")
 class Thing(Document): ...
+class Seats(ModuleSettings, env_prefix="X_SEATS_"): ...
 def at_once(_=None): ...
 async def work(): ...
 async def handle(_): ...
-def command(name, run=handle): return Command(name=name, help="", add_arguments=print, run=run)
+async def search(): yield ""
+async def search_for(_): yield ""
+def crowd(parser): parser.add_argument("-h")
+def percent(parser): parser.add_argument("share", help="100% of it")
+def command(name="count", run=handle, help="", **declared):
+    return Command(**{"name": name, "help": help, "add_arguments": lambda _: None, "run": run, **declared})
 module = Module(name="x", {declared})
 """
+
+
+NO_DATA_CHECKS = ("at_once", "work", "search()", "search_for", "'search'")
+
+ADD_ARGUMENTS = {
+    "None": "TypeError: 'NoneType' object is not callable",
+    "lambda: None": "TypeError: .*takes 0 positional arguments but 1 was given",
+    "work": "TypeError: it must not be async",
+    "crowd": "ArgumentError: .*conflicting option string",
+    "percent": r"\w+Error: .* write '%' as '%%'",
+}
 
 
 @pytest.mark.parametrize(
@@ -150,17 +168,53 @@ module = Module(name="x", {declared})
         ("follows=(Follow(EVENT, at_once),)", "handler of Follow must be an async function that takes one argument"),
         ("follows=(Follow(EVENT, work),)", "handler of Follow must be an async function that takes one argument"),
         ("health_check=at_once", "health_check must be an async function that takes no arguments"),
+        *((f"data_check={wrong}", "data_check must be an async generator that takes no") for wrong in NO_DATA_CHECKS),
+        ("description=None", "description must be text"),
+        ("description=5", "description must be text"),
+        ("position='20'", "position must be a whole number"),
+        ("position=1.5", "position must be a whole number"),
+        ("migrations='x.migrations'", "migrations must be a package. Import the package, and write its name"),
+        ("settings=Seats()", "settings must be a class that inherits from ModuleSettings. Write its name without"),
+        ("settings='Seats'", "settings must be a class that inherits from ModuleSettings"),
+        ("settings=Thing", "settings must be a class that inherits from ModuleSettings"),
+        ("authenticator='work'", "authenticator must be a function that takes a token"),
+        ("lifespan='work'", "lifespan must be a function with @asynccontextmanager"),
+        ("lifespan=search()", "lifespan must be a function with @asynccontextmanager"),
+        ("error_codes=None", "error_codes must be a dict of texts"),
+        ("error_codes={'a'}", "error_codes must be a dict of texts"),
+        ("error_codes=(('a', 'b'),)", "error_codes must be a dict of texts"),
+        ("error_codes={'a': 5}", "error_codes must be a dict of texts"),
+        ("demo=work", "demo must be a Demo"),
+        ("demo=Demo(documents=(Thing,), fill=at_once)", "`fill` of Demo must be an async function that takes no"),
+        ("demo=Demo(documents=(Thing), fill=work)", "documents of Demo is no tuple of documents"),
+        ("demo=Demo(documents=('things',), fill=work)", "documents of Demo is no tuple of documents"),
         ("commands=(command('count things'),)", "'count things' is invalid. Use lower-case letters, digits and '-'"),
         ("commands=(command('--help'),)", "'--help' is invalid"),
         ("commands=(command(''),)", "'' is invalid"),
         ("commands=(command('count', at_once),)", "run` of the command count must be an async function"),
+        ("commands=(command(5),)", "5 is invalid. Use lower-case letters"),
+        ("commands=(command(help=None),)", "help of the command count must be text"),
+        ("commands=(command(database='no'),)", "database of the command count must be True or False"),
+        *(
+            (f"commands=(command(add_arguments={wrong}),)", f"add_arguments of the command count fails: {reason}")
+            for wrong, reason in ADD_ARGUMENTS.items()
+        ),
     ],
 )
 def test_a_declaration_of_a_wrong_type_is_refused(package: Package, declared: str, reason: str) -> None:
     text = DECLARING.replace("{declared}", declared)
-    with pytest.raises(StartupError, match=rf"{reason}.*/x/__init__\.py, line 1\d\)$") as raised:
+    with pytest.raises(StartupError, match=rf"{reason}.*/x/__init__\.py, line [12]\d\)$") as raised:
         discover(package({"x": text}))
     assert "\n" not in str(raised.value)
+
+
+def test_the_help_of_a_command_can_have_a_percent_sign(package: Package, capsys: pytest.CaptureFixture[str]) -> None:
+    declared = "commands=(command(help='count 100% of it, %(prog)s'),)"
+    (module,) = discover(package({"x": DECLARING.replace("{declared}", declared)}))
+    for arguments in (["--help"], ["count", "--help"]):
+        with pytest.raises(SystemExit, match="0"):
+            parser_for([*module.commands]).parse_args(arguments)
+        assert "count 100% of it, %(prog)s" in capsys.readouterr().out
 
 
 def test_a_job_can_be_a_partial_of_an_async_function(package: Package) -> None:
@@ -170,7 +224,7 @@ def test_a_job_can_be_a_partial_of_an_async_function(package: Package) -> None:
 
 def test_an_event_that_no_module_offers_cannot_be_followed(package: Package) -> None:
     text = DECLARING.replace("{declared}", "follows=(Follow(EVENT, handle),)")
-    with pytest.raises(StartupError, match=r"x/__init__\.py, line 12: .* the event 'a change', which no module offers"):
+    with pytest.raises(StartupError, match=r"x/__init__\.py, line 14: .* the event 'a change', which no module offers"):
         discover(package({"x": text}))
 
 
@@ -403,7 +457,7 @@ SCHEMA = """
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, TypedDict
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
 from fastapi import Query
 from core.module import Module
 from core.routing import ProtectedRouter
@@ -570,6 +624,32 @@ def test_settings_that_a_module_does_not_declare_are_checked(
     with pytest.raises(StartupError, match=r"setting (SEATS_MOST|PORT) of") as raised:
         create_app(Settings(), modules)
     assert str(file) in str(raised.value)
+
+
+PLAIN_SETTINGS = """
+from core.module import Module
+from pydantic_settings import BaseSettings
+class Kept(BaseSettings, env_prefix="SEATS_"):
+    most: int = 1
+module = Module(name="one")
+"""
+
+
+def test_settings_of_pydantic_s_own_class_are_checked(package: Package) -> None:
+    file, _ = two_files(package, PLAIN_SETTINGS, "")
+    with pytest.raises(StartupError, match=r"setting SEATS_MOST of"):
+        create_app(Settings(), [stub(), loaded(file), Module(name="two", settings=Seats)])
+
+
+@pytest.mark.parametrize(
+    "alias", ["seats_most", AliasChoices("benches", "SEATS_MOST"), AliasPath("SEATS_MOST", 0), AliasChoices("PORT")]
+)
+def test_settings_with_an_alias_are_checked(alias: Any) -> None:
+    class Benches(ModuleSettings, env_prefix="BENCHES_"):
+        most: Annotated[int, Field(validation_alias=alias)] = 3
+
+    with pytest.raises(StartupError, match=r"setting (SEATS_MOST|PORT) of"):
+        create_app(Settings(), [stub(settings=Seats), Module(name="two", settings=Benches)])
 
 
 def test_a_module_cannot_declare_a_setting_of_the_service() -> None:

@@ -1,6 +1,7 @@
 """Tests of `python -m core new-module`: the files that it writes, and the names that it refuses."""
 
 import re
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from core.__main__ import main
 from core.cli.new_module.command import check_is_free
 from core.cli.new_module.names import Names, names_for
 from core.cli.new_module.writing import PARTS, PLACES, write_module
-from core.command import CommandError
+from core.command import Command, CommandError
+from core.errors import Conflict
 from core.module import Module
 from core.registry import discover
 from core.routing.router import ProtectedRouter, PublicRouter
+from core.settings import ModuleSettings
 from tests.checkout import copy_checkout, run_python
 
 pytestmark = pytest.mark.process
@@ -148,14 +151,50 @@ def routes(path: str) -> ProtectedRouter:
 
 
 def test_a_singular_whose_problem_type_exists_is_refused() -> None:
-    with pytest.raises(CommandError, match="/problems/student-not-found"):
-        check_is_free(names_for("pupils", "student"), discover())
+    with pytest.raises(CommandError, match="/problems/mark-not-found"):
+        check_is_free(names_for("grades", "mark"), discover())
+
+
+class SettingsOfCourses(ModuleSettings, env_prefix="COURSES_"):
+    max_name_length: int = 5
+
+
+async def count(_: Namespace) -> str:
+    return ""
+
+
+COUNT = Command(name="count-courses", help="Count.", add_arguments=lambda _: None, run=count)
+
+
+@pytest.mark.parametrize("name", ["findings", "previews", "subject_changes"])
+def test_a_name_whose_schemas_exist_is_refused(name: str) -> None:
+    """The service would not start with the new module."""
+    schema = f"{names_for(name).type_name}Read"
+    with pytest.raises(CommandError, match=rf"^The module \w+ already has the schema {schema}\. Choose .*--singular"):
+        check_is_free(names_for(name), discover())
+    check_is_free(names_for(name, f"kept_{names_for(name).singular}"), discover())
+
+
+class CourseCodeTaken(Conflict):
+    """The code of a problem.
+
+    Choose another one.
+    """
+
+
+def test_a_name_whose_second_problem_type_exists_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CourseCodeTaken, "__module__", "modules.students.service")
+    monkeypatch.setattr("modules.students.service.CourseCodeTaken", CourseCodeTaken, raising=False)
+    with pytest.raises(CommandError, match="/problems/course-code-taken already exists"):
+        check_is_free(names_for("courses"), discover())
 
 
 @pytest.mark.parametrize(
     ("declared", "declaration"),
     [
         (Module(name="courses"), "module courses"),
+        (Module(name="other", settings=SettingsOfCourses), "setting COURSES_MAX_NAME_LENGTH"),
+        (Module(name="other", commands=(COUNT,)), "command count-courses"),
         (Module(name="other", documents=(Claimed,)), "collection courses"),
         (Module(name="other", router=routes("/courses")), "route GET /courses"),
         (Module(name="other", router=routes("/courses/{code}/rooms")), "route GET /courses/{code}/rooms"),

@@ -10,7 +10,7 @@ from beanie import DecimalAnnotation, Document
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, JsonValue
 
-from core.api import RequestBody
+from core.api import Code, RequestBody
 from core.routing.router import ProtectedRouter
 from tests.conftest import AppClient
 from tests.core.stubs import JSON, SIGNED_IN, stub
@@ -29,6 +29,7 @@ class Parts(BaseModel):
     at: datetime | None = None
     lasts: timedelta | None = None
     counts: dict[str, int] = {}
+    by_code: dict[Code, int] | None = None
     numbers: list[int] = []
     inner: Inner | None = None
     free: JsonValue = None
@@ -81,6 +82,7 @@ def nested(levels: int) -> str:
         ("counts", f'{{"a": {2**70}}}', "less_than_equal"),
         ("counts", '{"a\\u0000": 1}', "key_name"),
         ("counts", '{"$ref": 1}', "key_name"),
+        ("by_code", '{"A1": 1, " A1 ": 2}', "repeated"),
         ("numbers", f"[1, {2**70}]", "less_than_equal"),
         ("inner", f'{{"number": {2**70}}}', "less_than_equal"),
         ("free", f'{{"a": [{2**70}]}}', "less_than_equal"),
@@ -109,6 +111,7 @@ def test_a_value_that_cannot_be_stored_is_refused(client: TestClient, field: str
         ("at", "9999-12-31T23:59:59.999000Z"),
         ("lasts", "P6DT1H"),
         ("counts", {"a.b": 1, "c$": 2, "": 3}),
+        ("by_code", {"A1": 1, "a1": 2}),
         ("free", json.loads(nested(40))),
         ("anything", "\u0000é"),
     ],

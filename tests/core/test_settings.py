@@ -3,10 +3,11 @@
 import re
 from contextvars import Context
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 
 from core.app import create_app
 from core.cli.check import effective
@@ -209,3 +210,17 @@ def test_no_secret_setting_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> Non
     shown = "\n".join(effective(settings))
     assert "hunter2" not in shown
     assert shown.count("=**********") == len(secret)
+
+
+def test_a_setting_has_the_variables_of_its_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Aliased(ModuleSettings, env_prefix="ALIASED_"):
+        most: Annotated[int, Field(validation_alias=AliasChoices("HIGHEST", "largest"))] = 3
+        least: Annotated[int, Field(alias="lowest")] = 3
+        plain: int = 3
+
+    assert variables(Aliased) == {"HIGHEST": "most", "LARGEST": "most", "LOWEST": "least", "ALIASED_PLAIN": "plain"}
+    for number, name in enumerate(variables(Aliased)):
+        monkeypatch.setenv(name, str(number))
+    monkeypatch.delenv("HIGHEST")
+    read = read_settings([Aliased]).part(Aliased)
+    assert (read.most, read.least, read.plain) == (1, 2, 3)

@@ -129,6 +129,11 @@ STORABLE: dict[str, tuple[Any, Any, Any]] = {
     "anything": (Any, {"a": [1, None]}, "b"),
     "free": (JsonValue, {"a": [1, None]}, 1.5),
     "either": (date | int, DAY, 5),
+    "day_or_text": (date | str, DAY, "2026-11-22"),
+    "identity_or_text": (uuid.UUID | str, uuid.UUID(int=7), str(uuid.UUID(int=7))),
+    "kind_or_number": (Kind | int, Kind.ONE, 5),
+    "secret_or_number": (SecretStr | int, SecretStr("a"), 5),
+    "one_or_several": (str | list[str], "a", ["a"]),
 }
 """Types with two values each."""
 
@@ -255,7 +260,26 @@ REFUSED: list[tuple[Any, str]] = [
     (Annotated[date, Strict()], "a strict date"),
     (Annotated[set[int], Strict()], "a strict set"),
     (date | datetime, "a union of types of which one is stored as the other"),
-    (timedelta | float, "a union of types of which one is stored as the other"),
+    (dict[Any, int], "a dict with such keys"),
+    (dict, "a dict with such keys"),
+    *(
+        (union, "a union of types of which one is stored as the other")
+        for union in (
+            timedelta | float,
+            datetime | timedelta,
+            date | timedelta,
+            HttpUrl | str,
+            str | HttpUrl | None,
+            Path | str,
+            IPv4Address | str,
+            Kind | str,
+            Level | int,
+            set[int] | list[int],
+            tuple[int, ...] | list[int],
+            frozenset[int] | set[int],
+            Place | list[int],
+        )
+    ),
 ]
 
 
@@ -266,6 +290,19 @@ def test_a_type_that_cannot_be_stored_is_refused(kind: Any, named: str) -> None:
     inner: Any = create_model("Inner", wrong=(kind, ...))
     nested = create_model("Nested", __base__=Document, inner=(list[inner], ...))
     assert unstorable_fields(nested) == {"inner.wrong": named}
+
+
+class Described(Document):
+    """A document whose core schema has references to the definition of the enumeration."""
+
+    kind: Annotated[Kind, Field(description="A kind.")]
+    text: Annotated[Kind, Field(description="A kind.")] | str
+    texts: list[Annotated[Kind, Field(description="A kind.")] | str | None]
+
+
+def test_an_enumeration_with_a_description_is_refused_where_it_is_wrong() -> None:
+    union = "a union of types of which one is stored as the other"
+    assert unstorable_fields(Described) == {"text": union, "texts": union}
 
 
 class Thing:

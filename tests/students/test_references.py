@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import pytest
-from beanie import Document
+from beanie import Document, Link
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from pydantic import BaseModel, Field, create_model
 from pymongo.database import Database
 
 from core.database import Window
@@ -269,15 +270,63 @@ def test_the_documentation_shows_this_module() -> None:
     assert [piece for piece in pieces if piece.strip() not in source] == []
 
 
-class Optionally(Document):
-    student: StudentCopy | None = None
-
-
-@pytest.mark.parametrize("document", [Attendance, Optionally])
-def test_a_copy_of_a_student_without_a_reference_is_refused(document: type[Document]) -> None:
-    named = rf"\.py, line \d+: no reference keeps the copy student of {document.__name__} up to date\. Add references="
+def test_a_copy_of_a_student_without_a_reference_is_refused() -> None:
+    named = r"\.py, line \d+: no reference keeps the copy student of Attendance up to date\. Add references="
     with pytest.raises(StartupError, match=named):
-        Module(name="wrong", documents=(document,))
+        Module(name="wrong", documents=(Attendance,))
+
+
+class Member(BaseModel):
+    captain: bool = False
+    student: StudentCopy
+    next: "Member | None" = None
+
+
+class Pair(NamedTuple):
+    one: StudentCopy
+    other: StudentCopy
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        StudentCopy | None,
+        list[StudentCopy],
+        list[StudentCopy] | None,
+        dict[str, list[StudentCopy]],
+        Member,
+        list[Member],
+        Annotated[list[Annotated[Member, "metadata"]], Field(max_length=3)],
+        Pair,
+        tuple[str, StudentCopy],
+    ],
+)
+@pytest.mark.parametrize("field", ["student", "members"])
+def test_a_copy_of_a_student_inside_of_another_type_is_refused(field: str, kind: Any) -> None:
+    """A change of one student would replace the whole list by the one copy."""
+    fields: Any = {"student": (StudentCopy, ...), field: (kind, ...)}
+    model = create_model("Team", __base__=Document, **fields)
+    named = rf"the field {field} of Team has a StudentCopy inside of another type.*`student: StudentCopy`"
+    with pytest.raises(StartupError, match=named):
+        Module(name="wrong", documents=(model,), references=(Reference(model, STUDENTS),))
+
+
+class Linked(Document):
+    record: Link[Attendance]
+
+    class Settings:
+        name = "linked"
+
+
+def test_a_link_to_a_record_with_a_copy_is_no_copy() -> None:
+    assert Module(name="right", documents=(Linked,))
+
+
+class NoCopy(Document):
+    student: str
+
+    class Settings:
+        name = "no_copies"
 
 
 @pytest.mark.parametrize(
@@ -286,6 +335,7 @@ def test_a_copy_of_a_student_without_a_reference_is_refused(document: type[Docum
         ((), Attendance, "add Attendance to documents"),
         ((Unindexed,), Unindexed, "Unindexed has no index that begins with student.id"),
         ((Unrelated,), Unrelated, "Unrelated has a Reference but no field student"),
+        ((NoCopy,), NoCopy, "NoCopy has a Reference, but its field student is no copy of an owner"),
     ],
 )
 def test_an_incomplete_declaration_is_refused(

@@ -49,16 +49,22 @@ async def _run(arguments: argparse.Namespace) -> str:
 
 
 def check_is_free(names: Names, modules: Sequence[Module]) -> None:
-    """Raise `CommandError` if another module already has the name, the collection or a route of the new module, or a
-    problem type of the same name."""
-    taken = re.compile(rf"(?:module|collection) {names.plural}|route [A-Z]+ {re.escape(names.path)}(?:/.*)?")
+    """Raise `CommandError` if another module already has a name that the template declares: that of the module, its
+    collection, a route, a schema, a problem type, a setting or a command."""
+    setting, command = f"{names.plural.upper()}_MAX_NAME_LENGTH", f"count-{names.plural.replace('_', '-')}"
+    taken = re.compile(
+        rf"(?:module|collection) {names.plural}|route [A-Z]+ {re.escape(names.path)}(?:/.*)?"
+        rf"|schema {names.type_name}(?:Create|Read|Replace)|setting {setting}|command {command}"
+    )
     for module in modules:
         for declaration in declarations_of(module):
             if taken.fullmatch(declaration):
-                raise CommandError(f"The module {module.name} already has the {declaration}. Choose another name.")
-    problem = f"/problems/{names.singular.replace('_', '-')}-not-found"
-    if problem in problem_types(modules):
-        raise CommandError(f"The problem type {problem} already exists. Choose another --singular.")
+                remedy = "another --singular" if declaration.startswith("schema") else "another name"
+                raise CommandError(f"The module {module.name} already has the {declaration}. Choose {remedy}.")
+    for ending in ("not-found", "code-taken"):
+        problem = f"/problems/{names.singular.replace('_', '-')}-{ending}"
+        if problem in problem_types(modules):
+            raise CommandError(f"The problem type {problem} already exists. Choose another --singular.")
 
 
 new_module = Command(
