@@ -320,6 +320,69 @@ def test_an_erasure_does_not_wait_for_long_for_a_delivery(
     assert admin.ask("DELETE", PURGE).status_code == 204
 
 
+class Slow:
+    """A module that follows only erasures, and how many calls of its handler were in progress at once."""
+
+    running: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+
+    @classmethod
+    async def forget(cls, _: ErasedStudent) -> None:
+        cls.running += 1
+        cls.most = max(cls.most, cls.running)
+        try:
+            await cls.work()
+        finally:
+            cls.running -= 1
+
+    @classmethod
+    async def work(cls) -> None:
+        """Take no time, unless a test replaces this."""
+
+
+SLOW = (*without_jobs(), Module(name="slow", follows=(Follow(ERASED, Slow.forget),)))
+
+
+@pytest.fixture
+def slow(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """Return a client of the service with the module `slow`."""
+    monkeypatch.setattr(Slow, "most", 0)
+    client = sign_in(open_client(modules=SLOW))
+    create(client, "S1", "S2")
+    return client
+
+
+def test_handlers_of_erasures_of_one_module_never_overlap(
+    slow: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = make(slow, settings, "principal", Role.ADMIN)
+    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.0)
+
+    with paused(slow, Slow, "work", lambda: admin.ask("DELETE", PURGE)) as finish:
+        waits = [admin.ask("DELETE", path).json()["waits_for"] for path in (PURGE, "/students/S2?purge=true")]
+        assert finish().status_code == 204
+
+    assert (waits, Slow.most) == ([["slow"]] * 2, 1)
+
+
+def test_a_handler_of_erasures_has_a_limited_time(
+    slow: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = make(slow, settings, "principal", Role.ADMIN)
+    monkeypatch.setattr(delivery, "CALL_SECONDS", 0.01)
+
+    async def take_time() -> None:
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(Slow, "work", take_time)
+    first = admin.ask("DELETE", PURGE)
+    assert (first.status_code, first.json()["waits_for"]) == (202, ["slow"])
+    assert slow.portal
+    slow.portal.call(erasure.finish_erasures)
+
+    assert admin.ask("GET", first.headers["Location"]).json()["finished"] is True
+
+
 @pytest.mark.parametrize("erasure_id", ["unknown", "a.b", "x" * 65])
 def test_an_unknown_erasure_is_not_found(admin: Person, erasure_id: str) -> None:
     assert admin.ask("GET", f"/erasures/{erasure_id}").status_code == (404 if erasure_id == "unknown" else 422)
