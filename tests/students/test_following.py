@@ -2,7 +2,7 @@
 
 import asyncio
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from beanie import Document, PydanticObjectId
+from bson import ObjectId
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
@@ -19,7 +20,7 @@ from core.identity import Role
 from core.module import Module
 from core.registry import discover
 from core.settings import Settings
-from modules.students import CHANGED, ERASED, ErasedStudent, StudentSnapshot, background
+from modules.students import CHANGED, ERASED, GONE, ErasedStudent, StudentSnapshot, background
 from modules.students.changes import delivery
 from modules.students.commands import forget_module
 from modules.students.erasure import service as erasure
@@ -340,7 +341,8 @@ class Slow:
         """Take no time, unless a test replaces this."""
 
 
-SLOW = (*without_jobs(), Module(name="slow", follows=(Follow(ERASED, Slow.forget),)))
+UNFOLLOWED = [module for module in without_jobs() if not module.followed]
+SLOW = (*UNFOLLOWED, Module(name="slow", follows=(Follow(ERASED, Slow.forget),)))
 
 
 @pytest.fixture
@@ -381,6 +383,35 @@ def test_a_handler_of_erasures_has_a_limited_time(
     slow.portal.call(erasure.finish_erasures)
 
     assert admin.ask("GET", first.headers["Location"]).json()["finished"] is True
+
+
+def test_a_module_whose_handler_fails_does_not_keep_others_from_a_sweep(
+    open_client: AppClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "CALL_SECONDS", 0.01)
+    swept: list[Collection[ObjectId]] = []
+
+    async def fail(_: object) -> None:
+        raise KeyError("oh")
+
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def sweep(erased: Collection[ObjectId]) -> None:
+        swept.append(erased)
+
+    handlers = {"first": fail, "second": hang, "third": sweep}
+    followers = [Module(name=name, follows=(Follow(GONE, handle),)) for name, handle in handlers.items()]
+    client = sign_in(open_client(modules=[*UNFOLLOWED, *followers]))
+    create(client, "S1")
+    assert make(client, settings, "principal", Role.ADMIN).ask("DELETE", PURGE).status_code == 204
+
+    assert client.portal
+    with pytest.raises(ExceptionGroup, match="erased students: first, second") as raised:
+        client.portal.call(erasure.sweep)
+
+    assert [type(error) for error in raised.value.exceptions] == [KeyError, TimeoutError]
+    assert [len(erased) for erased in swept] == [1]
 
 
 @pytest.mark.parametrize("erasure_id", ["unknown", "a.b", "x" * 65])

@@ -1,6 +1,8 @@
 """Erasure of all data of a student: the right to erasure (GDPR, article 17)."""
 
+import asyncio
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from secrets import token_urlsafe
@@ -197,13 +199,25 @@ async def finish_erasures() -> None:
 async def sweep() -> None:
     """Delete what was inserted for erased students during their erasures, by processes that died before they deleted
     it: versions that a write has copied into the history, former roll numbers, entries in the log of a merge of
-    subjects, and records of modules that follow `GONE`."""
+    subjects, and records of modules that follow `GONE`. Call each of these modules, and then raise the errors."""
     erased = [ObjectId(erasure.id) for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
     if erased:
         for document in (StudentVersion, FormerNumber, MergedStudent):
             await collection(document).delete_many({"student": {"$in": erased}})
-        for handle in GONE.followers().values():
-            await handle(erased)
+        await _let_modules_sweep(erased)
+
+
+async def _let_modules_sweep(erased: Collection[ObjectId]) -> None:
+    errors: dict[str, Exception] = {}
+    for module, handle in GONE.followers().items():
+        try:
+            async with asyncio.timeout(delivery.CALL_SECONDS):
+                await handle(erased)
+        except Exception as error:  # noqa: BLE001 (raised below)
+            errors[module] = error
+    if errors:
+        names = ", ".join(errors)
+        raise ExceptionGroup(f"These modules could not delete the data of erased students: {names}", [*errors.values()])
 
 
 async def get(erasure_id: str) -> Erased:
