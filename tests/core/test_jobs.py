@@ -282,6 +282,28 @@ async def test_a_job_stops_when_another_process_has_taken_over(
         await until(lambda: "The job farm/work failed" in caplog.text)
 
 
+@pytest.mark.parametrize("step", ["try_acquire", "release"])
+async def test_a_job_runs_again_after_any_error_of_its_lease(
+    step: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs, original = Runs(), getattr(Lease, step)
+    errors = [OverflowError("date value out of range")]
+
+    async def fail_once(*arguments: Any, **named: Any) -> Any:
+        if errors and step == "try_acquire":
+            raise errors.pop()
+        result = await original(*arguments, **named)
+        if errors:
+            raise errors.pop()
+        return result
+
+    async with leases(settings):
+        monkeypatch.setattr(Lease, step, fail_once)
+        async with running_jobs([runner_of(runs.work, once_per_service=True)]):
+            await runs.until(2)
+    assert caplog.text.count("The job farm/work failed") == 1
+
+
 def test_a_failing_job_is_named_by_readyz(open_client: AppClient) -> None:
     client = open_client([stub(jobs=(Every(0.001, fail), Every(3600, succeed)))])
     client.portal.call(until, client.app.state.jobs[0].is_failing)  # type: ignore[union-attr, attr-defined]
