@@ -204,7 +204,7 @@ async def sweep() -> None:
     if erased:
         for document in (StudentVersion, FormerNumber, MergedStudent):
             await collection(document).delete_many({"student": {"$in": erased}})
-        await _let_modules_sweep(erased)
+    await _let_modules_sweep(erased)
 
 
 async def _let_modules_sweep(erased: Collection[ObjectId]) -> None:
