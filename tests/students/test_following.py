@@ -160,6 +160,59 @@ def test_a_failed_delivery_is_repeated_later(
     assert names(database) == ["Name of S1"]
 
 
+def test_a_module_that_cannot_follow_is_named_until_it_can(client: TestClient, database: Database[JSON]) -> None:
+    create(client, "S1")
+
+    def fail_again() -> None:
+        database["student_change_followers"].update_one({"_id": "notes"}, {"$set": {"retry_at": EPOCH}})
+        deliver(client)
+        deliver(client)
+
+    with broken():
+        fail_again()
+        fail_again()
+        assert (client.get("/readyz").json()["status"], data_check(client)) == ("ok", [])
+        fail_again()
+        answer = client.get("/readyz")
+        (finding,) = data_check(client)
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "degraded", "checks": {"database": "ok", "notes/changed": "failing"}}
+    assert "The module notes could not follow the changes of students 3 times in a row" in finding
+
+    fail_again()
+
+    assert (client.get("/readyz").json()["status"], data_check(client)) == ("ok", [])
+
+
+def test_a_module_whose_handler_was_cancelled_is_called_again(open_client: AppClient, database: Database[JSON]) -> None:
+    async def cancel(_: object) -> None:
+        raise asyncio.CancelledError
+
+    client = sign_in(open_client(modules=[*UNFOLLOWED, Module(name="notes", follows=(Follow(CHANGED, cancel),))]))
+    create(client, "S1")
+    deliver(client)
+
+    (follower,) = database["student_change_followers"].find()
+    assert follower["failures"] == 1
+
+
+def test_a_module_that_hangs_does_not_delay_others(open_client: AppClient) -> None:
+    got: list[str] = []
+
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def refresh(students: Sequence[StudentSnapshot]) -> None:
+        got.extend(student.roll_no for student in students)
+
+    handlers = {"first": hang, "second": refresh}
+    followers = [Module(name=name, follows=(Follow(CHANGED, handle),)) for name, handle in handlers.items()]
+    client = sign_in(open_client(modules=[*discover(), *followers]))
+    for roll_no in ("S1", "S2"):
+        create(client, roll_no)
+        until(lambda roll_no=roll_no: roll_no in got, within=20)  # type: ignore[misc]
+
+
 def test_a_call_that_a_dead_process_has_begun_is_repeated_after_its_lease(
     client: TestClient, database: Database[JSON]
 ) -> None:
@@ -287,6 +340,12 @@ def test_an_erasure_does_not_wait_for_a_module_that_was_deleted(
     for name, error in (("notes", "No module notes has followed"), ("transfers", "modules/transfers/__init__.py")):
         with pytest.raises(CommandError, match=error):
             client.portal.call(forget_module.run, Namespace(name=name))
+
+
+def data_check(client: TestClient) -> list[str]:
+    assert client.portal
+    found: list[str] = client.portal.call(findings)
+    return found
 
 
 async def findings() -> list[str]:

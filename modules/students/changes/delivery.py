@@ -9,6 +9,7 @@ students.
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -36,6 +37,9 @@ was paused does not call too late. A call during a request may take as long, so 
 BACKGROUND_SECONDS = 300.0
 """How long the call of another event may take that no request waits for."""
 
+PAUSE_SECONDS = 1.0
+"""How long the delivery to a module pauses at the end of the feed."""
+
 RETRY = timedelta(seconds=30)
 """How long a module is not called after its handler has failed."""
 
@@ -59,7 +63,7 @@ async def _call(lease: Lease, work: Awaitable[T], seconds: float) -> T:
         await lease.release()
 
 
-def _is_outage(error: Exception) -> bool:
+def _is_outage(error: BaseException) -> bool:
     """Return whether an error is due to an outage of the database, which is logged elsewhere, once."""
     return isinstance(error, PyMongoError) and as_unavailable(error) is not None
 
@@ -78,24 +82,45 @@ async def unregister(module: str) -> bool:
 
 
 async def deliver() -> bool:
-    """Deliver the next changes to each module that follows them in this app. Return whether more are available.
+    """Deliver the next changes to each module that follows them in this app. Return whether more are available."""
+    return any(await asyncio.gather(*map(deliver_to, CHANGED.followers())))
+
+
+async def deliver_to(module: str) -> bool:
+    """Deliver the next changes to a module. Return whether more are available.
 
     A module whose handler fails, or is in progress elsewhere, is skipped, and gets the same changes the next time.
     """
-    more = False
-    for module, handle in CHANGED.followers().items():
-        try:
-            more |= await _deliver_to(module, handle)
-        except Exception as error:
-            if not _is_outage(error):
-                log.exception("The module %s could not follow the changes of students; it is called again", module)
-                pause = {"$set": {"retry_at": utc_now() + RETRY}}
-                await collection(ChangeFollower).update_one({"_id": module}, pause)
-    return more
+    try:
+        return await _deliver_to(module, CHANGED.followers()[module])
+    except (Exception, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+            raise  # otherwise, something that the handler awaited was cancelled
+        if not _is_outage(error):
+            log.exception("The module %s could not follow the changes of students; it is called again", module)
+            with suppress(PyMongoError):
+                failed = {"$set": {"retry_at": utc_now() + RETRY}, "$inc": {"failures": 1}}
+                await collection(ChangeFollower).update_one({"_id": module}, failed)
+        return False
+
+
+async def deliver_continuously() -> None:
+    """Deliver the changes to each module that follows them in this app, for ever. None waits for a slow one."""
+    async with asyncio.TaskGroup() as deliveries:
+        for module in CHANGED.followers():
+            deliveries.create_task(_deliver_continuously_to(module))
+
+
+async def _deliver_continuously_to(module: str) -> None:
+    while True:
+        if not await deliver_to(module):
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _deliver_to(module: str, handle: Handler[Sequence[StudentSnapshot]]) -> bool:
     follower = await ChangeFollower.get(module)
+    CHANGED.report(module, failing=follower is not None and follower.is_failing)
     if follower is None or follower.retry_at > utc_now() or not (await entries_after(follower.position, 1)).students:
         return False
     lease = await _acquire(module)
@@ -112,7 +137,7 @@ async def _deliver_next(module: str, handle: Handler[Sequence[StudentSnapshot]])
         await handle(students)
     # Unless the process was paused for so long that another one has taken over.
     unchanged = {"_id": module, "position": follower.position}
-    await collection(ChangeFollower).update_one(unchanged, {"$set": {"position": entries.last}})
+    await collection(ChangeFollower).update_one(unchanged, {"$set": {"position": entries.last, "failures": 0}})
     return entries.more
 
 
