@@ -252,6 +252,39 @@ async def until_run(runner: JobRunner, runs: Runs) -> None:
         await asyncio.sleep(min(0.005, await runner._run_if_due()))
 
 
+async def test_a_lease_ends_by_the_clock_of_the_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with leases(settings):
+        first = await Lease.try_acquire("farm/work")
+        assert first
+        monkeypatch.setattr(core.database.lease, "utc_now", lambda: utc_now() + 2 * core.database.lease.LAPSE)
+        assert await Lease.try_acquire("farm/work") is None
+        assert await Lease.find_held("farm/work")
+        await first.release()
+        assert await Lease.find_held("farm/work") is None
+        assert await Lease.try_acquire("farm/work")
+
+
+def test_leases_end_in_a_database_in_memory_too(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.database.client.find_mongod", lambda *_: None)
+    client = open_client([stub()], mongodb_url=None, allow_memory_db=True)
+
+    async def use() -> None:
+        first = await Lease.try_acquire("farm/work")
+        assert first
+        assert await Lease.try_acquire("farm/work") is None
+        assert await Lease.find_held("farm/work")
+        assert await first._set(core.database.lease.LAPSE)
+        await first.release(failures=2)
+        assert await Lease.find_held("farm/work") is None
+        second = await Lease.try_acquire("farm/work")
+        assert second
+        assert second.failures == 2
+        assert not await first._set(core.database.lease.LAPSE)
+
+    assert client.portal
+    client.portal.call(use)
+
+
 async def test_a_job_cancelled_at_shutdown_is_taken_over_at_once(settings: Settings) -> None:
     endless = Endless()
     async with leases(settings):
