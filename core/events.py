@@ -34,6 +34,11 @@ class Event(Generic[T]):
                 handlers.setdefault(module, []).append(follow.handle)
         return {module: _in_turn(several) for module, several in handlers.items()}
 
+    def report(self, module: str, *, failing: bool) -> None:
+        """State whether the calls of a module's handlers keep failing, for `/readyz` of the running app."""
+        one = asyncio.get_running_loop(), f"{module}/{self.name}"
+        (_failing.add if failing else _failing.discard)(one)
+
 
 @dataclass(frozen=True)
 class Follow(Generic[T]):
@@ -50,6 +55,14 @@ class Follow(Generic[T]):
 
 
 _running: list[tuple[asyncio.AbstractEventLoop, str, Follow[Any]]] = []
+_failing: set[tuple[asyncio.AbstractEventLoop, str]] = set()
+
+
+def failing_followers() -> list[str]:
+    """Return the modules of the app of the current event loop that cannot follow an event, each with the event's name,
+    such as `courses/changed`."""
+    loop = asyncio.get_running_loop()
+    return sorted(name for of_loop, name in _failing if of_loop is loop)
 
 
 def _in_turn(handlers: Iterable[Handler[T]]) -> Handler[T]:
@@ -71,3 +84,4 @@ def following(declared: Iterable[tuple[str, Follow[Any]]]) -> Iterator[None]:
     finally:
         for one in added:
             _running.remove(one)
+        _failing.difference_update([one for one in _failing if one[0] is loop])

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass, field
-from math import inf
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +20,8 @@ from core.identity import Authenticator
 from core.references import Reference, copies_in
 from core.routing import CheckedRoute, ProtectedRoute, ProtectedRouter, PublicRouter
 from core.settings import ModuleSettings
+
+_YEAR_SECONDS = 366 * 24 * 3600
 
 _STORABLE = {"Decimal": "DecimalField of core.api", "time": "TimeOfDay of core.api"}
 
@@ -58,7 +59,7 @@ class Demo:
 class Every:
     """A job: work that the running service repeats in the background, with the database open. It begins at startup.
 
-    seconds           the pause between the end of a run and the start of the next one, more than 0
+    seconds           the pause between the end of a run and the start of the next one, from above 0 to a year
     work              an async function without arguments, whose name is that of the job. An error is logged and
                       counted, and the work is soon run again. At shutdown it is cancelled
     once_per_service  whether only one of all processes runs the work at a time, and then pauses for all of them. A
@@ -74,10 +75,14 @@ class Every:
     endless: bool = False
 
     def __post_init__(self) -> None:
-        """Raise `StartupError` for work that cannot be called, or a pause that is no number above 0."""
+        """Raise `StartupError` for work that cannot be called, or a pause that is no number of seconds up to a year:
+        the time after a longer one may not exist."""
         check_async(self.work, "The work of Every")
-        if not isinstance(self.seconds, int | float) or not 0 < self.seconds < inf:
-            raise StartupError(f"The job {self.name} has the pause {self.seconds!r}. Give a number of seconds above 0.")
+        if not isinstance(self.seconds, int | float) or not 0 < self.seconds <= _YEAR_SECONDS:
+            raise StartupError(
+                f"The job {self.name} has the pause {self.seconds!r}. Give a number of seconds above 0, "
+                f"and up to {_YEAR_SECONDS}, a year."
+            )
 
     @property
     def name(self) -> str:

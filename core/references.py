@@ -5,6 +5,7 @@ are full although the records of deleted owners are hidden. The copies follow th
 second or two. The records of an erased owner are deleted before the erasure is final.
 """
 
+from asyncio import sleep
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
@@ -13,12 +14,21 @@ from beanie import BackLink, Document, Link, PydanticObjectId
 from bson import ObjectId
 from pydantic import BaseModel
 from pymongo import IndexModel
+from pymongo.errors import DuplicateKeyError
 
 from core.database import Filter, Page, SortKey, Window, collection, collection_name, object_id, read_majority
 from core.errors import FieldError, InvalidRequest, NotFound, Problem, StartupError
 from core.events import Event, Follow
 
 _BATCH = 500
+
+# How many of the newest records are checked for copies that a process that died has left old.
+_MAX_SWEPT = 10_000
+
+SETTLE_SECONDS = 5.0
+"""How long the check of the data waits before it reports a copy as old: changes of owners are delivered meanwhile."""
+
+_REMEDY = "The service updates it within seconds, or within an hour if a process has died. Otherwise, change the {}."
 
 
 class OwnerCopy(BaseModel):
@@ -72,7 +82,8 @@ class Owners(Generic[Copy]):
     not_found   the problem if there is no record with a public key
     changed     the event of changes, with the changed records
     erased      the event of an erasure, with an object that has the `_id` of the record as `id`
-    gone        the event that records with these `_id`s were erased some time ago, for what was left of them
+    gone        the event that records with these `_id`s, or none, were erased some time ago, for what was left of them;
+                it happens at startup and hourly
     """
 
     name: str
@@ -115,10 +126,10 @@ class Reference(Generic[Copy]):
 
     @property
     def follows(self) -> tuple[Follow[Any], ...]:
-        """What the module of the document does when owners change or are erased. A record that is inserted after the
-        erasure is deleted by `confirm` or, if the process dies before that, after the event `gone`."""
+        """What the module of the document does when owners change or are erased. For a record that is inserted after
+        that, `confirm` does it or, if the process dies before, `_sweep`."""
         owners = self.owners
-        forget = (Follow(owners.erased, self._forget), Follow(owners.gone, self._delete))
+        forget = (Follow(owners.erased, self._forget), Follow(owners.gone, self._sweep))
         return *forget, Follow(owners.changed, self._refresh_changed)
 
     def check(self) -> None:
@@ -148,8 +159,12 @@ class Reference(Generic[Copy]):
     async def insert(self, record: AnyDocument, *, pointer: str | None = None) -> AnyDocument:
         """Insert a record that has a copy of its owner. Raise the error of `owner` if the owner has been erased
         meanwhile, and `DuplicateKeyError`."""
-        await record.insert()
         copy: Copy = getattr(record, self.owners.name)
+        try:
+            await record.insert()
+        except DuplicateKeyError:
+            await self.confirm([copy])  # which the process may not have done that inserted the other record
+            raise
         if await self.confirm([copy]):
             raise self._unknown(f"There is no longer such a {self.owners.name}.", pointer)
         return record
@@ -163,18 +178,21 @@ class Reference(Generic[Copy]):
         """Complete the insertion of records with these copies of their owners, by any command, after that command.
 
         An owner may have changed or been erased since it was read, before the records were there to be updated or
-        deleted. Update the copies, delete the records of owners that no longer exist, and return the `_id`s of these.
+        deleted. Update all copies of these owners, also those that were left by a process that died, delete the records
+        of owners that no longer exist, and return the `_id`s of these.
         """
+        return await self._complete({ObjectId(copy.id) for copy in copies})
+
+    async def _complete(self, owners: set[ObjectId]) -> set[ObjectId]:
         gone = set[ObjectId]()
-        versions = {ObjectId(copy.id): copy.version for copy in copies}
-        while versions:
-            found = await self.owners.find_by_id(versions)
-            if missing := versions.keys() - found.keys():
+        while owners:
+            found = await self.owners.find_by_id(owners)
+            if missing := owners - found.keys():
                 await self._delete(missing)
                 gone |= missing
-            newer = [copy for key, copy in found.items() if copy.version > versions[key]]
-            await self._refresh(newer)
-            versions = {ObjectId(copy.id): copy.version for copy in newer}  # again: they may have changed meanwhile
+            stored = self._by_owner(collection(self.document), {"$match": {self._id: {"$in": list(found)}}})
+            owners = _outdated(await stored.to_list(None), found)
+            await self._refresh(found[one] for one in owners)  # and look again: they may have changed meanwhile
         return gone
 
     def of(self, owner: Copy) -> Filter:
@@ -191,16 +209,19 @@ class Reference(Generic[Copy]):
         return window.page(await self.document.find(query).sort(window.sort).limit(window.limit + 1).to_list())
 
     async def data_check(self) -> AsyncIterator[str]:
-        """Yield a sentence for each owner that records belong to and that does not exist."""
-        pipeline = [{"$sort": {self._id: 1}}, {"$group": {"_id": f"${self._id}"}}]
-        cursor = read_majority(self.document).aggregate(pipeline, allowDiskUse=True)
-        found = (
-            f"The collection {collection_name(self.document)} has records of a {self.owners.name} that does not exist"
-        )
-        while batch := await cursor.to_list(_BATCH):
-            ids = {one["_id"] for one in batch}
-            for key in sorted(ids - (await self.owners.find_by_id(ids)).keys()):
-                yield f"{found}: {key}."
+        """Yield a sentence for each owner that records belong to and that does not exist, or has old copies."""
+        name, stored = self.owners.name, read_majority(self.document)
+        has = f"The collection {collection_name(self.document)} has"
+        suspects = set[ObjectId]()
+        async for missing, outdated in self._compared(stored, {"$sort": {self._id: 1}}):
+            suspects |= outdated
+            for key in sorted(missing):
+                yield f"{has} records of a {name} that does not exist: {key}."
+        if suspects:
+            await sleep(SETTLE_SECONDS)
+        async for _, outdated in self._compared(stored, {"$match": {self._id: {"$in": list(suspects)}}}):
+            for key in sorted(outdated):
+                yield f"{has} records with an old copy of the {name} {key}. {_REMEDY.format(name)}"
 
     @property
     def _id(self) -> str:
@@ -208,6 +229,29 @@ class Reference(Generic[Copy]):
 
     async def _forget(self, erased: Any) -> None:
         await self._delete([erased.id])
+
+    async def _sweep(self, erased: Collection[ObjectId]) -> None:
+        """Complete the insertions of processes that died before `confirm`, among the newest records: delete those of
+        owners who were erased, and update old copies of the others. Further owners that do not exist may be about to be
+        restored from a backup."""
+        await self._delete(erased)
+        newest = ({"$sort": {"_id": -1}}, {"$limit": _MAX_SWEPT})
+        async for _, outdated in self._compared(read_majority(self.document), *newest):
+            await self._complete(outdated)
+
+    async def _compared(self, stored: Any, *stages: Any) -> AsyncIterator[tuple[set[ObjectId], set[ObjectId]]]:
+        """Compare the copies in the records of these stages of an aggregation with their owners, in batches. Yield the
+        owners that do not exist, and those with an old copy."""
+        cursor = self._by_owner(stored, *stages)
+        while batch := await cursor.to_list(_BATCH):
+            ids = {one["_id"] for one in batch}
+            found = await self.owners.find_by_id(ids)
+            yield ids - found.keys(), _outdated(batch, found)
+
+    def _by_owner(self, stored: Any, *stages: Any) -> Any:
+        """Return a cursor over the owners of the records of these stages, each with its different copies."""
+        group = {"_id": f"${self._id}", "copies": {"$addToSet": f"${self.owners.name}"}}
+        return stored.aggregate([*stages, {"$group": group}], allowDiskUse=True)
 
     async def _delete(self, owners: Collection[ObjectId]) -> None:
         await collection(self.document).delete_many({self._id: {"$in": list(owners)}})
@@ -223,3 +267,16 @@ class Reference(Generic[Copy]):
             same = {f"{self.owners.name}.{field}": value for field, value in stored.items() if field != "version"}
             older = {self._id: copy.id, f"{self.owners.name}.version": {"$lt": copy.version}, "$nor": [same]}
             await collection(self.document).update_many(older, {"$set": {self.owners.name: stored}})
+
+
+def _outdated(stored: Iterable[Any], owners: Mapping[ObjectId, OwnerCopy]) -> set[ObjectId]:
+    """Return the owners of which a stored copy is older, and has other values than the owner."""
+    return {
+        one["_id"]
+        for one in stored
+        if (owner := owners.get(one["_id"])) and any(_is_old(copy, owner) for copy in one["copies"])
+    }
+
+
+def _is_old(copy: Mapping[str, Any], owner: OwnerCopy) -> bool:
+    return bool(copy["version"] < owner.version) and {**copy, "version": owner.version} != owner.model_dump()

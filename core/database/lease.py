@@ -1,4 +1,7 @@
-"""Leases: only one of all processes of the service does what a lease is named after."""
+"""Leases: only one of all processes of the service does what a lease is named after.
+
+A lease ends by the clock of the database, because those of the machines of the service may differ.
+"""
 
 import asyncio
 import os
@@ -6,7 +9,7 @@ import socket
 import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar
 
 from beanie import Document
@@ -15,12 +18,15 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.clock import utc_now
 from core.database.bulk import collection
+from core.database.client import is_in_memory
 
 T = TypeVar("T")
 
-# A lease that was not renewed for this long may be taken over. The machines' clocks must differ by much less.
+# A lease that was not renewed for this long may be taken over.
 LAPSE = timedelta(seconds=60)
 RENEW_SECONDS = 10.0
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class LeaseLost(Exception):
@@ -46,25 +52,21 @@ class Lease(Document):
     @classmethod
     async def try_acquire(cls, name: str) -> Self | None:
         """Return the lease, whose owner is now the caller; None if it has an owner already."""
-        now = utc_now()
         owner = f"{socket.gethostname()}, process {os.getpid()} ({uuid.uuid4().hex[:8]})"
-        try:
-            # For a lease that has not expired, the upsert violates the unique index on `_id`.
-            stored = await collection(cls).find_one_and_update(
-                {"_id": name, "expires_at": {"$lte": now}},
-                {"$set": {"owner": owner, "expires_at": now + LAPSE}},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError:
-            return None
+        target = collection(cls)
+        free, update = {"_id": name, **_expires(target, "$lte")}, _update(target, LAPSE, owner=owner)
+        while not (stored := await target.find_one_and_update(free, update, return_document=ReturnDocument.AFTER)):
+            try:  # no upsert, because its filter cannot compare with the clock of the database
+                await target.insert_one({"_id": name, "owner": "", "expires_at": _EPOCH})
+            except DuplicateKeyError:
+                return None  # it has not expired
         lease: Self = cls.model_validate(stored)
         return lease
 
     @classmethod
     async def find_held(cls, name: str) -> Self | None:
         """Return the lease if it cannot be acquired now."""
-        held: Self | None = await cls.find_one({"_id": name, "expires_at": {"$gt": utc_now()}})
+        held: Self | None = await cls.find_one({"_id": name, **_expires(collection(cls), "$gt")})
         return held
 
     @classmethod
@@ -96,15 +98,31 @@ class Lease(Document):
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             with suppress(PyMongoError):  # the lease expires late enough for a short outage
-                if not await self._set(expires_at=utc_now() + LAPSE):
+                if not await self._set(LAPSE):
                     raise LeaseLost
 
     async def release(self, *, pause: float = 0, failures: int = 0) -> None:
         """Let any process acquire the lease after a pause in seconds. If the database fails, the lease expires."""
         with suppress(PyMongoError):
-            await self._set(expires_at=utc_now() + timedelta(seconds=pause), failures=failures)
+            await self._set(timedelta(seconds=pause), failures=failures)
 
-    async def _set(self, **fields: Any) -> bool:
-        """Change fields of the stored lease; return False if another process owns it."""
-        result = await collection(type(self)).update_one({"_id": self.id, "owner": self.owner}, {"$set": fields})
+    async def _set(self, ends_in: timedelta, **fields: Any) -> bool:
+        """Change the end and other fields of the stored lease; return False if another process owns it."""
+        target = collection(type(self))
+        result = await target.update_one({"_id": self.id, "owner": self.owner}, _update(target, ends_in, **fields))
         return bool(result.matched_count)
+
+
+def _expires(target: Any, operator: str) -> dict[str, Any]:
+    """Return a condition that compares the end of a lease with the present time."""
+    if is_in_memory(target):  # mongomock has no `$$NOW`, and one process only
+        return {"expires_at": {operator: utc_now()}}
+    return {"$expr": {operator: ["$expires_at", "$$NOW"]}}
+
+
+def _update(target: Any, ends_in: timedelta, **fields: Any) -> Any:
+    """Return an update that sets the end of a lease, counted from the present time, and other fields."""
+    if is_in_memory(target):
+        return {"$set": {**fields, "expires_at": utc_now() + ends_in}}
+    literals = {name: {"$literal": value} for name, value in fields.items()}
+    return [{"$set": {**literals, "expires_at": {"$add": ["$$NOW", ends_in / timedelta(milliseconds=1)]}}}]

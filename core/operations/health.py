@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from core.database import Lease, unreachable
 from core.errors import Unavailable
+from core.events import failing_followers
 from core.migrations import AppliedMigration
 from core.module import HealthCheck, Module
 from core.operations.metrics_endpoint import router as metrics_router
@@ -42,7 +43,7 @@ class Health(BaseModel):
 
 class Readiness(Health):
     """The status of the service and of the resources that it needs: `degraded` if it can handle requests although a job
-    of a module keeps failing."""
+    of a module keeps failing, or a module cannot follow changes of another module's records."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok", "checks": {"database": "ok"}}]})
 
@@ -50,7 +51,8 @@ class Readiness(Health):
         dict[str, str],
         Field(
             description="Check results: `ok` for the database and for each module with a check, and `failing` for each "
-            "job that keeps failing."
+            "job that keeps failing, such as `courses/remind`, and each module that cannot follow changes, such as "
+            "`courses/changed`."
         ),
     ]
 
@@ -68,8 +70,8 @@ async def healthz() -> Health:
 async def readyz(request: Request) -> Readiness:
     """Check whether the service can handle requests.
 
-    Queries MongoDB, runs the health checks of the modules, and looks at their jobs. A job that keeps failing does
-    not make the service unready: requests are still answered.
+    Queries MongoDB, runs the health checks of the modules, and looks at their jobs and at what they follow. A job that
+    keeps failing does not make the service unready: requests are still answered.
     """
     request.app.state.availability.check_reachable()
     try:
@@ -82,7 +84,7 @@ async def readyz(request: Request) -> Readiness:
     failed = [name for name, is_healthy in zip(checks, results, strict=True) if not is_healthy]
     if failed:
         raise Unavailable(f"Failed health checks: {', '.join(failed)}.")
-    failing = [job.name for job in request.app.state.jobs if job.is_failing()]
+    failing = [*(job.name for job in request.app.state.jobs if job.is_failing()), *failing_followers()]
     return Readiness(
         status="degraded" if failing else "ok",
         checks={"database": "ok", **dict.fromkeys(checks, "ok"), **dict.fromkeys(failing, "failing")},

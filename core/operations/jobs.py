@@ -9,7 +9,7 @@ from time import monotonic
 from pymongo.errors import PyMongoError
 
 from core.clock import utc_now
-from core.database import Lease, LeaseLost, as_unavailable
+from core.database import Lease, as_unavailable
 from core.metrics import Counter
 from core.module import Every, place_of
 
@@ -50,7 +50,7 @@ class JobRunner:
         while True:
             try:
                 pause = await (self._run_if_due() if self.job.once_per_service else self._run())
-            except (LeaseLost, PyMongoError) as error:
+            except Exception as error:  # noqa: BLE001 (logged: the job is run again, whatever the error)
                 pause = self._failed(error)
             if _is_cancelled():  # the work did not let the cancellation through
                 return

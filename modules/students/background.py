@@ -35,16 +35,10 @@ async def lifespan() -> AsyncIterator[None]:
     yield
 
 
-async def deliver_changes() -> None:
-    """Deliver the feed of changes to the modules that follow it, to its end."""
-    while await delivery.deliver():
-        pass
-
-
 # Changes are delivered, and erasures finished, in each process, because another one may run without a module that
 # follows students. The jobs of subjects and figures take a lease if there is work.
 jobs = (
-    Every(1, deliver_changes),
+    Every(1, delivery.deliver_continuously, endless=True),
     Every(30, erasure.finish_erasures),
     Every(30, merging.resume_all),
     Every(3600, erasure.sweep),

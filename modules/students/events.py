@@ -23,9 +23,9 @@ ERASED = Event[ErasedStudent]("erased")
 final."""
 
 GONE = Event[Collection[ObjectId]]("gone")
-"""Students were erased some time ago: the `_id`s of the last 1,000, at startup and hourly. A request that ran during an
-erasure may have inserted something afterwards, and its process may have died before it looked whether the student still
-exists. The handler deletes it. It does not run instead of a handler of `ERASED`."""
+"""Students were erased some time ago: the `_id`s of the last 1,000, or none, at startup and hourly. A request that ran
+during an erasure may have inserted something afterwards, and its process may have died before it looked whether the
+student still exists. The handler deletes it. It does not run instead of a handler of `ERASED`."""
 
 CHANGED = Event[Sequence[StudentSnapshot]]("changed")
 """Students were created, changed, renamed, deleted (`deleted_at` is set) or restored. The handler gets each in the

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from beanie import Document, PydanticObjectId
 from bson import ObjectId
@@ -366,13 +366,23 @@ class ChangeFollower(Document):
 
     position  the number of the last entry that the module's handler has handled
     retry_at  when the handler is called again after it has failed
+    failures  how many calls in a row have failed
     """
+
+    MAX_FAILURES: ClassVar[int] = 3
+    """After this many failures, `/readyz` and `core check --data` name the module until a success."""
 
     id: str  # type: ignore[assignment]  # the module's name instead of an ObjectId
     position: int = 0
     retry_at: datetime
+    failures: int = 0
 
     class Settings:
         """Collection name. Without further indexes: documents are read by `_id`."""
 
         name = "student_change_followers"
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the module cannot follow the changes at present."""
+        return self.failures >= self.MAX_FAILURES

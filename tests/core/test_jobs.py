@@ -252,6 +252,39 @@ async def until_run(runner: JobRunner, runs: Runs) -> None:
         await asyncio.sleep(min(0.005, await runner._run_if_due()))
 
 
+async def test_a_lease_ends_by_the_clock_of_the_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with leases(settings):
+        first = await Lease.try_acquire("farm/work")
+        assert first
+        monkeypatch.setattr(core.database.lease, "utc_now", lambda: utc_now() + 2 * core.database.lease.LAPSE)
+        assert await Lease.try_acquire("farm/work") is None
+        assert await Lease.find_held("farm/work")
+        await first.release()
+        assert await Lease.find_held("farm/work") is None
+        assert await Lease.try_acquire("farm/work")
+
+
+def test_leases_end_in_a_database_in_memory_too(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.database.client.find_mongod", lambda *_: None)
+    client = open_client([stub()], mongodb_url=None, allow_memory_db=True)
+
+    async def use() -> None:
+        first = await Lease.try_acquire("farm/work")
+        assert first
+        assert await Lease.try_acquire("farm/work") is None
+        assert await Lease.find_held("farm/work")
+        assert await first._set(core.database.lease.LAPSE)
+        await first.release(failures=2)
+        assert await Lease.find_held("farm/work") is None
+        second = await Lease.try_acquire("farm/work")
+        assert second
+        assert second.failures == 2
+        assert not await first._set(core.database.lease.LAPSE)
+
+    assert client.portal
+    client.portal.call(use)
+
+
 async def test_a_job_cancelled_at_shutdown_is_taken_over_at_once(settings: Settings) -> None:
     endless = Endless()
     async with leases(settings):
@@ -280,6 +313,28 @@ async def test_a_job_stops_when_another_process_has_taken_over(
         await Lease.find_one({"_id": "farm/work"}).update({"$set": taken})
         await asyncio.wait_for(cancelled.wait(), TIMEOUT_SECONDS)
         await until(lambda: "The job farm/work failed" in caplog.text)
+
+
+@pytest.mark.parametrize("step", ["try_acquire", "release"])
+async def test_a_job_runs_again_after_any_error_of_its_lease(
+    step: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs, original = Runs(), getattr(Lease, step)
+    errors = [OverflowError("date value out of range")]
+
+    async def fail_once(*arguments: Any, **named: Any) -> Any:
+        if errors and step == "try_acquire":
+            raise errors.pop()
+        result = await original(*arguments, **named)
+        if errors:
+            raise errors.pop()
+        return result
+
+    async with leases(settings):
+        monkeypatch.setattr(Lease, step, fail_once)
+        async with running_jobs([runner_of(runs.work, once_per_service=True)]):
+            await runs.until(2)
+    assert caplog.text.count("The job farm/work failed") == 1
 
 
 def test_a_failing_job_is_named_by_readyz(open_client: AppClient) -> None:

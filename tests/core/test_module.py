@@ -164,6 +164,7 @@ ADD_ARGUMENTS = {
         ("jobs=(Every(-5, work),)", "job work has the pause -5"),
         ("jobs=(Every('5', work),)", "job work has the pause '5'"),
         ("jobs=(Every(float('nan'), work),)", "job work has the pause nan"),
+        ("jobs=(Every(2**63, work),)", "job work has the pause 9223372036854775808.* up to 31622400, a year"),
         ("follows=(Follow('x.EVENT', handle),)", "Follow has 'x.EVENT', which is no Event"),
         ("follows=(Follow(EVENT, at_once),)", "handler of Follow must be an async function that takes one argument"),
         ("follows=(Follow(EVENT, work),)", "handler of Follow must be an async function that takes one argument"),

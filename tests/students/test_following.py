@@ -2,7 +2,7 @@
 
 import asyncio
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from beanie import Document, PydanticObjectId
+from bson import ObjectId
 from fastapi.testclient import TestClient
 from pymongo.database import Database
 
@@ -19,7 +20,7 @@ from core.identity import Role
 from core.module import Module
 from core.registry import discover
 from core.settings import Settings
-from modules.students import CHANGED, ERASED, ErasedStudent, StudentSnapshot, background
+from modules.students import CHANGED, ERASED, GONE, ErasedStudent, StudentSnapshot, background
 from modules.students.changes import delivery
 from modules.students.commands import forget_module
 from modules.students.erasure import service as erasure
@@ -159,6 +160,59 @@ def test_a_failed_delivery_is_repeated_later(
     assert names(database) == ["Name of S1"]
 
 
+def test_a_module_that_cannot_follow_is_named_until_it_can(client: TestClient, database: Database[JSON]) -> None:
+    create(client, "S1")
+
+    def fail_again() -> None:
+        database["student_change_followers"].update_one({"_id": "notes"}, {"$set": {"retry_at": EPOCH}})
+        deliver(client)
+        deliver(client)
+
+    with broken():
+        fail_again()
+        fail_again()
+        assert (client.get("/readyz").json()["status"], data_check(client)) == ("ok", [])
+        fail_again()
+        answer = client.get("/readyz")
+        (finding,) = data_check(client)
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "degraded", "checks": {"database": "ok", "notes/changed": "failing"}}
+    assert "The module notes could not follow the changes of students 3 times in a row" in finding
+
+    fail_again()
+
+    assert (client.get("/readyz").json()["status"], data_check(client)) == ("ok", [])
+
+
+def test_a_module_whose_handler_was_cancelled_is_called_again(open_client: AppClient, database: Database[JSON]) -> None:
+    async def cancel(_: object) -> None:
+        raise asyncio.CancelledError
+
+    client = sign_in(open_client(modules=[*UNFOLLOWED, Module(name="notes", follows=(Follow(CHANGED, cancel),))]))
+    create(client, "S1")
+    deliver(client)
+
+    (follower,) = database["student_change_followers"].find()
+    assert follower["failures"] == 1
+
+
+def test_a_module_that_hangs_does_not_delay_others(open_client: AppClient) -> None:
+    got: list[str] = []
+
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def refresh(students: Sequence[StudentSnapshot]) -> None:
+        got.extend(student.roll_no for student in students)
+
+    handlers = {"first": hang, "second": refresh}
+    followers = [Module(name=name, follows=(Follow(CHANGED, handle),)) for name, handle in handlers.items()]
+    client = sign_in(open_client(modules=[*discover(), *followers]))
+    for roll_no in ("S1", "S2"):
+        create(client, roll_no)
+        until(lambda roll_no=roll_no: roll_no in got, within=20)  # type: ignore[misc]
+
+
 def test_a_call_that_a_dead_process_has_begun_is_repeated_after_its_lease(
     client: TestClient, database: Database[JSON]
 ) -> None:
@@ -288,6 +342,12 @@ def test_an_erasure_does_not_wait_for_a_module_that_was_deleted(
             client.portal.call(forget_module.run, Namespace(name=name))
 
 
+def data_check(client: TestClient) -> list[str]:
+    assert client.portal
+    found: list[str] = client.portal.call(findings)
+    return found
+
+
 async def findings() -> list[str]:
     return [finding async for finding in integrity.data_check()]
 
@@ -318,6 +378,99 @@ def test_an_erasure_does_not_wait_for_long_for_a_delivery(
         finish()
 
     assert admin.ask("DELETE", PURGE).status_code == 204
+
+
+class Slow:
+    """A module that follows only erasures, and how many calls of its handler were in progress at once."""
+
+    running: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+
+    @classmethod
+    async def forget(cls, _: ErasedStudent) -> None:
+        cls.running += 1
+        cls.most = max(cls.most, cls.running)
+        try:
+            await cls.work()
+        finally:
+            cls.running -= 1
+
+    @classmethod
+    async def work(cls) -> None:
+        """Take no time, unless a test replaces this."""
+
+
+UNFOLLOWED = [module for module in without_jobs() if not module.followed]
+SLOW = (*UNFOLLOWED, Module(name="slow", follows=(Follow(ERASED, Slow.forget),)))
+
+
+@pytest.fixture
+def slow(open_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """Return a client of the service with the module `slow`."""
+    monkeypatch.setattr(Slow, "most", 0)
+    client = sign_in(open_client(modules=SLOW))
+    create(client, "S1", "S2")
+    return client
+
+
+def test_handlers_of_erasures_of_one_module_never_overlap(
+    slow: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = make(slow, settings, "principal", Role.ADMIN)
+    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.0)
+
+    with paused(slow, Slow, "work", lambda: admin.ask("DELETE", PURGE)) as finish:
+        waits = [admin.ask("DELETE", path).json()["waits_for"] for path in (PURGE, "/students/S2?purge=true")]
+        assert finish().status_code == 204
+
+    assert (waits, Slow.most) == ([["slow"]] * 2, 1)
+
+
+def test_a_handler_of_erasures_has_a_limited_time(
+    slow: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = make(slow, settings, "principal", Role.ADMIN)
+    monkeypatch.setattr(delivery, "CALL_SECONDS", 0.01)
+
+    async def take_time() -> None:
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(Slow, "work", take_time)
+    first = admin.ask("DELETE", PURGE)
+    assert (first.status_code, first.json()["waits_for"]) == (202, ["slow"])
+    assert slow.portal
+    slow.portal.call(erasure.finish_erasures)
+
+    assert admin.ask("GET", first.headers["Location"]).json()["finished"] is True
+
+
+def test_a_module_whose_handler_fails_does_not_keep_others_from_a_sweep(
+    open_client: AppClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "CALL_SECONDS", 0.01)
+    swept: list[Collection[ObjectId]] = []
+
+    async def fail(_: object) -> None:
+        raise KeyError("oh")
+
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def sweep(erased: Collection[ObjectId]) -> None:
+        swept.append(erased)
+
+    handlers = {"first": fail, "second": hang, "third": sweep}
+    followers = [Module(name=name, follows=(Follow(GONE, handle),)) for name, handle in handlers.items()]
+    client = sign_in(open_client(modules=[*UNFOLLOWED, *followers]))
+    create(client, "S1")
+    assert make(client, settings, "principal", Role.ADMIN).ask("DELETE", PURGE).status_code == 204
+
+    assert client.portal
+    with pytest.raises(ExceptionGroup, match="erased students: first, second") as raised:
+        client.portal.call(erasure.sweep)
+
+    assert [type(error) for error in raised.value.exceptions] == [KeyError, TimeoutError]
+    assert [len(erased) for erased in swept] == [1]
 
 
 @pytest.mark.parametrize("erasure_id", ["unknown", "a.b", "x" * 65])

@@ -12,6 +12,7 @@ from httpx2 import Response
 from pydantic import BaseModel, Field, create_model
 from pymongo.database import Database
 
+from core import references
 from core.database import Window
 from core.errors import StartupError
 from core.identity import Role
@@ -210,6 +211,88 @@ def test_a_record_that_is_inserted_after_a_change_was_delivered_has_the_new_valu
     assert listed(client) == ["S2"]
 
 
+@pytest.fixture
+def left_old(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave an old copy of the student S1, who is now called S2: the process has died before `confirm`."""
+    create(client, "S1")
+    with paused(client, Attendance, "insert", lambda: attend(client, "S1")) as finish, monkeypatch.context() as patch:
+        client.post("/students/S1/rename", json={"roll_no": "S2"})
+        deliver(client)
+        patch.setattr(Reference, "confirm", None)
+        assert finish().status_code == 500
+    deliver(client)
+    assert listed(client) == ["S1"]
+
+
+@pytest.mark.usefixtures("left_old")
+@pytest.mark.parametrize(("day", "status"), [("2026-11-23", 500), ("2026-11-24", 201)])  # 500: a duplicate
+def test_the_next_insertion_updates_a_copy_that_a_dying_process_has_left_old(
+    client: TestClient, day: str, status: int
+) -> None:
+    assert attend(client, "S2", day).status_code == status
+
+    assert set(listed(client)) == {"S2"}
+
+
+@pytest.mark.usefixtures("left_old")
+def test_a_copy_that_a_dying_process_has_left_old_is_updated_later(client: TestClient) -> None:
+    client.portal.call(erasure.sweep)  # type: ignore[union-attr]
+
+    assert listed(client) == ["S2"]
+
+
+def test_a_record_that_a_dying_process_has_left_of_a_deleted_student_is_hidden_later(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "S1")
+    with paused(client, Attendance, "insert", lambda: attend(client, "S1")) as finish:
+        client.delete("/students/S1")
+        deliver(client)
+        monkeypatch.setattr(Reference, "confirm", None)
+        assert finish().status_code == 500
+    assert listed(client) == ["S1"]
+
+    client.portal.call(erasure.sweep)  # type: ignore[union-attr]
+
+    assert listed(client) == []
+
+
+def data_check(client: TestClient) -> list[str]:
+    async def check() -> list[str]:
+        return [finding async for finding in OF_STUDENTS.data_check()]
+
+    assert client.portal
+    found: list[str] = client.portal.call(check)
+    return found
+
+
+@pytest.mark.usefixtures("left_old")
+def test_old_copies_are_found_by_the_check_of_the_data(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "SETTLE_SECONDS", 0.0)
+    create(client, "S3")
+    attend(client, "S3")
+    client.put("/students/S3/marks/math", json={"mark": 1})
+    deliver(client)
+
+    (finding,) = data_check(client)
+
+    assert finding.startswith("The collection attendance has records with an old copy of the student ")
+
+
+def test_a_copy_whose_change_is_about_to_be_delivered_is_not_reported(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "S1")
+    attend(client, "S1")
+    client.post("/students/S1/rename", json={"roll_no": "S2"})
+
+    async def deliver_meanwhile(_: float) -> None:
+        await delivery.deliver()
+
+    monkeypatch.setattr(references, "sleep", deliver_meanwhile)
+    assert data_check(client) == []
+
+
 def test_records_without_an_owner_are_found_by_the_check_of_the_data(
     client: TestClient, settings: Settings, database: Database[JSON]
 ) -> None:
@@ -220,11 +303,8 @@ def test_records_without_an_owner_are_found_by_the_check_of_the_data(
     assert student
     database["students"].delete_one({"_id": student["_id"]})
 
-    async def check() -> list[str]:
-        return [finding async for finding in OF_STUDENTS.data_check()]
+    (finding,) = data_check(client)
 
-    assert client.portal
-    (finding,) = client.portal.call(check)
     assert finding == f"The collection attendance has records of a student that does not exist: {student['_id']}."
 
 

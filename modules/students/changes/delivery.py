@@ -1,15 +1,17 @@
 """Delivery of the feed of changes to the modules that follow it, each from its own position.
 
 A process calls a module's handler only while it has the module's lease, so that calls never overlap and a handler never
-gets an older state after a newer one. A call ends before its lease does. The position is stored after the call: if the
-process dies in between, the next one calls the handler again with the same students.
+gets an older state after a newer one. A call ends before its lease does, or the lease is renewed until the end. The
+position is stored after the call: if the process dies in between, the next one calls the handler again with the same
+students.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bson import ObjectId
 from pymongo.errors import PyMongoError
@@ -29,8 +31,14 @@ log = logging.getLogger(__name__)
 BATCH = 100
 
 CALL_SECONDS = 45.0
-"""How long a call may take. It is less than a lease lasts, which is not renewed, so that a process that was paused does
-not call too late."""
+"""How long a delivery of changes may take. It is less than a lease lasts, which is not renewed, so that a process that
+was paused does not call too late. A call during a request may take as long, so that the request is answered."""
+
+BACKGROUND_SECONDS = 300.0
+"""How long the call of another event may take that no request waits for."""
+
+PAUSE_SECONDS = 1.0
+"""How long the delivery to a module pauses at the end of the feed."""
 
 RETRY = timedelta(seconds=30)
 """How long a module is not called after its handler has failed."""
@@ -44,18 +52,18 @@ async def _acquire(module: str) -> Lease | None:
     return await Lease.try_acquire(f"students/changes for {module}")
 
 
-async def _call(lease: Lease, work: Awaitable[T]) -> T:
+async def _call(lease: Lease, work: Awaitable[T], seconds: float) -> T:
     """Await a call of a module's handlers, return its result, and release the lease, also after an error. Raise
-    `TimeoutError` if the call takes longer than `CALL_SECONDS`."""
+    `TimeoutError` if the call takes longer than this."""
     try:
-        async with asyncio.timeout(CALL_SECONDS):
-            with operation_timeout(CALL_SECONDS):
+        async with asyncio.timeout(seconds):
+            with operation_timeout(seconds):
                 return await work
     finally:
         await lease.release()
 
 
-def _is_outage(error: Exception) -> bool:
+def _is_outage(error: BaseException) -> bool:
     """Return whether an error is due to an outage of the database, which is logged elsewhere, once."""
     return isinstance(error, PyMongoError) and as_unavailable(error) is not None
 
@@ -74,28 +82,49 @@ async def unregister(module: str) -> bool:
 
 
 async def deliver() -> bool:
-    """Deliver the next changes to each module that follows them in this app. Return whether more are available.
+    """Deliver the next changes to each module that follows them in this app. Return whether more are available."""
+    return any(await asyncio.gather(*map(deliver_to, CHANGED.followers())))
+
+
+async def deliver_to(module: str) -> bool:
+    """Deliver the next changes to a module. Return whether more are available.
 
     A module whose handler fails, or is in progress elsewhere, is skipped, and gets the same changes the next time.
     """
-    more = False
-    for module, handle in CHANGED.followers().items():
-        try:
-            more |= await _deliver_to(module, handle)
-        except Exception as error:
-            if not _is_outage(error):
-                log.exception("The module %s could not follow the changes of students; it is called again", module)
-                pause = {"$set": {"retry_at": utc_now() + RETRY}}
-                await collection(ChangeFollower).update_one({"_id": module}, pause)
-    return more
+    try:
+        return await _deliver_to(module, CHANGED.followers()[module])
+    except (Exception, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+            raise  # otherwise, something that the handler awaited was cancelled
+        if not _is_outage(error):
+            log.exception("The module %s could not follow the changes of students; it is called again", module)
+            with suppress(PyMongoError):
+                failed = {"$set": {"retry_at": utc_now() + RETRY}, "$inc": {"failures": 1}}
+                await collection(ChangeFollower).update_one({"_id": module}, failed)
+        return False
+
+
+async def deliver_continuously() -> None:
+    """Deliver the changes to each module that follows them in this app, for ever. None waits for a slow one."""
+    async with asyncio.TaskGroup() as deliveries:
+        for module in CHANGED.followers():
+            deliveries.create_task(_deliver_continuously_to(module))
+
+
+async def _deliver_continuously_to(module: str) -> None:
+    while True:
+        if not await deliver_to(module):
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _deliver_to(module: str, handle: Handler[Sequence[StudentSnapshot]]) -> bool:
     follower = await ChangeFollower.get(module)
+    CHANGED.report(module, failing=follower is not None and follower.is_failing)
     if follower is None or follower.retry_at > utc_now() or not (await entries_after(follower.position, 1)).students:
         return False
     lease = await _acquire(module)
-    return lease is not None and await _call(lease, _deliver_next(module, handle))
+    return lease is not None and await _call(lease, _deliver_next(module, handle), CALL_SECONDS)
 
 
 async def _deliver_next(module: str, handle: Handler[Sequence[StudentSnapshot]]) -> bool:
@@ -108,7 +137,7 @@ async def _deliver_next(module: str, handle: Handler[Sequence[StudentSnapshot]])
         await handle(students)
     # Unless the process was paused for so long that another one has taken over.
     unchanged = {"_id": module, "position": follower.position}
-    await collection(ChangeFollower).update_one(unchanged, {"$set": {"position": entries.last}})
+    await collection(ChangeFollower).update_one(unchanged, {"$set": {"position": entries.last, "failures": 0}})
     return entries.more
 
 
@@ -119,22 +148,26 @@ async def _students(ids: Sequence[ObjectId]) -> list[StudentSnapshot]:
     return [students[one] for one in ids if one in students]
 
 
-async def call_alone(module: str, handle: Handler[Any], happened: object) -> None:
-    """Call a module's handler of another event while no handler of `CHANGED` of the module is in progress.
+async def call_alone(module: str, handle: Handler[T], happened: T, *, in_background: bool) -> None:
+    """Call a module's handler of another event while no other call of the module's handlers is in progress.
 
-    Such a handler may have got the state before the event, and would otherwise store it after this call. Raise
-    `Unavailable` if the module's handler does not end within `WAIT_SECONDS`.
+    A handler of `CHANGED` may have got the state before the event, and would otherwise store it after this call. Raise
+    `Unavailable` if the other call does not end within `WAIT_SECONDS`, `TimeoutError` if this one takes longer than
+    `CALL_SECONDS` or, in the background, `BACKGROUND_SECONDS`, and `LeaseLost` if it was cancelled because another
+    process has taken over.
     """
-    if module not in CHANGED.followers():
+    lease = await _wait_for(module)
+
+    async def call() -> None:
         await handle(happened)
-        return
-    await _call(await _wait_for(module), handle(happened))
+
+    await _call(lease, lease.run_while_held(call), BACKGROUND_SECONDS if in_background else CALL_SECONDS)
 
 
 async def _wait_for(module: str) -> Lease:
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
     while (lease := await _acquire(module)) is None:
         if asyncio.get_running_loop().time() > deadline:
-            raise Unavailable(f"The module {module} is still following earlier changes.")
+            raise Unavailable(f"The module {module} is still following an earlier event.")
         await asyncio.sleep(_POLL_SECONDS)
     return lease

@@ -1,7 +1,8 @@
 """Erasure of all data of a student: the right to erasure (GDPR, article 17)."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from secrets import token_urlsafe
@@ -114,16 +115,17 @@ def _new_id() -> str:
     return token_urlsafe(12)
 
 
-async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
+async def _finish(student: StudentDocument, *, resumed: bool, in_background: bool = False) -> Erasing | None:
     """Complete an erasure, and return None. If a module is not running, or its handler fails, return what is stored of
-    the erasure: it stays unfinished."""
+    the erasure: it stays unfinished. `in_background` is whether no request waits for the end."""
     assert student.erasing, "only a student who is being erased is removed"
     await merging.resume_all(student.id)  # which may need the history, or take a record out of `absorbed`
-    left = [module for one in student.absorbed for module in await _erase_merged(one, student.erasing.who)]
+    who = student.erasing.who
+    left = [module for one in student.absorbed for module in await _erase_merged(one, who, in_background)]
     person = await _identifiers(student)
     if not resumed:
         await forget_responses()
-    if left := sorted({*left, *await _let_modules_forget(student, student.erasing.waits_for, person)}):
+    if left := sorted({*left, *await _let_modules_forget(student, person, in_background)}):
         if student.erasing.erasure_id is None:  # a version before 0.3 began the erasure
             student.erasing.erasure_id = _new_id()
             await _update(student, {"$set": {"erasing.erasure_id": student.erasing.erasure_id}})
@@ -144,23 +146,25 @@ async def _finish(student: StudentDocument, *, resumed: bool) -> Erasing | None:
     return None
 
 
-async def _erase_merged(student_id: ObjectId, by: str) -> list[str]:
+async def _erase_merged(student_id: ObjectId, by: str, in_background: bool) -> list[str]:
     """Erase a record that was merged into one that is being erased. Return the modules that this waits for."""
     while (found := await StudentDocument.get(student_id)) and not found.erasing:
         await changes.add_to_feed(found)
         await _claim(found, by)
-    unfinished = found and await _finish(found, resumed=True)
+    unfinished = found and await _finish(found, resumed=True, in_background=in_background)
     return unfinished.waits_for if unfinished else []
 
 
-async def _let_modules_forget(student: StudentDocument, modules: Sequence[str], person: ErasedStudent) -> list[str]:
-    """Let each of these modules delete its data of the student, and return those that have not."""
+async def _let_modules_forget(student: StudentDocument, person: ErasedStudent, in_background: bool) -> list[str]:
+    """Let each module that the erasure waits for delete its data of the student, and return those that have not."""
+    assert student.erasing, "only the erasure of a student waits for modules"
+    modules = student.erasing.waits_for
     followers = ERASED.followers()
     left = [module for module in modules if module not in followers]
     for module in modules:
         if module in followers:
             try:
-                await delivery.call_alone(module, followers[module], person)
+                await delivery.call_alone(module, followers[module], person, in_background=in_background)
             except Unavailable as error:
                 log.warning("An erasure waits for the module %s: %s", module, error.detail)
                 left.append(module)
@@ -189,19 +193,31 @@ async def _identifiers(student: StudentDocument) -> ErasedStudent:
 async def finish_erasures() -> None:
     """Continue the erasures that a crash interrupted, or that wait for a module."""
     async for student in StudentDocument.find(_UNFINISHED):
-        await _finish(student, resumed=True)
+        await _finish(student, resumed=True, in_background=True)
 
 
 async def sweep() -> None:
     """Delete what was inserted for erased students during their erasures, by processes that died before they deleted
     it: versions that a write has copied into the history, former roll numbers, entries in the log of a merge of
-    subjects, and records of modules that follow `GONE`."""
+    subjects, and records of modules that follow `GONE`. Call each of these modules, and then raise the errors."""
     erased = [ObjectId(erasure.id) for erasure in await Erasure.find().sort("-at").limit(_MAX_SWEPT).to_list()]
     if erased:
         for document in (StudentVersion, FormerNumber, MergedStudent):
             await collection(document).delete_many({"student": {"$in": erased}})
-        for handle in GONE.followers().values():
-            await handle(erased)
+    await _let_modules_sweep(erased)
+
+
+async def _let_modules_sweep(erased: Collection[ObjectId]) -> None:
+    errors: dict[str, Exception] = {}
+    for module, handle in GONE.followers().items():
+        try:
+            async with asyncio.timeout(delivery.CALL_SECONDS):
+                await handle(erased)
+        except Exception as error:  # noqa: BLE001 (raised below)
+            errors[module] = error
+    if errors:
+        names = ", ".join(errors)
+        raise ExceptionGroup(f"These modules could not delete the data of erased students: {names}", [*errors.values()])
 
 
 async def get(erasure_id: str) -> Erased:

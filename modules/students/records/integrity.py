@@ -15,7 +15,15 @@ from pydantic import ValidationError
 from core.api import sentence_of
 from core.database import read_majority
 from modules.students.figures import MarkFigures
-from modules.students.models import Change, Erasure, StudentDocument, StudentVersion, StudentVersionData, keys_of
+from modules.students.models import (
+    Change,
+    ChangeFollower,
+    Erasure,
+    StudentDocument,
+    StudentVersion,
+    StudentVersionData,
+    keys_of,
+)
 from modules.students.schemas import StudentCreate
 from modules.students.subject_catalog.catalog import SubjectCatalog
 from modules.students.subject_catalog.mark_matching import match
@@ -30,9 +38,10 @@ _Stored = Mapping[str, Any]
 
 async def data_check() -> AsyncIterator[str]:
     """Yield a sentence for each defect: students that are invalid, have gaps in their history or are not in the feed of
-    changes, versions and feed entries that belong to no student, and erasures that wait for a module."""
+    changes, versions and feed entries that belong to no student, erasures that wait for a module, and modules that
+    cannot follow the changes."""
     await SubjectCatalog.read()
-    async for finding in _unfinished_erasures():
+    async for finding in _of_followers():
         yield finding
     async for batch in _batches(read_majority(StudentDocument).find({"erasing": None}).sort("_id", 1)):
         for suspect in await _suspects(batch):
@@ -47,13 +56,19 @@ async def data_check() -> AsyncIterator[str]:
             yield f"The feed of changes has an entry for a student who neither exists nor was erased: {owner}."
 
 
-async def _unfinished_erasures() -> AsyncIterator[str]:
+async def _of_followers() -> AsyncIterator[str]:
     async for student in read_majority(StudentDocument).find({"erasing.at": {"$exists": True}}):
         for module in student["erasing"]["waits_for"]:
             yield (
                 f"The erasure {student['erasing'].get('erasure_id', student['_id'])} waits for the module {module}, "
                 "which is switched off, or fails to delete its data of the student. Start the service with it, "
                 f"or if it was deleted for good, run: python -m core forget-module {module}"
+            )
+    for follower in await ChangeFollower.find_all().to_list():
+        if follower.is_failing:
+            yield (
+                f"The module {follower.id} could not follow the changes of students {follower.failures} times in a "
+                "row: see the service's log."
             )
 
 
