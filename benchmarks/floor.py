@@ -158,7 +158,7 @@ def keys_of(student: dict[str, Any]) -> dict[str, Any]:
     identity = re.sub(r"(?<!\d)0+(?=\d)", "", student["roll_no"].lower())
     name, last = student["name"].lower(), student["name"].lower().rpartition(" ")
     sort_keys = {"natural": student["roll_no"], "name": name, "last_name": f"{last[2]} {last[0]}"}
-    return {"live": True, "terms": terms, **summary, "identities": [identity], **sort_keys}
+    return {"live": True, "terms": terms, **summary, "identities": [identity], "former": [], **sort_keys}
 
 
 async def patch(request: Request) -> Response:

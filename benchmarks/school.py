@@ -115,6 +115,7 @@ def _student(number: str, name: _Named, branch: str, marks: dict[str, int | floa
             "total": total if marks else None,
             "average": total / len(marks) if marks else None,
             "identities": [identity_key(number)],
+            "former": [],
             "natural": natural_key(number),
             "name": name_key(name[0]),
             "last_name": last_name_key(name[0]),

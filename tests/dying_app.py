@@ -9,6 +9,7 @@ one is the same as a kill before it, and jobs read at any time.
 import os
 import signal
 import threading
+from datetime import timedelta
 
 from fastapi import Request, Response
 from pymongo.monitoring import (
@@ -19,6 +20,8 @@ from pymongo.monitoring import (
     register,
 )
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+
+from core.database import lease
 
 WRITES = {"insert", "update", "delete", "findAndModify"}
 
@@ -65,6 +68,9 @@ class Reaper(CommandListener):
 
 reaper = Reaper()
 register(reaper)  # before any client is made
+
+# A process that dies with a lease does not release it. The next one need not wait for a minute.
+lease.LAPSE, lease.RENEW_SECONDS = timedelta(seconds=3), 0.5
 
 from main import app  # noqa: E402
 

@@ -15,8 +15,7 @@ from pymongo.errors import OperationFailure
 from core.database import Filter
 from modules.analytics import query_concurrency
 from modules.analytics.distribution import HUNDREDTHS
-from modules.analytics.ranking_measure import MARKS
-from modules.students import SubjectCatalog
+from modules.students import StudentReader
 
 # The maximum number of subjects per pass. Facets share 100 MB of memory and cannot spill to disk; if this number still
 # exceeds a limit, each subject gets a pass of its own.
@@ -128,8 +127,7 @@ def _students(grouping: Grouping) -> Filter:
 
 def _counts_of(subject: str, grouping: Grouping) -> Iterator[Filter]:
     """Yield the stages that return one row per mark and group."""
-    mark = {"$ifNull": [*(f"${MARKS}{name}" for name in SubjectCatalog.current().names_in_marks(subject)), None]}
-    yield {"$group": {"_id": {"b": grouping, "m": mark}, "n": {"$sum": 1}}}
+    yield {"$group": {"_id": {"b": grouping, "m": StudentReader.mark_in(subject)}, "n": {"$sum": 1}}}
     yield {"$match": {"_id.m": {"$gte": 0}}}  # excludes students without a mark
 
 

@@ -24,9 +24,9 @@ class LoginName(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "LoginName":
-        """Parse a user name or an e-mail address, in characters of usual or full width. A text with an `@` is an
-        address: no user name contains one."""
-        plain = text.strip().translate(_FULL_WIDTH)
+        """Parse a user name or an e-mail address. A text with an `@`, also of full width, is an address: no user name
+        contains one."""
+        plain = text.strip().replace("\uff20", "@")
         if "@" not in plain:
             return cls("username_key", prepared_username(plain).lower())
         try:

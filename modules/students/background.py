@@ -36,7 +36,7 @@ async def lifespan() -> AsyncIterator[None]:
 
 
 # Changes are delivered, and erasures finished, in each process, because another one may run without a module that
-# follows students. The jobs of subjects and figures take a lease if there is work.
+# follows students. One process at a time works on subjects and on figures, with a lease.
 jobs = (
     Every(1, delivery.deliver_continuously, endless=True),
     Every(30, erasure.finish_erasures),

@@ -169,12 +169,14 @@ class Merge(BaseModel):
     source    the `source` of the versions that the merge made
     into      the survivor's `_id`
     version   the survivor's version with the content of both
+    earlier   the survivor's identities before the merge
     pending   what is still to be done
     """
 
     source: str
     into: PydanticObjectId
     version: int
+    earlier: list[str] = []
     pending: PendingMerge | None = None
 
 

@@ -237,7 +237,7 @@ def erase_students(script: Script) -> None:
 
 def change_subjects(script: Script) -> None:
     for subject in ("math", "art", "pe"):
-        declared = {"max": 99.5 if subject == "pe" else 100, "aliases": [f"{subject} 1"]}
+        declared = {"max": 99.5 if subject == "art" else 100, "aliases": [f"{subject} 1"]}
         script.ask("PUT", "/subjects/{subject}", json=declared, subject=subject)
     script.ask("GET", "/subjects", "?limit=1")
     script.ask("GET", "/subjects/{subject}", subject="math")

@@ -12,6 +12,7 @@ from pymongo.database import Database
 from core.identity import Role
 from core.settings import Settings
 from modules.students import background
+from modules.students.identities import identity_key
 from modules.students.merging import service as merging
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
@@ -371,6 +372,21 @@ def test_the_undo_of_a_merge_gives_each_record_its_earlier_numbers_back(client: 
     assert [(one["code"], "student S1" in one["detail"]) for one in answer.json()["errors"]] == [
         ("identity_similar", True), ("identity_similar", False),
     ]  # fmt: skip
+
+
+def test_the_undo_of_a_merge_leaves_the_survivor_its_own_earlier_numbers(
+    client: TestClient, database: Database[JSON]
+) -> None:
+    create(client, "007", NEW)
+    client.post("/students/007/rename", json={"roll_no": "S2"})
+    create(client, "007", NEW)
+    assert client.post("/students/007/merge", json={"into": "S2"}).status_code == 200
+    assert client.post("/students/S2/merge/undo").status_code == 200
+
+    survivor = database.students.find_one({"roll_no": "S2"})
+
+    assert survivor
+    assert survivor["keys"]["identities"] == [identity_key("S2"), identity_key("007")]
 
 
 def test_the_erasure_of_a_former_holder_leaves_the_pointer_of_the_next_one(client: TestClient, admin: Person) -> None:

@@ -1,5 +1,6 @@
 """Renaming subjects and merging them, for all students, and undoing it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -8,16 +9,21 @@ from httpx2 import Response
 
 from core.database import collection
 from core.settings import Settings
-from modules.students import service
-from modules.students.models import StudentDocument, StudentSnapshot
+from modules.students import Selection, StudentReader, service
+from modules.students.models import Action, StudentDocument, StudentSnapshot
+from modules.students.records import merge_log
 from modules.students.records.bulk import StudentBulkStore
 from modules.students.records.store import Writer
 from modules.students.records.write_batch import Outcome, Write, write_all
 from modules.students.schemas import StudentCreate, StudentPatch, StudentReplace
 from modules.students.subject_catalog import catalog
+from modules.students.subject_catalog.catalog import SubjectCatalog
+from modules.students.subject_catalog.mark_matching import register
 from modules.students.subject_catalog.models import Subject, SubjectOperation
-from modules.students.subjects import operation_job, operations
+from modules.students.subjects import operation_job, operations, unused
 from modules.students.subjects.operation_job import carry_out_subject_operations, rename_late_marks
+from modules.transfers.downloads.csv_file import CsvStyle
+from modules.transfers.exports import service as exports
 from tests.auth.people import as_teacher
 from tests.conftest import AppClient
 from tests.kit import people, stored, without_jobs
@@ -398,6 +404,7 @@ def test_a_merge_is_withdrawn_if_another_subject_takes_a_name_at_that_moment(
     async def change_late(self: Subject, changes: dict[str, Any]) -> Subject | None:
         monkeypatch.setattr(Subject, "change", change)
         await Subject(name="chemistry", spellings=["chemistry", "phy"], aliases=["phy"], declared=True).insert()
+        await register(["Physik"])  # by a process that has read the subjects at that moment
         return await change(self, changes)
 
     monkeypatch.setattr(Subject, "change", change_late)
@@ -551,3 +558,100 @@ def test_records_that_were_merged_while_a_subject_was_moved_are_separated_again(
 
     assert (undone.status_code, undone.json()["marks"]) == (200, {name: 50})
     assert marks(client) == {"S1": {name: 50, "oud": 7}, "S2": {name: 50}}
+
+
+def test_an_earlier_renaming_takes_no_students_of_a_running_merge(client: TestClient) -> None:
+    create(client, "S1", a=1, x=9)
+    create(client, "S2", a=2)
+    create(client, "S3", a=3, x=8)
+    for subject, to in (("a", "b"), ("b", "a")):
+        begin(client, subject, "rename", to=to)
+        work(client)
+    operation = begin(client, "a", "merge", into="x", on_conflict="highest")
+    client.patch("/students/S3", json={"name": "Zoe"})
+
+    assert client.portal
+    client.portal.call(rename_late_marks)
+    work(client)
+
+    assert [one["roll_no"] for one in told(client, operation, "students")[0]] == ["S1", "S3"]
+    undo(client, operation)
+    assert told(client, operation, "changed", "restored", "kept") == [3, 2, 1]
+    assert marks(client) == {"S1": {"a": 1, "x": 9}, "S2": {"a": 2}, "S3": {"x": 8}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "counted"), [("into", (50, 90)), ("from", (10, 50)), ("highest", (50, 90)), ("lowest", (10, 50))]
+)
+def test_statistics_during_a_merge_follow_its_rule(client: TestClient, rule: str, counted: tuple[float, float]) -> None:
+    create(client, "S1", a=10, x=90)
+    create(client, "S2", x=50)
+    create(client, "S3")
+    begin(client, "a", "merge", into="x", on_conflict=rule)
+
+    (found,) = client.get("/statistics").json()["subjects"]
+
+    assert (found["min"], found["max"]) == counted
+    ranking = client.get("/rankings?by=x")
+    assert len(ranking.json()) + int(ranking.headers["Unranked-Count"]) == 3
+
+
+def test_an_export_that_began_before_a_renaming_has_all_marks(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        create(client, f"S{number}", art=number)
+    read_pages = StudentReader.pages
+    monkeypatch.setattr(StudentReader, "pages", lambda reader, fields: read_pages(reader, fields, size=2))
+
+    async def export() -> bytes:
+        pieces = await exports.file(Selection(), exports.read(Selection()), "csv", CsvStyle())
+        found = [await anext(pieces), await anext(pieces)]
+        await operations.rename("art", "drawing", "alice")
+        await carry_out_subject_operations()
+        return b"".join([*found, *[piece async for piece in pieces]])
+
+    assert client.portal
+    lines = client.portal.call(export).decode().removeprefix("\ufeff").splitlines()
+    assert lines == ["roll_no,name,branch,art", *(f"S{number},Asha Rao,Physics,{number}" for number in range(4))]
+    assert names(client) == ["drawing"]
+
+
+def test_marks_above_the_maximum_do_not_prevent_other_changes_during_a_renaming(client: TestClient) -> None:
+    create(client, "S1", art=10)
+    put(client, "art", max=50)
+    store_late(client, "S1", art=60)
+    begin(client, "art", "rename", to="drawing")
+
+    changed = client.patch("/students/S1", json={"name": "Zoe"})
+
+    assert (changed.status_code, changed.json()["marks"]) == (200, {"drawing": 60})
+
+
+def test_a_subject_that_only_a_deleted_student_had_before_its_renaming_is_kept(client: TestClient) -> None:
+    create(client, "S1", art=10)
+    client.delete("/students/S1")
+    begin(client, "art", "rename", to="drawing")
+    work(client)
+
+    assert client.portal
+    client.portal.call(unused.remove_unused, {"drawing"})
+
+    assert client.post("/students/S1/restore").json()["marks"] == {"drawing": 10}
+
+
+def test_two_writes_of_one_student_during_a_merge_are_logged_once(client: TestClient) -> None:
+    create(client, "S1", a=1, x=9)
+    operation = begin(client, "a", "merge", into="x", on_conflict="highest")
+
+    async def write_twice() -> None:
+        current = StudentSnapshot.of(await collection(StudentDocument).find_one({}))
+        move = next(iter((await SubjectCatalog.read()).moving.values()))
+        versions = [(current, current.successor(Action.UPDATED, "bob", marks={"x": mark})) for mark in (9, 1)]
+        await asyncio.gather(*(merge_log.log_merged([one], [move]) for one in versions))
+
+    assert client.portal
+    client.portal.call(write_twice)
+    assert len(stored("subject_merged_students")) == 1
+    work(client)
+    assert told(client, operation, "changed", "conflicts") == [1, 1]

@@ -80,10 +80,8 @@ def _is_about_subject(condition: Condition) -> bool:
 
 
 async def without_marks(subjects: Sequence[str]) -> Filter:
-    """Return the query of the students without a mark in any of these subjects."""
-    known = await SubjectCatalog.read()
-    names = [name for subject in subjects for name in known.names_in_marks(subject)]
-    return _without_marks(names, await _indexed_sets(1))
+    """Return the query of the students without a mark under any of these names of subjects."""
+    return _without_marks(subjects, await _indexed_sets(1))
 
 
 Sets = Sequence[Sequence[str]]
@@ -147,7 +145,7 @@ async def _parts(base: Filter, window: Window) -> AsyncIterator[Part]:
     if lead.descending and not among_unmarked:
         yield marked
     if lead.descending or among_unmarked or position is None:
-        without_mark = _without_marks([lead.path.partition(".")[2]], await _indexed_sets(1))
+        without_mark = await without_marks([lead.path.partition(".")[2]])
         yield {"$and": [base, without_mark]}, order[1:], position[1:] if position and among_unmarked else None
     if not lead.descending:
         yield marked

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import pymongo
@@ -29,7 +30,8 @@ class StudentReader:
             return int(await collection(StudentDocument).count_documents(query))
 
     async def pages(self, fields: Sequence[str], size: int = 1000) -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield the `fields` of all selected students in their order, in pages of `size`."""
+        """Yield the `fields` of all selected students in their order, in pages of `size`. Marks are under today's names
+        of their subjects."""
         await SubjectCatalog.read()  # for the names of subjects in `sort`
         order = self.selection.order
         position: Position | None = None
@@ -37,7 +39,7 @@ class StudentReader:
             with operation_timeout():
                 page = await pages.list_(self.selection, Window(order, size, position), fields)
             position = position_of(order, page.items[-1]) if page.items else None
-            yield _with_todays_subjects(page.items)
+            yield _with_todays_subjects(page.items, await SubjectCatalog.read())
             if not page.has_next:
                 return
 
@@ -60,14 +62,21 @@ class StudentReader:
         return await store.get(roll_no)
 
     @staticmethod
+    def mark_in(subject: str) -> Any:
+        """Return the aggregation expression for a student's mark in a subject, given by its stored name: while marks
+        are moved from earlier names, by the rules of `SubjectCatalog.respelled`."""
+        known, mark = SubjectCatalog.current(), f"$marks.{subject}"
+        earlier = known.names_in_marks(subject)[1:]
+        return reduce(lambda found, name: known.rule_for(name).expression(found, f"$marks.{name}"), earlier, mark)
+
+    @staticmethod
     async def without_marks(subjects: Sequence[str]) -> Filter:
         """Return the query of the students without a mark in any of these subjects."""
         return await pages.without_marks(subjects)
 
 
-def _with_todays_subjects(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_todays_subjects(rows: Sequence[dict[str, Any]], known: SubjectCatalog) -> list[dict[str, Any]]:
     """Return students with marks under today's names of their subjects, some of which are being renamed or merged."""
-    known = SubjectCatalog.current()
     if known.moving:
         for row in rows:
             if "marks" in row:

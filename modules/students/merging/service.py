@@ -72,13 +72,20 @@ async def merge(roll_no: str, data: StudentMerge, writer: Writer) -> StudentSnap
         record, survivor = await _both(roll_no, data.into, expects)
         assert record.id
         assert survivor.id
+        earlier = list(survivor.keys.identities)
         pending = PendingMerge(
             by=writer.name,
             content=_joined(record, survivor, data, await SubjectCatalog.read()),
             absorbed=[record.id, *record.absorbed, *survivor.absorbed],
             identities=survivor.keys.add_former(record.keys.identities).identities,
         )
-        begun = Merge(source=f"merge {ObjectId()}", into=survivor.id, version=survivor.version + 1, pending=pending)
+        begun = Merge(
+            source=f"merge {ObjectId()}",
+            into=survivor.id,
+            version=survivor.version + 1,
+            earlier=earlier,
+            pending=pending,
+        )
         claimed = record.deleted(writer.name, begun.source)
         claimed.merge = begun
         if await write(Write(record, claimed)) is not Outcome.MADE:
@@ -193,7 +200,7 @@ async def undo(roll_no: str, writer: Writer) -> StudentSnapshot:
         if merged.pending:  # its last step is left, or another undo has begun
             await resume(record)
             return None
-        merged.pending = await _undoing(record, survivor, writer.name)
+        merged.pending = await _undoing(record, merged, survivor, writer.name)
         state = {"_id": record.id, "version": record.version, "former": None, "merge.pending.at": {"$exists": False}}
         if not await change_if(StudentDocument, state, {"$set": {"merge.pending": merged.pending.model_dump()}}):
             return None
@@ -213,20 +220,19 @@ async def _last_merged(survivor: StudentSnapshot) -> tuple[StudentSnapshot, Merg
     return record, record.merge
 
 
-async def _undoing(record: StudentSnapshot, survivor: StudentSnapshot, by: str) -> PendingMerge:
+async def _undoing(record: StudentSnapshot, merge: Merge, survivor: StudentSnapshot, by: str) -> PendingMerge:
     before = await StudentVersion.find_one({"student": survivor.id, "version": survivor.version - 1})
     assert before, "a replaced version is in the history"
     known = await SubjectCatalog.read()
     for marks in (before.marks, record.marks):
         earlier_marks(marks, known)
     gone = {record.id, *record.absorbed}
-    own, *former = survivor.keys.identities
     return PendingMerge(
         undo=True,
         by=by,
         content={name: getattr(before, name) for name in _CONTENT},
         absorbed=[one for one in survivor.absorbed if one not in gone],
-        identities=[own, *(key for key in former if key not in record.keys.former)],
+        identities=merge.earlier,
     )
 
 

@@ -1,7 +1,8 @@
 """Batched writes of students that keep the earlier versions: a batch takes at most three commands.
 
-A new student is inserted. If a deleted one has the roll number, that record gives it up first, which takes three more
-commands; a process that dies before the insert leaves a number that nobody has.
+A new student is inserted. If a deleted one has the roll number, that record gives it up first, as for a student who is
+renamed or restored. This takes three more commands; a process that dies before the insert leaves a number that nobody
+has.
 
 To replace a student, the current version is copied to the history first; then the next version replaces it, provided
 that it still is the current one. A process that dies between the two leaves only a superfluous copy of a version that
@@ -18,8 +19,8 @@ from bson import ObjectId
 from core.database import Batcher, bulk_update, collection, insert_ignoring_duplicates
 from modules.students.figures import MarkFigures
 from modules.students.models import FormerNumber, StudentDocument, StudentSnapshot, StudentVersion
+from modules.students.records.merge_log import log_merged
 from modules.students.subject_catalog.mark_matching import register
-from modules.students.subject_catalog.merge_log import log_merged
 from modules.students.subject_catalog.models import MergedStudent
 
 

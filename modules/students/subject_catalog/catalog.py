@@ -36,8 +36,8 @@ _FIELDS = ("name", "max", "order", "counts_in_total", "spellings", "declared", "
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An operation that moves the marks in a subject from an earlier name to another one, and that is running or has
-    ended a short time ago."""
+    """An operation that moves the marks in a subject from an earlier name to another one, and that is running or ended
+    less than `LATE_WRITES_FOR` ago."""
 
     operation: ObjectId
     earlier: str
@@ -46,7 +46,7 @@ class Move:
 
     @classmethod
     def of(cls, operation: SubjectOperation) -> Self:
-        """Return the move of a stored operation. An undo goes the other way."""
+        """Return the move of a stored operation. The undo of a renaming goes the other way."""
         names = operation.subject, operation.target
         earlier, name = reversed(names) if operation.is_undo else names
         return cls(ObjectId(operation.id), earlier, name, operation.kind is OperationKind.MERGE)
@@ -135,8 +135,12 @@ class SubjectCatalog:
                 found.setdefault(name, mark)
         for subject, mark in marks.items():
             if (name := self.name_of(subject)) != subject:
-                found[name] = self.merged.get(subject, ConflictRule.FROM).kept(found[name], mark)
+                found[name] = self.rule_for(subject).kept(found[name], mark)
         return found
+
+    def rule_for(self, earlier: str) -> ConflictRule:
+        """Return which mark counts of a student with one under this earlier name and one under today's."""
+        return self.merged.get(earlier, ConflictRule.FROM)
 
     def names_in_marks(self, subject: str) -> list[str]:
         """Return the names under which students may have marks in a subject, given by its stored name: this one, and
@@ -189,7 +193,9 @@ async def _read(requests: Sequence[None]) -> list[SubjectCatalog]:
     rows = await found.to_list(None)
     # Read after the subjects: of a subject that has another name already, the operation is stored.
     moving = {"$or": [{"active": {"$gt": ""}}, {"finished_at": {"$gt": utc_now() - LATE_WRITES_FOR}}]}
-    operations = await SubjectOperation.find(moving).to_list()
+    operations = [one for one in await SubjectOperation.find(moving).to_list() if one.moves_marks]
+    # Of two that move marks from the same name, the one that is running, or else the later one, counts.
+    operations.sort(key=lambda one: (one.finished_at is None, one.finished_at or one.created_at))
     catalog = SubjectCatalog.of(rows, map(Move.of, operations), read_at)
     if _current is before:  # otherwise a write came in between, and may not be in it
         _use(catalog)

@@ -161,4 +161,5 @@ def above_maximum(
     marks: Mapping[str, int | float], before: Mapping[str, int | float], known: SubjectCatalog
 ) -> list[str]:
     """Return the subjects with a new mark that is above the maximum. What a student had `before` may be above it."""
-    return [subject for subject, mark in marks.items() if mark > known.max_of(subject) and mark != before.get(subject)]
+    earlier = known.respelled(before)
+    return [subject for subject, mark in marks.items() if mark > known.max_of(subject) and mark != earlier.get(subject)]

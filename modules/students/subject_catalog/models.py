@@ -47,6 +47,18 @@ class ConflictRule(Choice):
             case ConflictRule.LOWEST:
                 return min(into, from_)
 
+    def expression(self, into: Any, from_: Any) -> Any:
+        """Return the aggregation expression for the mark to keep, of which one or both may be missing."""
+        match self:
+            case ConflictRule.INTO:
+                return {"$ifNull": [into, from_]}
+            case ConflictRule.FROM:
+                return {"$ifNull": [from_, into]}
+            case ConflictRule.HIGHEST:
+                return {"$max": [into, from_]}
+            case ConflictRule.LOWEST:
+                return {"$min": [into, from_]}
+
 
 class Subject(Versioned):
     """A subject that somebody has written a mark in, or that is declared.
@@ -152,6 +164,12 @@ class SubjectOperation(Document):
         ]
 
     @property
+    def moves_marks(self) -> bool:
+        """Whether marks may still be under the name that goes. The undo of a merge gives back earlier versions."""
+        is_merge = self.kind is OperationKind.MERGE
+        return self.state is not OperationState.FAILED and not (is_merge and self.is_undo)
+
+    @property
     def is_undo(self) -> bool:
         """Whether the operation is being undone, or has been."""
         return self.state in (OperationState.UNDOING, OperationState.UNDONE)
@@ -177,12 +195,12 @@ class MergedStudent(Document):
     kept: int | float | None = None
 
     class Settings:
-        """Collection name and indexes: by operation, those with a conflict, and by student for erasures."""
+        """Collection name and indexes: by operation, those with a conflict, and a unique one by student."""
 
         name = "subject_merged_students"
         keep_nulls = False
         indexes = [
             IndexModel([("operation", 1), ("_id", 1)], name="by_operation"),
             IndexModel([("operation", 1), ("kept", 1)], name="conflicts"),
-            IndexModel("student", name="by_student"),
+            IndexModel([("student", 1), ("operation", 1)], name="student_unique", unique=True),
         ]

@@ -79,6 +79,9 @@ async def _merge(stays: Subject, operation: SubjectOperation) -> Subject | None:
 
 async def _put_back(gone: Subject) -> None:
     """Store a subject again whose merge has failed, without the names that another subject has taken meanwhile."""
+    # Marks that were written in it meanwhile are marks of this subject.
+    again = {"spellings": {"$in": gone.spellings}, "declared": False, "_id": {"$ne": gone.id}}
+    await collection(Subject).delete_many(again)
     others = await Subject.find({"spellings": {"$in": gone.spellings}, "_id": {"$ne": gone.id}}).to_list()
     taken = {key for other in others for key in other.spellings}
     own, *aliases = gone.spellings

@@ -10,10 +10,10 @@ from core.database import Lease, check_disk_space, collection, operation_timeout
 from core.errors import Conflict, NotFound
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.bulk import StudentBulkStore
+from modules.students.records.merge_log import log_merged
 from modules.students.records.store import PAUSE_SECONDS
 from modules.students.subject_catalog import catalog
 from modules.students.subject_catalog.catalog import Move, SubjectCatalog
-from modules.students.subject_catalog.merge_log import log_merged
 from modules.students.subject_catalog.models import (
     MergedStudent,
     OperationKind,
@@ -27,12 +27,14 @@ from modules.students.subjects.operations import check_marks_in_both, end
 
 BATCH = 500
 
+_LEASE = "subject operations"
+
 
 async def carry_out_subject_operations() -> None:
     """Carry out the operations that have begun, one after the other, unless another process does so."""
     if not await SubjectOperation.find({"active": {"$gt": ""}}).exists():
         return
-    await Lease.run_exclusively("subject operations", _carry_out_all)
+    await Lease.run_exclusively(_LEASE, _carry_out_all)
 
 
 async def _carry_out_all() -> None:
@@ -43,11 +45,15 @@ async def _carry_out_all() -> None:
 async def rename_late_marks() -> None:
     """Look again at the operations that ended a short time ago, for marks under the earlier name whose writes took
     very long, such as through an election of MongoDB."""
+    await Lease.run_exclusively(_LEASE, _rename_late_marks)
+
+
+async def _rename_late_marks() -> None:
     ended = {"finished_at": {"$gt": utc_now() - catalog.LATE_WRITES_FOR}}
     for operation in await SubjectOperation.find(ended).sort("_id").to_list():
         subject = operation.target if operation.is_undo else operation.subject
-        known = await SubjectCatalog.read()
-        if operation.state is not OperationState.FAILED and known.find(subject) not in (None, subject):
+        move = (await SubjectCatalog.read()).moving.get(subject)
+        if move and move.operation == operation.id:  # and not a later one
             await _rename_marks(operation, subject)
 
 

@@ -93,7 +93,7 @@ async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
         stored, other = await service.find(subject), await service.find(data.into)
         if stored.id == other.id:
             raise _same(f"{data.into} is the same subject.", "#/into")
-        await check_maxima(stored, other)
+        check_maxima(stored, other)
         if data.on_conflict is None:
             await check_marks_in_both(stored.name, other.name)
         operation = SubjectOperation(
@@ -110,10 +110,10 @@ async def merge(subject: str, data: SubjectMerge, by: str) -> SubjectOperation:
     return await retry_conflicts(attempt)
 
 
-async def check_maxima(subject: Subject, other: Subject) -> None:
-    """Raise `MaximaDiffer` if there are marks whose maximum would be another one."""
+def check_maxima(subject: Subject, other: Subject) -> None:
+    """Raise `MaximaDiffer` if two subjects have different maxima, also if only earlier versions have marks in one."""
     mine, others = service.highest(subject.max), service.highest(other.max)
-    if mine != others and (await student_counts())[subject.name]:
+    if mine != others:
         detail = f"The highest mark in {subject.name} is {mine:g}, and in {other.name} {others:g}."
         raise MaximaDiffer(detail, errors=[FieldError(code="maxima_differ", detail=detail, pointer="#/into")])
 
@@ -176,7 +176,7 @@ async def undo(operation_id: str, by: str) -> SubjectOperation:
     except DuplicateKeyError:
         raise SubjectBusy from None
     if operation is None:
-        raise OperationNotUndoable("The operation has changed at this moment. Send the request again.")
+        raise OperationNotUndoable("Somebody else has just changed the operation. Send the request again.")
     try:
         await restore_names(operation)
     except (Conflict, NotFound):
@@ -210,7 +210,8 @@ async def conflicts(operation: SubjectOperation) -> list[tuple[str, MergedStuden
 
 async def end(operation: SubjectOperation, state: OperationState, detail: str | None = None) -> None:
     """End an operation, unless somebody has begun to undo it meanwhile."""
+    absent = {"active": ""} if state is not OperationState.DONE else {"active": "", "undone_by": ""}
     ended = {"state": state, "finished_at": utc_now(), **({"detail": detail} if detail else {})}
     await collection(SubjectOperation).update_one(
-        {"_id": operation.id, "state": operation.state}, {"$set": ended, "$unset": {"active": ""}}
+        {"_id": operation.id, "state": operation.state}, {"$set": ended, "$unset": absent}
     )

@@ -38,7 +38,8 @@ async def remove_unused(names: Set[str]) -> None:
     """Remove those of these subjects that nobody has declared, and in which no student has a mark, not even a deleted
     one, who may be restored. A subject that somebody writes a mark in meanwhile is stored again by the next write."""
     left = names - (await student_counts()).keys() - await _busy() if names else names
-    unused = [name for name in left if not await _is_in_marks(name)]
+    found = await Subject.find({"name": {"$in": list(left)}, "declared": False}).to_list() if left else []
+    unused = [one.name for one in found if not await _is_in_marks(one)]
     if unused:
         await collection(Subject).delete_many({"name": {"$in": unused}, "declared": False})
         catalog.invalidate()
@@ -57,9 +58,10 @@ async def _busy() -> set[str]:
     return {name for one in await found.to_list(None) for name in one["active"]}
 
 
-async def _is_in_marks(name: str) -> bool:
-    """Return whether a student has a mark under this name, deleted or not."""
-    return bool(await StudentDocument.find({f"marks.{name}": {"$gte": 0}}).exists())
+async def _is_in_marks(subject: Subject) -> bool:
+    """Return whether a student has a mark in a subject, also a deleted one, whose marks may have an earlier name."""
+    named = [{f"marks.{name}": {"$gte": 0}} for name in (subject.name, *subject.aliases)]
+    return bool(await StudentDocument.find({"$or": named}).exists())
 
 
 async def free_names(pointers: Mapping[str, str | None], wanted: Subject) -> None:
@@ -76,13 +78,13 @@ async def free_names(pointers: Mapping[str, str | None], wanted: Subject) -> Non
 
 async def _remove(subject: Subject) -> bool:
     """Remove a subject whose name or alias another one gets, and return whether it was unused."""
-    if subject.declared or subject.name in await _busy() or await _is_in_marks(subject.name):
+    if subject.declared or subject.name in await _busy() or await _is_in_marks(subject):
         return False
     removed = await collection(Subject).delete_one({"_id": subject.id, "version": subject.version})
     catalog.invalidate()
     # Until now, another process may have written marks in it.
     await asyncio.sleep(catalog.MAX_AGE_SECONDS)
-    if removed.deleted_count and await _is_in_marks(subject.name):
+    if removed.deleted_count and await _is_in_marks(subject):
         await insert_ignoring_duplicates(Subject, [subject.row()])
         catalog.invalidate()
         return False

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from modules.students import Selection, StudentReader
+from modules.students import Selection, StudentReader, SubjectCatalog
 from modules.transfers.columns.column_names import FIELDS, REASON, field_of
 from modules.transfers.columns.doubtful_names import kind_of
 from modules.transfers.downloads.csv_file import CsvStyle
@@ -43,9 +43,13 @@ async def file(selection: Selection, students: Pages, format_: str, style: CsvSt
 
 
 def _table(students: Pages, subjects: Sequence[str]) -> Table[Row]:
+    known_names = set(subjects)
+
     def cells(student: Row) -> list[Cell]:
         marks = student["marks"]
-        return [*(student[field] for field in FIELDS), *(marks.get(subject) for subject in subjects)]
+        # A subject may have been renamed since the columns were chosen.
+        names = subjects if marks.keys() <= known_names else map(SubjectCatalog.current().name_of, subjects)
+        return [*(student[field] for field in FIELDS), *map(marks.get, names)]
 
     return Table("students", [*_FIELDS, *(Column(_name(subject)) for subject in subjects)], students, cells)
 

@@ -1,10 +1,10 @@
 """The log of the students whom a merge of subjects changes, so that it can be undone and lists their conflicts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from bson import ObjectId
 
-from core.database import collection
+from core.database import collection, insert_ignoring_duplicates, stored_form
 from modules.students.models import StudentSnapshot
 from modules.students.subject_catalog.catalog import Move
 from modules.students.subject_catalog.models import MergedStudent
@@ -13,24 +13,24 @@ Versions = tuple[StudentSnapshot, StudentSnapshot]
 """The current version of a student and the one that replaces it."""
 
 
-async def log_merged(replacements: Iterable[Versions], moves: Iterable[Move]) -> None:
+async def log_merged(replacements: Sequence[Versions], moves: Iterable[Move]) -> None:
     """Log the students whose marks are merged into another subject in these versions, before they are written: in those
     of the merge's own job, and in those of users meanwhile. An entry of an attempt that was not made is replaced."""
-    merges = [move for move in moves if move.is_merge]
-    entries = list(_entries(replacements, merges)) if merges else []
-    if not entries:
-        return
-    students, operations = {entry.student for entry in entries}, {entry.operation for entry in entries}
-    earlier = {"student": {"$in": list(students)}, "operation": {"$in": list(operations)}}
-    await collection(MergedStudent).delete_many(earlier)
-    await MergedStudent.insert_many(entries)
+    for move in moves:
+        if move.is_merge:
+            await _log(move, [_entry(move, *one) for one in replacements if _merges(move, *one)])
 
 
-def _entries(replacements: Iterable[Versions], merges: Sequence[Move]) -> Iterator[MergedStudent]:
-    for current, successor in replacements:
-        for move in merges:
-            if move.earlier in current.marks and move.earlier not in successor.marks:
-                yield _entry(move, current, successor)
+def _merges(move: Move, current: StudentSnapshot, successor: StudentSnapshot) -> bool:
+    return move.earlier in current.marks and move.earlier not in successor.marks
+
+
+async def _log(move: Move, entries: Sequence[MergedStudent]) -> None:
+    if entries:
+        students = [entry.student for entry in entries]
+        await collection(MergedStudent).delete_many({"operation": move.operation, "student": {"$in": students}})
+        # Of two writes of one student at the same moment, only one is made: the entries differ in the mark at most.
+        await insert_ignoring_duplicates(MergedStudent, [stored_form(entry) for entry in entries])
 
 
 def _entry(move: Move, current: StudentSnapshot, successor: StudentSnapshot) -> MergedStudent:
