@@ -94,9 +94,20 @@ async def _number_all_changes() -> None:
             return
 
 
-async def _all_are_delivered() -> bool:
-    while await delivery.deliver():
+def deliver(client: TestClient) -> None:
+    """Do what `deliver_changes` does, in the event loop of the client's app."""
+    assert client.portal
+    client.portal.call(deliver_changes)
+
+
+async def deliver_changes() -> None:
+    """Deliver the changes to each module that follows them, as far as its handler works."""
+    while any([await delivery.deliver_to(module) for module in CHANGED.followers()]):
         pass
+
+
+async def _all_are_delivered() -> bool:
+    await deliver_changes()
     followers = [await ChangeFollower.get(module) for module in CHANGED.followers()]
     return not any([(await changes.entries_after(one.position, 1)).students for one in followers if one])
 

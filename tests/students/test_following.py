@@ -27,7 +27,7 @@ from modules.students.erasure import service as erasure
 from modules.students.records import integrity
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
-from tests.kit import run_job, without_jobs
+from tests.kit import deliver, run_job, without_jobs
 from tests.processes import until
 from tests.servers import PATIENCE
 from tests.students.follower import paused
@@ -96,13 +96,6 @@ def create(client: TestClient, *roll_nos: str) -> None:
     for roll_no in roll_nos:
         body = {"roll_no": roll_no, "name": f"Name of {roll_no}", "branch": "Art"}
         assert client.post("/students", json=body).status_code == 201
-
-
-def deliver(client: TestClient) -> None:
-    """Deliver all changes."""
-    assert client.portal
-    while client.portal.call(delivery.deliver):
-        pass
 
 
 def names(database: Database[JSON]) -> list[str]:

@@ -20,11 +20,10 @@ from core.module import Module
 from core.references import Reference
 from core.settings import Settings
 from modules.students import STUDENTS, StudentCopy
-from modules.students.changes import delivery
 from modules.students.erasure import service as erasure
 from tests.auth.people import Person, make
 from tests.conftest import AppClient, sign_in
-from tests.kit import without_jobs
+from tests.kit import deliver, deliver_changes, without_jobs
 from tests.processes import ROOT
 from tests.queries import plans, steps
 from tests.students import attendance
@@ -62,12 +61,6 @@ def create(client: TestClient, *roll_nos: str, branch: str = "Art") -> None:
 
 def attend(client: TestClient, roll_no: str, day: str = "2026-11-23") -> Response:
     return client.post("/attendance", json={"roll_no": roll_no, "day": day})
-
-
-def deliver(client: TestClient) -> None:
-    assert client.portal
-    while client.portal.call(delivery.deliver):
-        pass
 
 
 def listed(client: TestClient, query: str = "") -> list[str]:
@@ -287,7 +280,7 @@ def test_a_copy_whose_change_is_about_to_be_delivered_is_not_reported(
     client.post("/students/S1/rename", json={"roll_no": "S2"})
 
     async def deliver_meanwhile(_: float) -> None:
-        await delivery.deliver()
+        await deliver_changes()
 
     monkeypatch.setattr(references, "sleep", deliver_meanwhile)
     assert data_check(client) == []

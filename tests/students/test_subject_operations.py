@@ -329,7 +329,11 @@ def test_a_merge_is_taken_back_for_marks_of_a_process_that_did_not_know_of_it(
     put(client, "b", max=10)
     create(client, "S1", a=1)
     create(client, "S2")
+    create(client, "S3", a=4)
+    create(client, "S4", a=5)
     operation = begin(client, "a", "merge", into="b")
+    assert client.patch("/students/S3", json={"name": "Zoe"}).json()["marks"] == {"b": 4}
+    assert client.patch("/students/S4", json={"marks": {"b": 7}}).json()["marks"] == {"b": 7}
     assert client.portal
     client.portal.call(collection(StudentDocument).update_one, {"roll_no": "S2"}, {"$set": {"marks": late}})
 
@@ -337,7 +341,7 @@ def test_a_merge_is_taken_back_for_marks_of_a_process_that_did_not_know_of_it(
 
     (state, why) = told(client, operation, "state", "detail")
     assert (state, detail in why) == ("failed", True), why
-    assert marks(client) == {"S1": {"a": 1}, "S2": late}
+    assert marks(client) == {"S1": {"a": 1}, "S2": late, "S3": {"a": 4}, "S4": {"a": 5, "b": 7}}
     assert client.get("/subjects/a").json()["name"] == "a"
 
 

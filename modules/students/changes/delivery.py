@@ -81,11 +81,6 @@ async def unregister(module: str) -> bool:
     return bool(deleted.deleted_count)
 
 
-async def deliver() -> bool:
-    """Deliver the next changes to each module that follows them in this app. Return whether more are available."""
-    return any(await asyncio.gather(*map(deliver_to, CHANGED.followers())))
-
-
 async def deliver_to(module: str) -> bool:
     """Deliver the next changes to a module. Return whether more are available.
 

@@ -15,6 +15,7 @@ from modules.students.records.store import PAUSE_SECONDS
 from modules.students.subject_catalog import catalog
 from modules.students.subject_catalog.catalog import Move, SubjectCatalog
 from modules.students.subject_catalog.models import (
+    ConflictRule,
     MergedStudent,
     OperationKind,
     OperationState,
@@ -90,7 +91,30 @@ async def _check_again(operation: SubjectOperation) -> None:
             await check_marks_in_both(operation.subject, operation.target)
     except Conflict:
         await restore_names(operation)
+        await asyncio.sleep(catalog.MAX_AGE_SECONDS)  # until no process moves marks any more
+        await _give_back(operation)
         raise
+
+
+async def _give_back(operation: SubjectOperation) -> None:
+    """Give the students whom users changed while a merge began, which is taken back, their two marks back."""
+    store = StudentBulkStore(operation.by, f"undo of {operation.source}")
+    subject, target, rule = operation.subject, operation.target, operation.on_conflict or ConflictRule.INTO
+    entries = await MergedStudent.find({"operation": operation.id}).to_list()
+    students = await store.find_by_id([entry.student for entry in entries])
+    before = await store.versions_of([(ObjectId(entry.student), entry.after - 1) for entry in entries])
+    writes = []
+    for entry in entries:
+        student, earlier = students.get(entry.student), before.get(entry.student)
+        if student and earlier and student.version == entry.after:
+            was, now = earlier.marks, dict(student.marks)
+            moved = rule.kept(was[target], was[subject]) if target in was else was[subject]
+            if now.get(target) == moved:  # otherwise, the user has changed this mark, too
+                del now[target]
+            writes.append(
+                store.changed(student, {"marks": {name: was[name] for name in (subject, target) if name in was} | now})
+            )
+    await store.write_all(writes)
 
 
 async def _count(operation: SubjectOperation, **counted: int) -> None:
