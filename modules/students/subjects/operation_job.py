@@ -111,9 +111,8 @@ async def _give_back(operation: SubjectOperation) -> None:
             moved = rule.kept(was[target], was[subject]) if target in was else was[subject]
             if now.get(target) == moved:  # otherwise, the user has changed this mark, too
                 del now[target]
-            writes.append(
-                store.changed(student, {"marks": {name: was[name] for name in (subject, target) if name in was} | now})
-            )
+            both = {name: was[name] for name in (subject, target) if name in was}
+            writes.append(store.changed(student, {"marks": both | now}))
     await store.write_all(writes)
 
 
