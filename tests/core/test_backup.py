@@ -14,7 +14,6 @@ from typing import Any
 import bson
 import httpx2
 import pytest
-from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from pymongo import MongoClient
 
@@ -22,7 +21,8 @@ from core.cli.backup import dump
 from core.command import CommandError
 from core.errors import StartupError
 from core.settings import Settings, use_settings
-from tests.conftest import sign_in
+from tests.conftest import AppClient, sign_in
+from tests.kit import without_jobs
 from tests.processes import ROOT
 from tests.replica_set import replica_set_of_three
 from tests.servers import launch, serve
@@ -35,9 +35,10 @@ PATHS = ["/students?count=true", "/students/S1/history", "/students/S2/history/1
 
 
 @pytest.fixture
-def stored(settings: Settings, client: TestClient) -> Iterator[Any]:
+def stored(settings: Settings, open_client: AppClient) -> Iterator[Any]:
+    """Store data with an app that does nothing in the background, and yield its database."""
     assert settings.mongodb_url
-    sign_in(client)
+    client = sign_in(open_client(modules=without_jobs()))
     client.post("/students", json={"roll_no": "S1", "name": "n", "branch": "b", "marks": {"math": 1, "art": 2.5}})
     with MongoClient[dict[str, Any]](settings.mongodb_url.get_secret_value(), tz_aware=True) as mongo:
         yield mongo[settings.mongodb_database]

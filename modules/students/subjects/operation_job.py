@@ -6,7 +6,7 @@ from bson import ObjectId
 
 from core.api import change_if
 from core.clock import utc_now
-from core.database import Lease, check_disk_space, collection, operation_timeout, read_majority
+from core.database import Filter, Lease, check_disk_space, collection, operation_timeout, read_majority
 from core.errors import Conflict, NotFound
 from modules.students.models import StudentDocument, StudentSnapshot
 from modules.students.records.bulk import StudentBulkStore
@@ -46,12 +46,16 @@ async def _carry_out_all() -> None:
 async def rename_late_marks() -> None:
     """Look again at the operations that ended a short time ago, for marks under the earlier name whose writes took
     very long, such as through an election of MongoDB."""
-    await Lease.run_exclusively(_LEASE, _rename_late_marks)
+    if await SubjectOperation.find(_ended_lately()).exists():
+        await Lease.run_exclusively(_LEASE, _rename_late_marks)
+
+
+def _ended_lately() -> Filter:
+    return {"finished_at": {"$gt": utc_now() - catalog.LATE_WRITES_FOR}}
 
 
 async def _rename_late_marks() -> None:
-    ended = {"finished_at": {"$gt": utc_now() - catalog.LATE_WRITES_FOR}}
-    for operation in await SubjectOperation.find(ended).sort("_id").to_list():
+    for operation in await SubjectOperation.find(_ended_lately()).sort("_id").to_list():
         subject = operation.target if operation.is_undo else operation.subject
         move = (await SubjectCatalog.read()).moving.get(subject)
         if move and move.operation == operation.id:  # and not a later one
